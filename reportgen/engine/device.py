@@ -1,0 +1,116 @@
+"""Where the pass runs, and how many images it takes at once."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from reportgen.engine.needs import ModelFacts
+from reportgen.errors import RecipeError
+
+CPU_BATCH_BYTES = 1 << 30  # more does not make a CPU faster, and reports run beside other work
+CPU_BATCH = 16
+CUDA_BATCH = 128
+
+
+def choose(wish: str) -> torch.device:
+    """The device for `auto`, `cpu`, `cuda` or `cuda:N`. Raises RecipeError where it is not there."""
+    if wish == "auto":
+        return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    kind, _, number = wish.partition(":")
+    if kind not in ("cpu", "cuda") or (number and not number.isdigit()):
+        raise RecipeError(f"unknown device {wish!r}", "use auto, cpu, cuda or cuda:N")
+    if kind == "cuda" and int(number or 0) >= count:
+        raise RecipeError(
+            f"device {wish}: this machine shows {count} CUDA devices to PyTorch",
+            "use --device auto or cpu, or run `reportgen doctor` to see what PyTorch finds",
+        )
+    return torch.device("cpu") if kind == "cpu" else torch.device("cuda", int(number or 0))
+
+
+def name_of(device: torch.device) -> str:
+    """The device in words: a CUDA device's own name, or the processor and its threads."""
+    if device.type == "cuda":
+        return str(torch.cuda.get_device_name(device))
+    return f"CPU ({platform.machine()}, {torch.get_num_threads()} threads)"
+
+
+def bytes_per_image(facts: ModelFacts, tapped: int, backward: bool) -> int:
+    """What one image of a batch needs: activations (kept for a backward), and `tapped` bytes of copies."""
+    channels, height, width = facts.input_shape
+    kept = facts.activation_bytes * (2 if backward else 1)
+    return kept + 2 * tapped + 16 * channels * height * width
+
+
+def batch_size(wish: int | str, device: torch.device, per_image: int) -> int:
+    """The recipe's batch size; for `auto` what fits half of the free memory, within bounds."""
+    if wish != "auto":
+        return int(wish)
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return max(1, min(CUDA_BATCH, free // 2 // per_image))
+    return max(1, min(CPU_BATCH, CPU_BATCH_BYTES // per_image))
+
+
+@contextmanager
+def repeatable(seed: int) -> Iterator[None]:
+    """Seeds torch and forbids algorithms whose results differ from run to run; restores all after."""
+    before = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+        torch.backends.cudnn.benchmark,
+        torch.backends.cudnn.allow_tf32,
+        torch.backends.cuda.matmul.allow_tf32,
+    )
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only so
+    state = torch.random.get_rng_state()
+    torch.manual_seed(seed)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.backends.cudnn.benchmark = False
+    # float32 means float32: TF32 keeps ten bits of the mantissa
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.random.set_rng_state(state)
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+        torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32 = before[2:4]
+        torch.backends.cuda.matmul.allow_tf32 = before[4]
+
+
+def peak_memory_bytes(device: torch.device) -> int:
+    """The most memory held so far: on the CUDA device, or by this process."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    scale = 1 if platform.system() == "Darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
+
+
+def environment(device: torch.device, seed: int, precision: str) -> dict[str, Any]:
+    """What the numbers depend on, as JSON values."""
+    import numpy
+    import torchvision
+
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "torchvision": torchvision.__version__,
+        "numpy": numpy.__version__,
+        "platform": platform.platform(),
+        "device": name_of(device),
+        "devices": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+        "threads": torch.get_num_threads(),
+        "precision": precision,
+        "seed": seed,
+        "deterministic": True,
+    }

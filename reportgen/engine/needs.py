@@ -1,0 +1,229 @@
+"""What a probe may ask of the one pass, and what it gets: needs, the model's facts, the tape.
+
+A need is a frozen value; the need that a probe declares is the key it reads the tape with. The
+union of all probes' needs is the plan. Probes import this module and nothing else of the engine.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeAlias
+
+from torch import Tensor
+
+from reportgen.errors import UnknownName
+from reportgen.findings import NotApplicable
+
+INPUT = "input"  # the network's input, as a place to tap or to differentiate by
+AUTO = "auto"
+LayerName: TypeAlias = str | int  # a module's name, its number in call order (1 is the first), or "auto"
+Rule: TypeAlias = Literal["exact", "guided", "deconv"]
+Baseline: TypeAlias = Literal["grey", "black", "mean", "blur"]
+
+
+@dataclass(frozen=True)
+class Logits:
+    """The scores before softmax, (N, C)."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """The class that each image is explained for, (N,) int64."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A layer's weight tensor as it stands in the checkpoint; no image is needed."""
+
+    layer: str
+
+
+@dataclass(frozen=True)
+class Activation:
+    """A layer's output as it left the layer, before anything later rewrote it, (N, C, …)."""
+
+    layer: str
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """dS/d(wrt) of the target's logit S, shaped as `wrt`, by one rule for the rectifiers.
+
+    `exact` is the derivative. `guided` is Springenberg et al. 2014 (g·1[g>0]·f'(x) at each
+    rectifier f), `deconv` is Zeiler & Fergus 2013, sec. 2.1 (g·1[g>0]). Only `exact` is defined
+    for `wrt` other than the input.
+    """
+
+    wrt: str = INPUT
+    rule: Rule = "exact"
+
+
+@dataclass(frozen=True)
+class Occluded:
+    """Copies of the image, each with one square window set to a baseline colour.
+
+    Windows start at 0, stride, 2·stride, …, ceil((side - window)/stride) + 1 of them; the last is
+    clipped by the border (Zeiler & Fergus 2013, sec. 4.2). The baseline is meant in pixel space,
+    whatever the normalisation.
+    """
+
+    window_px: int
+    stride_px: int
+    baseline: Baseline = "grey"
+
+    def starts(self, side_px: int) -> range:
+        """Where windows start along a side."""
+        count = max(math.ceil((side_px - self.window_px) / self.stride_px), 0) + 1
+        return range(0, count * self.stride_px, self.stride_px)
+
+    def boxes(self, height_px: int, width_px: int) -> list[tuple[int, int, int, int]]:
+        """Every window as (top, left, bottom, right), row by row."""
+        return [
+            (y, x, min(y + self.window_px, height_px), min(x + self.window_px, width_px))
+            for y in self.starts(height_px)
+            for x in self.starts(width_px)
+        ]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The logits of every variant of the image, (N, variants, C): no gradient, packed batches."""
+
+    variants: Occluded
+
+
+Need: TypeAlias = Logits | Target | Weights | Activation | Gradient | Scores
+PER_TARGET = (Target, Gradient, Scores)  # a probe that needs one of these is measured once a target
+
+
+@dataclass(frozen=True)
+class LayerFacts:
+    """One module of the network, as one forward of the input met it.
+
+    `number` is the place among leaf modules in call order (1 is the first; 0 for containers and
+    for modules that are never called). Shapes are without the batch axis, of the last call. `macs`
+    are multiply-adds of one image. The receptive field and its stride are in input pixels.
+    """
+
+    name: str
+    type: str
+    number: int
+    calls: int
+    finished: int  # rank of the last call's end among all modules' calls, 0 if never called
+    input_shape: tuple[int, ...] | None
+    output_shape: tuple[int, ...] | None
+    parameters: int  # of this module itself for a leaf, of all below for a container
+    trainable_parameters: int
+    macs: int
+    output_bytes: int
+    receptive_field_px: int | None
+    receptive_stride_px: int | None
+    kernel: tuple[int, int] | None = None
+    stride: tuple[int, int] | None = None
+    padding: tuple[int, int] | None = None
+    dilation: tuple[int, int] | None = None
+    weight_shape: tuple[int, ...] | None = None
+    formula_holds: bool | None = None  # floor((n + 2p - d(k-1) - 1)/s) + 1 against the shape seen
+
+    @property
+    def maps(self) -> int:
+        """How many maps the output holds: its channels."""
+        return self.output_shape[0] if self.output_shape else 0
+
+    @property
+    def spatial(self) -> bool:
+        """Whether the output is a stack of maps with more than one place, (C, h, w)."""
+        shape = self.output_shape
+        return shape is not None and len(shape) == 3 and shape[1] * shape[2] > 1
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What is known of the network before an image is seen: it resolves names for the probes."""
+
+    input_shape: tuple[int, int, int]  # (channels, height, width)
+    layers: tuple[LayerFacts, ...]  # leaves in call order, then containers, then never called
+    parameters: int
+    trainable_parameters: int
+    parameter_bytes: int
+    macs: int
+    activation_bytes: int  # every leaf's output of one image
+    rectifiers: int  # ReLU and ReLU6 calls of one forward, functional and in-place ones included
+    smooth_activations: tuple[str, ...]  # names of SiLU, GELU, … operations met in the forward
+    classes: tuple[str, ...]
+    class_count: int
+
+    def leaves(self) -> tuple[LayerFacts, ...]:
+        """The leaf modules that ran, in call order: number k is at k - 1."""
+        return tuple(layer for layer in self.layers if layer.number)
+
+    def layer(self, name: LayerName) -> LayerFacts:
+        """A layer by module name or by number. Raises UnknownName with the nearest right one."""
+        found = [x for x in self.layers if name in (x.name, x.number, str(x.number)) and x.calls]
+        if not found or name in (0, "0"):
+            raise UnknownName("layer", name, [x.name for x in self.layers if x.calls])
+        return found[0]
+
+    def spatial_layer(self, name: LayerName) -> LayerFacts:
+        """A layer whose output is maps (C, h, w); `auto` is the one that ended last, so that all
+        branches and residuals have joined. Raises UnknownName, and NotApplicable where no layer
+        has any."""
+        spatial = [x for x in self.layers if x.spatial]
+        if not spatial:
+            raise NotApplicable("the model has no layer whose output is a stack of maps")
+        if name == AUTO:
+            return max(spatial, key=lambda x: x.finished)
+        if name != AUTO and self.layer(name) in spatial:
+            return self.layer(name)
+        raise UnknownName("layer with spatial maps", name, [x.name for x in spatial])
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """x = (pixel - mean) / std per channel, pixels in [0, 1]."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+class Tape(Protocol):
+    """One batch, measured, seen for one target an image. Indexed with the needs of the plan."""
+
+    @property
+    def model(self) -> ModelFacts: ...
+
+    @property
+    def normalisation(self) -> Normalisation: ...
+
+    @property
+    def pixels(self) -> Tensor:
+        """The batch as the model saw it, normalised, (N, C, H, W)."""
+
+    @property
+    def labels(self) -> Tensor:
+        """The true class, (N,) int64, -1 where there is none."""
+
+    @property
+    def coverage(self) -> dict[Rule, int]:
+        """Rectifiers that each rule met in this batch's backward."""
+
+    def __getitem__(self, need: Need) -> Tensor: ...
+
+
+class Bench(Protocol):
+    """The network without an image, for probes of scope `model`: its facts, and weights by need."""
+
+    @property
+    def model(self) -> ModelFacts: ...
+
+    def __getitem__(self, need: Weights) -> Tensor: ...
+
+
+class Probe(Protocol):
+    """A visualization with its options. `measure` gets a tape, or the weights for scope `model`."""
+
+    def needs(self, model: ModelFacts) -> Sequence[Need]: ...
+
+    def measure(self, tape: Any) -> Any: ...

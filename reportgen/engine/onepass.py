@@ -1,0 +1,190 @@
+"""The one pass: one forward with all taps, one backward a rule, then the packed variants.
+
+Every figure of an image comes from the same forward, so all agree on logits, target and layer.
+Weights are frozen while a pass is open: no backward ever computes a gradient of one. Hooks, modes
+and flags are undone when it closes, however it ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from reportgen.engine.needs import (
+    INPUT,
+    Activation,
+    Gradient,
+    Need,
+    Normalisation,
+    Rule,
+    Scores,
+)
+from reportgen.engine.occlusion import packed
+from reportgen.engine.output import logits_of
+from reportgen.engine.plan import Plan
+from reportgen.engine.relu_rules import RectifierRule
+from reportgen.engine.tape import BatchTape
+from reportgen.engine.targets import Slot
+
+
+@contextmanager
+def frozen(network: nn.Module) -> Iterator[nn.Module]:
+    """The network in eval mode with frozen weights; modes and flags come back as they were."""
+    training = [(module, module.training) for module in network.modules()]
+    required = [(p, p.requires_grad) for p in network.parameters()]
+    try:
+        network.eval()
+        for parameter, _ in required:
+            parameter.requires_grad_(False)
+        yield network
+    finally:
+        for parameter, flag in required:
+            parameter.requires_grad_(flag)
+        for module, flag in training:
+            module.training = flag
+
+
+@contextmanager
+def tapped(network: nn.Module, names: Sequence[str]) -> Iterator[dict[str, Tensor]]:
+    """Keeps the outputs of the named modules' last calls, by name, while it is entered."""
+    kept: dict[str, Tensor] = {}
+    modules = dict(network.named_modules())
+
+    def keep(name: str) -> Callable[[nn.Module, Any, Tensor], Tensor]:
+        def hook(_module: nn.Module, _args: Any, result: Tensor) -> Tensor:
+            kept[name] = result
+            # an in-place operation after the layer rewrites this copy, not what was kept
+            return result.clone()
+
+        return hook
+
+    handles = [modules[name].register_forward_hook(keep(name)) for name in names]
+    try:
+        yield kept
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@dataclass
+class Counter:
+    """What was really spent, in images."""
+
+    forwards: int = 0
+    backwards: int = 0
+    occlusion_forwards: int = 0
+
+
+@dataclass
+class OnePass:
+    """Runs a plan over batches. `network` is on `device` and frozen (see `frozen`).
+
+    `progress` is called with the number of variants done so far in the batch and their total.
+    """
+
+    network: nn.Module
+    plan: Plan
+    slots: tuple[Slot, ...]
+    normalisation: Normalisation
+    device: torch.device
+    batch_size: int
+    output: str | int | None = None
+    counted: Counter = field(default_factory=Counter)
+    progress: Callable[[int, int], None] = lambda done, total: None
+
+    def score(self, pixels: Tensor) -> Tensor:
+        """The logits (N, classes) of a batch (N, C, H, W), and nothing else."""
+        with torch.no_grad():
+            return self._forward(self._placed(pixels))
+
+    def run(self, pixels: Tensor, labels: Tensor) -> list[BatchTape]:
+        """A tape for every target slot of one batch: pixels (N, C, H, W), labels (N,), -1 for none."""
+        x = self._placed(pixels)
+        labels = labels.to(self.device)
+        shared, by_slot, logits = self._differentiated(x, labels)
+        with torch.no_grad():
+            for need in self.plan.variants:
+                shared[need] = self._scores(x, need)
+        return [
+            BatchTape(
+                model=self.plan.facts,
+                normalisation=self.normalisation,
+                pixels=x,
+                logits=logits,
+                targets=slot.of(logits, labels),
+                labels=labels,
+                coverage=coverage,
+                values={**shared, **gradients},
+            )
+            for slot, (gradients, coverage) in zip(self.slots, by_slot, strict=True)
+        ]
+
+    def _placed(self, pixels: Tensor) -> Tensor:
+        # channels last is the layout in which convolutions are fastest, on CPU and CUDA alike
+        return pixels.to(self.device).contiguous(memory_format=torch.channels_last)
+
+    def _forward(self, x: Tensor) -> Tensor:
+        self.counted.forwards += len(x)
+        return logits_of(self.network(x), self.output)
+
+    def _differentiated(
+        self, x: Tensor, labels: Tensor
+    ) -> tuple[dict[Need, Tensor], list[tuple[dict[Need, Tensor], dict[Rule, int]]], Tensor]:
+        """One forward and every backward: activations, each slot's gradients and coverage, logits."""
+        needs_graph = bool(self.plan.rules)
+        leaf = x.clone().requires_grad_(needs_graph)
+        with tapped(self.network, self.plan.taps) as kept, torch.set_grad_enabled(needs_graph):
+            # the network gets a copy, since its first operation may work in place
+            logits = self._forward(leaf.clone() if needs_graph else leaf)
+        places = {INPUT: leaf, **kept}
+        jobs = [(slot, rule) for slot in self.slots for rule in self.plan.rules]
+        by_slot: list[tuple[dict[Need, Tensor], dict[Rule, int]]] = [({}, {}) for _ in self.slots]
+        for number, (slot, rule) in enumerate(jobs):
+            score = logits.gather(1, slot.of(logits.detach(), labels)[:, None]).sum()
+            last = number == len(jobs) - 1
+            gradients, coverage = by_slot[self.slots.index(slot)]
+            gradients |= self._backward(score, rule, places, coverage, last)
+        activations: dict[Need, Tensor] = {
+            Activation(name): value.detach() for name, value in kept.items()
+        }
+        return activations, by_slot, logits.detach()
+
+    def _backward(
+        self,
+        score: Tensor,
+        rule: Rule,
+        places: dict[str, Tensor],
+        coverage: dict[Rule, int],
+        last: bool,
+    ) -> dict[Need, Tensor]:
+        """One rule's gradients of the summed scores: images do not mix, so each gets its own."""
+        names = self.plan.rules[rule]
+        with RectifierRule(rule) as mode:
+            found = torch.autograd.grad(
+                score,
+                [places[name] for name in names],
+                retain_graph=not last,
+                allow_unused=True,
+            )
+        self.counted.backwards += len(places[INPUT])
+        coverage[rule] = mode.rewritten
+        return {
+            # a layer that the score does not depend on has a gradient of zero
+            Gradient(name, rule): torch.zeros_like(places[name]) if value is None else value
+            for name, value in zip(names, found, strict=True)
+        }
+
+    def _scores(self, x: Tensor, need: Scores) -> Tensor:
+        """The logits of every variant, (N, V, classes)."""
+        total = self.plan.windows * len(x)
+        logits = []
+        for batch in packed(x, need.variants, self.normalisation, self.batch_size):
+            logits.append(logits_of(self.network(batch), self.output))
+            self.counted.occlusion_forwards += len(batch)
+            self.progress(sum(map(len, logits)), total)
+        return torch.cat(logits).unflatten(0, (len(x), -1))

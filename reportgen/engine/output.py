@@ -1,0 +1,51 @@
+"""Which of a network's outputs are the logits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from reportgen.errors import InputError
+
+REMEDY = "set model.output to the name or the index of the logits"
+
+
+def logits_of(result: Any, output: str | int | None) -> Tensor:
+    """The (N, classes) logits in what the network returned.
+
+    `output` is a key of a dict, an attribute of a named tuple or an index. Raises InputError where
+    it does not lead to a matrix of floats.
+    """
+    if output is not None:
+        result = _chosen(result, output)
+    if not isinstance(result, Tensor):
+        raise InputError(f"the model returns {_described(result)}, not one tensor of logits", REMEDY)
+    if result.ndim != 2 or not result.is_floating_point():
+        raise InputError(
+            f"the model returns a tensor of shape {tuple(result.shape)}, not (images, classes)",
+            "audit a classifier, or set model.output to the output that holds its logits",
+        )
+    return result
+
+
+def _chosen(result: Any, output: str | int) -> Any:
+    try:
+        if isinstance(result, Mapping) or isinstance(output, int):
+            return result[output]
+        return getattr(result, output)
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"model.output is {output!r}, but the model returns {_described(result)}", REMEDY
+        ) from error
+
+
+def _described(result: Any) -> str:
+    if isinstance(result, Mapping):
+        return f"a dict with {', '.join(map(repr, result))}"
+    if isinstance(result, tuple) and hasattr(result, "_fields"):
+        return f"a named tuple with {', '.join(result._fields)}"
+    if isinstance(result, tuple | list):
+        return f"a {type(result).__name__} of {len(result)}"
+    return f"a {type(result).__name__}"

@@ -1,0 +1,132 @@
+"""The union of all needs, and what it costs before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from reportgen.engine.needs import (
+    INPUT,
+    PER_TARGET,
+    Activation,
+    Gradient,
+    ModelFacts,
+    Need,
+    Probe,
+    Rule,
+    Scores,
+    Weights,
+)
+from reportgen.findings import NotApplicable
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One visualization of the recipe: its needs, or the reason why it does not apply."""
+
+    name: str
+    scope: str
+    probe: Any  # a Probe; its own type is nobody's business here
+    needs: tuple[Need, ...] = ()
+    reason: str | None = None
+
+    @property
+    def per_target(self) -> bool:
+        """Whether it explains a class, so that it is measured once a target."""
+        return any(isinstance(need, PER_TARGET) for need in self.needs)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one batch takes: one forward, one backward a rule and target, the packed variants."""
+
+    planned: tuple[Planned, ...]
+    facts: ModelFacts
+    targets: int
+
+    @cached_property
+    def needs(self) -> tuple[Need, ...]:
+        """Every need once, in order of first mention."""
+        return tuple(dict.fromkeys(need for item in self.planned for need in item.needs))
+
+    @cached_property
+    def taps(self) -> tuple[str, ...]:
+        """The layers whose outputs are kept, or differentiated by."""
+        names = [n.layer for n in self.needs if isinstance(n, Activation)]
+        names += [n.wrt for n in self.needs if isinstance(n, Gradient) and n.wrt != INPUT]
+        return tuple(dict.fromkeys(names))
+
+    @cached_property
+    def rules(self) -> dict[Rule, tuple[str, ...]]:
+        """What each rule's backward differentiates by. One backward serves all of a rule's needs."""
+        found: dict[Rule, list[str]] = {}
+        for need in self.needs:
+            if isinstance(need, Gradient):
+                found.setdefault(need.rule, []).append(need.wrt)
+        return {rule: tuple(wrt) for rule, wrt in found.items()}
+
+    @cached_property
+    def variants(self) -> tuple[Scores, ...]:
+        """The families of variants whose scores are needed."""
+        return tuple(need for need in self.needs if isinstance(need, Scores))
+
+    @property
+    def windows(self) -> int:
+        """Variants of one image, all families together."""
+        _, height, width = self.facts.input_shape
+        return sum(len(need.variants.boxes(height, width)) for need in self.variants)
+
+    @property
+    def tapped_bytes(self) -> int:
+        """Copies of tapped outputs that one image adds."""
+        sizes = {layer.name: layer.output_bytes for layer in self.facts.layers}
+        return sum(sizes[name] for name in self.taps)
+
+    def of_scope(self, scope: str) -> tuple[Planned, ...]:
+        """The visualizations of one scope that apply."""
+        return tuple(p for p in self.planned if p.scope == scope and p.reason is None)
+
+    def cost(self, scored: int, measured: int) -> dict[str, int]:
+        """Forwards, backwards and occlusion forwards, in images, for a set of `scored` images.
+
+        Of these, `measured` get figures: they are scored in the same forward where that is all of
+        them, and in a second round where it is not.
+        """
+        again = 0 if measured == scored else measured
+        return {
+            "forwards": scored + again,
+            "backwards": measured * self.targets * len(self.rules),
+            "occlusion_forwards": measured * self.windows,
+        }
+
+    def lines(self, scored: int, measured: int) -> list[str]:
+        """The plan in words, for the log and the report."""
+        cost = self.cost(scored, measured)
+        rules = ", ".join(self.rules) or "none"
+        macs = self.facts.macs * (cost["forwards"] + 2 * cost["backwards"] + cost["occlusion_forwards"])
+        lines = [
+            f"{scored} images are scored, {measured} of them get figures",
+            f"{cost['forwards']} forwards, {cost['backwards']} backwards (rules: {rules}), "
+            f"{cost['occlusion_forwards']} occlusion forwards ({self.windows} windows an image)",
+            f"about {macs / 1e12:.3g} T multiply-adds",
+        ]
+        return lines + [f"{p.name} does not apply: {p.reason}" for p in self.planned if p.reason]
+
+
+def make_plan(
+    wishes: Iterable[tuple[str, str, Probe]], facts: ModelFacts, targets: int
+) -> Plan:
+    """The plan for (name, scope, probe) triples. Raises UnknownName for a layer that is not there."""
+    return Plan(tuple(_planned(*wish, facts) for wish in wishes), facts, targets)
+
+
+def _planned(name: str, scope: str, probe: Probe, facts: ModelFacts) -> Planned:
+    try:
+        needs: Sequence[Need] = probe.needs(facts)
+    except NotApplicable as refusal:
+        return Planned(name, scope, probe, reason=str(refusal))
+    if scope == "model" and not all(isinstance(need, Weights) for need in needs):
+        raise TypeError(f"{name}: a probe of scope 'model' may need weights only")
+    return Planned(name, scope, probe, tuple(needs))

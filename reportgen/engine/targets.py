@@ -1,0 +1,51 @@
+"""Which classes an image is explained for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One explained class an image: the k-th most probable, the label, or a fixed class."""
+
+    kind: Literal["predicted", "label", "named"]
+    number: int = 1  # the rank for `predicted` (1 is the top), the class index for `named`
+
+    def of(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The class of each image, (N,) int64, given (N, C) logits and (N,) labels (-1: none).
+
+        An image without a label is explained for its predicted class instead.
+        """
+        if self.kind == "named":
+            return torch.full_like(labels, self.number)
+        if self.kind == "label":
+            return torch.where(labels >= 0, labels, logits.argmax(1))
+        return logits.topk(self.number, dim=1).indices[:, -1]
+
+
+def slots(
+    wishes: Sequence[str | int], class_count: int, index_of: Callable[[str | int], int]
+) -> tuple[Slot, ...]:
+    """The slots for a recipe's `targets`: predicted, label, top-k, class names or indices.
+
+    `index_of` knows the classes by name; what it raises for an unknown one is passed on. A top-k
+    with more ranks than there are classes is all of them.
+    """
+    found: list[Slot] = []
+    for wish in wishes:
+        text = str(wish)
+        if text == "predicted":
+            found.append(Slot("predicted"))
+        elif text == "label":
+            found.append(Slot("label"))
+        elif text.startswith("top-") and text[4:].isdigit():
+            found += [Slot("predicted", k + 1) for k in range(min(int(text[4:]), class_count))]
+        else:
+            found.append(Slot("named", index_of(wish)))
+    return tuple(dict.fromkeys(found))

@@ -1,0 +1,285 @@
+"""One forward without data: layers, shapes, multiply-adds, receptive fields, rectifiers.
+
+The network is copied onto the `meta` device, where tensors have shapes and no storage, so the trace
+costs no arithmetic, no memory and none of the counted forwards. (A network whose control flow looks
+at values cannot run there; then a real copy sees one image of zeros, on the CPU.) Every operation is seen by the
+dispatcher, functional and in-place ones included, so branches, residuals and reused modules need
+no rule of their own.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from reportgen.engine.needs import LayerFacts, ModelFacts
+from reportgen.engine.output import logits_of
+from reportgen.engine.receptive import Field, field_after
+from reportgen.errors import InputError
+
+RECTIFIERS = {"relu", "relu_", "relu6", "relu6_", "hardtanh", "hardtanh_"}
+SMOOTH = {"silu", "gelu", "mish", "hardswish", "elu", "softplus", "leaky_relu", "prelu", "_prelu_kernel"}
+
+
+@dataclass
+class _Call:
+    """What one module's calls have shown so far."""
+
+    number: int = 0
+    calls: int = 0
+    input_shape: tuple[int, ...] | None = None
+    output_shape: tuple[int, ...] | None = None
+    output_bytes: int = 0
+    macs: int = 0
+    field: Field | None = None
+    finished: int = 0  # rank of the last call's end among all calls
+
+
+@dataclass
+class _Seen:
+    """What a whole forward has shown."""
+
+    calls: dict[str, _Call] = field(default_factory=dict)
+    order: list[str] = field(default_factory=list)  # leaves, by first call
+    inside: list[str] = field(default_factory=list)  # names of the modules being called, outermost first
+    ended: int = 0
+    rectifiers: int = 0
+    smooth: set[str] = field(default_factory=set)
+
+
+class _Observer(TorchDispatchMode):
+    """Follows each tensor's receptive field and charges each operation to the modules around it."""
+
+    def __init__(self, seen: _Seen) -> None:
+        super().__init__()
+        self.seen = seen
+        self.fields: dict[int, tuple[Tensor, Field]] = {}  # keeps the tensor, so its id stays its own
+
+    def field_of(self, value: Any) -> Field | None:
+        found = self.fields.get(id(value))
+        return found[1] if found else None
+
+    def set_field(self, value: Any, seen_field: Field | None) -> None:
+        if seen_field and isinstance(value, Tensor):
+            self.fields[id(value)] = (value, seen_field)
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        inputs = [x for x in torch.utils._pytree.tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
+        known = [f for f in map(self.field_of, inputs) if f is not None]
+        result = func(*args, **kwargs)
+        name = func.overloadpacket.__name__
+        if func.overloadpacket in flop_registry:
+            flops = flop_registry[func.overloadpacket](*args, **kwargs, out_val=result)
+            for module in self.seen.inside:
+                self.seen.calls[module].macs += flops // 2
+        if name in RECTIFIERS and _rectifies(name, args):
+            self.seen.rectifiers += 1
+        if name.removesuffix("_") in SMOOTH:
+            self.seen.smooth.add(name.removesuffix("_"))
+        if known:
+            after = field_after(name, args, result, known)
+            for value in torch.utils._pytree.tree_leaves(result):
+                self.set_field(value, after)
+        return result
+
+
+def _rectifies(name: str, args: tuple[Any, ...]) -> bool:
+    """Whether a hardtanh is a clipped rectifier (ReLU6), which starts at zero."""
+    return not name.startswith("hardtanh") or (len(args) > 1 and args[1] == 0)
+
+
+def trace(
+    network: nn.Module,
+    input_shape: tuple[int, int, int],
+    classes: Sequence[str] | None = None,
+    output: str | int | None = None,
+) -> ModelFacts:
+    """The facts of `network` for one input of (channels, height, width).
+
+    `output` names the logits where the network returns a tuple or a dict. Raises InputError where
+    the network does not accept such an input or does not return (1, classes).
+    """
+    try:
+        seen, logits = _observed(network, input_shape, output)
+    except InputError:
+        raise
+    except Exception as error:  # any code of the user's may run here
+        words = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"the model does not accept an input of {'x'.join(map(str, input_shape))}: {words}",
+            "set model.preprocessing (resize, crop, mean, std) to what the model was trained with",
+        ) from error
+    layers = _layers(network, seen)
+    parameters = list(network.parameters())
+    return ModelFacts(
+        input_shape=input_shape,
+        layers=layers,
+        parameters=sum(p.numel() for p in parameters),
+        trainable_parameters=sum(p.numel() for p in parameters if p.requires_grad),
+        parameter_bytes=sum(p.numel() * p.element_size() for p in parameters),
+        macs=seen.calls[""].macs,
+        activation_bytes=sum(layer.output_bytes for layer in layers if layer.number),
+        rectifiers=seen.rectifiers,
+        smooth_activations=tuple(sorted(seen.smooth)),
+        classes=tuple(classes) if classes else (),
+        class_count=logits.shape[1],
+    )
+
+
+def _observed(
+    network: nn.Module, input_shape: tuple[int, int, int], output: str | int | None
+) -> tuple[_Seen, Tensor]:
+    """The observed forward on `meta`, or on a real copy where `meta` will not do."""
+    try:
+        return _forward(_bare_copy(network, "meta"), input_shape, output, "meta")
+    except InputError:
+        raise
+    except Exception:  # noqa: BLE001 - whatever it was, the real forward will say it better
+        return _forward(_bare_copy(network, "cpu"), input_shape, output, "cpu")
+
+
+def _bare_copy(network: nn.Module, device: str) -> nn.Module:
+    """The network in eval mode and without anybody's hooks; on `meta` no weight is copied."""
+    memo: dict[int, Any] = {}
+    for tensor in [*network.parameters(), *network.buffers()] if device == "meta" else []:
+        empty = torch.empty_like(tensor, device="meta")
+        memo[id(tensor)] = nn.Parameter(empty, False) if isinstance(tensor, nn.Parameter) else empty
+    bare = copy.deepcopy(network, memo)
+    for module in bare.modules():
+        for hooks in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"):
+            getattr(module, hooks).clear()
+    return bare.to(device).eval()
+
+
+def _forward(
+    network: nn.Module, input_shape: tuple[int, int, int], output: str | int | None, device: str
+) -> tuple[_Seen, Tensor]:
+    """Runs the observed forward of a copy that nothing else uses."""
+    seen = _Seen()
+    observer = _Observer(seen)
+    x = torch.zeros(1, *input_shape, device=device)
+    observer.set_field(x, Field((1, 1), (1, 1), input_shape[1:]))
+    with _watched(network, seen, observer), torch.no_grad(), observer:
+        logits = logits_of(network(x), output)
+    return seen, logits
+
+
+@contextmanager
+def _watched(network: nn.Module, seen: _Seen, observer: _Observer) -> Iterator[None]:
+    """Hooks on every module that note its calls, shapes and receptive field."""
+    handles = []
+    inner: tuple[str, ...] = ("\0",)  # name prefixes of what lies inside a leaf
+    for name, module in network.named_modules():
+        seen.calls[name] = _Call()
+        leaf = not name.startswith(inner) and is_leaf(module)
+        inner += (f"{name}.",) if leaf else ()
+
+        def before(_module: nn.Module, _args: Any, name: str = name) -> None:
+            seen.inside.append(name)
+
+        def after(
+            _module: nn.Module, args: Any, result: Any, name: str = name, leaf: bool = leaf
+        ) -> None:
+            seen.inside.remove(name)
+            call = seen.calls[name]
+            call.calls += 1
+            seen.ended += 1
+            call.finished = seen.ended
+            if leaf and not call.number:
+                seen.order.append(name)
+                call.number = len(seen.order)
+            if args and isinstance(args[0], Tensor):
+                call.input_shape = tuple(args[0].shape[1:])
+            if isinstance(result, Tensor):
+                call.output_shape = tuple(result.shape[1:])
+                call.output_bytes = result.numel() * result.element_size()
+                call.field = observer.field_of(result)
+
+        handles += [module.register_forward_pre_hook(before), module.register_forward_hook(after)]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def is_leaf(module: nn.Module) -> bool:
+    """Whether a module counts as one layer: it has no children, or it is a layer of torch.nn that
+    a subclass gave children (a convolution that holds its own padding)."""
+    if not any(module.children()):
+        return True
+    bases = [b for b in type(module).__mro__ if b.__module__.startswith("torch.nn.modules.")]
+    kinds = {b.__module__.rsplit(".", 1)[1] for b in bases if b is not nn.Module}
+    return bool(kinds) and not kinds & {"container", "transformer"}
+
+
+def _layers(network: nn.Module, seen: _Seen) -> tuple[LayerFacts, ...]:
+    """Leaves in call order, then containers, then what never ran."""
+    modules = dict(network.named_modules())
+    names = seen.order + [n for n in modules if n and not seen.calls[n].number]
+    return tuple(_layer(name, modules[name], seen.calls[name]) for name in names)
+
+
+def _layer(name: str, module: nn.Module, call: _Call) -> LayerFacts:
+    parameters = list(module.parameters())
+    weight = getattr(module, "weight", None)
+    window = _window(module)
+    return LayerFacts(
+        name=name,
+        type=type(module).__name__,
+        number=call.number,
+        calls=call.calls,
+        finished=call.finished,
+        input_shape=call.input_shape,
+        output_shape=call.output_shape,
+        parameters=sum(p.numel() for p in parameters),
+        trainable_parameters=sum(p.numel() for p in parameters if p.requires_grad),
+        macs=call.macs,
+        output_bytes=call.output_bytes,
+        receptive_field_px=max(call.field.size) if call.field else None,
+        receptive_stride_px=max(call.field.stride) if call.field else None,
+        weight_shape=tuple(weight.shape) if isinstance(weight, Tensor) else None,
+        formula_holds=_formula_holds(call, window, getattr(module, "ceil_mode", False)),
+        **window,
+    )
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    return (int(value), int(value)) if isinstance(value, int) else (int(value[0]), int(value[1]))
+
+
+def _window(module: nn.Module) -> dict[str, tuple[int, int]]:
+    """Kernel, stride, padding and dilation of a two-dimensional convolution or pool, else nothing."""
+    if not isinstance(module, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d):
+        return {}
+    padding = module.padding
+    if isinstance(padding, str):
+        return {}
+    return {
+        "kernel": _pair(module.kernel_size),
+        "stride": _pair(module.stride),
+        "padding": _pair(padding),
+        "dilation": _pair(getattr(module, "dilation", 1)),
+    }
+
+
+def _formula_holds(call: _Call, window: dict[str, tuple[int, int]], ceil: bool) -> bool | None:
+    """Whether floor((n + 2p - d(k-1) - 1)/s) + 1 is the output's side (ceil where a pool says so)."""
+    if not window or not call.input_shape or not call.output_shape or len(call.input_shape) != 3:
+        return None
+    sides = zip(call.input_shape[1:], call.output_shape[1:], *window.values(), strict=True)
+    return all(
+        (n + 2 * p - d * (k - 1) - 1 + (s - 1 if ceil else 0)) // s + 1 == m
+        for n, m, k, s, p, d in sides
+    )

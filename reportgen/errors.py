@@ -1,0 +1,61 @@
+"""What can go wrong, in the user's words: one line of cause, one of remedy, one exit code."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import ClassVar
+
+
+class ReportgenError(Exception):
+    """An expected failure. `cause` and `remedy` are one line each; `exit_code` is the process's."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, cause: str, remedy: str) -> None:
+        super().__init__(cause)
+        self.cause = cause
+        self.remedy = remedy
+
+
+class RecipeError(ReportgenError):
+    """Usage or recipe error; `cause` begins with file:line:column where there is a file."""
+
+    exit_code = 2
+
+
+class InputError(ReportgenError):
+    """The checkpoint, the model or the image set cannot be used."""
+
+    exit_code = 3
+
+
+class RenderError(ReportgenError):
+    """The evidence is whole, but a document could not be rendered from it."""
+
+    exit_code = 4
+
+
+class UnknownName(Exception):
+    """A name in the recipe (a layer, a class) that the model does not have.
+
+    Raised by the rooms that know the names; the recipe's room adds file:line:column.
+    """
+
+    def __init__(self, kind: str, value: object, choices: Iterable[str]) -> None:
+        self.kind = kind
+        self.value = value
+        self.nearest = nearest(str(value), choices)
+        super().__init__(f"unknown {kind} {value!r}{did_you_mean(self.nearest)}")
+
+
+def nearest(word: str, choices: Iterable[str]) -> str | None:
+    """The choice most like `word`, case aside, or None where nothing comes close."""
+    by_fold = {choice.casefold(): choice for choice in choices}
+    found = difflib.get_close_matches(word.casefold(), by_fold, n=1, cutoff=0.5)
+    return by_fold[found[0]] if found else None
+
+
+def did_you_mean(name: str | None) -> str:
+    """The tail of an error message: ` (did you mean 'layer4'?)`, or nothing."""
+    return f" (did you mean '{name}'?)" if name else ""

@@ -1,0 +1,242 @@
+"""The narrow waist: an immutable, hashed folder of what was measured. numpy, JSON and text only.
+
+    manifest.json                 written last: its presence means that the evidence is complete
+    timing.json                   durations and peak memory, kept apart so that the rest repeats
+    model.json, .safetensors      findings that need no image
+    batch-000000.json, …          shards: records of images, their arrays and findings
+
+Every file is written under a temporary name, flushed and renamed. A shard's .json is written
+after its .safetensors and carries its hash, so a shard is whole or absent, and a run resumes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from safetensors import safe_open
+from safetensors.numpy import save
+
+from reportgen.errors import InputError
+from reportgen.findings import KINDS, Array, Finding, pack, unpack
+
+SCHEMA = "reportgen.evidence/1"
+Record: TypeAlias = dict[str, Any]
+# visualization name -> one tuple of findings a target slot (a single slot where it has no target)
+Findings: TypeAlias = dict[str, list[tuple[Finding, ...]]]
+
+
+def sha256_of(data: bytes | Path) -> str:
+    """The hex digest of bytes or of a file's content."""
+    if isinstance(data, bytes):
+        return hashlib.sha256(data).hexdigest()
+    digest = hashlib.sha256()
+    with data.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def canonical_json(value: Any) -> bytes:
+    """UTF-8 JSON with sorted keys: equal values give equal bytes. NaN is refused (ValueError)."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False, indent=1)
+    return text.encode() + b"\n"
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Writes a file so that it is never seen half written."""
+    partial = path.with_name(path.name + ".tmp")
+    with partial.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+class Writer:
+    """Writes shards into `folder`; those that an interrupted run with the same key left are kept."""
+
+    def __init__(self, folder: Path, key: str) -> None:
+        self.folder = folder
+        self.finished: dict[str, dict[str, Any]] = {}  # shard name -> what its .json holds
+        mark = folder / "key"
+        if not (mark.exists() and mark.read_text() == key):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            write_whole(mark, key.encode())
+        for path in sorted(folder.glob("*.json")):
+            if path.name not in ("manifest.json", "timing.json") and _is_whole(path):
+                self.finished[path.stem] = json.loads(path.read_bytes())
+
+    def write(
+        self,
+        name: str,
+        findings: Mapping[str, Sequence[tuple[Finding, ...]]],
+        records: Sequence[Record] = (),
+        arrays: Mapping[str, Array] | None = None,
+        cost: Mapping[str, int] | None = None,
+    ) -> None:
+        """Writes one shard: records of its images, arrays with a leading axis of rows, findings, and
+        what it cost in images (forwards, backwards, occlusion_forwards)."""
+        tensors = {f"core/{key}": value for key, value in (arrays or {}).items()}
+        packed: dict[str, list[list[dict[str, Any]]]] = {}
+        for method, slots in findings.items():
+            packed[method] = []
+            for slot, found in enumerate(slots):
+                parts = [pack(finding) for finding in found]
+                packed[method].append([rest for _, rest in parts])
+                for held, rest in parts:
+                    prefix = f"{method}/{slot}/{rest['name']}"
+                    tensors |= {f"{prefix}/{field}": value for field, value in held.items()}
+        data = save(tensors)
+        write_whole(self.folder / f"{name}.safetensors", data)
+        body = {
+            "arrays_sha256": sha256_of(data),
+            "records": list(records),
+            "findings": packed,
+            "cost": dict(cost or {}),
+        }
+        write_whole(self.folder / f"{name}.json", canonical_json(body))
+        self.finished[name] = body
+
+    def records(self) -> list[Record]:
+        """The records of every shard that is finished."""
+        return [record for name in sorted(self.finished) for record in self.finished[name]["records"]]
+
+    def cost(self) -> dict[str, int]:
+        """What the finished shards cost, added up."""
+        total: dict[str, int] = {}
+        for shard in self.finished.values():
+            for key, value in shard["cost"].items():
+                total[key] = total.get(key, 0) + value
+        return total
+
+    def seal(self, manifest: Mapping[str, Any], timing: Mapping[str, Any]) -> None:
+        """Writes timing and, last, the manifest with the hash of every shard."""
+        shards = [
+            {"name": name, "sha256": sha256_of(self.folder / f"{name}.json")}
+            for name in sorted(self.finished)
+        ]
+        write_whole(self.folder / "timing.json", canonical_json(dict(timing)))
+        body = {"schema": SCHEMA, **manifest, "shards": shards}
+        write_whole(self.folder / "manifest.json", canonical_json(body))
+
+
+def _is_whole(shard: Path) -> bool:
+    """Whether a shard's record file is readable and its arrays are those it was written with."""
+    arrays = shard.with_suffix(".safetensors")
+    try:
+        expected = json.loads(shard.read_bytes())["arrays_sha256"]
+        return bool(sha256_of(arrays) == expected)
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Reads sealed evidence back, one image at a time, so that memory does not grow with the set."""
+
+    folder: Path
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """Raises InputError where the folder holds no complete evidence."""
+        try:
+            manifest = json.loads((self.folder / "manifest.json").read_bytes())
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{self.folder} holds no complete evidence ({type(error).__name__})",
+                "name the folder that `reportgen run` wrote, or run it again to finish it",
+            ) from error
+        if manifest.get("schema") != SCHEMA:
+            raise InputError(
+                f"{self.folder} holds evidence of another version: {manifest.get('schema')!r}",
+                "measure again with this version of reportgen",
+            )
+        return dict(manifest)
+
+    @cached_property
+    def timing(self) -> dict[str, Any]:
+        """Durations in seconds and peak memory in bytes."""
+        return dict(json.loads((self.folder / "timing.json").read_bytes()))
+
+    @cached_property
+    def _shards(self) -> dict[str, dict[str, Any]]:
+        return {
+            shard["name"]: json.loads((self.folder / f"{shard['name']}.json").read_bytes())
+            for shard in self.manifest["shards"]
+        }
+
+    def records(self) -> list[Record]:
+        """Every image of the set in order of id, rejected ones included.
+
+        An image that was first scored and then measured in a second round has the second record.
+        """
+        by_id: dict[int, Record] = {}
+        for name, shard in sorted(self._shards.items(), key=lambda item: item[0] != "score"):
+            for record in shard["records"]:
+                known = by_id.get(record["number"])
+                if known is None or record.get("measured"):
+                    by_id[record["number"]] = {**record, "shard": name}
+        return [by_id[number] for number in sorted(by_id)]
+
+    def model_findings(self) -> Findings:
+        """Findings of scope `model`, whole."""
+        return self._read("model", None)
+
+    def findings(self, record: Record) -> Findings:
+        """One measured image's findings: every per-image field without its leading axis."""
+        return self._read(record["shard"], record["row"]) if record.get("measured") else {}
+
+    def array(self, record: Record, key: str) -> Array | None:
+        """One image's row of a core array: `seen` (H, W, C) uint8, `logits` (C,), `input` (C, H, W)."""
+        with self._open(record["shard"]) as tensors:
+            if f"core/{key}" not in tensors.keys():  # noqa: SIM118 - not a dict
+                return None
+            return np.asarray(tensors.get_slice(f"core/{key}")[record["row"]])
+
+    def original(self, record: Record) -> bytes:
+        """The image before resize and crop, as a JPEG of bounded size."""
+        first, last = record["original_bytes"]
+        with self._open(record["shard"]) as tensors:
+            return bytes(tensors.get_slice("core/originals")[first:last].tobytes())
+
+    def _open(self, shard: str) -> Any:
+        return safe_open(self.folder / f"{shard}.safetensors", framework="numpy")
+
+    def _read(self, shard: str, row: int | None) -> Findings:
+        with self._open(shard) as tensors:
+            return {
+                method: [
+                    tuple(_load(tensors, f"{method}/{slot}", rest, row) for rest in found)
+                    for slot, found in enumerate(slots)
+                ]
+                for method, slots in self._shards[shard]["findings"].items()
+            }
+
+    def altered(self) -> Iterator[str]:
+        """The names of files that are not as they were written (or are gone)."""
+        for shard in self.manifest["shards"]:
+            path = self.folder / f"{shard['name']}.json"
+            if not path.exists() or sha256_of(path) != shard["sha256"]:
+                yield path.name
+            elif not _is_whole(path):
+                yield path.with_suffix(".safetensors").name
+
+
+def _load(tensors: Any, prefix: str, rest: dict[str, Any], row: int | None) -> Finding:
+    """One finding from a shard: whole, or its row for one image."""
+    kind = KINDS[rest["kind"]]
+    arrays = {}
+    for field in kind.arrays:
+        part = tensors.get_slice(f"{prefix}/{rest['name']}/{field}")
+        arrays[field] = part[row] if row is not None and field in kind.per_image else part[:]
+    return unpack(arrays, rest)

@@ -1,0 +1,202 @@
+"""What a probe returns: numpy and text, nothing that needs a model to be read back.
+
+A finding of scope `image` is measured for a batch: its per-image fields carry a leading axis N.
+`Evidence` hands out one image's view of it (see `at`), where that axis is gone. Findings of
+scope `model` never have the axis.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Array: TypeAlias = npt.NDArray[Any]
+
+
+class NotApplicable(Exception):
+    """A visualization that has no meaning for this model; the text says why and is printed."""
+
+
+def as_array(values: Any) -> Array:
+    """A numpy array from an array or a tensor (on any device, attached to a graph or not)."""
+    if hasattr(values, "detach"):
+        values = values.detach().cpu().numpy()
+    array = np.asarray(values, order="C")
+    return array.astype(np.float32) if array.dtype == np.float64 else array
+
+
+class _Arrays:
+    """Turns the fields named in `arrays` to numpy when a finding is made from tensors."""
+
+    arrays: ClassVar[tuple[str, ...]] = ("values",)
+    per_image: ClassVar[tuple[str, ...]] = ("values",)
+
+    def __post_init__(self) -> None:
+        for name in self.arrays:
+            object.__setattr__(self, name, as_array(getattr(self, name)))
+
+
+@dataclass(frozen=True)
+class Heatmap(_Arrays):
+    """One number a place, raw and unnormalised, float32 (N, h, w), on the input's or a layer's grid.
+
+    `quantity` says what the number is, in words and with its unit: "max |dS/dx| over colour".
+    `signed` maps are drawn diverging around zero. `layer` is the layer whose grid it is, if any.
+    """
+
+    name: str
+    title: str
+    values: Any
+    quantity: str
+    signed: bool = False
+    layer: str | None = None
+    overlay: bool = True  # drawn over the photograph, or alone
+
+
+@dataclass(frozen=True)
+class Picture(_Arrays):
+    """A colour picture (N, 3, h, w): `rgb` in [0, 1], or `signed` raw values around mid-grey."""
+
+    name: str
+    title: str
+    values: Any
+    quantity: str
+    encoding: Literal["rgb", "signed"] = "rgb"
+
+
+@dataclass(frozen=True)
+class Mask(_Arrays):
+    """A choice of pixels (N, h, w), bool: drawn as a mask and as the photograph seen through it."""
+
+    name: str
+    title: str
+    values: Any
+    quantity: str
+
+
+@dataclass(frozen=True)
+class Segments(_Arrays):
+    """A partition of the pixels (N, h, w), small non-negative integers, drawn in distinct colours."""
+
+    name: str
+    title: str
+    values: Any
+    quantity: str
+
+
+@dataclass(frozen=True)
+class Gallery(_Arrays):
+    """A row or grid of small pictures: (N, k, h, w) grey or (N, k, 3, h, w) colour, raw values.
+
+    `numbers` (N, k) are the tiles' own numbers (a channel, a filter), or None for 0 … k-1.
+    `scale` says how raw values become grey: each tile over its own range, or all over one.
+    """
+
+    arrays: ClassVar[tuple[str, ...]] = ("values", "numbers")
+    per_image: ClassVar[tuple[str, ...]] = ("values", "numbers")
+
+    name: str
+    title: str
+    values: Any
+    numbers: Any
+    quantity: str
+    layer: str | None = None
+    scale: Literal["each", "grid"] = "each"
+    signed: bool = False
+
+
+@dataclass(frozen=True)
+class Scalar(_Arrays):
+    """One number an image, (N,), with its unit ("" for a plain number, "%" for a share × 100)."""
+
+    name: str
+    title: str
+    values: Any
+    unit: str = ""
+    digits: int = 3  # significant digits to print
+
+
+@dataclass(frozen=True)
+class Flag(_Arrays):
+    """A sentence that a reader must see where `values` (N,), bool, is true."""
+
+    name: str
+    text: str
+    values: Any
+    level: Literal["note", "warn", "bad"] = "warn"
+
+
+@dataclass(frozen=True)
+class Remark:
+    """A sentence of the same words for every image: coverage, the default that was chosen."""
+
+    name: str
+    text: str
+    per_image: ClassVar[tuple[str, ...]] = ()
+    arrays: ClassVar[tuple[str, ...]] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text and numbers (None where there is no value). Scope `model` only.
+
+    `columns` are heads with their unit, such as "memory, MiB"; `total` is an optional last row.
+    """
+
+    name: str
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    total: tuple[Any, ...] | None = None
+    per_image: ClassVar[tuple[str, ...]] = ()
+    arrays: ClassVar[tuple[str, ...]] = ()
+
+
+Finding: TypeAlias = (
+    Heatmap | Picture | Mask | Segments | Gallery | Scalar | Flag | Remark | Table
+)
+KINDS: dict[str, type[Finding]] = {
+    kind.__name__.lower(): kind
+    for kind in (Heatmap, Picture, Mask, Segments, Gallery, Scalar, Flag, Remark, Table)
+}
+
+
+def pack(finding: Finding) -> tuple[dict[str, Array], dict[str, Any]]:
+    """A finding as (arrays by field, everything else as JSON values); `unpack` is its inverse."""
+    fields = {f.name: getattr(finding, f.name) for f in dataclasses.fields(finding)}
+    arrays = {name: fields.pop(name) for name in finding.arrays}
+    return arrays, {"kind": type(finding).__name__.lower(), **fields}
+
+
+def unpack(arrays: dict[str, Array], rest: dict[str, Any]) -> Finding:
+    """The finding that `pack` took apart. Raises KeyError for a kind that is not known."""
+    fields = {name: value for name, value in rest.items() if name != "kind"}
+    if rest["kind"] == "table":  # JSON has lists only
+        fields["columns"] = tuple(fields["columns"])
+        fields["rows"] = tuple(tuple(row) for row in fields["rows"])
+        fields["total"] = tuple(fields["total"]) if fields["total"] else None
+    return KINDS[rest["kind"]](**arrays, **fields)
+
+
+def at(finding: Finding, n: int) -> Finding:
+    """Image n's view of a batch's finding: its per-image fields without the leading axis."""
+    return dataclasses.replace(
+        finding, **{name: getattr(finding, name)[n] for name in finding.per_image}
+    )
+
+
+def faults(values: Array) -> str | None:
+    """Why one map (h, w) must not be stretched into a picture, in words, or None where it may be."""
+    bad = int((~np.isfinite(values)).sum())
+    if bad:
+        return f"{bad} of {values.size} values are not finite"
+    low, high = float(values.min()), float(values.max())
+    if low == high == 0:
+        return "all zero: nothing in this map responds to the target"
+    if low == high:
+        return f"constant: every value is {low:.4g}"
+    return None

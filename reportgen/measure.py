@@ -1,0 +1,235 @@
+"""The pass over the set: batches in, shards out. A batch is measured, written and freed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from reportgen import records
+from reportgen.engine import device as devices
+from reportgen.engine.onepass import Counter, OnePass, frozen
+from reportgen.engine.tape import BatchTape, model_tape
+from reportgen.errors import InputError
+from reportgen.evidence import Findings, Record, Writer
+from reportgen.findings import Array
+from reportgen.inputs import ImageFile, stream
+from reportgen.inputs.images import Decoded, Rejected, none_readable
+from reportgen.selection import choose
+from reportgen.session import Session
+
+
+class Progress(Protocol):
+    """Told how far a stage has come: images for `score` and `measure`, windows for `occlude`."""
+
+    def __call__(self, stage: str, done: int, total: int, note: str = "") -> None: ...
+
+
+@dataclass
+class Stopwatch:
+    """Seconds by stage: what a report's cost is made of."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def on(self, stage: str) -> Iterator[None]:
+        begun = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - begun
+
+
+@dataclass
+class Measurement:
+    """Measures a session into a writer's shards, in one round or, for a large set, in two."""
+
+    session: Session
+    writer: Writer
+    progress: Progress
+    watch: Stopwatch = field(default_factory=Stopwatch)
+
+    def run(self) -> str:
+        """Writes every shard that is not there yet. Returns how the shown images were chosen.
+
+        Raises InputError where no image could be read or the device has too little memory.
+        """
+        session = self.session
+        network = session.subject.network.to(session.device, memory_format=torch.channels_last)
+        self._model_shard()
+        with devices.repeatable(session.recipe.run.seed), frozen(network), enough_memory(session):
+            engine = OnePass(
+                network,
+                session.plan,
+                session.slots,
+                session.subject.preprocessing.normalisation,
+                session.device,
+                session.batch_size,
+                session.recipe.model.output,
+            )
+            files: Sequence[ImageFile] = session.files
+            if session.two_rounds:
+                self._round("score", files, engine, self._scored)
+            chosen, words = self._chosen()
+            if session.two_rounds:
+                files = [file for file in files if file.number in set(chosen)]
+            self._round("batch", files, engine, self._measured)
+        self._refuse_empty()
+        return words if session.two_rounds else self._chosen()[1]
+
+    def _model_shard(self) -> None:
+        session = self.session
+        if "model" in self.writer.finished:
+            return
+        planned = session.plan.of_scope("model")
+        tape = model_tape(session.subject.network, session.facts, session.plan.needs)
+        found: Findings = {p.name: [tuple(p.probe.measure(tape))] for p in planned}
+        self.writer.write("model", found)
+
+    def _chosen(self) -> tuple[list[int], str]:
+        show = self.session.recipe.images.show
+        seed = self.session.recipe.run.seed
+        return choose(self.writer.records(), show.at_most, show.choose, seed)
+
+    def _round(
+        self,
+        kind: str,
+        files: Iterable[ImageFile],
+        engine: OnePass,
+        write: Callable[[str, OnePass, list[Decoded], list[Record]], None],
+    ) -> None:
+        """Streams files in full batches, each to a shard `kind-000000`, past those already there."""
+        shards = [name for name in self.writer.finished if name.startswith(f"{kind}-")]
+        done = {r["number"] for name in shards for r in self.writer.finished[name]["records"]}
+        todo = [file for file in files if file.number not in done]
+        stage = "score" if kind == "score" else "measure"
+        total = len(done) + len(todo)
+        finished = len(done)
+        self.progress(stage, finished, total)
+        for number, (images, rejected) in enumerate(self._batches(todo), start=len(shards)):
+            refused = [records.of_rejected(r) for r in rejected]
+            engine.counted = Counter()
+            engine.progress = lambda n, of, at=finished: self.progress("occlude", n, of, f"{at}")
+            write(f"{kind}-{number:06d}", engine, images, refused)
+            finished += len(images) + len(rejected)
+            self.progress(stage, finished, total)
+
+    def _batches(self, files: list[ImageFile]) -> Iterator[tuple[list[Decoded], list[Rejected]]]:
+        """Full batches of what could be decoded, with what could not on the way."""
+        images: list[Decoded] = []
+        rejected: list[Rejected] = []
+        source = stream(files, self.session.subject.preprocessing)
+        while True:
+            with self.watch.on("decode"):
+                item = next(source, None)
+            if isinstance(item, Rejected):
+                rejected.append(item)
+            elif item is not None:
+                images.append(item)
+            if len(images) == self.session.batch_size or (item is None and (images or rejected)):
+                yield images, rejected
+                images, rejected = [], []
+            if item is None:
+                return
+
+    def _scored(
+        self, name: str, engine: OnePass, images: list[Decoded], refused: list[Record]
+    ) -> None:
+        """One batch of the first round: answers only."""
+        with self.watch.on("compute"):
+            logits = engine.score(pixels_of(images)).cpu().numpy() if images else np.empty((0, 0))
+        scored = self._records(images, logits)
+        self.writer.write(name, {}, scored + refused, {"logits": logits}, asdict(engine.counted))
+
+    def _measured(
+        self, name: str, engine: OnePass, images: list[Decoded], refused: list[Record]
+    ) -> None:
+        """One batch with everything: a forward, the backwards, the variants, every probe."""
+        if not images:
+            self.writer.write(name, {}, refused)
+            return
+        labels = [-1 if i.file.label_index is None else i.file.label_index for i in images]
+        with self.watch.on("compute"):
+            tapes = engine.run(pixels_of(images), torch.tensor(labels))
+            found = self._findings(tapes)
+        logits = tapes[0].logits.cpu().numpy()
+        measured = self._records(images, logits)
+        offset = 0
+        for row, record in enumerate(measured):
+            size = len(images[row].original_jpeg)
+            record |= {
+                "measured": True,
+                "original_bytes": [offset, offset + size],
+                "targets": self._targets(tapes, row, logits[row], labels[row] >= 0),
+            }
+            offset += size
+        with self.watch.on("encode"):
+            arrays = self._arrays(images, logits)
+            self.writer.write(name, found, measured + refused, arrays, asdict(engine.counted))
+
+    def _findings(self, tapes: list[BatchTape]) -> Findings:
+        """Every probe of scope `image`: once a target where it explains one, else once."""
+        return {
+            planned.name: [
+                tuple(planned.probe.measure(tape))
+                for tape in (tapes if planned.per_target else tapes[:1])
+            ]
+            for planned in self.session.plan.of_scope("image")
+        }
+
+    def _records(self, images: list[Decoded], logits: Array) -> list[Record]:
+        classes = self.session.facts.classes
+        return [
+            records.of_scored(image, row, logits[row], classes) for row, image in enumerate(images)
+        ]
+
+    def _targets(
+        self, tapes: list[BatchTape], row: int, logits: Array, labelled: bool
+    ) -> list[dict[str, Any]]:
+        classes = self.session.facts.classes
+        return [
+            records.of_target(slot, number, int(tape.targets[row]), logits, classes, labelled)
+            for number, (slot, tape) in enumerate(zip(self.session.slots, tapes, strict=True))
+        ]
+
+    def _arrays(self, images: list[Decoded], logits: Array) -> dict[str, Array]:
+        originals = np.frombuffer(b"".join(i.original_jpeg for i in images), dtype=np.uint8)
+        arrays: dict[str, Array] = {
+            "logits": logits,
+            "seen": np.stack([image.seen for image in images]),
+            "originals": originals,
+        }
+        if self.session.save_maps:
+            arrays["input"] = np.stack([image.pixels for image in images])
+        return arrays
+
+    def _refuse_empty(self) -> None:
+        found = self.writer.records()
+        if not any(record["status"] == "ok" for record in found):
+            refused = [(r["path"], r["reason"]) for r in found]
+            raise none_readable(Path(self.session.images), refused)
+
+
+def pixels_of(images: list[Decoded]) -> torch.Tensor:
+    """The batch (N, C, H, W) float32."""
+    return torch.from_numpy(np.stack([image.pixels for image in images]))
+
+
+@contextmanager
+def enough_memory(session: Session) -> Iterator[None]:
+    """Says what to do when the device runs out of memory."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        smaller = max(1, session.batch_size // 2)
+        raise InputError(
+            f"{devices.name_of(session.device)} has too little memory for batches of "
+            f"{session.batch_size} images",
+            f"set run.batch_size: {smaller} in the recipe; the batches that are done are kept",
+        ) from error

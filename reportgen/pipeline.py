@@ -1,0 +1,81 @@
+"""The straight line: checkpoint + images + recipe -> one pass -> evidence -> report."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from reportgen.engine.device import peak_memory_bytes
+from reportgen.errors import RenderError
+from reportgen.evidence import Writer
+from reportgen.manifest import manifest
+from reportgen.measure import Measurement, Progress
+from reportgen.recipe import Recipe
+from reportgen.report import render
+from reportgen.session import prepare
+from reportgen.workspace import check, publish, workspace
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Where the report is, whether every gate passed, and why there is no PDF where there is none."""
+
+    folder: Path
+    gates_passed: bool
+    pdf_problem: RenderError | None = None
+
+
+def silent(stage: str, done: int, total: int, note: str = "") -> None:
+    """Progress for nobody."""
+
+
+def audit(
+    recipe: Recipe,
+    checkpoint: Path,
+    images: Path,
+    out: Path,
+    *,
+    limit: int | None = None,
+    save_maps: bool = False,
+    progress: Progress = silent,
+) -> Outcome:
+    """Measures a checkpoint on images and writes the report to the folder `out`.
+
+    An earlier report in `out` is replaced when the new one is whole. Interrupted, the same call
+    resumes. Raises RecipeError, InputError, and RenderError where even report.html failed (the
+    evidence is kept).
+    """
+    begun = time.perf_counter()
+    check(out)
+    session = prepare(recipe, checkpoint, images, limit, save_maps)
+    for line in session.lines:
+        progress("plan", 0, 0, line)
+    with workspace(out) as folder:
+        measurement = Measurement(session, Writer(folder / "evidence", session.key), progress)
+        chosen = measurement.run()
+        timing = {
+            "seconds": {**measurement.watch.seconds, "total": time.perf_counter() - begun},
+            "peak_memory_bytes": peak_memory_bytes(session.device),
+        }
+        measurement.writer.seal(manifest(session, measurement.writer, chosen), timing)
+        progress("render", 0, 1)
+        problem = _rendered(folder, out, recipe)
+        progress("render", 1, 1)
+        whole = problem is None or not out.exists()
+        if whole:
+            publish(folder, out)
+    done = out if whole else folder
+    gates = json.loads((done / "results.json").read_bytes())["gates"]
+    return Outcome(done, all(gate["passed"] for gate in gates), problem)
+
+
+def _rendered(folder: Path, out: Path, recipe: Recipe) -> RenderError | None:
+    """Renders; where even report.html fails, the evidence becomes the output if nothing else is."""
+    try:
+        return render(folder, pdf=recipe.output.pdf)
+    except RenderError:
+        if not out.exists():
+            publish(folder, out)
+        raise

@@ -1,0 +1,98 @@
+"""The registry: every module of this package that defines a probe is found by discovery.
+
+A probe is a frozen dataclass: its fields are its YAML options, its docstring is its method text.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal, TypeVar
+
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass as checked_dataclass
+from typing_extensions import dataclass_transform
+
+Scope = Literal["model", "image"]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Method:
+    """What the registry knows of one visualization: the words are read from the docstring."""
+
+    name: str
+    scope: Scope
+    probe: type
+    title: str
+    summary: str
+    definition: str
+    reading: str
+    limits: str
+    source: str
+
+    def options(self) -> dict[str, Any]:
+        """The option names with their defaults."""
+        return {f.name: getattr(self.probe(), f.name) for f in dataclasses.fields(self.probe)}
+
+    def words(self) -> dict[str, Any]:
+        """The method text as JSON values, for the evidence and for `reportgen methods --json`."""
+        keys = ("name", "scope", "title", "summary", "definition", "reading", "limits", "source")
+        return {key: getattr(self, key) for key in keys}
+
+
+@dataclass_transform(frozen_default=True)
+def probe(name: str, *, scope: Scope) -> Callable[[type[T]], type[T]]:
+    """Registers a class as the visualization `name`. Its fields are validated; extras are refused.
+
+    Raises ValueError where the docstring lacks one of its labelled paragraphs.
+    """
+
+    def register(cls: type[T]) -> type[T]:
+        words = _words(name, inspect.getdoc(cls) or "")
+        made = checked_dataclass(frozen=True, config=ConfigDict(extra="forbid"))(cls)
+        made.method = Method(name=name, scope=scope, probe=made, **words)  # type: ignore[attr-defined]
+        return made
+
+    return register
+
+
+LABELS = {
+    "Definition.": "definition",
+    "Reading.": "reading",
+    "Limits.": "limits",
+    "Source.": "source",
+}
+
+
+def _words(name: str, doc: str) -> dict[str, str]:
+    """The title, the summary and the labelled paragraphs of a probe's docstring."""
+    head, *paragraphs = (" ".join(part.split()) for part in doc.split("\n\n"))
+    title, _, summary = head.partition(": ")
+    words = {"title": title, "summary": summary}
+    for paragraph in paragraphs:
+        label, _, text = paragraph.partition(" ")
+        if label in LABELS:
+            words[LABELS[label]] = text
+    missing = [label for label, key in LABELS.items() if not words.get(key)]
+    if missing or not summary:
+        raise ValueError(f"probe {name!r}: its docstring lacks {missing or ['a summary']}")
+    return words
+
+
+@cache
+def methods() -> dict[str, Method]:
+    """Every visualization by name, in alphabetical order."""
+    found: dict[str, Method] = {}
+    for module_info in pkgutil.iter_modules(__path__):
+        module = importlib.import_module(f"{__name__}.{module_info.name}")
+        for value in vars(module).values():
+            method = getattr(value, "method", None)
+            if isinstance(method, Method) and value.__module__ == module.__name__:
+                found[method.name] = method
+    return dict(sorted(found.items()))

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import PositiveInt
+from torch import Tensor
+
+from reportgen.engine.needs import Activation, LayerFacts, LayerName, ModelFacts, Need, Tape
+from reportgen.findings import Finding, Gallery, NotApplicable
+from reportgen.probes import probe
+
+
+@probe("feature-maps", scope="image")
+class FeatureMaps:
+    """Feature maps: what single channels of chosen layers respond to.
+
+    Definition. The output of a channel at every place of its grid, as it left the layer.
+    `first-15` is the first fifteen layers with maps in call order, `each-scale` the last layer of
+    every resolution. `varied` channels are those with the largest standard deviation over the
+    image, `strongest` those with the largest mean magnitude, `first` the first in number.
+
+    Reading. Bright is a strong response. Early maps look like edges and colours of the photograph;
+    later ones light up at parts of it.
+
+    Limits. A few channels of many are shown, each over its own range, so brightness cannot be
+    compared between them, and a response alone does not say that the answer depends on it.
+
+    Source. Zeiler & Fergus 2013, Visualizing and Understanding Convolutional Networks, sec. 4
+    (arXiv:1311.2901).
+    """
+
+    layers: Literal["first-15", "each-scale"] | tuple[LayerName, ...] = "first-15"
+    maps: PositiveInt = 3
+    choose: Literal["varied", "strongest", "first"] = "varied"
+
+    def needs(self, model: ModelFacts) -> Sequence[Need]:
+        return tuple(Activation(layer.name) for layer in self._layers(model))
+
+    def measure(self, tape: Tape) -> tuple[Finding, ...]:
+        return tuple(self._gallery(tape, layer) for layer in self._layers(tape.model))
+
+    def _layers(self, model: ModelFacts) -> list[LayerFacts]:
+        if isinstance(self.layers, tuple):
+            return [model.spatial_layer(name) for name in self.layers]
+        if self.layers == "first-15":
+            found = [layer for layer in model.leaves() if layer.spatial][:15]
+        else:
+            by_side: dict[int, LayerFacts] = {}
+            for layer in sorted(model.layers, key=lambda x: x.finished):
+                if layer.spatial and layer.output_shape:
+                    by_side[layer.output_shape[1]] = layer
+            found = list(by_side.values())
+        if not found:
+            raise NotApplicable("the model has no layer whose output is a stack of maps")
+        return found
+
+    def _gallery(self, tape: Tape, layer: LayerFacts) -> Gallery:
+        a = tape[Activation(layer.name)]  # (N, C, h, w)
+        numbers = self._channels(a)  # (N, k)
+        values = a.gather(1, numbers[:, :, None, None].expand(-1, -1, *a.shape[2:]))  # (N, k, h, w)
+        return Gallery(layer.name, layer.name, values, numbers, "activation", layer=layer.name)
+
+    def _channels(self, a: Tensor) -> Tensor:
+        """The numbers of the chosen channels of each image, (N, k) int64, best first."""
+        count = min(self.maps, a.shape[1])
+        if self.choose == "varied":
+            rank = a.flatten(2).std(2)  # (N, C)
+        elif self.choose == "strongest":
+            rank = a.abs().mean((2, 3))  # (N, C)
+        else:
+            rank = -a.new_ones(len(a), a.shape[1]).cumsum(1)  # (N, C), falling
+        return rank.sort(dim=1, descending=True, stable=True).indices[:, :count]

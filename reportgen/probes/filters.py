@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import PositiveInt
+from torch import Tensor
+
+from reportgen.engine.needs import AUTO, Bench, LayerFacts, LayerName, ModelFacts, Need, Weights
+from reportgen.findings import Finding, Gallery, NotApplicable, Remark
+from reportgen.probes import probe
+
+Layers = Literal["auto", "block-firsts"] | tuple[LayerName, ...]
+
+
+@probe("filters", scope="model")
+class Filters:
+    """Filters: the kernels of a convolution, as pictures.
+
+    Definition. The weights of each filter. A layer with three inputs is drawn in colour; any other
+    as single-channel slices, `first-slice` of each filter or `every-slice`. `auto` is the first
+    convolution; `block-firsts` is the first convolution of every resolution, one filter each.
+
+    Reading. Trained first-layer filters are smooth: oriented edges, colour blobs, gratings. Noise
+    means too little training or too strong a learning rate; uniform grey is a filter not in use.
+
+    Limits. Past the first layer a slice is one of many inputs, and cannot be read as a picture of
+    what the filter looks for.
+
+    Source. Krizhevsky et al. 2012, ImageNet Classification, fig. 3; Zeiler & Fergus 2013, fig. 6
+    (arXiv:1311.2901).
+    """
+
+    layers: Layers = AUTO
+    slices: Literal["first-slice", "every-slice"] = "first-slice"
+    scale: Literal["each", "grid"] = "each"
+    at_most: PositiveInt = 256
+
+    def needs(self, model: ModelFacts) -> Sequence[Need]:
+        return tuple(Weights(layer.name) for layer in self._layers(model))
+
+    def measure(self, tape: Bench) -> tuple[Finding, ...]:
+        galleries = [self._gallery(tape, layer) for layer in self._layers(tape.model)]
+        over = "its own range" if self.scale == "each" else "the range of the whole grid"
+        return (*galleries, Remark("scale", f"Each filter is drawn over {over}."))
+
+    def _layers(self, model: ModelFacts) -> list[LayerFacts]:
+        convolutions = [x for x in model.leaves() if x.weight_shape and len(x.weight_shape) == 4]
+        if not convolutions:
+            raise NotApplicable("the model has no two-dimensional convolution")
+        if self.layers == AUTO:
+            return convolutions[:1]
+        if self.layers == "block-firsts":
+            first_of = {x.input_shape[1:]: x for x in reversed(convolutions) if x.input_shape}
+            return list(reversed(first_of.values()))
+        found = [model.layer(name) for name in self.layers]
+        if bad := [x.name for x in found if x not in convolutions]:
+            raise NotApplicable(f"not a two-dimensional convolution: {', '.join(bad)}")
+        return found
+
+    def _gallery(self, tape: Bench, layer: LayerFacts) -> Gallery:
+        weight = tape[Weights(layer.name)]  # (K, C, h, w)
+        if self.layers == "block-firsts":
+            weight = weight[:1]
+        tiles, kind = self._tiles(weight)
+        tiles = tiles[: self.at_most]
+        shown = "" if len(tiles) == len(weight) else f", {len(tiles)} shown"
+        shape = "×".join(map(str, layer.weight_shape or ()))
+        return Gallery(
+            name=layer.name,
+            title=layer.name,
+            values=tiles,
+            numbers=list(range(len(tiles))),
+            quantity=f"weights {shape}, {kind}{shown}",
+            layer=layer.name,
+            scale=self.scale,
+            signed=tiles.ndim == 3,
+        )
+
+    def _tiles(self, weight: Tensor) -> tuple[Tensor, str]:
+        """(k, 3, h, w) colour or (k, h, w) slices of the weights (K, C, h, w), and which."""
+        if weight.shape[1] == 3 and self.slices == "first-slice":
+            return weight, "in colour"
+        if self.slices == "first-slice":
+            return weight[:, 0], "first slice of each filter"
+        return weight.flatten(0, 1), "every slice, filter by filter"

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from reportgen.engine.needs import Activation, LayerName, ModelFacts, Need, Tape
+from reportgen.findings import Finding, Heatmap, Picture, Remark, Scalar, Segments
+from reportgen.probes import probe
+
+ROUNDS = 25  # Lloyd's rounds: labels of a picture settle well before
+
+
+@probe("hypercolumns", scope="image")
+class Hypercolumns:
+    """Hypercolumns: every pixel described by the layers above it.
+
+    Definition. The chosen layers' maps, resampled to the input and stacked, give each pixel a
+    vector. Shown are its mean over all channels, its first three principal components as red,
+    green and blue (each layer scaled to the same total variance first), and k-means segments of
+    its leading components. Layers given by number count in call order from 1.
+
+    Reading. Pixels of one colour look alike to the network. Regions that follow the object's parts
+    mean that these layers already tell them apart.
+
+    Limits. It shows what can be told apart, not what the answer depends on. Colours and segments
+    have no meaning of their own and cannot be compared between images.
+
+    Source. Hariharan et al. 2014, Hypercolumns for Object Segmentation, sec. 3 (arXiv:1411.5752).
+    """
+
+    layers: tuple[LayerName, ...] = (1, 4, 7)
+    segments: int = Field(default=5, ge=2, le=12)
+
+    def needs(self, model: ModelFacts) -> Sequence[Need]:
+        return tuple(Activation(model.spatial_layer(name).name) for name in self._present(model))
+
+    def measure(self, tape: Tape) -> tuple[Finding, ...]:
+        maps = [tape[need] for need in self.needs(tape.model)]  # each (N, C_i, h_i, w_i)
+        side = tape.pixels.shape[-2:]
+        parts = [self._describe([m[n : n + 1] for m in maps], side) for n in range(len(tape.pixels))]
+        mean, pca, labels, share = (torch.stack(column) for column in zip(*parts, strict=True))
+        names = [model_layer.name for model_layer in map(tape.model.layer, self._present(tape.model))]
+        channels = sum(m.shape[1] for m in maps)
+        return (
+            Heatmap("map", "Hypercolumns, mean", mean, "mean activation", overlay=False),
+            Picture("pca", "Hypercolumns, components", pca, "three components as red, green, blue"),
+            Segments("segments", "Hypercolumns, segments", labels, f"{self.segments} k-means segments"),
+            Scalar("explained-variance", "Variance in three components", 100 * share, "%"),
+            Remark("layers", f"{channels} channels of {', '.join(names)}"),
+        )
+
+    def _present(self, model: ModelFacts) -> tuple[LayerName, ...]:
+        """The layers, less the numbers of a preset that a small network does not reach."""
+        last = len(model.leaves())
+        kept = tuple(x for x in self.layers if isinstance(x, str) or x <= last)
+        spatial = {layer.number for layer in model.leaves() if layer.spatial}
+        return tuple(x for x in kept if isinstance(x, str) or x in spatial) or self.layers
+
+    def _describe(self, maps: list[Tensor], side: torch.Size) -> tuple[Tensor, ...]:
+        """One image's mean (H, W), components (3, H, W), segments (H, W) and explained share."""
+        stacks = [resampled(m, side) for m in maps]  # each (C_i, H·W)
+        mean = torch.cat(stacks).mean(0).unflatten(0, side)
+        scaled = [x / x.var(1).sum().sqrt().clamp(min=1e-12) for x in map(centred, stacks)]
+        components, share = principal(torch.cat(scaled), count=8)  # (8, H·W)
+        labels = k_means(components, self.segments)
+        return mean, as_rgb(components[:3]).unflatten(1, side), labels.unflatten(0, side), share
+
+
+def resampled(maps: Tensor, side: torch.Size) -> Tensor:
+    """Maps (1, C, h, w) on the grid `side`, a row a channel: (C, H·W)."""
+    return interpolate(maps, tuple(side), mode="bilinear", align_corners=False)[0].flatten(1)
+
+
+def centred(rows: Tensor) -> Tensor:
+    return rows - rows.mean(1, keepdim=True)
+
+
+def principal(rows: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The leading principal components of centred rows (C, P) as (count, P), and the share of the
+    variance that the first three hold. Each sign is fixed so that the largest loading is positive."""
+    variances, loadings = torch.linalg.eigh((rows @ rows.T).double())  # ascending
+    count = min(count, len(rows))
+    loadings = loadings.flip(1)[:, :count]  # (C, count)
+    strongest = loadings.gather(0, loadings.abs().argmax(0, keepdim=True))  # (1, count)
+    loadings = loadings * torch.where(strongest < 0, -1.0, 1.0)
+    components = loadings.T.to(rows.dtype) @ rows
+    share = variances.flip(0)[:3].sum() / variances.sum().clamp(min=1e-30)
+    missing = max(0, 3 - count)  # a stack of one or two channels still makes a picture
+    padded = torch.cat([components, components.new_zeros(missing, rows.shape[1])])
+    return padded, share.to(rows.dtype)
+
+
+def as_rgb(components: Tensor) -> Tensor:
+    """Components (3, P) to [0, 1], each over its own 1st to 99th percentile."""
+    ends = torch.tensor([0.01, 0.99], device=components.device)
+    low, high = torch.quantile(components, ends, dim=1)  # each (3,)
+    spread = (high - low).clamp(min=1e-12)[:, None]
+    return ((components - low[:, None]) / spread).clamp(0, 1)
+
+
+def k_means(points: Tensor, k: int) -> Tensor:
+    """The segment of each of P points (D, P), int64, largest segment first. Lloyd 1982.
+
+    Starts from the point farthest from the mean and then, k - 1 times, from the point farthest from
+    all starts so far, so that it needs no random numbers.
+    """
+    points = points.T  # (P, D)
+    starts = [(points - points.mean(0)).square().sum(1).argmax()]
+    nearest = (points - points[starts[0]]).square().sum(1)  # (P,)
+    while len(starts) < k:
+        starts.append(nearest.argmax())
+        nearest = nearest.minimum((points - points[starts[-1]]).square().sum(1))
+    centres = points[torch.stack(starts)]  # (k, D)
+    for _ in range(ROUNDS):
+        labels = torch.cdist(points, centres).argmin(1)
+        counts = torch.bincount(labels, minlength=k)
+        sums = torch.zeros_like(centres).index_add_(0, labels, points)
+        moved = torch.where(counts[:, None] > 0, sums / counts[:, None].clamp(min=1), centres)
+        if torch.equal(moved, centres):
+            break
+        centres = moved
+    rank = counts.argsort(descending=True, stable=True).argsort()
+    return rank[labels]

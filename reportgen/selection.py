@@ -1,0 +1,41 @@
+"""Which images get figures when there are more than the recipe shows."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from reportgen.evidence import Record
+
+WORDS = {"wrong": "wrong answers", "unsure": "least sure answers", "random": "drawn at random"}
+
+
+def choose(
+    records: Sequence[Record], at_most: int, wishes: Sequence[str], seed: int
+) -> tuple[list[int], str]:
+    """The numbers of the images to show, in order, and how they were chosen, in words.
+
+    Each wish gets an equal share of `at_most`; what one leaves unused goes to the next. `wrong` takes
+    the most confident mistakes first, `unsure` the lowest top probability first, `random` draws
+    with `seed`.
+    """
+    scored = [r for r in records if r["status"] == "ok"]
+    if len(scored) <= at_most:
+        return [r["number"] for r in scored], f"All {len(scored)} are shown."
+    ranked = {
+        "wrong": [r["number"] for r in sorted(scored, key=_confidence, reverse=True) if r["correct"] is False],
+        "unsure": [r["number"] for r in sorted(scored, key=_confidence)],
+        "random": random.Random(seed).sample([r["number"] for r in scored], len(scored)),
+    }
+    chosen: dict[int, str] = {}
+    for place, wish in enumerate(wishes):
+        share = (at_most - len(chosen)) // (len(wishes) - place)
+        fresh = [number for number in ranked[wish] if number not in chosen]
+        chosen |= dict.fromkeys(fresh[:share], wish)
+    counts = [(list(chosen.values()).count(wish), WORDS[wish]) for wish in dict.fromkeys(wishes)]
+    parts = ", ".join(f"{count} {words}" for count, words in counts if count)
+    return sorted(chosen), f"{len(chosen)} of {len(scored)} are shown: {parts} (seed {seed})."
+
+
+def _confidence(record: Record) -> float:
+    return float(record["predictions"][0]["probability"])

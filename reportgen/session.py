@@ -1,0 +1,123 @@
+"""Everything that is known before the first image is decoded: model, plan, files, device, key."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from reportgen.engine import device as devices
+from reportgen.engine.needs import ModelFacts
+from reportgen.engine.plan import Plan, make_plan
+from reportgen.engine.targets import Slot, slots
+from reportgen.engine.trace import trace
+from reportgen.errors import UnknownName
+from reportgen.evidence import canonical_json
+from reportgen.inputs import ImageFile, Subject, load_subject, survey
+from reportgen.inputs.classes import check, index_of
+from reportgen.probes import methods
+from reportgen.recipe import Recipe
+from reportgen.version import __version__
+
+RENDERED = ("title", "gates", "output")  # parts of a recipe that change no measurement
+
+
+@dataclass(frozen=True)
+class Session:
+    """One audit, fully prepared. Nothing in it changes while it is measured."""
+
+    recipe: Recipe
+    subject: Subject
+    facts: ModelFacts
+    plan: Plan
+    slots: tuple[Slot, ...]
+    files: tuple[ImageFile, ...]
+    images: str  # the image set's name, for the reader
+    device: torch.device
+    batch_size: int
+    save_maps: bool
+    notes: tuple[str, ...]
+
+    @cached_property
+    def readable(self) -> int:
+        """Images that the survey could open."""
+        return sum(file.reason is None for file in self.files)
+
+    @property
+    def two_rounds(self) -> bool:
+        """Whether the set is larger than what is shown, so that it is scored before it is chosen."""
+        return self.readable > self.recipe.images.show.at_most
+
+    @cached_property
+    def key(self) -> str:
+        """The hash of all that the measurements depend on; equal keys may share shards."""
+        measured = {k: v for k, v in self.recipe.resolved().items() if k not in RENDERED}
+        depends = {
+            "version": __version__,
+            "checkpoint": self.subject.checkpoint.sha256,
+            "recipe": measured,
+            "classes": self.facts.classes,
+            "preprocessing": self.subject.preprocessing.as_json(),
+            "images": [[f.shown, f.sha256, f.label_index] for f in self.files],
+            "device": devices.name_of(self.device),
+            "batch_size": self.batch_size,
+            "torch": torch.__version__,
+            "save_maps": self.save_maps,
+        }
+        return hashlib.sha256(canonical_json(depends)).hexdigest()
+
+    @cached_property
+    def lines(self) -> list[str]:
+        """The plan in words."""
+        shown = min(self.readable, self.recipe.images.show.at_most)
+        return [
+            *self.plan.lines(self.readable, shown),
+            f"batches of {self.batch_size} on {devices.name_of(self.device)}",
+        ]
+
+    def environment(self) -> dict[str, Any]:
+        """Versions, devices and flags that the numbers depend on."""
+        run = self.recipe.run
+        found = devices.environment(self.device, run.seed, run.precision)
+        return {"reportgen": __version__, **found}
+
+
+def prepare(
+    recipe: Recipe, checkpoint: Path, images: Path, limit: int | None, save_maps: bool
+) -> Session:
+    """Reads the model and surveys the images. Raises RecipeError and InputError."""
+    device = devices.choose(recipe.run.device)
+    subject = load_subject(recipe, checkpoint)
+    facts = trace(
+        subject.network, subject.preprocessing.input_shape, output=recipe.model.output
+    )
+    classes = check(subject.classes, facts.class_count)
+    facts = replace(facts, classes=classes)
+    try:
+        chosen = slots(recipe.targets, facts.class_count, partial(index_of, classes=classes))
+        plan = make_plan(
+            [(v.name, methods()[v.name].scope, v.probe) for v in recipe.visualizations],
+            facts,
+            len(chosen),
+        )
+    except UnknownName as error:
+        raise recipe.located(error) from error
+    files, notes = survey(images, recipe.images.labels, classes, recipe.folder, limit)
+    per_image = devices.bytes_per_image(facts, plan.tapped_bytes, bool(plan.rules))
+    return Session(
+        recipe=recipe,
+        subject=subject,
+        facts=facts,
+        plan=plan,
+        slots=chosen,
+        files=tuple(files),
+        images=images.resolve().name,
+        device=device,
+        batch_size=devices.batch_size(recipe.run.batch_size, device, per_image),
+        save_maps=save_maps,
+        notes=(*subject.notes, *notes),
+    )
