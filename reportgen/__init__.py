@@ -5,14 +5,20 @@ checkpoint + images + recipe -> evidence -> report
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from reportgen.version import __version__
 
-__all__ = ["Outcome", "Recipe", "__version__", "audit", "load"]
+if TYPE_CHECKING:
+    from reportgen.pipeline import Outcome, run
+    from reportgen.recipe import Recipe, load
+
+__all__ = ["Outcome", "Recipe", "__version__", "load", "run"]
 
 
 def __getattr__(name: str) -> object:
     """The public API, imported when it is used: torch is heavy, and `--help` is not."""
-    if name in ("audit", "Outcome"):
+    if name in ("run", "Outcome"):
         from reportgen import pipeline
 
         return getattr(pipeline, name)

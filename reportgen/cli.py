@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from reportgen.errors import InputError, RecipeError, ReportgenError, did_you_mean, nearest
+from reportgen.errors import RecipeError, ReportgenError, did_you_mean, nearest
 
 if TYPE_CHECKING:
     from reportgen import Outcome
@@ -133,7 +133,7 @@ def _run(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    from reportgen import audit
+    from reportgen import run as audit
     from reportgen.terminal import progress
 
     with progress(quiet) as shown:

@@ -237,6 +237,9 @@ def _load(tensors: Any, prefix: str, rest: dict[str, Any], row: int | None) -> F
     kind = KINDS[rest["kind"]]
     arrays = {}
     for field in kind.arrays:
-        part = tensors.get_slice(f"{prefix}/{rest['name']}/{field}")
-        arrays[field] = part[row] if row is not None and field in kind.per_image else part[:]
+        key = f"{prefix}/{rest['name']}/{field}"
+        if row is not None and field in kind.per_image:
+            arrays[field] = tensors.get_slice(key)[row]
+        else:  # whole: a slice cannot hold a number without axes
+            arrays[field] = tensors.get_tensor(key)
     return unpack(arrays, rest)

@@ -179,7 +179,9 @@ def unpack(arrays: dict[str, Array], rest: dict[str, Any]) -> Finding:
         fields["columns"] = tuple(fields["columns"])
         fields["rows"] = tuple(tuple(row) for row in fields["rows"])
         fields["total"] = tuple(fields["total"]) if fields["total"] else None
-    return KINDS[rest["kind"]](**arrays, **fields)
+    make: Any = KINDS[rest["kind"]]
+    found: Finding = make(**arrays, **fields)
+    return found
 
 
 def at(finding: Finding, n: int) -> Finding:

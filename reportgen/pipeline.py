@@ -31,7 +31,7 @@ def silent(stage: str, done: int, total: int, note: str = "") -> None:
     """Progress for nobody."""
 
 
-def audit(
+def run(
     recipe: Recipe,
     checkpoint: Path,
     images: Path,

@@ -22,9 +22,10 @@ def choose(
     scored = [r for r in records if r["status"] == "ok"]
     if len(scored) <= at_most:
         return [r["number"] for r in scored], f"All {len(scored)} are shown."
+    by_confidence = sorted(scored, key=_confidence)
     ranked = {
-        "wrong": [r["number"] for r in sorted(scored, key=_confidence, reverse=True) if r["correct"] is False],
-        "unsure": [r["number"] for r in sorted(scored, key=_confidence)],
+        "wrong": [r["number"] for r in reversed(by_confidence) if r["correct"] is False],
+        "unsure": [r["number"] for r in by_confidence],
         "random": random.Random(seed).sample([r["number"] for r in scored], len(scored)),
     }
     chosen: dict[int, str] = {}

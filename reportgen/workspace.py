@@ -36,7 +36,9 @@ def workspace(out: Path) -> Iterator[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT)
     except OSError as error:
-        raise RecipeError(f"cannot write beside {out}: {error.strerror}", "name another --out") from error
+        raise RecipeError(
+            f"cannot write beside {out}: {error.strerror}", "name another --out"
+        ) from error
     try:
         if not _locked(lock):
             raise RecipeError(f"another run is writing {out}", "wait for it, or name another --out")
@@ -59,7 +61,7 @@ def _locked(lock: int) -> bool:
 
 
 def publish(folder: Path, out: Path) -> None:
-    """Puts the finished `folder` in the place of `out`; the old report goes only when it is there."""
+    """Puts the finished `folder` in the place of `out`; the old report goes when it is there."""
     (folder / ".lock").unlink(missing_ok=True)
     old = out.with_name(out.name + ".old")
     shutil.rmtree(old, ignore_errors=True)

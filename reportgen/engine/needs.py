@@ -160,10 +160,12 @@ class ModelFacts:
         return tuple(layer for layer in self.layers if layer.number)
 
     def layer(self, name: LayerName) -> LayerFacts:
-        """A layer by module name or by number. Raises UnknownName with the nearest right one."""
-        found = [x for x in self.layers if name in (x.name, x.number, str(x.number)) and x.calls]
-        if not found or name in (0, "0"):
-            raise UnknownName("layer", name, [x.name for x in self.layers if x.calls])
+        """A layer by module name, or else by number. Raises UnknownName with the nearest right one."""
+        ran = [x for x in self.layers if x.calls]
+        found = [x for x in ran if x.name == name]  # before numbers: a Sequential's names are digits
+        found += [x for x in ran if x.number and str(x.number) == str(name)]
+        if not found:
+            raise UnknownName("layer", name, [x.name for x in ran])
         return found[0]
 
     def spatial_layer(self, name: LayerName) -> LayerFacts:

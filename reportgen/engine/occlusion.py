@@ -24,7 +24,8 @@ def baseline_like(x: Tensor, baseline: Baseline, normalisation: Normalisation, w
     if baseline == "blur":
         largest = min(x.shape[-2:])
         kernel = min(window_px | 1, largest - (largest + 1) % 2)  # odd, and no larger than the image
-        return gaussian_blur(x, [kernel, kernel], [window_px / 4, window_px / 4])
+        blurred: Tensor = gaussian_blur(x, [kernel, kernel], [window_px / 4, window_px / 4])
+        return blurred
     if baseline == "mean":
         return torch.zeros_like(mean).expand_as(x)
     return ((PIXEL[baseline] - mean) / std).expand_as(x)

@@ -125,7 +125,6 @@ class OnePass:
         ]
 
     def _placed(self, pixels: Tensor) -> Tensor:
-        # channels last is the layout in which convolutions are fastest, on CPU and CUDA alike
         return pixels.to(self.device).contiguous(memory_format=torch.channels_last)
 
     def _forward(self, x: Tensor) -> Tensor:
@@ -187,4 +186,5 @@ class OnePass:
             logits.append(logits_of(self.network(batch), self.output))
             self.counted.occlusion_forwards += len(batch)
             self.progress(sum(map(len, logits)), total)
-        return torch.cat(logits).unflatten(0, (len(x), -1))
+        together = torch.cat(logits)  # (N·V, classes)
+        return together.view(len(x), -1, together.shape[1])

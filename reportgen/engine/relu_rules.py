@@ -23,7 +23,7 @@ class RectifierRule(TorchDispatchMode):
     """While it is entered, rectifiers send gradients back by `rule`; `rewritten` counts them."""
 
     def __init__(self, rule: Rule) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.rule = rule
         self.rewritten = 0
 

@@ -2,9 +2,9 @@
 
 The network is copied onto the `meta` device, where tensors have shapes and no storage, so the trace
 costs no arithmetic, no memory and none of the counted forwards. (A network whose control flow looks
-at values cannot run there; then a real copy sees one image of zeros, on the CPU.) Every operation is seen by the
-dispatcher, functional and in-place ones included, so branches, residuals and reused modules need
-no rule of their own.
+at values cannot run there; then a real copy sees one image of zeros, on the CPU.) Every operation is
+seen by the dispatcher, functional and in-place ones included, so branches, residuals and reused
+modules need no rule of their own.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class _Observer(TorchDispatchMode):
     """Follows each tensor's receptive field and charges each operation to the modules around it."""
 
     def __init__(self, seen: _Seen) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.seen = seen
         self.fields: dict[int, tuple[Tensor, Field]] = {}  # keeps the tensor, so its id stays its own
 
@@ -145,7 +145,7 @@ def _observed(
         return _forward(_bare_copy(network, "meta"), input_shape, output, "meta")
     except InputError:
         raise
-    except Exception:  # noqa: BLE001 - whatever it was, the real forward will say it better
+    except Exception:
         return _forward(_bare_copy(network, "cpu"), input_shape, output, "cpu")
 
 

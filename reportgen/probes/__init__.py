@@ -12,7 +12,7 @@ import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass as checked_dataclass
@@ -55,9 +55,9 @@ def probe(name: str, *, scope: Scope) -> Callable[[type[T]], type[T]]:
 
     def register(cls: type[T]) -> type[T]:
         words = _words(name, inspect.getdoc(cls) or "")
-        made = checked_dataclass(frozen=True, config=ConfigDict(extra="forbid"))(cls)
-        made.method = Method(name=name, scope=scope, probe=made, **words)  # type: ignore[attr-defined]
-        return made
+        made: Any = checked_dataclass(frozen=True, config=ConfigDict(extra="forbid"))(cls)
+        made.method = Method(name=name, scope=scope, probe=made, **words)
+        return cast(type[T], made)
 
     return register
 

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import PositiveInt
 from torch import Tensor
 
-from reportgen.engine.needs import AUTO, Bench, LayerFacts, LayerName, ModelFacts, Need, Weights
+from reportgen.engine.needs import Bench, LayerFacts, LayerName, ModelFacts, Need, Weights
 from reportgen.findings import Finding, Gallery, NotApplicable, Remark
 from reportgen.probes import probe
 
@@ -31,7 +31,7 @@ class Filters:
     (arXiv:1311.2901).
     """
 
-    layers: Layers = AUTO
+    layers: Layers = "auto"
     slices: Literal["first-slice", "every-slice"] = "first-slice"
     scale: Literal["each", "grid"] = "each"
     at_most: PositiveInt = 256
@@ -48,7 +48,7 @@ class Filters:
         convolutions = [x for x in model.leaves() if x.weight_shape and len(x.weight_shape) == 4]
         if not convolutions:
             raise NotApplicable("the model has no two-dimensional convolution")
-        if self.layers == AUTO:
+        if self.layers == "auto":
             return convolutions[:1]
         if self.layers == "block-firsts":
             first_of = {x.input_shape[1:]: x for x in reversed(convolutions) if x.input_shape}

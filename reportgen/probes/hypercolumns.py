@@ -99,7 +99,8 @@ def as_rgb(components: Tensor) -> Tensor:
     ends = torch.tensor([0.01, 0.99], device=components.device)
     low, high = torch.quantile(components, ends, dim=1)  # each (3,)
     spread = (high - low).clamp(min=1e-12)[:, None]
-    return ((components - low[:, None]) / spread).clamp(0, 1)
+    scaled: Tensor = (components - low[:, None]) / spread
+    return scaled.clamp(0, 1)
 
 
 def k_means(points: Tensor, k: int) -> Tensor:

@@ -1,0 +1,108 @@
+"""Fixtures for every room: small networks, and one batch measured by the real engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from reportgen.engine.needs import ModelFacts, Normalisation, Probe
+from reportgen.engine.onepass import OnePass, frozen
+from reportgen.engine.plan import make_plan
+from reportgen.engine.tape import BatchTape, model_tape
+from reportgen.engine.targets import Slot
+from reportgen.engine.trace import trace
+
+
+class Awkward(nn.Module):
+    """Everything that hook-based tools trip over: functional, in-place, reused and clipped rectifiers,
+    a residual, a branch, and an in-place operation on a tapped layer's output."""
+
+    def __init__(self, classes: int = 5) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3, stride=2, padding=1)
+        self.norm = nn.BatchNorm2d(8)
+        self.relu = nn.ReLU(inplace=True)
+        self.left = nn.Conv2d(8, 8, 3, padding=1)
+        self.right = nn.Conv2d(8, 8, 1)
+        self.clip = nn.ReLU6(inplace=True)
+        self.last = nn.Conv2d(16, 12, 3, padding=1)
+        self.head = nn.Linear(12, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.relu(self.norm(self.stem(x)))  # in place
+        left = self.relu(self.left(x)) + x  # the same module again, then a residual
+        right = F.relu(self.right(x))  # functional
+        x = self.clip(torch.cat([left, right], 1) * 2)  # ReLU6 that does clip
+        x = self.last(x)
+        x = F.relu(x, inplace=True)  # rewrites what `last` returned
+        return self.head(x.mean((2, 3)))
+
+
+@pytest.fixture
+def awkward() -> nn.Module:
+    torch.manual_seed(3)
+    network = Awkward()
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.running_mean.normal_(0, 0.3)
+                module.running_var.uniform_(0.5, 2)
+            if isinstance(module, nn.Conv2d):
+                module.weight.mul_(1.5)  # so that ReLU6 clips some values
+    return network.eval()
+
+
+@dataclass
+class Measured:
+    """What the engine made of one batch: the tapes of every target slot, and what it cost."""
+
+    tapes: list[BatchTape]
+    engine: OnePass
+    facts: ModelFacts
+
+    def findings(self, probe: Probe, slot: int = 0) -> dict[str, Any]:
+        """A probe's findings by name."""
+        return {finding.name: finding for finding in probe.measure(self.tapes[slot])}
+
+
+@pytest.fixture
+def measured() -> Callable[..., Measured]:
+    """Runs probes over one batch: measured(network, pixels, probe, …, labels=, slots=, batch_size=)."""
+
+    def measure(
+        network: nn.Module,
+        pixels: Tensor,
+        *probes: Probe,
+        labels: Tensor | None = None,
+        slots: tuple[Slot, ...] = (Slot("predicted"),),
+        batch_size: int = 16,
+    ) -> Measured:
+        channels = pixels.shape[1]
+        facts = trace(network, tuple(pixels.shape[1:]))
+        facts = replace(facts, classes=tuple(f"class {k}" for k in range(facts.class_count)))
+        plan = make_plan([(f"p{n}", "image", probe) for n, probe in enumerate(probes)], facts, len(slots))
+        normal = Normalisation((0.5,) * channels, (0.25,) * channels)
+        engine = OnePass(network, plan, slots, normal, torch.device("cpu"), batch_size)
+        labels = torch.full((len(pixels),), -1) if labels is None else labels
+        with frozen(network):
+            return Measured(engine.run(pixels, labels), engine, facts)
+
+    return measure
+
+
+@pytest.fixture
+def weights_of() -> Callable[[nn.Module, tuple[int, int, int], Probe], dict[str, Any]]:
+    """Runs a probe of scope `model` and gives its findings by name."""
+
+    def measure(network: nn.Module, shape: tuple[int, int, int], probe: Probe) -> dict[str, Any]:
+        facts = trace(network, shape)
+        tape = model_tape(network, facts, tuple(probe.needs(facts)))
+        return {finding.name: finding for finding in probe.measure(tape)}
+
+    return measure

@@ -1,0 +1,159 @@
+"""Hypercolumns, feature maps, filters, predictions and architecture against arithmetic."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import interpolate
+
+from reportgen.findings import NotApplicable
+from reportgen.probes.architecture import COLUMNS, Architecture
+from reportgen.probes.feature_maps import FeatureMaps
+from reportgen.probes.filters import Filters
+from reportgen.probes.hypercolumns import Hypercolumns, k_means
+from reportgen.probes.predictions import Predictions
+
+
+def test_hypercolumn_mean_is_the_mean_over_all_resampled_channels(awkward, measured):
+    pixels = torch.randn(2, 3, 32, 32)
+    probe = Hypercolumns(layers=("stem", 4))
+    found = measured(awkward, pixels, probe).findings(probe)
+    with torch.no_grad():
+        stem = awkward.stem(pixels)
+        left = awkward.left(torch.relu(awkward.norm(stem)))
+    stack = torch.cat(
+        [interpolate(a, (32, 32), mode="bilinear", align_corners=False) for a in (stem, left)], 1
+    )
+    assert np.allclose(found["map"].values, stack.mean(1).numpy(), atol=1e-5)
+    assert found["layers"].text == "16 channels of stem, left"
+
+
+def test_components_are_those_of_a_singular_value_decomposition(awkward, measured):
+    pixels = torch.randn(1, 3, 32, 32)
+    probe = Hypercolumns(layers=("stem",))
+    found = measured(awkward, pixels, probe).findings(probe)
+    with torch.no_grad():
+        stem = interpolate(awkward.stem(pixels), (32, 32), mode="bilinear")[0].flatten(1).numpy()
+    centred = stem - stem.mean(1, keepdims=True)
+    _, singular, components = np.linalg.svd(centred, full_matrices=False)
+    share = 100 * (singular[:3] ** 2).sum() / (singular**2).sum()
+    assert found["explained-variance"].values[0] == pytest.approx(share, rel=1e-4)
+    for number in range(3):
+        drawn = found["pca"].values[0, number].ravel()
+        r = np.corrcoef(drawn, components[number])[0, 1]
+        assert abs(r) > 0.99  # up to sign, and to the clipped tails
+
+
+def test_segments_find_planted_regions():
+    torch.manual_seed(0)
+    truth = torch.arange(3).repeat_interleave(torch.tensor([500, 300, 200]))
+    centres = torch.tensor([[0.0, 0], [9, 0], [0, 9]])
+    points = (centres[truth] + torch.randn(1000, 2)).T
+    labels = k_means(points, 3)
+    assert torch.equal(labels, truth), "regions are numbered by falling size"
+    assert torch.equal(labels, k_means(points, 3))
+
+
+def test_hypercolumn_presets_shrink_to_what_a_small_network_has(awkward, measured):
+    pixels = torch.randn(1, 3, 32, 32)
+    probe = Hypercolumns(layers=(1, 4, 7, 10, 11, 14, 17))
+    assert measured(awkward, pixels, probe).findings(probe)["layers"].text.endswith("stem, left, last")
+
+
+class Planted(nn.Module):
+    """Four channels: constant and strong, flat zero, a wide ramp, a narrow ramp."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maps = nn.Conv2d(1, 4, 1)
+        with torch.no_grad():
+            self.maps.weight.copy_(torch.tensor([0.0, 0, 3, 1]).view(4, 1, 1, 1))
+            self.maps.bias.copy_(torch.tensor([50.0, 0, 0, 0]))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.maps(x).mean((2, 3))
+
+
+@pytest.mark.parametrize(
+    ("choose", "numbers"), [("varied", [2, 3]), ("strongest", [0, 2]), ("first", [0, 1])]
+)
+def test_feature_maps_choose_the_planted_channels(measured, choose, numbers):
+    pixels = torch.arange(16.0).view(1, 1, 4, 4)
+    probe = FeatureMaps(layers=("maps",), maps=2, choose=choose)
+    gallery = measured(Planted(), pixels, probe).findings(probe)["maps"]
+    assert gallery.numbers.tolist() == [numbers]
+    with torch.no_grad():
+        expected = Planted().maps(pixels)[:, numbers].numpy()
+    assert np.allclose(gallery.values, expected)
+
+
+def test_first_15_takes_layers_with_maps_in_call_order(awkward, measured):
+    probe = FeatureMaps()
+    found = measured(awkward, torch.randn(1, 3, 32, 32), probe).findings(probe)
+    assert list(found) == ["stem", "norm", "relu", "left", "right", "clip", "last"]
+    assert found["stem"].values.shape == (1, 3, 16, 16)
+    scale = FeatureMaps(layers="each-scale", maps=1)
+    assert list(measured(awkward, torch.randn(1, 3, 32, 32), scale).findings(scale)) == ["last"]
+
+
+def test_filters_are_the_weights(weights_of):
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 5, 7), nn.MaxPool2d(2), nn.Conv2d(5, 4, 3), nn.Flatten(), nn.LazyLinear(2))
+    network(torch.zeros(1, 3, 20, 20))
+    shape = (3, 20, 20)
+    colour = weights_of(network, shape, Filters())["0"]
+    assert np.array_equal(colour.values, network[0].weight.detach().numpy())
+    assert not colour.signed
+    first = weights_of(network, shape, Filters(layers=("2",)))["2"]
+    assert np.array_equal(first.values, network[2].weight.detach().numpy()[:, 0])
+    every = weights_of(network, shape, Filters(layers=(3,), slices="every-slice"))["2"]
+    assert np.array_equal(every.values[7], network[2].weight.detach().numpy()[1, 2])
+    assert len(every.values) == 20
+    blocks = weights_of(network, shape, Filters(layers="block-firsts"))
+    assert [len(blocks[name].values) for name in ("0", "2")] == [1, 1]
+    cut = weights_of(network, shape, Filters(at_most=2))["0"]
+    assert len(cut.values) == 2 and "2 shown" in cut.quantity
+
+
+def test_filters_need_a_convolution(weights_of):
+    with pytest.raises(NotApplicable):
+        weights_of(nn.Sequential(nn.Flatten(), nn.Linear(12, 2)), (3, 2, 2), Filters())
+
+
+class Says(nn.Module):
+    """Answers with the given probabilities."""
+
+    def __init__(self, *rows: list[float]) -> None:
+        super().__init__()
+        self.rows = torch.tensor(rows)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.rows[: len(x)].log() + x.mean() * 0
+
+
+def test_margin_and_entropy(measured):
+    network = Says([0.5, 0.25, 0.25], [0.98, 0.01, 0.01])
+    found = measured(network, torch.zeros(2, 3, 4, 4), Predictions()).findings(Predictions())
+    assert found["margin"].values == pytest.approx([0.25, 0.97], abs=1e-5)
+    assert found["entropy"].values[0] == pytest.approx(1.5, abs=1e-5)
+    assert 0 < found["entropy"].values[1] < math.log2(3)
+
+
+def test_architecture_lists_every_layer_with_its_numbers(awkward, weights_of):
+    found = weights_of(awkward, (3, 32, 32), Architecture())
+    table = found["layers"]
+    rows = {row[1].split()[0]: dict(zip(COLUMNS, row, strict=True)) for row in table.rows}
+    assert rows["stem"]["output"] == "8×16×16"
+    assert rows["stem"]["parameters"] == 8 * 3 * 9 + 8
+    assert rows["stem"]["MACs"] == 8 * 16 * 16 * 27
+    assert rows["last"]["field, px"] == 3 + 2 * 2 + 2 * 2  # stem, left, last
+    assert rows["last"]["step, px"] == 2
+    assert rows["stem"]["formula"] == "holds"
+    assert "relu (called 2 times)" in [row[1] for row in table.rows]
+    parameters = sum(p.numel() for p in awkward.parameters())
+    assert found["parameters"].values == parameters == table.total[8]
+    assert sum(row[8] or 0 for row in table.rows) == parameters
