@@ -107,9 +107,10 @@ class Writer:
         write_whole(self.folder / f"{name}.json", canonical_json(body))
         self.finished[name] = body
 
-    def records(self) -> list[Record]:
-        """The records of every shard that is finished."""
-        return [record for name in sorted(self.finished) for record in self.finished[name]["records"]]
+    def records(self, kind: str = "") -> list[Record]:
+        """The records of every finished shard whose name begins with `kind`."""
+        names = [name for name in sorted(self.finished) if name.startswith(kind)]
+        return [record for name in names for record in self.finished[name]["records"]]
 
     def cost(self) -> dict[str, int]:
         """What the finished shards cost, added up."""

@@ -111,13 +111,17 @@ class Gallery(_Arrays):
 
 @dataclass(frozen=True)
 class Scalar(_Arrays):
-    """One number an image, (N,), with its unit ("" for a plain number, "%" for a share × 100)."""
+    """One number an image, (N,), with its unit ("" for a plain number, "%" for a share × 100).
+
+    `printed` numbers stand beside the figures; the others are in results.json alone.
+    """
 
     name: str
     title: str
     values: Any
     unit: str = ""
     digits: int = 3  # significant digits to print
+    printed: bool = True
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from reportgen.session import Session
 
 def manifest(session: Session, writer: Writer, chosen: str) -> dict[str, Any]:
     """The manifest's content. Holds no duration: equal inputs give equal bytes but for the date."""
-    found = writer.records()
+    found = writer.records("score" if session.two_rounds else "batch")
     checkpoint = session.subject.checkpoint
     moment, fixed = _moment()
     return {
@@ -37,7 +37,7 @@ def manifest(session: Session, writer: Writer, chosen: str) -> dict[str, Any]:
             "ok": sum(r["status"] == "ok" for r in found),
             "rejected": sum(r["status"] == "rejected" for r in found),
             "labelled": sum(r["status"] == "ok" and r["label"] is not None for r in found),
-            "shown": len({r["number"] for r in found if r["measured"]}),
+            "shown": sum(r["measured"] for r in writer.records("batch")),
             "chosen": chosen,
         },
         "recipe": session.recipe.resolved(),

@@ -78,12 +78,11 @@ class Measurement:
             files: Sequence[ImageFile] = session.files
             if session.two_rounds:
                 self._round("score", files, engine, self._scored)
-            chosen, words = self._chosen()
-            if session.two_rounds:
-                files = [file for file in files if file.number in set(chosen)]
+                chosen = set(self._chosen()[0])
+                files = [file for file in files if file.number in chosen]
             self._round("batch", files, engine, self._measured)
         self._refuse_empty()
-        return words if session.two_rounds else self._chosen()[1]
+        return self._chosen()[1]
 
     def _model_shard(self) -> None:
         session = self.session
@@ -97,7 +96,9 @@ class Measurement:
     def _chosen(self) -> tuple[list[int], str]:
         show = self.session.recipe.images.show
         seed = self.session.recipe.run.seed
-        return choose(self.writer.records(), show.at_most, show.choose, seed)
+        # of the first round: in an interrupted run some images of the second are there already
+        scored = self.writer.records("score" if self.session.two_rounds else "batch")
+        return choose(scored, show.at_most, show.choose, seed)
 
     def _round(
         self,
@@ -107,8 +108,8 @@ class Measurement:
         write: Callable[[str, OnePass, list[Decoded], list[Record]], None],
     ) -> None:
         """Streams files in full batches, each to a shard `kind-000000`, past those already there."""
-        shards = [name for name in self.writer.finished if name.startswith(f"{kind}-")]
-        done = {r["number"] for name in shards for r in self.writer.finished[name]["records"]}
+        shards = [name for name in self.writer.finished if name.startswith(kind)]
+        done = {record["number"] for record in self.writer.records(kind)}
         todo = [file for file in files if file.number not in done]
         stage = "score" if kind == "score" else "measure"
         total = len(done) + len(todo)

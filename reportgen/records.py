@@ -17,7 +17,7 @@ TOP = 5  # answers that every record lists
 
 
 def of_image(file: ImageFile) -> Record:
-    """What is known of any image."""
+    """What is known of any image; every record has all of these fields."""
     return {
         "number": file.number,
         "id": file.id,
@@ -25,6 +25,16 @@ def of_image(file: ImageFile) -> Record:
         "sha256": file.sha256,
         "label": file.label,
         "label_index": file.label_index,
+        "row": None,  # its place in the shard's arrays
+        "measured": False,  # whether it has figures
+        "geometry": None,
+        "notes": [],
+        "predictions": [],
+        "targets": [],
+        "correct": None,
+        "loss": None,
+        "label_probability": None,
+        "original_bytes": None,
     }
 
 
@@ -34,8 +44,6 @@ def of_rejected(rejected: Rejected) -> Record:
         **of_image(rejected.file),
         "status": "rejected",
         "reason": rejected.reason,
-        "row": None,
-        "measured": False,
     }
 
 
@@ -51,7 +59,6 @@ def of_scored(image: Decoded, row: int, logits: Array, classes: Sequence[str]) -
         "status": "ok",
         "reason": None,
         "row": row,
-        "measured": False,
         "geometry": image.geometry.as_json(),
         "notes": list(image.notes),
         "predictions": [_answer(int(k), logits, logs, classes) for k in order[:TOP]],

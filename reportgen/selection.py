@@ -15,9 +15,9 @@ def choose(
 ) -> tuple[list[int], str]:
     """The numbers of the images to show, in order, and how they were chosen, in words.
 
-    Each wish gets an equal share of `at_most`; what one leaves unused goes to the next. `wrong` takes
-    the most confident mistakes first, `unsure` the lowest top probability first, `random` draws
-    with `seed`.
+    Each wish gets an equal share of `at_most`; what one leaves unused goes to the others. `wrong`
+    takes the most confident mistakes first, `unsure` the lowest top probability first, `random`
+    draws with `seed`.
     """
     scored = [r for r in records if r["status"] == "ok"]
     if len(scored) <= at_most:
@@ -29,8 +29,8 @@ def choose(
         "random": random.Random(seed).sample([r["number"] for r in scored], len(scored)),
     }
     chosen: dict[int, str] = {}
-    for place, wish in enumerate(wishes):
-        share = (at_most - len(chosen)) // (len(wishes) - place)
+    for place, wish in [*enumerate(wishes), *((len(wishes) - 1, wish) for wish in wishes)]:
+        share = (at_most - len(chosen)) // (len(wishes) - place)  # all that is left, the second time
         fresh = [number for number in ranked[wish] if number not in chosen]
         chosen |= dict.fromkeys(fresh[:share], wish)
     counts = [(list(chosen.values()).count(wish), WORDS[wish]) for wish in dict.fromkeys(wishes)]

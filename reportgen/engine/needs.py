@@ -102,8 +102,9 @@ PER_TARGET = (Target, Gradient, Scores)  # a probe that needs one of these is me
 class LayerFacts:
     """One module of the network, as one forward of the input met it.
 
-    `number` is the place among leaf modules in call order (1 is the first; 0 for containers and
-    for modules that are never called). Shapes are without the batch axis, of the last call. `macs`
+    `number` is the place among leaf modules in the order of their last calls (1 is the first; 0 for
+    containers and for modules that are never called). Shapes are those of the last call, without
+    the batch axis: it is the last call's output that a tap keeps. `macs`
     are multiply-adds of one image. The receptive field and its stride are in input pixels.
     """
 

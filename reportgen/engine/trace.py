@@ -33,7 +33,7 @@ SMOOTH = {"silu", "gelu", "mish", "hardswish", "elu", "softplus", "leaky_relu", 
 class _Call:
     """What one module's calls have shown so far."""
 
-    number: int = 0
+    leaf: bool = False
     calls: int = 0
     input_shape: tuple[int, ...] | None = None
     output_shape: tuple[int, ...] | None = None
@@ -48,7 +48,6 @@ class _Seen:
     """What a whole forward has shown."""
 
     calls: dict[str, _Call] = field(default_factory=dict)
-    order: list[str] = field(default_factory=list)  # leaves, by first call
     inside: list[str] = field(default_factory=list)  # names of the modules being called, outermost first
     ended: int = 0
     rectifiers: int = 0
@@ -181,24 +180,21 @@ def _watched(network: nn.Module, seen: _Seen, observer: _Observer) -> Iterator[N
     handles = []
     inner: tuple[str, ...] = ("\0",)  # name prefixes of what lies inside a leaf
     for name, module in network.named_modules():
-        seen.calls[name] = _Call()
         leaf = not name.startswith(inner) and is_leaf(module)
         inner += (f"{name}.",) if leaf else ()
+        seen.calls[name] = _Call(leaf=leaf)
 
         def before(_module: nn.Module, _args: Any, name: str = name) -> None:
             seen.inside.append(name)
 
         def after(
-            _module: nn.Module, args: Any, result: Any, name: str = name, leaf: bool = leaf
+            _module: nn.Module, args: Any, result: Any, name: str = name
         ) -> None:
             seen.inside.remove(name)
             call = seen.calls[name]
             call.calls += 1
             seen.ended += 1
             call.finished = seen.ended
-            if leaf and not call.number:
-                seen.order.append(name)
-                call.number = len(seen.order)
             if args and isinstance(args[0], Tensor):
                 call.input_shape = tuple(args[0].shape[1:])
             if isinstance(result, Tensor):
@@ -225,20 +221,28 @@ def is_leaf(module: nn.Module) -> bool:
 
 
 def _layers(network: nn.Module, seen: _Seen) -> tuple[LayerFacts, ...]:
-    """Leaves in call order, then containers, then what never ran."""
-    modules = dict(network.named_modules())
-    names = seen.order + [n for n in modules if n and not seen.calls[n].number]
-    return tuple(_layer(name, modules[name], seen.calls[name]) for name in names)
+    """Leaves in the order of their last calls, then containers, then what never ran."""
+    modules = {name: module for name, module in network.named_modules() if name}
+    leaves = sorted((n for n in modules if _ran(seen.calls[n])), key=lambda n: seen.calls[n].finished)
+    others = [n for n in modules if not _ran(seen.calls[n])]
+    return tuple(
+        _layer(name, modules[name], seen.calls[name], number if number <= len(leaves) else 0)
+        for number, name in enumerate(leaves + others, start=1)
+    )
 
 
-def _layer(name: str, module: nn.Module, call: _Call) -> LayerFacts:
+def _ran(call: _Call) -> bool:
+    return call.leaf and call.calls > 0
+
+
+def _layer(name: str, module: nn.Module, call: _Call, number: int) -> LayerFacts:
     parameters = list(module.parameters())
     weight = getattr(module, "weight", None)
     window = _window(module)
     return LayerFacts(
         name=name,
         type=type(module).__name__,
-        number=call.number,
+        number=number,
         calls=call.calls,
         finished=call.finished,
         input_shape=call.input_shape,

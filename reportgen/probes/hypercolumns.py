@@ -11,6 +11,8 @@ from reportgen.engine.needs import Activation, LayerName, ModelFacts, Need, Tape
 from reportgen.findings import Finding, Heatmap, Picture, Remark, Scalar, Segments
 from reportgen.probes import probe
 
+SAMPLE = 12_500  # points that the segments are fitted to; all are then assigned
+TRIES = 3
 ROUNDS = 25  # Lloyd's rounds: labels of a picture settle well before
 
 
@@ -104,25 +106,41 @@ def as_rgb(components: Tensor) -> Tensor:
 
 
 def k_means(points: Tensor, k: int) -> Tensor:
-    """The segment of each of P points (D, P), int64, largest segment first. Lloyd 1982.
+    """The segment of each of P points (D, P), int64, largest segment first.
 
-    Starts from the point farthest from the mean and then, k - 1 times, from the point farthest from
-    all starts so far, so that it needs no random numbers.
+    Lloyd 1982 from the starts of Arthur & Vassilvitskii 2007 (k-means++), on at most SAMPLE points;
+    the best of three tries. Seeded with a constant: equal points give equal segments.
     """
     points = points.T  # (P, D)
-    starts = [(points - points.mean(0)).square().sum(1).argmax()]
-    nearest = (points - points[starts[0]]).square().sum(1)  # (P,)
-    while len(starts) < k:
-        starts.append(nearest.argmax())
-        nearest = nearest.minimum((points - points[starts[-1]]).square().sum(1))
-    centres = points[torch.stack(starts)]  # (k, D)
+    sample = points[:: max(1, len(points) // SAMPLE)]
+    generator = torch.Generator().manual_seed(0)
+    tries = [lloyd(sample, starts(sample, k, generator)) for _ in range(TRIES)]
+    centres = min(tries, key=lambda c: float(torch.cdist(sample, c).amin(1).square().sum()))
+    labels = torch.cdist(points, centres).argmin(1)  # (P,)
+    counts = torch.bincount(labels, minlength=k)
+    return counts.argsort(descending=True, stable=True).argsort()[labels]
+
+
+def starts(points: Tensor, k: int, generator: torch.Generator) -> Tensor:
+    """k of the points (P, D), each drawn by its squared distance from those before it, (k, D)."""
+    distances = points.new_ones(len(points))
+    chosen: list[Tensor] = []
+    while len(chosen) < k:
+        # equal points are all as good as any other
+        weights = distances.cpu().double().clamp(min=1e-12)
+        chosen.append(points[torch.multinomial(weights, 1, generator=generator).item()])
+        distances = torch.cdist(points, torch.stack(chosen)).amin(1).square()
+    return torch.stack(chosen)
+
+
+def lloyd(points: Tensor, centres: Tensor) -> Tensor:
+    """The centres (k, D) that Lloyd's rounds lead to; one that loses all its points stays."""
     for _ in range(ROUNDS):
         labels = torch.cdist(points, centres).argmin(1)
-        counts = torch.bincount(labels, minlength=k)
+        counts = torch.bincount(labels, minlength=len(centres))[:, None]
         sums = torch.zeros_like(centres).index_add_(0, labels, points)
-        moved = torch.where(counts[:, None] > 0, sums / counts[:, None].clamp(min=1), centres)
+        moved = torch.where(counts > 0, sums / counts.clamp(min=1), centres)
         if torch.equal(moved, centres):
             break
         centres = moved
-    rank = counts.argsort(descending=True, stable=True).argsort()
-    return rank[labels]
+    return centres

@@ -1,0 +1,74 @@
+"""Devices, with a CUDA machine played by fakes: the CUDA path itself needs one."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from reportgen.engine import device
+from reportgen.engine.trace import trace
+from reportgen.errors import RecipeError
+
+
+@pytest.fixture
+def two_gpus(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _d: "NVIDIA Fake")
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _d: (8 << 30, 16 << 30))
+
+
+@pytest.fixture
+def no_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
+def test_auto_takes_cuda_if_there_is_one_then_the_cpu(two_gpus):
+    assert device.choose("auto") == torch.device("cuda:0")
+    assert device.choose("cuda:1") == torch.device("cuda:1")
+    assert device.choose("cpu") == torch.device("cpu")
+    assert device.name_of(torch.device("cuda:1")) == "NVIDIA Fake"
+
+
+def test_without_cuda(no_gpu):
+    assert device.choose("auto") == torch.device("cpu")
+    with pytest.raises(RecipeError, match="0 CUDA devices") as caught:
+        device.choose("cuda")
+    assert "--device auto" in caught.value.remedy
+
+
+@pytest.mark.parametrize("wish", ["cuda:2", "cuda:99"])
+def test_a_device_that_is_not_there(two_gpus, wish):
+    with pytest.raises(RecipeError, match="2 CUDA devices"):
+        device.choose(wish)
+
+
+@pytest.mark.parametrize("wish", ["gpu", "cuda:x", "CPU"])
+def test_a_device_that_is_none(wish):
+    with pytest.raises(RecipeError, match="unknown device"):
+        device.choose(wish)
+
+
+def test_batches_fit_half_of_the_free_memory(two_gpus, awkward):
+    cuda = torch.device("cuda:0")
+    assert device.batch_size("auto", cuda, 1 << 30) == 4
+    assert device.batch_size("auto", cuda, 16 << 30) == 1
+    assert device.batch_size("auto", cuda, 1) == device.CUDA_BATCH
+    assert device.batch_size(3, cuda, 16 << 30) == 3
+    facts = trace(awkward, (3, 32, 32))
+    without, with_backward = (device.bytes_per_image(facts, 0, b) for b in (False, True))
+    assert with_backward - without == facts.activation_bytes
+
+
+def test_flags_and_random_numbers_are_restored():
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    torch.manual_seed(7)
+    before = torch.are_deterministic_algorithms_enabled()
+    with device.repeatable(0):
+        first = torch.rand(1)
+        assert torch.are_deterministic_algorithms_enabled()
+    with device.repeatable(0):
+        assert torch.equal(torch.rand(1), first)
+    assert torch.are_deterministic_algorithms_enabled() == before
+    assert torch.equal(torch.rand(3), expected)

@@ -1,0 +1,177 @@
+"""Who may import whom: the imports are read from the source, lazy ones included."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+# what a room (by its dotted name) must not import, at the top of a file or inside a function
+FORBIDDEN = {
+    "reportgen.engine": {"reportgen.probes", "reportgen.report", "reportgen.audit", "reportgen.cli"},
+    "reportgen.inputs": {"reportgen.probes", "reportgen.report", "reportgen.audit", "reportgen.cli"},
+    "reportgen.report": {"torch", "torchvision", "reportgen.engine", "reportgen.inputs"},
+    "reportgen.audit": {"torch", "torchvision", "reportgen.engine", "reportgen.inputs"},
+    "reportgen.evidence": {"torch", "torchvision", "reportgen.engine", "reportgen.report"},
+    "reportgen.findings": {"torch", "torchvision", "reportgen.engine", "reportgen.report"},
+}
+# a package that one file alone may import
+ONLY_IN = {
+    "typer": "reportgen.cli",
+    "rich": "reportgen.cli",
+    "weasyprint": "reportgen.report.pdf",
+    "matplotlib": "reportgen.report.figures",
+}
+# all that a probe may import of ours; the registry stands for probes/__init__.py, not its probes
+PROBES_MAY = {"reportgen.engine.needs", "reportgen.findings", "reportgen.probes"}
+# these stay quick and free of torch, whatever they import at the top of their files
+LIGHT = ("reportgen.cli", "reportgen.report", "reportgen.audit", "reportgen.evidence")
+HEAVY = {"torch", "torchvision", "weasyprint", "matplotlib"}
+
+
+@dataclass(frozen=True)
+class Import:
+    """One imported dotted name, and whether importing the file imports it too."""
+
+    name: str
+    at_once: bool
+
+
+def within(name: str, room: str) -> bool:
+    return name == room or name.startswith(room + ".")
+
+
+def dotted(path: Path, root: Path) -> str:
+    parts = path.relative_to(root).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(path: Path, root: Path) -> list[Import]:
+    """Every import of a file. `from a import b` counts as a.b, for b may be a module."""
+    package = path.relative_to(root).parent.parts
+
+    def walk(node: ast.AST, at_once: bool) -> Iterator[Import]:
+        if isinstance(node, ast.Import):
+            yield from (Import(alias.name, at_once) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join((*base, *filter(None, [node.module])))
+            yield from (Import(f"{module}.{alias.name}", at_once) for alias in node.names)
+        lazy = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or (
+            isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        )
+        for child in ast.iter_child_nodes(node):
+            yield from walk(child, at_once and not lazy)
+
+    return list(walk(ast.parse(path.read_text(encoding="utf-8")), True))
+
+
+def tree(root: Path) -> dict[str, list[Import]]:
+    """The imports of every module of the package below `root`, by dotted name."""
+    return {dotted(p, root): imports(p, root) for p in sorted((root / "reportgen").rglob("*.py"))}
+
+
+def trespasses(modules: dict[str, list[Import]]) -> list[str]:
+    """Every import that a rule forbids, as `module imports name`."""
+    found = []
+    for module, imported in modules.items():
+        names = {x.name for x in imported}
+        for room, forbidden in FORBIDDEN.items():
+            if within(module, room):
+                found += [(module, n) for n in names if any(within(n, bad) for bad in forbidden)]
+        for package, owner in ONLY_IN.items():
+            if module != owner:
+                found += [(module, n) for n in names if within(n, package)]
+        if module.startswith("reportgen.probes."):
+            ours = {n for n in names if within(n, "reportgen")}
+            found += [(module, n) for n in ours if not allowed_to_a_probe(n, modules)]
+    return sorted({f"{module} imports {name}" for module, name in found})
+
+
+def allowed_to_a_probe(name: str, modules: dict[str, list[Import]]) -> bool:
+    if name in modules:  # a module itself, not a name out of one
+        return name in PROBES_MAY
+    return name.rpartition(".")[0] in PROBES_MAY
+
+
+def reached(start: str, modules: dict[str, list[Import]]) -> set[str]:
+    """All names that importing `start` imports at once, through our own modules."""
+    seen: set[str] = set()
+    pending = [start]
+    while pending:
+        name = pending.pop()
+        parts = name.split(".")
+        for module in (".".join(parts[:k]) for k in range(1, len(parts) + 1)):
+            if module not in seen:
+                seen.add(module)
+                pending += [x.name for x in modules.get(module, []) if x.at_once]
+    return seen
+
+
+@pytest.fixture(scope="module")
+def modules() -> dict[str, list[Import]]:
+    return tree(REPOSITORY)
+
+
+def test_no_room_imports_what_it_must_not(modules: dict[str, list[Import]]) -> None:
+    assert trespasses(modules) == []
+
+
+@pytest.mark.parametrize("room", LIGHT)
+def test_light_rooms_do_not_load_heavy_packages(
+    room: str, modules: dict[str, list[Import]]
+) -> None:
+    started = [module for module in modules if within(module, room)]
+    assert started
+    heavy = {module: sorted(reached(module, modules) & HEAVY) for module in started}
+    assert {module: names for module, names in heavy.items() if names} == {}
+
+
+PLANTED = {
+    "reportgen/engine/plan.py": "from reportgen import probes",
+    "reportgen/engine/tape.py": "def late():\n    from ..report import html",
+    "reportgen/probes/saliency.py": "import reportgen.probes.occlusion",
+    "reportgen/probes/occlusion.py": "from reportgen.engine.onepass import Pass",
+    "reportgen/report/html.py": "import torch.nn as nn",
+    "reportgen/audit/gates.py": "def late():\n    from reportgen.engine import trace",
+    "reportgen/recipe.py": "import typer",
+    "reportgen/report/html_pages.py": "from weasyprint import HTML",
+    "reportgen/probes/filters.py": "from matplotlib import colormaps",
+}
+
+
+@pytest.mark.parametrize("planted", PLANTED)
+def test_a_planted_trespass_is_found(planted: str, tmp_path: Path) -> None:
+    for name in PLANTED:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(PLANTED[name] if name == planted else "import json\n", encoding="utf-8")
+    found = trespasses(tree(tmp_path))
+    assert len(found) == 1
+    assert found[0].startswith(dotted(tmp_path / planted, tmp_path) + " imports ")
+
+
+def test_a_probe_may_import_its_needs_its_findings_and_the_registry(tmp_path: Path) -> None:
+    probe = tmp_path / "reportgen/probes/saliency.py"
+    probe.parent.mkdir(parents=True)
+    probe.write_text(
+        "import torch\nfrom reportgen.engine.needs import Gradient\n"
+        "from reportgen.findings import Heatmap\nfrom reportgen.probes import probe\n",
+        encoding="utf-8",
+    )
+    assert trespasses(tree(tmp_path)) == []
+
+
+def test_what_is_reached_follows_our_modules_and_their_packages_but_nothing_lazy() -> None:
+    graph = {
+        "reportgen": [Import("json", True)],
+        "reportgen.cli": [Import("reportgen.a.run", True), Import("torch", False)],
+        "reportgen.a": [Import("matplotlib.figure", True)],
+    }
+    assert reached("reportgen.cli", graph) & HEAVY == {"matplotlib"}
+    assert "json" in reached("reportgen.cli", graph)
