@@ -20,6 +20,11 @@ def test_a_file_one_name_a_line(tmp_path):
     assert names("c.txt", tmp_path) == ("rose", "ox-eye daisy", "Türkenbund")
 
 
+def test_only_line_ends_end_a_name(tmp_path):
+    (tmp_path / "c.txt").write_bytes("a\u2028b\rc\x0cd\n".encode())
+    assert names("c.txt", tmp_path) == ("a\u2028b", "c\x0cd")
+
+
 def test_a_list_and_nothing(tmp_path):
     assert names(["a", "b"], tmp_path) == ("a", "b")
     assert names(None, tmp_path) is None

@@ -301,6 +301,12 @@ def test_channels_that_the_first_layer_does_not_take(tmp_path):
         of(tmp_path, "net.py:make", network(channels=5).state_dict(), channels=5)
 
 
+def test_a_head_that_is_defined_before_the_stem_is_not_asked_for_its_channels():
+    made = nn.ModuleDict({"head": nn.Conv2d(512, 10, 1), "stem": nn.Conv2d(3, 8, 3)})
+    assert auto.first_channels(made) == 3
+    assert auto.first_channels(nn.Linear(3, 3)) is None
+
+
 def test_a_network_that_carries_timms_configuration(tmp_path):
     made = network()
     made.pretrained_cfg = {

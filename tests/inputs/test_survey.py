@@ -8,6 +8,8 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from reportgen.errors import InputError
@@ -283,6 +285,29 @@ def test_rows_for_other_images_are_counted_and_none_that_fits_is_an_error(tmp_pa
     for path in ("absent.csv", "a" * 5000, "a\0b"):
         with pytest.raises(InputError, match="cannot be read"):
             survey(tmp_path, path, FLOWERS, tmp_path)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    text=st.one_of(
+        st.text(max_size=60),
+        st.lists(st.sampled_from(["path", "label", "a.png", "rose", ",", '"', "\n", "\r", "\0", ";"]))
+        .map("".join)
+        .map("path,label\n{}".format),
+    ),
+    name=st.sampled_from(["set.csv", "set.txt", "set.tsv"]),
+)
+def test_whatever_a_list_says_it_is_read_or_refused_in_words(tmp_path_factory, text, name):
+    folder = tmp_path_factory.mktemp("set")
+    picture(folder / "a.png")
+    (folder / name).write_bytes(text.encode())
+    try:
+        files, _ = survey(folder / name, "auto", FLOWERS, folder)
+    except InputError as error:
+        assert error.cause and error.remedy
+    else:
+        assert [file.number for file in files] == list(range(len(files)))
+        assert all(file.label in (None, *FLOWERS) for file in files)
 
 
 def test_the_survey_is_the_same_twice(tmp_path):

@@ -1,0 +1,91 @@
+"""What kind of file a checkpoint is, by its first bytes, and whether a zip archive is whole."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from typing import Literal, TypeAlias
+
+from reportgen.errors import InputError
+
+Format: TypeAlias = Literal["safetensors", "torch zip", "torch pickle"]
+DIRECTORY = 0x10  # the attribute of MS-DOS in a zip entry
+LARGEST_HEADER_BYTES = 100_000_000  # safetensors' own limit
+SAVE_AGAIN = "save it again with torch.save(model.state_dict(), path) or as safetensors"
+COPY_AGAIN = "copy or download the checkpoint again and compare its SHA-256"
+
+# what else is commonly taken for a checkpoint: first bytes -> (what it is, remedy)
+MISTAKEN: tuple[tuple[bytes, str, str], ...] = (
+    (b"version https://git-lfs", "a Git LFS pointer, not the file itself", "run `git lfs pull`"),
+    (b"\x89HDF\r\n", "an HDF5 file (Keras)", "convert its weights to a torch state dict"),
+    (b"<!doctype html", "a web page, not a checkpoint", "download the file itself"),
+    (b"<html", "a web page, not a checkpoint", "download the file itself"),
+    (b"\x1f\x8b", "a gzip file", "unpack it first"),
+    (b"\x93numpy", "a numpy array", SAVE_AGAIN),
+)
+
+
+def identify(data: bytes, name: str) -> Format:
+    """The format by content; the suffix does not count. Raises InputError with our own words."""
+    if not data:
+        raise InputError(f"{name} is empty", COPY_AGAIN)
+    header_bytes = int.from_bytes(data[:8], "little")
+    if data[8:9] == b"{" and header_bytes < LARGEST_HEADER_BYTES:  # first: it may begin with any byte
+        return "safetensors"
+    if data.startswith(b"PK\x03\x04"):
+        return "torch zip"
+    if data[:1] == b"\x80":
+        return "torch pickle"
+    head = data[:64].lstrip().lower()
+    for magic, what, remedy in MISTAKEN:
+        if head.startswith(magic.lower()):
+            raise InputError(f"{name} is {what}", remedy)
+    if data[257:262] == b"ustar":
+        raise InputError(f"{name} is a tar file: a packed one, or of a torch before 0.2", SAVE_AGAIN)
+    if not any(data[:256]):
+        raise InputError(f"{name} begins with zeros: the file is damaged", COPY_AGAIN)
+    raise InputError(f"{name} is neither safetensors nor a file of torch.save", SAVE_AGAIN)
+
+
+def check_zip(data: bytes, name: str) -> None:
+    """Raises InputError unless every member is stored as it is, once, whole and with its checksum.
+
+    torch checks neither checksums nor sizes; it never compresses, so a member that is compressed
+    or that claims more bytes than the file has is an attack, not a checkpoint.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            members = archive.infolist()
+            _check_members(members, len(data), name)
+            damaged = archive.testzip()
+    except InputError:
+        raise
+    except (NotImplementedError, RuntimeError) as error:  # an unknown method, or encrypted
+        raise InputError(f"{name} is not an archive of torch.save", SAVE_AGAIN) from error
+    except Exception as error:  # zipfile raises OverflowError, struct.error and more
+        raise InputError(f"{name} is a damaged or truncated archive", COPY_AGAIN) from error
+    if damaged:
+        raise InputError(
+            f"{name} is damaged: {damaged!r} fails its checksum", f"{COPY_AGAIN}; else {SAVE_AGAIN}"
+        )
+
+
+def _check_members(members: list[zipfile.ZipInfo], size: int, name: str) -> None:
+    names = {member.filename for member in members}
+    if any(member.endswith("/constants.pkl") for member in names):
+        raise InputError(
+            f"{name} is a TorchScript program, not a state dict",
+            "save the original module's state_dict() instead",
+        )
+    if len(names) < len(members):
+        raise InputError(f"{name} holds two members of the same name", SAVE_AGAIN)
+    for member in members:
+        if member.compress_type != zipfile.ZIP_STORED:
+            raise InputError(f"{name} is compressed, which torch.save never does", SAVE_AGAIN)
+        # torch takes a member marked so for read and leaves the weights as memory happened to be
+        if member.is_dir() or member.external_attr & DIRECTORY:
+            raise InputError(f"{name} is damaged: a folder in place of weights", COPY_AGAIN)
+    if sum(member.file_size for member in members) > size:
+        raise InputError(f"{name} claims to hold more bytes than it has", COPY_AGAIN)
+    if not any(member.endswith("/data.pkl") for member in names):
+        raise InputError(f"{name} is a zip file, but not one of torch.save", SAVE_AGAIN)

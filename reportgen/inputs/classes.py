@@ -1,0 +1,99 @@
+"""The names of the classes: where they come from, and which index a name means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from reportgen.errors import InputError, RecipeError, UnknownName, did_you_mean, nearest
+from reportgen.inputs.listing import lines_of
+
+LARGEST_FILE_BYTES = 10_000_000
+
+
+class AmbiguousName(UnknownName):
+    """A name that several classes have: only an index can say which is meant."""
+
+    def __init__(self, name: str, indices: Sequence[int]) -> None:
+        super().__init__("class", name, ())
+        listed = ", ".join(str(index) for index in indices)
+        self.args = (f"{name!r} names several classes ({listed}): give the index instead",)
+
+
+def names(spec: str | Sequence[str] | None, base: Path) -> tuple[str, ...] | None:
+    """The class names that the recipe's `model.classes` means, or None where it says nothing.
+
+    `imagenet`, a file with one name a line (relative to `base`), or the names themselves.
+    Raises RecipeError.
+    """
+    if spec is None:
+        return None
+    if not isinstance(spec, str):
+        found = tuple(str(name).strip() for name in spec)
+    elif spec.strip().casefold() == "imagenet":
+        return imagenet()
+    else:
+        found = tuple(line.strip() for line in lines_of(_text(spec, base).rstrip()))
+    if not found or not all(found):
+        where = found.index("") + 1 if found else 1
+        raise RecipeError(
+            f"model.classes: name {where} of {len(found)} is empty",
+            "give every class a name, in the order of the model's outputs",
+        )
+    return found
+
+
+def imagenet() -> tuple[str, ...]:
+    """The thousand names of ILSVRC 2012 in torchvision's order; nothing is downloaded."""
+    from torchvision.models import ResNet50_Weights
+
+    return tuple(ResNet50_Weights.IMAGENET1K_V1.meta["categories"])
+
+
+def _text(spec: str, base: Path) -> str:
+    path = base / spec
+    try:
+        if path.stat().st_size > LARGEST_FILE_BYTES:
+            raise RecipeError(f"model.classes: {path} is larger than 10 MB", "name a list of names")
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"model.classes: {path} is not UTF-8 text", "save it as UTF-8") from error
+    except (OSError, ValueError) as error:
+        beside = [p.name for p in path.parent.glob("*")] if path.parent.is_dir() else []
+        guess = did_you_mean(nearest(spec, ["imagenet", *beside]))
+        raise RecipeError(
+            f"model.classes: the file {path} cannot be read{guess}",
+            "give `imagenet`, a file with one name a line, or a list of names",
+        ) from error
+
+
+def check(found: Sequence[str] | None, class_count: int) -> tuple[str, ...]:
+    """The names for a model of `class_count` outputs; "class 0", … where there are none.
+
+    Raises InputError where the numbers differ.
+    """
+    if found is None:
+        return tuple(f"class {index}" for index in range(class_count))
+    if len(found) != class_count:
+        raise InputError(
+            f"the model has {class_count} classes, model.classes names {len(found)}",
+            "name every class once, in the order of the model's outputs",
+        )
+    return tuple(found)
+
+
+def index_of(name: str | int, classes: Sequence[str]) -> int:
+    """The index of a class given by name, or by index where no class has that name.
+
+    Raises UnknownName with the nearest right name, AmbiguousName where several classes share it.
+    """
+    indices = [index for index, known in enumerate(classes) if known == str(name)]
+    if isinstance(name, str) and len(indices) > 1:
+        raise AmbiguousName(name, indices)
+    if isinstance(name, str) and indices:
+        return indices[0]
+    if not isinstance(name, bool) and str(name).isdecimal() and str(name).isascii():
+        if len(str(name)) < 10 and int(name) < len(classes):
+            return int(name)
+        raise UnknownName("class", name, ())
+    raise UnknownName("class", name, classes)

@@ -1,0 +1,232 @@
+"""One image, from bytes that nobody vouches for to the model's input; and a stream of them."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+from PIL.ImageFile import ImageFile as PillowFile
+
+from reportgen.inputs.listing import LARGEST_FILE_BYTES, ImageFile, hashed
+from reportgen.inputs.preprocessing import Geometry, Preprocessing, apply
+from reportgen.inputs.survey import none_readable, survey
+
+__all__ = [
+    "Decoded",
+    "ImageFile",
+    "Rejected",
+    "Unreadable",
+    "decode",
+    "none_readable",
+    "stream",
+    "survey",
+]
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM", "AVIF")
+LARGEST_PX = 89_478_485  # Pillow's own limit: where it warns of a decompression bomb
+ORIENTATION = 0x0112  # the EXIF tag
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+ORIGINAL_LONGEST_PX = 640
+ORIGINAL_QUALITY = 88
+
+
+class Unreadable(Exception):
+    """An image that cannot be used; the text says why, in one line and without paths."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """One image: the network's input (C, H, W), what the model saw (H, W, C), the original.
+
+    `original_jpeg` is RGB, its longest side at most 640 px. `notes` say what was done to it.
+    """
+
+    file: ImageFile
+    pixels: npt.NDArray[np.float32]
+    seen: npt.NDArray[np.uint8]
+    original_jpeg: bytes
+    geometry: Geometry
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """One image that is left out, and why."""
+
+    file: ImageFile
+    reason: str
+
+
+def decode(file: ImageFile, preprocessing: Preprocessing) -> Decoded:
+    """Reads one image of the survey. Raises Unreadable."""
+    data = _content(file)
+    try:
+        picture, notes = _photograph(data)
+        _check_resized(picture, preprocessing)
+        original = _original_jpeg(picture)
+        pixels, seen, geometry = apply(picture, preprocessing)
+    except Unreadable:
+        raise
+    except UnidentifiedImageError as error:
+        raise Unreadable(f"not an image of a known kind ({', '.join(FORMATS)})") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise Unreadable(_too_large()) from error
+    except MemoryError as error:
+        raise Unreadable("needs more memory than there is") from error
+    except Exception as error:  # decoders of damaged files raise whatever comes
+        raise Unreadable(_in_words(error)) from error
+    return Decoded(file, pixels, seen, original, geometry, tuple(notes))
+
+
+def stream(
+    files: Iterable[ImageFile], preprocessing: Preprocessing, workers: int = 2, ahead: int = 16
+) -> Iterator[Decoded | Rejected]:
+    """Every file in order, decoded by threads at most `ahead` images before they are taken."""
+
+    def attempt(file: ImageFile) -> Decoded | Rejected:
+        try:
+            return decode(file, preprocessing)
+        except Unreadable as error:
+            return Rejected(file, str(error))
+
+    remaining = iter(files)
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
+    try:
+        running: deque[Future[Decoded | Rejected]] = deque(
+            pool.submit(attempt, file) for file in islice(remaining, max(1, ahead))
+        )
+        while running:
+            yield running.popleft().result()
+            running.extend(pool.submit(attempt, file) for file in islice(remaining, 1))
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _content(file: ImageFile) -> bytes:
+    """The file's bytes, exactly those that the survey hashed. Raises Unreadable."""
+    if file.reason:
+        raise Unreadable(file.reason)
+    try:
+        if not file.path.is_file() or file.path.stat().st_size > LARGEST_FILE_BYTES:
+            raise Unreadable(hashed(file).reason or "changed while it was read")
+        data = file.path.read_bytes()
+    except (OSError, ValueError) as error:
+        raise Unreadable(f"cannot be opened: {getattr(error, 'strerror', error)}") from error
+    if file.sha256 is not None and hashlib.sha256(data).hexdigest() != file.sha256:
+        raise Unreadable("changed while it was read")
+    return data
+
+
+def _photograph(data: bytes) -> tuple[Image.Image, list[str]]:
+    """The first frame upright and in RGB, and notes on what that took."""
+    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        if image.width * image.height > LARGEST_PX:
+            raise Unreadable(_too_large(image.size))
+        # Pillow keeps only the high bytes of deep colour; deep grey is scaled below
+        deep = image.mode[0] not in "IF" and _raw_bits(image) > 8
+        turned = _orientation(image) if image.format == "TIFF" else 1  # Pillow's load undoes these
+        image.load()
+        notes = ["16 bit scaled to 8 bit"] if deep else []
+        picture, conversion = _rgb(image)
+        notes += conversion
+        if (orientation := _orientation(image)) != 1:
+            picture = picture.transpose(TURNS[orientation])
+        if (stated := max(orientation, turned)) != 1:
+            notes.append(f"EXIF orientation {stated} applied")
+        frames = getattr(image, "n_frames", 1)  # after the pixels: counting moves through the file
+        if frames > 1:
+            notes.append(f"first of {frames} frames")
+    return picture, notes
+
+
+def _raw_bits(image: PillowFile) -> int:
+    """Bits a channel in the file, where the decoder's raw mode tells: "RGB;16B" has 16."""
+    raw = image.tile[0].args if image.tile else ""
+    mode = raw if isinstance(raw, str) else next(iter(raw or ()), "")
+    return 16 if ";16" in str(mode) else 8
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation where there is one to undo, else 1."""
+    try:
+        found = image.getexif().get(ORIENTATION, 1)
+    except Exception:  # a damaged EXIF block says nothing about the pixels
+        return 1
+    return int(found) if found in TURNS else 1
+
+
+def _rgb(image: Image.Image) -> tuple[Image.Image, list[str]]:
+    """Any mode as RGB: 16 bit and float scaled, alpha laid over white."""
+    if image.mode.startswith("I") or image.mode == "F":
+        return _scaled(image)
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        if layer.getchannel("A").getextrema()[0] == 255:
+            return layer.convert("RGB"), []
+        white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
+        return Image.alpha_composite(white, layer).convert("RGB"), ["alpha over white"]
+    notes = ["CMYK converted without its colour profile"] if image.mode == "CMYK" else []
+    return image.convert("RGB"), notes
+
+
+def _scaled(image: Image.Image) -> tuple[Image.Image, list[str]]:
+    """Numbers of more than 8 bit as grey: 16 bit over its full range, else over their own."""
+    values = np.asarray(image).astype(np.float64)
+    low, high = float(values.min()), float(values.max())
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise Unreadable("its values are not finite")
+    if image.mode != "F" and low >= 0 and high <= 65535:
+        values, note = values / 257, "16 bit scaled to 8 bit"
+    elif image.mode == "F" and low >= 0 and high <= 1:
+        values, note = values * 255, "values 0 to 1 scaled to 8 bit"
+    else:
+        values = (values - low) * (255 / ((high - low) or 1))
+        note = f"values {low:.4g} to {high:.4g} scaled to 8 bit"
+    grey = Image.fromarray(np.rint(values).astype(np.uint8))
+    return grey.convert("RGB"), [note]
+
+
+def _check_resized(picture: Image.Image, preprocessing: Preprocessing) -> None:
+    """A sliver of a few pixels by thousands would become a giant by its shorter side."""
+    width, height = preprocessing.resized_px(*picture.size)
+    if width * height > LARGEST_PX:
+        raise Unreadable(f"{picture.width} × {picture.height} px would be resized to {width} × {height} px")
+
+
+def _original_jpeg(picture: Image.Image) -> bytes:
+    scale = min(1.0, ORIGINAL_LONGEST_PX / max(picture.size))
+    if scale < 1:
+        width, height = (max(1, round(side * scale)) for side in picture.size)
+        picture = picture.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    picture.info = {}  # no EXIF, no profile, no comment: pixels only
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=ORIGINAL_QUALITY)
+    return buffer.getvalue()
+
+
+def _too_large(size: tuple[int, int] | None = None) -> str:
+    named = f"{size[0]} × {size[1]} px, " if size else ""
+    return f"{named}more than {LARGEST_PX / 1e6:.0f} million pixels"
+
+
+def _in_words(error: Exception) -> str:
+    """A decoder's complaint in one line, without addresses or paths, so that it repeats."""
+    line = " ".join(re.sub(r"<[^>]* at 0x[0-9a-f]+>", "the file", str(error)).split())
+    return f"damaged: {line[:120] or type(error).__name__}"

@@ -1,0 +1,200 @@
+"""The network with the checkpoint's weights in it, and what is known of it beforehand."""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from reportgen.errors import InputError, RecipeError
+from reportgen.inputs.auto import for_model, official_weights
+from reportgen.inputs.checkpoint import Checkpoint, load
+from reportgen.inputs.classes import names
+from reportgen.inputs.preprocessing import Preprocessing
+from reportgen.inputs.sources import FORMS, build
+
+if TYPE_CHECKING:
+    from reportgen.recipe import Recipe
+
+__all__ = ["Subject", "build", "load_subject"]
+
+COUNTER = ".num_batches_tracked"  # not in files of a torch before 0.4.1, and of no use in eval mode
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The network under audit: in eval mode, on the CPU, float32, the checkpoint's weights loaded.
+
+    `checkpoint.state` is empty: only the facts are kept. `classes` is None where nobody named them.
+    """
+
+    network: nn.Module
+    source: str
+    arguments: Mapping[str, Any]
+    checkpoint: Checkpoint
+    classes: tuple[str, ...] | None
+    preprocessing: Preprocessing
+    notes: tuple[str, ...]
+
+
+def load_subject(recipe: Recipe, checkpoint: Path) -> Subject:
+    """Builds the recipe's model and loads the checkpoint into it, strictly.
+
+    Raises RecipeError for what the recipe says wrongly, InputError where file and model differ.
+    """
+    source = recipe.model.source
+    if not source:
+        raise RecipeError("no model is named", f"give --model or the recipe's model.source: {FORMS}")
+    classes = names(recipe.model.classes, recipe.folder)
+    loaded = load(checkpoint)
+    official = official_weights(source, loaded.sha256)
+    implied = _implied_arguments(source, loaded, official is not None)
+    arguments = {**implied, **recipe.model.arguments}
+    network = build(source, arguments, recipe.folder)
+    notes = [*loaded.notes, *_fill(network, loaded, source)]
+    if official is not None and classes is None:
+        classes = tuple(official.meta["categories"])
+        notes.append(f"Class names are those of {official}, recognised by the file's hash.")
+    preprocessing, more = for_model(recipe, source, network, official)
+    return Subject(
+        network=network.eval().float().cpu(),
+        source=source,
+        arguments=arguments,
+        checkpoint=replace(loaded, state={}, metadata=None),
+        classes=classes,
+        preprocessing=preprocessing,
+        notes=(*notes, *more),
+    )
+
+
+def _implied_arguments(source: str, loaded: Checkpoint, official: bool) -> dict[str, Any]:
+    """What the checkpoint itself says about torchvision's two networks with auxiliary heads."""
+    if source.lower() not in ("torchvision:googlenet", "torchvision:inception_v3"):
+        return {}
+    aux = any(key.lower().startswith("aux") for key in loaded.state)
+    # torchvision's own weights of these two expect the input scaled otherwise, inside the network
+    return {"aux_logits": aux, **({"transform_input": True} if official else {})}
+
+
+def _fill(network: nn.Module, loaded: Checkpoint, source: str) -> list[str]:
+    """Loads the weights, strictly, and returns notes. Raises InputError with what differs."""
+    own = network.state_dict()
+    state, notes = _fitting(dict(loaded.state), own, source)
+    _check_kinds(state, own, loaded.name)
+    ready = OrderedDict(state)
+    # the versions of its modules, by which torch migrates the keys of older releases
+    versions = loaded.metadata
+    if versions is None and state.keys() == own.keys():
+        versions = getattr(own, "_metadata", None)
+    if versions is not None:
+        ready._metadata = versions  # type: ignore[attr-defined]
+    try:
+        network.load_state_dict(ready, strict=True)
+    except Exception as error:  # RuntimeError where they differ; a module's own hook raises others
+        raise difference(state, own, loaded.name, source, str(error)) from error
+    absent = own.keys() - state.keys()
+    if absent and all(key.endswith(COUNTER) for key in absent):
+        notes.append("The checkpoint counts no batches of its normalisations (an old torch).")
+    return notes + _remarks(state)
+
+
+def _fitting(
+    state: dict[str, Tensor], own: Mapping[str, Tensor], source: str
+) -> tuple[dict[str, Tensor], list[str]]:
+    """The state under the network's names, where only a known spelling differs; and notes."""
+    if source.lower().startswith("torchvision:densenet"):
+        # torchvision's own files still write norm.1 for norm1
+        new = {re.sub(r"\.(norm|conv)\.([12])\.", r".\1\2.", key): v for key, v in state.items()}
+        if new.keys() != state.keys() and len(new) == len(state):
+            return new, ["Keys of an old DenseNet were renamed ('norm.1' is 'norm1')."]
+    first = {key.partition(".")[0] for key in state}
+    if state.keys() != own.keys() and len(first) == 1:
+        prefix = f"{first.pop()}."
+        stripped = {key.removeprefix(prefix): value for key, value in state.items()}
+        if stripped.keys() == own.keys():
+            return stripped, [f"Every key of the checkpoint begins with '{prefix}': left out."]
+    return state, []
+
+
+def _check_kinds(state: Mapping[str, Tensor], own: Mapping[str, Tensor], name: str) -> None:
+    """Raises InputError for what a load would convert silently or cannot read: int8, sparse, …"""
+    for key, value in state.items():
+        plain = value.layout == torch.strided and not (value.is_quantized or value.is_meta)
+        mine = own.get(key)
+        if not plain or (mine is not None and mine.is_floating_point() != value.is_floating_point()):
+            wanted = "" if mine is None else f", {_kind(mine)} in the model"
+            odd = "" if plain else " (quantized, sparse or without values)"
+            raise InputError(
+                f"{key} is {_kind(value)}{odd} in {name}{wanted}",
+                "save the state dict in float32, dense",
+            )
+
+
+def _kind(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+def _remarks(state: Mapping[str, Tensor]) -> list[str]:
+    """What a reader should know of the weights."""
+    notes = []
+    floats = {key: value for key, value in state.items() if value.is_floating_point()}
+    if other := {_kind(value) for value in floats.values()} - {"float32"}:
+        notes.append(f"Weights of {', '.join(sorted(other))} were converted to float32.")
+    for key, value in floats.items():
+        if bad := int((~torch.isfinite(value)).sum()):
+            notes.append(f"{bad} of {value.numel()} values of {key} are not finite.")
+    return notes
+
+
+def difference(
+    state: Mapping[str, Tensor],
+    own: Mapping[str, Tensor],
+    name: str,
+    source: str,
+    refusal: str,
+) -> InputError:
+    """What differs between a checkpoint and a model: counts, and the first few of each kind.
+
+    `refusal` is what torch said, for the rare case that names and shapes agree.
+    """
+    missing = [key for key in own if key not in state and not key.endswith(COUNTER)]
+    extra = [key for key in state if key not in own]
+    shapes = [
+        (key, tuple(state[key].shape), tuple(own[key].shape))
+        for key in own
+        if key in state and _shape(state[key]) != _shape(own[key])
+    ]
+    parts = [f"{key} is {theirs} in the checkpoint, {ours} in the model" for key, theirs, ours in shapes[:3]]
+    if len(shapes) > 3:
+        parts.append(f"{len(shapes) - 3} more shapes differ")
+    if missing:
+        parts.append(f"{len(missing)} of the model's {len(own)} keys missing ({_few(missing)})")
+    if extra:
+        parts.append(f"{len(extra)} of the checkpoint's {len(state)} keys unknown ({_few(extra)})")
+    what = "; ".join(parts) or f"the model refuses the weights: {' '.join(refusal.split())[:200]}"
+    return InputError(f"{name} does not fit {source}: {what}", _remedy(missing, extra, shapes))
+
+
+def _few(keys: list[str]) -> str:
+    return ", ".join(keys[:3]) + (", …" if len(keys) > 3 else "")
+
+
+def _shape(tensor: Tensor) -> tuple[int, ...] | None:
+    """The shape, or None for a lazy parameter that takes any."""
+    return None if nn.parameter.is_lazy(tensor) else tuple(tensor.shape)
+
+
+def _remedy(
+    missing: list[str], extra: list[str], shapes: list[tuple[str, tuple[int, ...], tuple[int, ...]]]
+) -> str:
+    classes = {(theirs[:1], ours[:1]) for _, theirs, ours in shapes if theirs[1:] == ours[1:]}
+    if shapes and len(classes) == 1 and not missing and not extra:
+        ((theirs, _),) = classes
+        return f"set model.arguments.num_classes: {theirs[0]}" if theirs else "check model.source"
+    return "check model.source and model.arguments: they must be what the checkpoint was saved from"

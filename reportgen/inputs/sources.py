@@ -1,0 +1,193 @@
+"""A network from a source's words: torchvision:…, timm:…, package:callable or file.py:callable."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import inspect
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import packages_distributions
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from torch import nn
+
+from reportgen.errors import InputError, RecipeError, did_you_mean, nearest
+
+FORMS = "torchvision:resnet50, timm:NAME, package.module:callable or file.py:callable"
+FETCHES = ("weights", "weights_backbone", "pretrained", "pretrained_backbone")
+
+
+def build(source: str, arguments: Mapping[str, Any], base: Path) -> nn.Module:
+    """Calls what `source` names with `arguments`; files are relative to `base`.
+
+    Raises RecipeError for a name that is not there or arguments that do not fit, InputError where
+    the code that builds the network fails.
+    """
+    where, colon, name = source.rpartition(":")
+    if not colon or not where.strip() or not name.strip():
+        raise RecipeError(f"model.source: {source!r} does not name a model", f"write {FORMS}")
+    if where in ("torchvision", "timm"):
+        if fetching := [key for key in FETCHES if arguments.get(key)]:
+            raise RecipeError(
+                f"model.arguments: '{fetching[0]}' would fetch other weights",
+                "leave it out: the weights are the checkpoint's",
+            )
+        return _torchvision(name, arguments) if where == "torchvision" else _timm(name, arguments)
+    with _user_code(source, base):
+        module = _file(base / where) if where.endswith(".py") else _package(where)
+        return _call(_attribute(module, name, source), arguments, source)
+
+
+def _torchvision(name: str, arguments: Mapping[str, Any]) -> nn.Module:
+    from torchvision import models
+
+    known = models.list_models(module=models)
+    if name.lower() not in known:
+        other = name.lower() in models.list_models()
+        guess = did_you_mean(nearest(name, known))
+        cause = "is not a classifier" if other else f"is unknown{guess}"
+        raise RecipeError(
+            f"model.source: torchvision model '{name}' {cause}",
+            "give a classifier of torchvision.models by name",
+        )
+    builder = models.get_model_builder(name.lower())
+    fixed: dict[str, Any] = {"weights": None}
+    if name.lower() in ("googlenet", "inception_v3"):
+        fixed["init_weights"] = False  # slow, and the checkpoint overwrites it
+    return _call(builder, {**arguments, **fixed}, f"torchvision:{name}")
+
+
+def _timm(name: str, arguments: Mapping[str, Any]) -> nn.Module:
+    try:
+        timm = importlib.import_module("timm")
+    except ImportError as error:
+        raise RecipeError(
+            "model.source: timm is not installed", "install it with `pip install timm`"
+        ) from error
+    if not timm.is_model(name):
+        raise RecipeError(
+            f"model.source: timm model '{name}' is unknown{did_you_mean(nearest(name, timm.list_models()))}",
+            "give one of timm.list_models()",
+        )
+    fixed = {"model_name": name, "pretrained": False}
+    return _call(timm.create_model, {**arguments, **fixed}, f"timm:{name}")
+
+
+@contextlib.contextmanager
+def _user_code(source: str, base: Path) -> Iterator[None]:
+    """Lets the code beside a file import its neighbours, and keeps its prints off stdout."""
+    where = source.rpartition(":")[0]
+    kept = list(sys.path)
+    if where.endswith(".py"):
+        sys.path.insert(0, str((base / where).resolve().parent))
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        sys.path[:] = kept
+
+
+def _file(path: Path) -> ModuleType:
+    if not os.path.isfile(path):
+        beside = [p.name for p in path.parent.glob("*.py")] if path.parent.is_dir() else []
+        raise RecipeError(
+            f"model.source: there is no file {path}{did_you_mean(nearest(path.name, beside))}",
+            "file.py:callable is relative to the recipe, or to the working folder without one",
+        )
+    name = f"reportgen_model_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None  # a .py file always has a loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and pickle look their module up by name
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        sys.modules.pop(name, None)
+        raise _failed(f"{path} cannot be imported", error, path) from error
+    return module
+
+
+def _package(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise _failed(f"{name} cannot be imported", error, None) from error
+        top = name.split(".")[0]
+        guess = nearest(top, packages_distributions()) if error.name == top else None
+        raise RecipeError(
+            f"model.source: no module is named '{error.name}'{did_you_mean(guess)}",
+            f"install its package into this environment, or write {FORMS}",
+        ) from error
+    except (Exception, SystemExit) as error:
+        raise _failed(f"{name} cannot be imported", error, None) from error
+
+
+def _attribute(module: ModuleType, name: str, source: str) -> Any:
+    found: Any = module
+    for part in name.split("."):
+        if not hasattr(found, part):
+            public = [key for key in dir(found) if not key.startswith("_")]
+            raise RecipeError(
+                f"model.source: {source} has no '{part}'{did_you_mean(nearest(part, public))}",
+                "name the class or function that makes the network",
+            )
+        found = getattr(found, part)
+    return found
+
+
+def _call(make: Any, arguments: Mapping[str, Any], source: str) -> nn.Module:
+    if isinstance(make, nn.Module):  # made already
+        return make
+    if not callable(make):
+        raise RecipeError(f"model.source: {source} is not callable", "name a class or function")
+    _check_arguments(make, arguments, source)
+    try:
+        network = make(**arguments)
+    except (Exception, SystemExit) as error:
+        raise _failed(f"{source} cannot be built", error, None) from error
+    if not isinstance(network, nn.Module):
+        raise RecipeError(
+            f"model.source: {source} returned a {type(network).__name__}, not a torch.nn.Module",
+            "name the class or function that makes the network",
+        )
+    return network
+
+
+def _check_arguments(make: Callable[..., Any], arguments: Mapping[str, Any], source: str) -> None:
+    """Raises RecipeError where the signature, if there is one to read, refuses the arguments."""
+    try:
+        signature = inspect.signature(make)
+    except (TypeError, ValueError):
+        return
+    try:
+        signature.bind(**arguments)
+    except TypeError as error:
+        takes = [p.name for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+        strange = [name for name in arguments if name not in takes]
+        guess = did_you_mean(nearest(strange[0], takes)) if strange else ""
+        raise RecipeError(
+            f"model.arguments do not fit {source}: {error}{guess}",
+            f"it takes {', '.join(takes) or 'none'}",
+        ) from error
+
+
+def _failed(cause: str, error: BaseException, path: Path | None) -> InputError:
+    """The error with the line of the user's code that raised it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    if isinstance(error, SyntaxError) and error.lineno:
+        place = f"{Path(error.filename or '').name}:{error.lineno}"
+    else:
+        own = [f for f in frames if path is not None and Path(f.filename) == path] or frames[-1:]
+        place = f"{Path(own[-1].filename).name}:{own[-1].lineno}"
+    words = " ".join(str(error).split())[:200]
+    return InputError(
+        f"{cause}: {place}: {type(error).__name__}{': ' if words else ''}{words}",
+        "mend the code, or its arguments in model.arguments",
+    )
