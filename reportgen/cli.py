@@ -18,8 +18,6 @@ from reportgen.errors import RecipeError, ReportgenError, did_you_mean, nearest
 
 if TYPE_CHECKING:
     from reportgen import Outcome
-    from reportgen.engine.needs import ModelFacts
-    from reportgen.probes import Method
     from reportgen.recipe import Recipe
 
 
@@ -134,12 +132,14 @@ def _run(
     as_json: bool,
 ) -> None:
     from reportgen import run as audit
+    from reportgen.audit.verify import seal
     from reportgen.terminal import progress
 
     with progress(quiet) as shown:
         outcome = audit(
             recipe, checkpoint, images, out, limit=limit, save_maps=save_maps, progress=shown
         )
+    seal(outcome.folder)
     _tell(outcome, as_json)
 
 
@@ -190,11 +190,13 @@ def render(
     verbose: Verbose = False,
 ) -> None:
     """Write the report again from its evidence, without the model."""
+    from reportgen.audit.verify import seal
     from reportgen.evidence import Evidence
     from reportgen.report import render as render_report
 
     asked = Evidence(folder / "evidence").manifest["recipe"]["output"]["pdf"]
     problem = render_report(folder, theme, pdf=asked and not no_pdf)
+    seal(folder)
     print(folder / "report.html")
     if problem:
         raise problem
@@ -215,14 +217,17 @@ def inspect(
     from reportgen.engine.trace import trace
     from reportgen.inputs import load_subject
     from reportgen.recipe import load
+    from reportgen.terminal import layers
 
     shape = _shape(size) if size else None
-    subject = load_subject(load(recipe).with_overrides(source=model), checkpoint)
-    facts = trace(subject.network, shape or subject.preprocessing.input_shape, subject.classes)
+    loaded = load(recipe).with_overrides(source=model)
+    subject = load_subject(loaded, checkpoint)
+    shape = shape or subject.preprocessing.input_shape
+    facts = trace(subject.network, shape, subject.classes, loaded.model.output)
     if as_json:
         print(json.dumps({"source": subject.source, **dataclasses.asdict(facts)}, indent=1))
     else:
-        _print_layers(facts, f"{subject.source}, {checkpoint.name}")
+        layers(facts, f"{subject.source}, {checkpoint.name}")
 
 
 def _shape(size: str) -> tuple[int, int, int]:
@@ -235,24 +240,6 @@ def _shape(size: str) -> tuple[int, int, int]:
             f"--input {size!r} is no size", "write channels, height, width: --input 3x224x224"
         )
     return channels, height, width
-
-
-def _print_layers(facts: ModelFacts, title: str) -> None:
-    from reportgen.terminal import table
-
-    def words(value: object) -> str:
-        if isinstance(value, tuple):
-            return "×".join(map(str, value))
-        return "" if value is None else f"{value:,}"
-
-    keys = ("output_shape", "parameters", "macs", "receptive_field_px")
-    rows = [
-        (str(layer.number or ""), layer.name, layer.type, *(words(getattr(layer, key)) for key in keys))
-        for layer in facts.layers
-    ]
-    rows.append(("", "total", "", "", words(facts.parameters), words(facts.macs), ""))
-    heads = ("#", "name", "type", "output", "parameters", "MACs", "field, px")
-    table(title, heads, rows, {0, 4, 5, 6})
 
 
 @app.command(cls=_Command)
@@ -302,7 +289,7 @@ def methods(
 ) -> None:
     """What each visualization is, its options, how to read it, its source."""
     from reportgen.probes import methods as registry
-    from reportgen.terminal import table
+    from reportgen.terminal import method, table
 
     known = registry()
     if name is not None and name not in known:
@@ -312,20 +299,12 @@ def methods(
         )
     chosen = [known[name]] if name else list(known.values())
     if as_json:
-        words = [method.words() | {"options": method.options()} for method in chosen]
+        words = [one.words() | {"options": one.options()} for one in chosen]
         print(json.dumps(words[0] if name else words, indent=1, default=str))
     elif name:
-        _print_method(chosen[0])
+        method(chosen[0])
     else:
-        table("", ("name", "what it is"), [(m.name, m.summary) for m in chosen], set())
-
-
-def _print_method(method: Method) -> None:
-    print(f"{method.title} ({method.name})\n{method.summary}\n")
-    for key in ("definition", "reading", "limits", "source"):
-        print(f"{key.capitalize()}: {getattr(method, key)}")
-    for option, default in method.options().items():
-        print(f"Option {option}: {default!r} unless the recipe says otherwise")
+        table("", ("name", "what it is"), [(one.name, one.summary) for one in chosen], set())
 
 
 @app.command(cls=_Command)

@@ -20,7 +20,9 @@ def prepare(folder: Path) -> tuple[Path, Path, Path]:
     """
     weights = checkpoint()
     photos = folder / "photos"
-    shutil.copytree(_photos(), photos, dirs_exist_ok=True)
+    photos.mkdir(parents=True, exist_ok=True)
+    for file in _photos().iterdir():
+        shutil.copyfile(file, photos / file.name)  # not its mode: an installed file may be read-only
     return photos / "recipe.yaml", weights, photos
 
 

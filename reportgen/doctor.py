@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import importlib.util
 import platform
 import shutil
 import sys
@@ -75,9 +76,9 @@ def _pango() -> Row:
 
 
 def _fonts() -> Row:
-    from reportgen.report.assets import themes_folder
+    from reportgen.report.assets import folder
 
-    fonts = sorted(themes_folder().glob("default/fonts/*.woff2"))
+    fonts = sorted(folder("themes").glob("default/fonts/*.woff2"))
     if not fonts:
         return Row("fonts", "missing", "the default theme has no fonts", "install reportgen again")
     return Row("fonts", "ok", f"{len(fonts)} in the default theme")

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -118,10 +117,19 @@ class Measurement:
         for number, (images, rejected) in enumerate(self._batches(todo), start=len(shards)):
             refused = [records.of_rejected(r) for r in rejected]
             engine.counted = Counter()
-            engine.progress = partial(self.progress, "occlude")
+            engine.progress = self._windows(finished, total)
             write(f"{kind}-{number:06d}", engine, images, refused)
             finished += len(images) + len(rejected)
             self.progress(stage, finished, total)
+
+    def _windows(self, finished: int, total: int) -> Callable[[int], None]:
+        """Tells how many windows of the whole set are done, `finished` images of `total` before."""
+        each = self.session.plan.windows
+
+        def tell(done: int) -> None:
+            self.progress("occlude", finished * each + done, total * each)
+
+        return tell
 
     def _batches(self, files: list[ImageFile]) -> Iterator[tuple[list[Decoded], list[Rejected]]]:
         """Full batches of what could be decoded, with what could not on the way."""

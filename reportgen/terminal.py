@@ -1,12 +1,17 @@
-"""What a command shows while it works, on stderr: bars on a terminal, a few plain lines elsewhere."""
+"""What the commands print: progress on stderr (bars, or a few plain lines), tables on stdout."""
 
 from __future__ import annotations
 
+import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TextIO, TypeAlias
+from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
+
+if TYPE_CHECKING:
+    from reportgen.engine.needs import ModelFacts
+    from reportgen.probes import Method
 
 # (stage, done, total, note)
 Progress: TypeAlias = Callable[..., None]
@@ -42,16 +47,19 @@ class Lines:
     def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         self.stream = stream
         self.clock = clock
-        self.begun: dict[str, float] = {}
+        self.begun: dict[str, tuple[float, int]] = {}  # when, and how much a former run had done
         self.shown: dict[str, int] = {}  # stage -> tenths that have been told
 
     def __call__(self, stage: str, done: int, total: int, note: str = "") -> None:
-        begun = self.begun.setdefault(stage, self.clock())
-        tenths = done * LINES_A_STAGE // total if total else LINES_A_STAGE
+        if not total:  # a sentence, not a step
+            print(f"{stage}: {note}", file=self.stream, flush=True)
+            return
+        begun, before = self.begun.setdefault(stage, (self.clock(), done))
+        tenths = done * LINES_A_STAGE // total
         if tenths <= self.shown.get(stage, 0):
             return
         self.shown[stage] = tenths
-        left = (self.clock() - begun) / done * (total - done) if done else 0.0
+        left = (self.clock() - begun) / max(1, done - before) * (total - done)
         words = f"{stage}: {done} of {total} {UNITS.get(stage, 'steps')}"
         words += f", about {left:.0f} s left" if left >= 1 else ""
         print(words + (f" ({note})" if note else ""), file=self.stream, flush=True)
@@ -81,6 +89,9 @@ def _bars() -> Iterator[Progress]:
     with Bars(*columns, console=Console(stderr=True)) as bars:
 
         def show(stage: str, done: int, total: int, note: str = "") -> None:
+            if not total:
+                bars.console.print(f"{stage}: {note}", markup=False, highlight=False)
+                return
             if stage not in tasks:
                 unit = UNITS.get(stage, "steps")
                 tasks[stage] = bars.add_task(stage, total=total, unit=unit, note=note)
@@ -89,7 +100,7 @@ def _bars() -> Iterator[Progress]:
         yield show
 
 
-def table(title: str, heads: tuple[str, ...], rows: list[tuple[str, ...]], right: set[int]) -> None:
+def table(title: str, heads: tuple[str, ...], rows: Sequence[tuple[str, ...]], right: set[int]) -> None:
     """Prints a table to stdout; the columns in `right` hold numbers."""
     from rich.console import Console
     from rich.table import Table
@@ -102,3 +113,43 @@ def table(title: str, heads: tuple[str, ...], rows: list[tuple[str, ...]], right
         drawn.add_row(*map(Text, row))  # Text: a name such as [0] is no markup
     # a pipe or a file has no width to fit into
     Console(width=None if sys.stdout.isatty() else 200).print(drawn)
+
+
+def layers(facts: ModelFacts, title: str) -> None:
+    """Prints every layer, with the totals."""
+
+    def words(value: object) -> str:
+        if isinstance(value, tuple):
+            return "×".join(map(str, value))
+        return "" if value is None else f"{value:,}"
+
+    keys = ("output_shape", "parameters", "macs", "receptive_field_px")
+    rows = [
+        (str(layer.number or ""), layer.name, layer.type, *(words(getattr(layer, key)) for key in keys))
+        for layer in facts.layers
+    ]
+    rows.append(("", "total", "", "", words(facts.parameters), words(facts.macs), ""))
+    heads = ("#", "name", "type", "output", "parameters", "MACs", "field, px")
+    table(title, heads, rows, {0, 4, 5, 6})
+
+
+def method(found: Method) -> None:
+    """Prints a visualization's words and its options."""
+    from pydantic import TypeAdapter
+
+    print(f"{found.title} ({found.name})\n{found.summary}\n")
+    for key in ("definition", "reading", "limits", "source"):
+        print(f"{key.capitalize()}: {getattr(found, key)}")
+    options = TypeAdapter(found.probe).json_schema().get("properties", {})
+    for option, default in found.options().items():
+        shown = json.dumps(default, ensure_ascii=False)
+        print(f"Option {option}: {_allowed(options[option])}; default {shown}")
+
+
+def _allowed(option: dict[str, Any]) -> str:
+    """What an option may be, from its JSON Schema, in a line."""
+    if "anyOf" in option:
+        return " or ".join(map(_allowed, option["anyOf"]))
+    words = option.get("enum") or [option.get("const") or option.get("type", "anything")]
+    text = ", ".join(map(str, words))
+    return f"{text} of {_allowed(option['items'])}" if "items" in option else text

@@ -50,7 +50,9 @@ def written(folder, key="k"):
     logits = np.arange(6, dtype=np.float32).reshape(2, 3)
     originals = np.frombuffer(b"abcde", np.uint8)
     records = [{**record(0, 0), "original_bytes": [0, 2]}, {**record(1, 1), "original_bytes": [2, 5]}]
-    writer.write("batch-000000", {"v": slots}, records, {"logits": logits, "originals": originals}, {"forwards": 2})
+    writer.write(
+        "batch-000000", {"v": slots}, records, {"logits": logits, "originals": originals}, {"forwards": 2}
+    )
     writer.seal({"title": "T"}, {"seconds": {"total": 1.5}})
     return Evidence(folder)
 
@@ -58,7 +60,8 @@ def written(folder, key="k"):
 def same(a, b) -> bool:
     (arrays, rest), (others, remaining) = pack(a), pack(b)
     return rest == remaining and all(
-        np.array_equal(arrays[k], others[k], equal_nan=arrays[k].dtype.kind == "f") and arrays[k].dtype == others[k].dtype
+        np.array_equal(arrays[k], others[k], equal_nan=arrays[k].dtype.kind == "f")
+        and arrays[k].dtype == others[k].dtype
         for k in arrays
     )
 

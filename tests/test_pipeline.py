@@ -20,7 +20,7 @@ from reportgen.pipeline import run, silent
 from reportgen.recipe import load
 from reportgen.session import prepare
 
-NETWORK = '''
+NETWORK = """
 import torch
 from torch import nn
 
@@ -34,7 +34,7 @@ class Small(nn.Module):
     def forward(self, x):
         x = torch.relu(self.conv(x))
         return self.head(torch.relu(self.more(x)).mean((2, 3)))
-'''
+"""
 RECIPE = """
 title: A small audit
 model:
@@ -48,7 +48,15 @@ visualizations:
 {visualizations}
 output: {{pdf: false}}
 """
-EVERYTHING = ("architecture", "filters", "predictions", "saliency", "guided-backprop", "grad-cam", "hypercolumns")
+EVERYTHING = (
+    "architecture",
+    "filters",
+    "predictions",
+    "saliency",
+    "guided-backprop",
+    "grad-cam",
+    "hypercolumns",
+)
 
 
 class Set:
@@ -185,7 +193,8 @@ def test_memory_does_not_grow_with_the_number_of_images(small):
 def test_maps_line_up_with_the_original_through_resize_and_crop(small):
     """A red square at a known place of a non-square photograph, and a network that counts red."""
     (small.folder / "network.py").write_text(
-        NETWORK + "\nclass Red(Small):\n    def forward(self, x):\n        red = (x[:, 0] > 0.5).float() * x[:, 0]"
+        NETWORK
+        + "\nclass Red(Small):\n    def forward(self, x):\n        red = (x[:, 0] > 0.5).float() * x[:, 0]"
         "\n        return torch.stack([red.mean((1, 2)), -red.mean((1, 2)), 0 * red.mean((1, 2))], 1)\n"
     )
     for old in small.images.iterdir():
@@ -196,7 +205,11 @@ def test_maps_line_up_with_the_original_through_resize_and_crop(small):
     Image.fromarray(pixels).save(small.images / "square.png")
     recipe = small.recipe(("saliency",), occlusion="{window_px: 4, stride_px: 1, baseline: black}")
     path = recipe.file
-    text = path.read_text().replace("network.py:Small", "network.py:Red").replace("resize: 32, crop: 28", "resize: 128, crop: 112")
+    text = (
+        path.read_text()
+        .replace("network.py:Small", "network.py:Red")
+        .replace("resize: 32, crop: 28", "resize: 128, crop: 112")
+    )
     path.write_text(text)
     session = prepare(load(path), small.checkpoint, small.images, None, False)
     evidence, _ = measured(session, small.folder / "evidence")
@@ -204,8 +217,10 @@ def test_maps_line_up_with_the_original_through_resize_and_crop(small):
     found = {f.name: f for f in evidence.findings(record)["occlusion"][0]}
     heat = np.clip(found["map"].values, 0, None)
     y, x = (float((heat.sum(1 - axis) * (np.arange(112) + 0.5)).sum() / heat.sum()) for axis in (0, 1))
-    l, t, r, b = record["geometry"]["crop_original_px"]
-    assert (l + x / 112 * (r - l), t + y / 112 * (b - t)) == pytest.approx((left + side / 2, top + side / 2), abs=2)
+    x0, y0, x1, y1 = record["geometry"]["crop_original_px"]
+    assert (x0 + x / 112 * (x1 - x0), y0 + y / 112 * (y1 - y0)) == pytest.approx(
+        (left + side / 2, top + side / 2), abs=2
+    )
 
 
 def test_run_writes_a_report_and_replaces_it_only_by_a_whole_one(small, monkeypatch):
@@ -255,8 +270,16 @@ def test_a_set_without_a_readable_image_is_an_input_error(small):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("- saliency", "- grad-cam: {layer: mroe}", r"recipe.yaml:\d+:\d+: unknown layer.* 'mroe' \(did you mean 'more'\?\)"),
-        ("title:", "targets: gren\ntitle:", r"recipe.yaml:2:10: unknown class 'gren' \(did you mean 'green'\?\)"),
+        (
+            "- saliency",
+            "- grad-cam: {layer: mroe}",
+            r"recipe.yaml:\d+:\d+: unknown layer.* 'mroe' \(did you mean 'more'\?\)",
+        ),
+        (
+            "title:",
+            "targets: gren\ntitle:",
+            r"recipe.yaml:2:10: unknown class 'gren' \(did you mean 'green'\?\)",
+        ),
     ],
 )
 def test_a_misspelt_layer_or_class_is_named_with_its_place(small, old, new, message):

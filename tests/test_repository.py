@@ -25,7 +25,8 @@ def files() -> list[Path]:
         listed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("not a git checkout")
-    return [path for name in listed.split(b"\0") if (path := REPOSITORY / os.fsdecode(name)).is_file()]
+    paths = (REPOSITORY / os.fsdecode(name) for name in listed.split(b"\0"))
+    return [path for path in paths if path.is_file()]
 
 
 @pytest.mark.parametrize("pattern", [MACHINE_PATH, CREDENTIAL], ids=["machine path", "credential"])
@@ -86,7 +87,7 @@ def test_the_lock_satisfies_what_the_project_requires(python: str) -> None:
 
 
 def test_the_promised_bounds_stand() -> None:
-    """torch >= 2.10; WeasyPrint 70, whose print engine the template is written for; Pillow >= 12.3."""
+    """torch >= 2.10; WeasyPrint 70, which the print template is written for; Pillow >= 12.3."""
     by_name = {requirement.name: requirement.specifier for requirement in wanted()}
     assert by_name["torch"].contains("2.10") and not by_name["torch"].contains("2.9.1")
     assert by_name["weasyprint"].contains("70.1") and not by_name["weasyprint"].contains("71.0")

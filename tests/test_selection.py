@@ -10,7 +10,10 @@ def image(number: int, p: float, correct: bool | None, status: str = "ok") -> di
     return {"number": number, "status": status, "correct": correct, "predictions": [{"probability": p}]}
 
 
-SET = [image(n, p / 100, c) for n, (p, c) in enumerate([(90, False), (20, True), (99, True), (60, False), (30, None), (80, True)])]
+SET = [
+    image(n, p / 100, c)
+    for n, (p, c) in enumerate([(90, False), (20, True), (99, True), (60, False), (30, None), (80, True)])
+]
 
 
 def test_all_are_shown_where_they_fit():

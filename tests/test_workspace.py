@@ -45,6 +45,6 @@ def test_what_an_interrupted_run_left_is_still_there(tmp_path):
 
 
 def test_two_runs_never_write_the_same_report(tmp_path):
-    with workspace(tmp_path / "out"):
-        with pytest.raises(RecipeError, match="another run"), workspace(tmp_path / "out"):
-            pass
+    out = tmp_path / "out"
+    with workspace(out), pytest.raises(RecipeError, match="another run"), workspace(out):
+        pass

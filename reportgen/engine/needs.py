@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
 
+import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from reportgen.errors import UnknownName
 from reportgen.findings import NotApplicable
@@ -88,14 +90,97 @@ class Occluded:
 
 
 @dataclass(frozen=True)
+class Flat:
+    """One copy in which the baseline stands in place of the whole image."""
+
+    baseline: Baseline = "black"
+
+
+@dataclass(frozen=True)
+class ChannelMasks:
+    """Copies multiplied by a layer's maps, each upsampled to the input and scaled to [0, 1].
+
+    Of every image the `at_most` maps with the largest standard deviation, strongest first, or all
+    of them. Wang et al. 2020 (Score-CAM), eq. 4-5.
+    """
+
+    layer: str
+    at_most: int | None = None
+
+    def channels(self, activation: Tensor) -> Tensor:
+        """The chosen channels of each image, (N, K) int64, given the layer's maps (N, C, h, w)."""
+        rank = activation.flatten(2).std(2, correction=0)  # (N, C)
+        count = min(self.at_most or rank.shape[1], rank.shape[1])
+        return rank.sort(dim=1, descending=True, stable=True).indices[:, :count]
+
+
+@dataclass(frozen=True)
+class RandomMasks:
+    """Copies seen through random soft masks: `cells`×`cells` coins of chance `keep`, upsampled and
+    shifted. Where the mask is 0 the baseline stands. Petsiuk et al. 2018 (RISE), sec. 3.2.
+    """
+
+    count: int
+    cells: int = 7
+    keep: float = 0.5
+    seed: int = 0
+    baseline: Baseline = "mean"
+
+    def masks(self, height_px: int, width_px: int) -> Tensor:
+        """The masks in [0, 1], (count, H, W) float32, the same for every image and run."""
+        generator = torch.Generator().manual_seed(self.seed)
+        coins = torch.rand(self.count, 1, self.cells, self.cells, generator=generator) < self.keep
+        cell = (math.ceil(height_px / self.cells), math.ceil(width_px / self.cells))
+        size = ((self.cells + 1) * cell[0], (self.cells + 1) * cell[1])
+        soft = interpolate(coins.float(), size, mode="bilinear", align_corners=False)[:, 0]
+        top = torch.randint(cell[0], (self.count,), generator=generator)
+        left = torch.randint(cell[1], (self.count,), generator=generator)
+        shifted = [m[y : y + height_px, x : x + width_px] for m, y, x in zip(soft, top, left, strict=True)]
+        return torch.stack(shifted)
+
+
+@dataclass(frozen=True)
+class Noisy:
+    """Copies with Gaussian noise of `noise_std` times the image's own range (max - min).
+
+    Smilkov et al. 2017 (SmoothGrad), sec. 3.
+    """
+
+    samples: int
+    noise_std: float = 0.15
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Path:
+    """Points on the straight path from a baseline to the image, at the nodes of Gauss-Legendre
+    quadrature. Sundararajan et al. 2017, eq. 1.
+    """
+
+    steps: int
+    baseline: Baseline = "black"
+
+
+Variants: TypeAlias = Occluded | Flat | ChannelMasks | RandomMasks
+
+
+@dataclass(frozen=True)
 class Scores:
     """The logits of every variant of the image, (N, variants, C): no gradient, packed batches."""
 
-    variants: Occluded
+    variants: Variants
 
 
-Need: TypeAlias = Logits | Target | Weights | Activation | Gradient | Scores
-PER_TARGET = (Target, Gradient, Scores)  # a probe that needs one of these is measured once a target
+@dataclass(frozen=True)
+class MeanGradient:
+    """The (weighted) mean over copies of dS/dx by the exact rule, (N, C, H, W), packed batches."""
+
+    copies: Noisy | Path
+
+
+Need: TypeAlias = Logits | Target | Weights | Activation | Gradient | Scores | MeanGradient
+# a probe that needs one of these is measured once a target
+PER_TARGET = (Target, Gradient, Scores, MeanGradient)
 
 
 @dataclass(frozen=True)

@@ -19,17 +19,18 @@ from reportgen.engine.needs import (
     INPUT,
     Activation,
     Gradient,
+    MeanGradient,
     Need,
     Normalisation,
     Rule,
     Scores,
 )
-from reportgen.engine.occlusion import packed
 from reportgen.engine.output import logits_of
 from reportgen.engine.plan import Plan
 from reportgen.engine.relu_rules import RectifierRule
 from reportgen.engine.tape import BatchTape
 from reportgen.engine.targets import Slot
+from reportgen.engine.variants import Maker, Source, maker, packed
 
 
 @contextmanager
@@ -84,7 +85,7 @@ class Counter:
 class OnePass:
     """Runs a plan over batches. `network` is on `device` and frozen (see `frozen`).
 
-    `progress` is called with the number of variants done so far in the batch and their total.
+    `progress` is called with the number of variants that `counted` holds so far.
     """
 
     network: nn.Module
@@ -95,7 +96,7 @@ class OnePass:
     batch_size: int
     output: str | int | None = None
     counted: Counter = field(default_factory=Counter)
-    progress: Callable[[int, int], None] = lambda done, total: None
+    progress: Callable[[int], None] = lambda done: None
 
     def score(self, pixels: Tensor) -> Tensor:
         """The logits (N, classes) of a batch (N, C, H, W), and nothing else."""
@@ -107,21 +108,27 @@ class OnePass:
         x = self._placed(pixels)
         labels = labels.to(self.device)
         shared, by_slot, logits = self._differentiated(x, labels)
-        with torch.no_grad():
-            for need in self.plan.variants:
-                shared[need] = self._scores(x, need)
+        taps = {need.layer: shared[need] for need in shared if isinstance(need, Activation)}
+        source = Source(x, self.normalisation, taps)
+        for need in self.plan.variants:
+            shared[need] = self._scores(source, need)
+        targets = [slot.of(logits, labels) for slot in self.slots]
+        for averaged in self.plan.averaged:
+            means = self._mean_gradients(source, averaged, targets)
+            for (gradients, _), mean in zip(by_slot, means, strict=True):
+                gradients[averaged] = mean
         return [
             BatchTape(
                 model=self.plan.facts,
                 normalisation=self.normalisation,
                 pixels=x,
                 logits=logits,
-                targets=slot.of(logits, labels),
+                targets=target,
                 labels=labels,
                 coverage=coverage,
                 values={**shared, **gradients},
             )
-            for slot, (gradients, coverage) in zip(self.slots, by_slot, strict=True)
+            for target, (gradients, coverage) in zip(targets, by_slot, strict=True)
         ]
 
     def _placed(self, pixels: Tensor) -> Tensor:
@@ -178,13 +185,37 @@ class OnePass:
             for name, value in zip(names, found, strict=True)
         }
 
-    def _scores(self, x: Tensor, need: Scores) -> Tensor:
+    @torch.no_grad()
+    def _scores(self, source: Source, need: Scores) -> Tensor:
         """The logits of every variant, (N, V, classes)."""
-        total = self.plan.windows * len(x)
+        made = maker(need.variants, source)
         logits = []
-        for batch in packed(x, need.variants, self.normalisation, self.batch_size):
-            logits.append(logits_of(self.network(batch), self.output))
-            self.counted.occlusion_forwards += len(batch)
-            self.progress(sum(map(len, logits)), total)
+        for _image, _number, copies in self._packed(source, made):
+            logits.append(logits_of(self.network(copies), self.output))
+            self.counted.occlusion_forwards += len(copies)
+            self.progress(self.counted.occlusion_forwards)
         together = torch.cat(logits)  # (N·V, classes)
-        return together.view(len(x), -1, together.shape[1])
+        return together.view(len(source.x), made.count, together.shape[1])
+
+    def _mean_gradients(
+        self, source: Source, need: MeanGradient, targets: Sequence[Tensor]
+    ) -> list[Tensor]:
+        """For each slot's targets (N,) the mean of dS/dx over the copies, (N, C, H, W).
+
+        One forward of a copy serves all slots.
+        """
+        made = maker(need.copies, source)
+        weights = source.x.new_full((made.count,), 1 / made.count) if made.weights is None else made.weights
+        means = [torch.zeros_like(source.x) for _ in targets]
+        for image, number, copies in self._packed(source, made):
+            leaf = copies.detach().requires_grad_()
+            logits = self._forward(leaf.clone())
+            for slot, target in enumerate(targets):
+                score = logits.gather(1, target[image][:, None]).sum()
+                (gradient,) = torch.autograd.grad(score, leaf, retain_graph=slot < len(targets) - 1)
+                self.counted.backwards += len(copies)
+                means[slot].index_add_(0, image, gradient * weights[number][:, None, None, None])
+        return means
+
+    def _packed(self, source: Source, made: Maker) -> Iterator[tuple[Tensor, ...]]:
+        return packed(len(source.x), made, self.batch_size, self.device)

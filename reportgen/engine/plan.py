@@ -11,12 +11,19 @@ from reportgen.engine.needs import (
     INPUT,
     PER_TARGET,
     Activation,
+    ChannelMasks,
     Gradient,
+    MeanGradient,
     ModelFacts,
     Need,
+    Noisy,
+    Occluded,
+    Path,
     Probe,
+    RandomMasks,
     Rule,
     Scores,
+    Variants,
     Weights,
 )
 from reportgen.findings import NotApplicable
@@ -55,6 +62,7 @@ class Plan:
     def taps(self) -> tuple[str, ...]:
         """The layers whose outputs are kept, or differentiated by."""
         names = [n.layer for n in self.needs if isinstance(n, Activation)]
+        names += [n.variants.layer for n in self.variants if isinstance(n.variants, ChannelMasks)]
         names += [n.wrt for n in self.needs if isinstance(n, Gradient) and n.wrt != INPUT]
         return tuple(dict.fromkeys(names))
 
@@ -72,11 +80,32 @@ class Plan:
         """The families of variants whose scores are needed."""
         return tuple(need for need in self.needs if isinstance(need, Scores))
 
+    @cached_property
+    def averaged(self) -> tuple[MeanGradient, ...]:
+        """The gradients that are means over copies."""
+        return tuple(need for need in self.needs if isinstance(need, MeanGradient))
+
     @property
     def windows(self) -> int:
-        """Variants of one image, all families together."""
-        _, height, width = self.facts.input_shape
-        return sum(len(need.variants.boxes(height, width)) for need in self.variants)
+        """Variants of one image that are scored, all families together."""
+        return sum(self._count(need.variants) for need in self.variants)
+
+    @property
+    def copies(self) -> int:
+        """Copies of one image that are differentiated, all families together."""
+        return sum(self._count(need.copies) for need in self.averaged)
+
+    def _count(self, variants: Variants | Noisy | Path) -> int:
+        if isinstance(variants, Occluded):
+            return len(variants.boxes(*self.facts.input_shape[1:]))
+        if isinstance(variants, ChannelMasks):
+            maps = self.facts.layer(variants.layer).maps
+            return min(variants.at_most or maps, maps)
+        if isinstance(variants, RandomMasks):
+            return variants.count
+        if isinstance(variants, Noisy):
+            return variants.samples
+        return variants.steps if isinstance(variants, Path) else 1
 
     @property
     def tapped_bytes(self) -> int:
@@ -96,8 +125,8 @@ class Plan:
         """
         again = 0 if measured == scored else measured
         return {
-            "forwards": scored + again,
-            "backwards": measured * self.targets * len(self.rules),
+            "forwards": scored + again + measured * self.copies,
+            "backwards": measured * self.targets * (len(self.rules) + self.copies),
             "occlusion_forwards": measured * self.windows,
         }
 

@@ -128,7 +128,7 @@ def starts(points: Tensor, k: int, generator: torch.Generator) -> Tensor:
     while len(chosen) < k:
         # equal points are all as good as any other
         weights = distances.cpu().double().clamp(min=1e-12)
-        chosen.append(points[torch.multinomial(weights, 1, generator=generator).item()])
+        chosen.append(points[int(torch.multinomial(weights, 1, generator=generator))])
         distances = torch.cdist(points, torch.stack(chosen)).amin(1).square()
     return torch.stack(chosen)
 

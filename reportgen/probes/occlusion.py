@@ -127,8 +127,8 @@ def described(
     return (
         Scalar("mask-share", "Share of the image in the mask", 100 * share, "%"),
         Scalar("lowest-probability", "Lowest probability under a window", lowest),
-        Scalar("lowest-x", "Centre of that window, from the left", (box[:, 1] + box[:, 3]) / 2, "px", printed=False),
-        Scalar("lowest-y", "Centre of that window, from the top", (box[:, 0] + box[:, 2]) / 2, "px", printed=False),
+        Scalar("lowest-x", "Its centre from the left", (box[:, 1] + box[:, 3]) / 2, "px", printed=False),
+        Scalar("lowest-y", "Its centre from the top", (box[:, 0] + box[:, 2]) / 2, "px", printed=False),
         Flag("mask-empty", "The occlusion mask is empty: no pixel meets its rule.", share == 0),
         Flag(
             "mask-full",

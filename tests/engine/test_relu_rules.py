@@ -77,9 +77,7 @@ def test_awkward_network_equals_the_slow_reference(awkward, rule, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "rectifiers"), [("googlenet", 57), ("mobilenet_v2", 35), ("shufflenet_v2_x1_0", 37)]
 )
-def test_functional_in_place_and_clipped_rectifiers_equal_the_slow_reference(
-    name, rectifiers, monkeypatch
-):
+def test_functional_in_place_and_clipped_rectifiers_equal_the_slow_reference(name, rectifiers, monkeypatch):
     network = seeded(name)
     x, target = torch.randn(2, 3, 96, 96), torch.tensor([3, 5])
     expected = slow(network, x, target, "guided", monkeypatch)

@@ -80,7 +80,7 @@ def test_counts_functional_in_place_and_reused_rectifiers(awkward):
 
 
 def test_names_the_nearest_layer(awkward):
-    with pytest.raises(UnknownName, match="did you mean 'left'"):
+    with pytest.raises(UnknownName, match=r"did you mean 'left'"):
         trace(awkward, (3, 32, 32)).layer("letf")
 
 
@@ -127,7 +127,7 @@ def test_outputs_that_are_no_tensor_need_a_name():
     with pytest.raises(InputError, match="dict with 'scores', 'extra'"):
         trace(Named(), (3, 8, 8))
     assert trace(Named(), (3, 8, 8), output="scores").class_count == 3
-    with pytest.raises(InputError, match="model.output is 'score'"):
+    with pytest.raises(InputError, match=r"model\.output is 'score'"):
         trace(Named(), (3, 8, 8), output="score")
 
 

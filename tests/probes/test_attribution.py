@@ -42,9 +42,7 @@ def test_saliency_and_grad_cam_equal_captum(name, layer, measured):
     expected = captum.attr.Saliency(network).attribute(pixels.clone().requires_grad_(), targets)
     assert close(done.findings(Saliency())["map"].values, expected.amax(1))
     module = network.get_submodule(layer)
-    by_captum = captum.attr.LayerGradCam(network, module).attribute(
-        pixels, targets, relu_attributions=True
-    )
+    by_captum = captum.attr.LayerGradCam(network, module).attribute(pixels, targets, relu_attributions=True)
     found = done.findings(cam)["map"]
     assert close(found.values, by_captum[:, 0])
     assert found.layer == layer
@@ -69,7 +67,9 @@ def test_grad_cam_of_a_layer_that_is_rewritten_in_place_is_that_of_its_own_outpu
 
 
 def test_twice_the_logit_gives_twice_the_gradient_maps(measured):
-    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+    network = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)
+    )
     pixels = torch.randn(2, 3, 9, 9)
     once = measured(network, pixels, Saliency(), GradCam(layer="1"))
     with torch.no_grad():

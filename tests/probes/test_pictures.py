@@ -102,7 +102,9 @@ def test_first_15_takes_layers_with_maps_in_call_order(awkward, measured):
 
 def test_filters_are_the_weights(weights_of):
     torch.manual_seed(0)
-    network = nn.Sequential(nn.Conv2d(3, 5, 7), nn.MaxPool2d(2), nn.Conv2d(5, 4, 3), nn.Flatten(), nn.LazyLinear(2))
+    network = nn.Sequential(
+        nn.Conv2d(3, 5, 7), nn.MaxPool2d(2), nn.Conv2d(5, 4, 3), nn.Flatten(), nn.LazyLinear(2)
+    )
     network(torch.zeros(1, 3, 20, 20))
     shape = (3, 20, 20)
     colour = weights_of(network, shape, Filters())["0"]

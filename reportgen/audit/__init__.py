@@ -1,0 +1,1 @@
+"""Judgements on what was measured: limits that must hold, files that must not have changed."""

@@ -1,0 +1,238 @@
+"""The parts of a recipe: frozen values, one class a mapping. Every key is optional.
+
+The words of each field's description complete "<key> must be …": they serve the error messages,
+the JSON Schema and whoever reads this file.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias, get_args
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    Strict,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from reportgen.errors import did_you_mean, nearest
+
+Number: TypeAlias = Annotated[float, Strict(), Field(allow_inf_nan=False)]
+Pixels: TypeAlias = Annotated[int, Strict(), Field(ge=1, le=16384)]
+Size: TypeAlias = Pixels | tuple[Pixels, Pixels]
+Metric: TypeAlias = Literal[
+    "accuracy",
+    "lowest_class_accuracy",
+    "loss",
+    "mean_confidence",
+    "unsure",
+    "images",
+    "rejected",
+    "labelled",
+]
+ORDER = (
+    "architecture",
+    "filters",
+    "predictions",
+    "feature-maps",
+    "hypercolumns",
+    "saliency",
+    "guided-backprop",
+    "grad-cam",
+    "occlusion",
+)
+
+
+def at(path: tuple[str | int, ...], message: str) -> PydanticCustomError:
+    """An error at a place below what is being checked."""
+    return PydanticCustomError("at", "{message}", {"message": message, "path": path})
+
+
+class Part(BaseModel):
+    """A mapping of the recipe: frozen, and a key that it does not know is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_absent(cls, data: Any) -> Any:
+        """`gates:` with nothing after it means the default, as if the line were not there."""
+        if isinstance(data, dict):
+            return {key: value for key, value in data.items() if value is not None}
+        return data
+
+
+class PreprocessingRecipe(Part):
+    """How an image becomes the model's input: resize, centre crop, then (pixel - mean) / std."""
+
+    resize: Size | None = Field(default=None, description="the shorter side in px, or [height, width]")
+    crop: Size | None = Field(
+        default=None, description="the side of the centre crop in px, or [height, width]"
+    )
+    mean: tuple[Number, ...] = Field(min_length=1, description="a list, one number a channel or one for all")
+    std: tuple[Annotated[Number, Field(gt=0)], ...] = Field(
+        min_length=1, description="a list, one number above 0 a channel or one for all"
+    )
+    interpolation: Literal["bilinear", "bicubic", "nearest", "lanczos"] = Field(
+        default="bilinear", description="bilinear, bicubic, nearest or lanczos"
+    )
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> PreprocessingRecipe:
+        # one number is meant for every channel
+        if len({len(self.mean), len(self.std)} - {1}) > 1:
+            raise ValueError(f"mean has {len(self.mean)} channels, std has {len(self.std)}")
+        if self.crop is None and not isinstance(self.resize, tuple):
+            raise ValueError("the size of the model's input is not known: give crop")
+        return self
+
+
+class ModelRecipe(Part):
+    """The network that the checkpoint's weights belong to."""
+
+    source: StrictStr | None = Field(
+        default=None, description="torchvision:NAME, timm:NAME, package.module:callable or file.py:callable"
+    )
+    arguments: dict[str, Any] = Field(default={}, description="a mapping of the callable's arguments")
+    classes: StrictStr | list[StrictStr] | None = Field(
+        default=None, description="imagenet, a file with one name a line, or a list of names in quotes"
+    )
+    preprocessing: Literal["auto"] | PreprocessingRecipe = Field(
+        default="auto", description="auto, or a mapping with resize, crop, mean and std"
+    )
+    output: StrictStr | StrictInt | None = Field(
+        default=None, description="the key or number of the logits where the network returns several outputs"
+    )
+
+
+class Show(Part):
+    """Which images get figures; every image is scored."""
+
+    at_most: Annotated[int, Strict(), Field(ge=1)] = Field(
+        default=200, description="a whole number of at least 1"
+    )
+    choose: tuple[Literal["wrong", "unsure", "random"], ...] = Field(
+        default=("wrong", "unsure", "random"),
+        min_length=1,
+        description="a list of wrong, unsure and random, first choice first",
+    )
+
+
+class ImagesRecipe(Part):
+    """The image set's labels, and which images are shown."""
+
+    labels: StrictStr = Field(
+        default="auto", min_length=1, description="auto, none, folder, or a CSV file with path,label"
+    )
+    show: Show = Field(default=Show(), description="a mapping with at_most and choose")
+
+
+class Run(Part):
+    """Where and how the pass runs."""
+
+    device: StrictStr = Field(
+        default="auto", pattern=r"^(auto|cpu|cuda(:\d{1,3})?)$", description="auto, cpu, cuda or cuda:N"
+    )
+    batch_size: Literal["auto"] | Annotated[int, Strict(), Field(ge=1)] = Field(
+        default="auto", description="auto, or a whole number of at least 1"
+    )
+    precision: Literal["float32"] = Field(default="float32", description="float32")
+    seed: Annotated[int, Strict(), Field(ge=0, lt=2**63)] = Field(
+        default=0, description="a whole number of at least 0"
+    )
+
+
+class Visualization(Part):
+    """A visualization's name and the options that were given for it; `probe` has the rest."""
+
+    name: StrictStr
+    options: dict[str, Any] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_recipe(cls, data: Any) -> Any:
+        """Takes `grad-cam` and `grad-cam: {layer: auto}` as they stand in a recipe."""
+        if isinstance(data, str):
+            return {"name": data}
+        if not isinstance(data, dict) or "name" in data:
+            return data
+        if len(data) != 1:
+            raise at((), "one visualization an item: a name, or `name: {option: value}`")
+        ((name, options),) = data.items()
+        if not isinstance(options, dict | type(None)):
+            raise at((name,), f"the options of {name} are a mapping, such as {{option: value}}")
+        return {"name": name, "options": options or {}}
+
+    @model_validator(mode="after")
+    def _is_known(self) -> Visualization:
+        from reportgen.probes import methods  # the probes import torch
+
+        if self.name not in methods():
+            tail = did_you_mean(nearest(self.name, methods()))
+            raise PydanticCustomError(
+                "unknown_visualization",
+                "unknown visualization '{name}'{tail}",
+                {"name": self.name, "tail": tail},
+            )
+        try:
+            _ = self.probe
+        except ValidationError as error:
+            raise PydanticCustomError("options", "{error}", {"error": error}) from error
+        return self
+
+    @property
+    def probe(self) -> Any:
+        """The probe with these options: a frozen dataclass of reportgen/probes."""
+        from reportgen.probes import methods
+
+        return methods()[self.name].probe(**self.options)
+
+    def resolved(self) -> dict[str, Any]:
+        """`{name: every option}`, as a recipe would spell it out."""
+        return {self.name: TypeAdapter(type(self.probe)).dump_python(self.probe, mode="json")}
+
+
+def default_visualizations() -> tuple[Visualization, ...]:
+    """Every visualization there is, in the report's usual order."""
+    from reportgen.probes import methods
+
+    names = [name for name in ORDER if name in methods()]
+    names += [name for name in methods() if name not in ORDER]
+    return tuple(Visualization(name=name) for name in names)
+
+
+class Gate(Part):
+    """A limit on a metric; the exit code is 1 where it is not met."""
+
+    metric: Metric = Field(description="one of " + ", ".join(get_args(Metric)))
+    min: Number | None = Field(default=None, description="a number")
+    max: Number | None = Field(default=None, description="a number")
+
+    @model_validator(mode="after")
+    def _has_limit(self) -> Gate:
+        if self.min is None and self.max is None:
+            raise ValueError("a gate needs min or max")
+        return self
+
+
+class Html(Part):
+    """Limits of report.html."""
+
+    at_most_mb: Annotated[Number, Field(gt=0)] = Field(default=15, description="a number of MB above 0")
+
+
+class Output(Part):
+    """How the report looks and what is written."""
+
+    theme: StrictStr = Field(
+        default="default", min_length=1, description="a theme's name or the path of its folder"
+    )
+    html: Html = Field(default=Html(), description="a mapping with at_most_mb")
+    pdf: StrictBool = Field(default=True, description="true or false")

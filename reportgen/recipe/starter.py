@@ -1,0 +1,92 @@
+"""The recipe to begin with, as commented YAML, and the recipe's JSON Schema."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+from pydantic import TypeAdapter
+
+from reportgen.recipe.parts import default_visualizations
+from reportgen.recipe.recipe import Recipe
+
+WORDS = ("title", "description", "default")  # of a field, whatever its type
+STARTER = """\
+# A recipe for reportgen. Every key is optional; the values below are the defaults.
+# Check it with `reportgen recipe check FILE`.
+
+title: Model audit
+
+model:
+  source:               # torchvision:resnet50, timm:NAME, package.module:callable, file.py:callable
+  arguments: {}         # passed to the callable, such as {num_classes: 5}
+  classes:              # imagenet, a file with one name a line, or a list of names
+  # auto where the source knows it; otherwise a mapping, such as
+  # {resize: 256, crop: 224, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225]}
+  preprocessing: auto
+  output:               # which output holds the logits, where the network returns several
+
+images:
+  labels: auto          # auto, none, folder (one subfolder a class), or a CSV file with path,label
+  # Every image is scored; these get figures, and the report says how they were chosen.
+  show: {at_most: 200, choose: [wrong, unsure, random]}
+
+# What each image is explained for: predicted, label, top-3, class names or indices, or a list.
+targets: predicted
+
+run: {device: auto, batch_size: auto, precision: float32, seed: 0}
+
+# In the report's order: a name, or a name with options. `reportgen methods` explains them.
+visualizations:
+@visualizations
+
+# Limits on metrics; the exit code is 1 where one is not met. For example:
+#   - {metric: accuracy, min: 0.9}
+gates: []
+
+output: {theme: default, html: {at_most_mb: 15}, pdf: true}
+"""
+
+
+def starter() -> str:
+    """A commented recipe that says what an absent one means."""
+    lines = "".join(_line(shown.resolved()) for shown in default_visualizations())
+    return STARTER.replace("@visualizations\n", lines or "  []\n")
+
+
+def _line(visualization: dict[str, dict[str, Any]]) -> str:
+    """`  - grad-cam: {layer: auto}`, or the name alone where there are no options."""
+    ((name, options),) = visualization.items()
+    if not options:
+        return f"  - {name}\n"
+    text = yaml.safe_dump(options, default_flow_style=True, sort_keys=False, width=10_000)
+    return f"  - {name}: {text}"
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of a recipe, the options of every visualization included."""
+    from reportgen.probes import methods
+
+    found = Recipe.model_json_schema()
+    kinds = []
+    for name, method in methods().items():
+        options = TypeAdapter(method.probe).json_schema()
+        found["$defs"] |= options.pop("$defs", {})
+        options |= {"title": method.title, "description": method.summary}
+        one = {"properties": {name: {"anyOf": [options, {"type": "null"}]}}, "required": [name]}
+        kinds.append({"type": "object", **one, "additionalProperties": False})
+    found["$defs"]["Visualization"] = {
+        "anyOf": [{"type": "string", "enum": list(methods())}, *kinds]
+    }
+    _allow_null(found)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}
+
+
+def _allow_null(found: dict[str, Any]) -> None:
+    """A key with nothing after it means the default, so null fits every key that has one."""
+    parts = [found, *(part for name, part in found["$defs"].items() if name != "Visualization")]
+    for part in parts:
+        for name, field in part.get("properties", {}).items():
+            if name not in part.get("required", ()) and {"type": "null"} not in field.get("anyOf", ()):
+                words = {key: field.pop(key) for key in WORDS if key in field}
+                part["properties"][name] = {"anyOf": [field, {"type": "null"}], **words}

@@ -1,0 +1,36 @@
+"""Evidence -> report.html, report.pdf and the exports. No model and no torch is needed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from reportgen.errors import RenderError
+
+
+def render(folder: Path, theme: str | None = None, pdf: bool = True) -> RenderError | None:
+    """Writes results.json, junit.xml, report.html and report.pdf from `folder`/evidence.
+
+    Returns the error where the HTML was written but the PDF could not be: nothing is lost then.
+    Raises InputError where there is no complete evidence, RecipeError where the theme is unknown.
+    """
+    # here, so that `import reportgen` stays light
+    from reportgen.evidence import Evidence
+    from reportgen.report import assets, exports, html
+    from reportgen.report import pdf as printed
+    from reportgen.report.document import document
+
+    evidence = Evidence(folder / "evidence")
+    output = evidence.manifest["recipe"]["output"]
+    clothed = assets.theme(theme or output["theme"])
+    exports.write(folder)
+    results = json.loads((folder / "results.json").read_bytes())
+    made = document(evidence, results)
+    html.write(made, evidence, clothed, folder / "report.html", output["html"]["at_most_mb"])
+    if not pdf:
+        return None
+    try:
+        printed.write(made, evidence, clothed, folder / "report.pdf")
+    except RenderError as error:
+        return error
+    return None

@@ -1,0 +1,72 @@
+"""Where templates and themes lie, in a checkout and in a wheel, and a theme's style sheet."""
+
+from __future__ import annotations
+
+import base64
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from reportgen.errors import RecipeError, did_you_mean, nearest
+
+PACKAGE = Path(__file__).resolve().parents[1]
+FACE = re.compile(r"@font-face\s*\{[^}]*\}")
+RANGE = re.compile(r"U\+([0-9A-F]+)(?:-([0-9A-F]+))?")
+URL = re.compile(r'url\("([^"]+)"\)')
+
+
+def folder(name: str) -> Path:
+    """`templates` or `themes`: inside the package of a wheel, beside it in a checkout."""
+    inside = PACKAGE / name
+    return inside if inside.is_dir() else PACKAGE.parent / name
+
+
+@dataclass(frozen=True)
+class Theme:
+    """A folder with tokens.css (variables only) and, where it has its own, the other sheets.
+
+    What the folder lacks is taken from the default theme, so a theme may be one file.
+    """
+
+    folder: Path
+
+    def path(self, name: str) -> Path:
+        """A file of the theme, or the default theme's."""
+        own = self.folder / name
+        return own if own.exists() else folder("themes") / "default" / name
+
+    def css(self, *names: str) -> str:
+        """The named style sheets, one after another."""
+        return "\n".join(self.path(name).read_text(encoding="utf-8") for name in names)
+
+    def fonts(self, text: str) -> str:
+        """The @font-face rules that `text` has a character for, each font as a data: URI."""
+        codes = {ord(character) for character in text}
+        sheet = self.path("fonts.css")
+        rules = FACE.findall(sheet.read_text(encoding="utf-8"))
+        needed = [rule for rule in rules if any(_holds(rule, code) for code in codes)]
+        return "\n".join(URL.sub(lambda m: _data_uri(sheet.parent / m[1]), r) for r in needed)
+
+
+def _holds(rule: str, code: int) -> bool:
+    """Whether a face's unicode-range has the character; a face without a range has all."""
+    _, ranged, tail = rule.partition("unicode-range")
+    spans = RANGE.findall(tail)
+    return not ranged or any(int(a, 16) <= code <= int(b or a, 16) for a, b in spans)
+
+
+def _data_uri(font: Path) -> str:
+    return f'url("data:font/woff2;base64,{base64.b64encode(font.read_bytes()).decode()}")'
+
+
+def theme(name: str) -> Theme:
+    """A theme by name, or by the path of its folder. Raises RecipeError with the nearest name."""
+    known = {path.parent.name: path.parent for path in folder("themes").glob("*/tokens.css")}
+    if name in known:
+        return Theme(known[name])
+    if (Path(name) / "tokens.css").is_file():
+        return Theme(Path(name))
+    raise RecipeError(
+        f"unknown theme {name!r}{did_you_mean(nearest(name, known))}",
+        f"themes here: {', '.join(sorted(known))}; or the path of a folder with a tokens.css",
+    )

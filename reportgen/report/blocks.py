@@ -1,0 +1,214 @@
+"""Findings of one visualization -> a block of figures, strips, tables and sentences.
+
+Generic over the kinds of finding: a visualization that is new is drawn with nothing else touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from reportgen.findings import (
+    Array,
+    Finding,
+    Flag,
+    Gallery,
+    Heatmap,
+    Mask,
+    Picture,
+    Remark,
+    Scalar,
+    Segments,
+    Table,
+    faults,
+)
+from reportgen.report import figures
+from reportgen.report.grids import bar, strip, table
+from reportgen.report.parts import Block, Fact, Figure, Sign
+from reportgen.report.scales import scale
+from reportgen.report.wording import number, place, plural, sentence, shape
+
+Visualization = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What the figures are drawn on and what they are about."""
+
+    anchor: str  # begins every id: "i000000" or "model"
+    subject: str  # "000000 coffee.png", for alternative texts
+    target: str  # the class that is explained, or ""
+    photo: Array  # RGB as the model saw it (H, W, 3), uint8
+    whole: figures.Whole | None = None  # the image before resize and crop
+
+
+def block(visualization: Visualization, found: Sequence[Finding], scene: Scene) -> Block:
+    """One visualization's findings for one image and target, or for the model."""
+    stem = f"{scene.anchor}-{visualization['name']}"
+    drawn: list[Figure] = []
+    for finding in found:
+        drawn += _figures(finding, stem, scene)
+    scalars = [finding for finding in found if isinstance(finding, Scalar)]
+    drawn, rest = _attach(drawn, scalars)
+    return Block(
+        id=stem,
+        method=visualization["name"],
+        title=visualization["title"],
+        summary=sentence(visualization["summary"]),
+        figures=tuple(drawn),
+        strips=tuple(strip(f, stem, scene.subject) for f in found if isinstance(f, Gallery)),
+        facts=tuple(rest),
+        signs=tuple(flags(found)),
+        remarks=tuple(finding.text for finding in found if isinstance(finding, Remark)),
+        tables=tuple(table(f, stem) for f in found if isinstance(f, Table)),
+    )
+
+
+def flags(found: Sequence[Finding]) -> list[Sign]:
+    """The sentences that a reader must see: the probe's flags that hold."""
+    return [
+        Sign(finding.level, finding.text)
+        for finding in found
+        if isinstance(finding, Flag) and bool(np.any(finding.values))
+    ]
+
+
+def signs(found: Sequence[Finding]) -> list[Sign]:
+    """`flags`, and what is wrong with maps that cannot be drawn (masks have flags of their own)."""
+    maps = [finding for finding in found if isinstance(finding, Heatmap | Picture)]
+    broken = [Sign("warn", f"{held.title}: {why}") for held in maps if (why := unfit(held))]
+    return flags(found) + broken
+
+
+def unfit(finding: Finding) -> str | None:
+    """Why a finding must not be stretched into a picture, or None."""
+    if isinstance(finding, Heatmap | Picture):
+        return faults(finding.values)
+    if isinstance(finding, Mask) and not finding.values.any():
+        return "empty: no pixel is chosen"
+    if isinstance(finding, Mask) and finding.values.all():
+        return "everything: every pixel is chosen"
+    return None
+
+
+def _attach(drawn: list[Figure], scalars: list[Scalar]) -> tuple[list[Figure], list[Fact]]:
+    """A scalar `mask-share` belongs under the figure `mask`; the others stand by themselves."""
+    rest = []
+    for scalar in scalars:
+        fact = Fact(scalar.title, _scalar(scalar), name=scalar.name)
+        owner = next((f for f in drawn if scalar.name.startswith(f"{f.name}-")), None)
+        if owner is None:
+            rest.append(fact)
+        else:
+            at = drawn.index(owner)
+            drawn[at] = replace(owner, facts=(*owner.facts, fact))
+    return drawn, rest
+
+
+def _scalar(scalar: Scalar) -> str:
+    value = np.asarray(scalar.values).reshape(-1)[0]
+    whole = np.issubdtype(value.dtype, np.integer)
+    text = number(int(value) if whole else float(value), scalar.digits)
+    return f"{text} {scalar.unit}".strip()
+
+
+def _figures(finding: Finding, stem: str, scene: Scene) -> list[Figure]:
+    """The figures of one finding: one, or two for a mask, none for a number or a sentence."""
+    if not isinstance(finding, Heatmap | Picture | Mask | Segments):
+        return []
+    about = f"{finding.title} of {scene.subject}" + (f" for the class {scene.target}" if scene.target else "")
+    empty = Figure(
+        id=f"{stem}-{finding.name}",
+        name=finding.name,
+        title=finding.title,
+        caption=finding.quantity,
+        alt=about,
+    )
+    if why := unfit(finding):
+        return [replace(empty, words=sentence(why), alt=f"{about}: {why}")]
+    if isinstance(finding, Heatmap):
+        return _heatmap(finding, empty, scene)
+    if isinstance(finding, Picture):
+        return [_picture(finding, empty)]
+    if isinstance(finding, Segments):
+        parts = int(np.unique(finding.values).size)
+        return [
+            replace(
+                empty,
+                picture=figures.segments(finding.values),
+                alt=f"{about}: {plural(parts, 'segment')}",
+            )
+        ]
+    return _mask(finding, empty, scene)
+
+
+def _heatmap(finding: Heatmap, empty: Figure, scene: Scene) -> list[Figure]:
+    """The map, and where it lies over a crop also that map on the whole image."""
+    by = scale(finding.values, finding.signed)
+    details = []
+    if finding.layer:
+        details.append(f"{finding.layer}, {shape(finding.values.shape)}")
+    elif max(finding.values.shape) < min(scene.photo.shape[:2]):
+        details.append(f"grid {shape(finding.values.shape)}")
+    largest = float(np.abs(finding.values).max() if finding.signed else finding.values.max())
+    if by.clipped:
+        details.append(f"largest {number(largest)}")
+    drawn = (
+        figures.overlay(finding.values, by, scene.photo)
+        if finding.overlay
+        else figures.heat(finding.values, by)
+    )
+    where = place(np.abs(finding.values) if finding.signed else finding.values)
+    alt = f"{empty.alt}: largest at the {where}, {number(largest)}"
+    held = replace(empty, picture=drawn, bar=bar(by), details=tuple(details), alt=alt)
+    if not (finding.overlay and scene.whole and scene.whole.cropped):
+        return [held]
+    return [
+        held,
+        replace(
+            empty,
+            id=f"{empty.id}-original",
+            name=f"{empty.name}-original",
+            title=f"{finding.title}, on the original",
+            caption="the same map and scale, framed: the part that the model saw",
+            picture=figures.on_original(finding.values, by, scene.whole),
+            alt=f"{alt}, laid over the whole file",
+        ),
+    ]
+
+
+def _picture(finding: Picture, empty: Figure) -> Figure:
+    if finding.encoding == "rgb":
+        return replace(empty, picture=figures.rgb_picture(finding.values))
+    drawn, by = figures.signed_colour(finding.values)
+    detail = f"mid-grey is 0; full colour is ±{number(by.high)}"
+    return replace(empty, picture=drawn, details=(detail,))
+
+
+def _mask(finding: Mask, empty: Figure, scene: Scene) -> list[Figure]:
+    """The mask, and the photograph seen through it."""
+    part = f"{number(100 * float(finding.values.mean()))} % of the pixels"
+    through = replace(
+        empty,
+        id=f"{empty.id}-photo",
+        name=f"{empty.name}-photo",
+        title=f"{finding.title}, on the image",
+        caption="the image where the mask holds",
+        picture=figures.through_mask(finding.values, scene.photo),
+        alt=f"{empty.alt}: the image inside the mask, {part}",
+    )
+    chosen = replace(
+        empty,
+        picture=figures.mask(finding.values),
+        alt=f"{empty.alt}: {part} around the {place(_density(finding.values))}",
+    )
+    return [chosen, through]
+
+
+def _density(chosen: Array) -> Array:
+    """Chosen pixels counted in thirds, (3, 3): where most of a mask lies."""
+    rows = np.array_split(chosen, 3, axis=0)
+    return np.array([[part.sum() for part in np.array_split(row, 3, axis=1)] for row in rows])

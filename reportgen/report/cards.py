@@ -1,0 +1,202 @@
+"""One image's record and findings -> its card, one at a time, so that memory stays flat."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from reportgen.evidence import Evidence, Findings, Record
+from reportgen.findings import Array
+from reportgen.report import figures
+from reportgen.report.blocks import Scene, Visualization, block, signs
+from reportgen.report.metrics import UNSURE_BELOW
+from reportgen.report.parts import Answer, Block, Card, Fact, Figure, Group, Sign
+from reportgen.report.wording import number, probability
+
+TARGET_KINDS = {
+    "predicted": "the predicted class",
+    "label": "the label",
+    "named": "named in the recipe",
+}
+STATES = ("wrong", "unsure", "flagged")  # what the page can be narrowed to
+
+
+def anchor(record: Record) -> str:
+    """The id of an image's card."""
+    return f"i{record['id']}"
+
+
+def cards(evidence: Evidence, at_most: int | None = None) -> Iterator[Card]:
+    """The cards of the images that have figures, in the order of their numbers."""
+    shown = [record for record in evidence.records() if record["measured"]][:at_most]
+    visualizations = {
+        held["name"]: held
+        for held in evidence.manifest["visualizations"]
+        if held["scope"] == "image" and held["applicable"]
+    }
+    for at, record in enumerate(shown):
+        before = anchor(shown[at - 1]) if at else ""
+        after = anchor(shown[at + 1]) if at + 1 < len(shown) else ""
+        yield _card(evidence, record, visualizations, before, after)
+
+
+def found_signs(found: Findings, titles: Mapping[str, str]) -> list[tuple[str, Sign]]:
+    """Every visualization's sentences that a reader must see, (name, sign), each once."""
+    held: dict[tuple[str, Sign], None] = {}
+    for name, slots in found.items():
+        for findings in slots:
+            for sign in signs(findings):
+                text = sign.text if titles[name] in sign.text else f"{titles[name]}: {sign.text}"
+                held[name, Sign(sign.level, text)] = None
+    return list(held)
+
+
+def states(record: Record, flagged: bool) -> tuple[str, ...]:
+    """Which of STATES hold of an image."""
+    holds = (record["correct"] is False, unsure(record), flagged)
+    return tuple(state for state, held in zip(STATES, holds, strict=True) if held)
+
+
+def unsure(record: Record) -> bool:
+    """Whether the best answer has too little probability to be called one."""
+    best = record["predictions"]
+    return bool(best) and best[0]["probability"] < UNSURE_BELOW
+
+
+def marks(record: Record) -> tuple[Sign, ...]:
+    """Right or wrong, sure or unsure, in words."""
+    held = []
+    if record["correct"] is not None:
+        held.append(Sign("ok", "right") if record["correct"] else Sign("bad", "wrong"))
+    if unsure(record):
+        held.append(Sign("warn", f"unsure: p < {UNSURE_BELOW:g}"))
+    return tuple(held)
+
+
+def _card(
+    evidence: Evidence,
+    record: Record,
+    visualizations: Mapping[str, Visualization],
+    before: str,
+    after: str,
+) -> Card:
+    found = evidence.findings(record)
+    seen = evidence.array(record, "seen")
+    assert seen is not None  # every measured record has it
+    photo, whole = figures.photo(seen), _whole(evidence, record)
+    scene = Scene(anchor(record), f"{record['id']} {record['path']}", "", photo, whole)
+    groups = _groups(record, found, visualizations, scene)
+    side = tuple(held for group in groups for held in group.blocks if not held.pictured)
+    titles = {name: held["title"] for name, held in visualizations.items()}
+    flagged = any(sign.level in ("warn", "bad") for _, sign in found_signs(found, titles))
+    return Card(
+        id=anchor(record),
+        number=record["id"],
+        path=record["path"],
+        answer=record["predictions"][0]["class_name"],
+        signs=marks(record),
+        states=states(record, flagged),
+        facts=_facts(record),
+        notes=(*record["notes"], *(t["note"] for t in record["targets"] if t["note"])),
+        answers=_answers(record),
+        figures=_photographs(record, photo, whole),
+        groups=tuple(group for group in groups if any(held.pictured for held in group.blocks)),
+        side=side,
+        before=before,
+        after=after,
+    )
+
+
+def _groups(
+    record: Record,
+    found: Findings,
+    visualizations: Mapping[str, Visualization],
+    scene: Scene,
+) -> list[Group]:
+    """One group for a single target; else the findings without a target, then one a target."""
+    targets: Sequence[Mapping[str, Any]] = record["targets"]
+
+    def made(held: Visualization, slot: int) -> Block:
+        suffix = f"-t{slot}" if slot else ""
+        target = targets[slot]["class_name"] if held["per_target"] else ""
+        about = replace(scene, anchor=f"{scene.anchor}{suffix}", target=target)
+        return block(held, found[held["name"]][slot], about)
+
+    present = [held for key, held in visualizations.items() if key in found]
+    if len(targets) == 1:
+        return [Group(*_target(targets[0]), tuple(made(held, 0) for held in present))]
+    shared = tuple(made(held, 0) for held in present if not held["per_target"])
+    groups = [Group("", "Whatever the target", shared)] if shared else []
+    for slot, target in enumerate(targets):
+        blocks = tuple(
+            made(held, slot) for held in present if held["per_target"] and slot < len(found[held["name"]])
+        )
+        groups.append(Group(*_target(target), blocks))
+    return groups
+
+
+def _target(target: Mapping[str, Any]) -> tuple[str, str]:
+    """The explained class, and why it was chosen with the logit that the maps explain."""
+    why = TARGET_KINDS.get(target["kind"], target["kind"])
+    logit, p = number(target["logit"]), probability(target["probability"])
+    return target["class_name"], f"{why}, logit {logit}, probability {p}"
+
+
+def _facts(record: Record) -> tuple[Fact, ...]:
+    geometry = record["geometry"]
+    width, height = geometry["original_px"]
+    facts = [Fact("file, px", f"{width} × {height}")]
+    if record["label"] is not None:
+        facts.append(Fact("label", record["label"]))
+    if record["label_probability"] is not None:
+        facts.append(Fact("p of the label", probability(record["label_probability"])))
+    if record["loss"] is not None:
+        facts.append(Fact("loss", number(record["loss"])))
+    return tuple(facts)
+
+
+def _answers(record: Record) -> tuple[Answer, ...]:
+    return tuple(
+        Answer(
+            class_name=held["class_name"],
+            probability=probability(held["probability"]),
+            logit=number(held["logit"]),
+            percent=round(100 * held["probability"]),
+            is_label=held["class_index"] == record["label_index"],
+        )
+        for held in record["predictions"]
+    )
+
+
+def _whole(evidence: Evidence, record: Record) -> figures.Whole:
+    geometry = record["geometry"]
+    size, crop = tuple(geometry["original_px"]), tuple(geometry["crop_original_px"])
+    return figures.Whole(evidence.original(record), size, crop)
+
+
+def _photographs(record: Record, photo: Array, whole: figures.Whole) -> tuple[Figure, ...]:
+    """The file with the crop marked, and the crop as the model saw it."""
+    (width, height), (rows, columns) = whole.size, photo.shape[:2]
+    caption = "framed: the part that the model saw" if whole.cropped else "the model saw all of it"
+    answer = record["predictions"][0]["class_name"]
+    return (
+        Figure(
+            id=f"{anchor(record)}-original",
+            name="original",
+            title="Original",
+            caption=caption,
+            details=(f"{width} × {height} px",),
+            alt=f"The file {record['path']}, label {record['label'] or 'unknown'}; {caption}",
+            picture=figures.original(whole),
+        ),
+        Figure(
+            id=f"{anchor(record)}-seen",
+            name="seen",
+            title="As the model saw it",
+            caption="after resize and crop",
+            details=(f"{columns} × {rows} px",),
+            alt=f"{record['id']} as the model saw it: answered {answer}",
+            picture=figures.fit(photo),
+        ),
+    )

@@ -1,0 +1,233 @@
+"""Evidence -> the document: titles, captions, sentences, numbers with units, ids. No layout here.
+
+The document is made once and holds no card; `cards.cards` makes those one at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from reportgen.evidence import Evidence, Record
+from reportgen.report import figures
+from reportgen.report.blocks import Scene, block
+from reportgen.report.cards import STATES, anchor, found_signs, marks, states
+from reportgen.report.parts import (
+    Block,
+    ClassRow,
+    Document,
+    Fact,
+    ImageRow,
+    Method,
+    Sign,
+)
+from reportgen.report.provenance import recipe_yaml, sheets
+from reportgen.report.verdict import Signs, findings, verdict
+from reportgen.report.wording import NONE, count, date, number, plural, probability, sentence, shape, share
+
+ROWS_AT_MOST = 1000  # lines of the summary table: every image stays in results.json
+CLASSES_AT_MOST = 100
+THUMBNAIL_PX = 72
+NO_SIGN = Sign("note", "no label")
+
+
+def document(evidence: Evidence, results: Mapping[str, Any]) -> Document:
+    """The whole report but its cards. `results` is what results.json says."""
+    manifest, records = evidence.manifest, evidence.records()
+    titles = {held["name"]: held["title"] for held in manifest["visualizations"]}
+    signs = {
+        record["id"]: found
+        for record in records
+        if record["measured"] and (found := found_signs(evidence.findings(record), titles))
+    }
+    lines = findings(results, manifest, records, signs)
+    word, details = verdict(results, lines)
+    rows, more = _rows(evidence, records, signs, titles)
+    printed = tuple(row for row in rows if row.picture or row.states)
+    classes, classes_note = _classes(results["metrics"]["per_class"] or [])
+    return Document(
+        title=manifest["title"],
+        created=date(manifest["created"]),
+        checkpoint=manifest["checkpoint"]["name"],
+        sha256=manifest["checkpoint"]["sha256"],
+        byline=_byline(manifest),
+        verdict=word,
+        verdict_details=details,
+        facts=_facts(manifest, results["metrics"]),
+        findings=lines,
+        images_note=_images_note(manifest["images"]),
+        images_more=more,
+        print_rows=printed,
+        print_more=_print_more(len(rows) - len(printed)),
+        rows=rows,
+        states=tuple((state, sum(state in row.states for row in rows)) for state in STATES),
+        accuracy=_accuracy(results["metrics"]),
+        classes=classes,
+        classes_note=classes_note,
+        sections=_sections(evidence, manifest),
+        methods=tuple(_method(held) for held in manifest["visualizations"]),
+        rejected=tuple(
+            (record["id"], record["path"], record["reason"] or "")
+            for record in records
+            if record["status"] == "rejected"
+        ),
+        cards_note=_cards_note(manifest),
+        card_count=sum(record["measured"] for record in records),
+        provenance=sheets(manifest, evidence.timing),
+        plan=tuple(manifest["plan"]),
+        recipe=recipe_yaml(manifest["recipe"]),
+    )
+
+
+def _byline(manifest: Mapping[str, Any]) -> tuple[str, ...]:
+    environment = manifest["environment"]
+    return (
+        manifest["model"]["source"],
+        f"{environment['device']}, {environment['precision']}, seed {environment['seed']}",
+        f"reportgen {environment['reportgen']}, torch {environment['torch']}",
+    )
+
+
+def _facts(manifest: Mapping[str, Any], totals: Mapping[str, Any]) -> tuple[Fact, ...]:
+    model, cost = manifest["model"], manifest["cost"]
+    images = Fact("images", f"{totals['images']:,}", f"{totals['rejected']:,} rejected")
+    labelled = totals["labelled"]
+    if labelled:
+        right = round(totals["accuracy"] * labelled)
+        answers = Fact("labelled images right", f"{right:,} / {labelled:,}", _interval(totals))
+    else:
+        answers = Fact("labelled images", "0", "accuracy is not known")
+    confidence, unsure = probability(totals["mean_confidence"]), totals["unsure"]
+    passes = f"{cost['forwards']:,} + {cost['backwards']:,}"
+    return (
+        images,
+        answers,
+        Fact("mean confidence", confidence, f"{unsure:,} unsure"),
+        Fact("parameters", count(model["parameters"]), f"{model['class_count']:,} classes"),
+        Fact("multiply-adds", count(model["macs"]), f"an image, {shape(model['input_shape'])}"),
+        Fact("forwards + backwards", passes, f"{cost['occlusion_forwards']:,} occluded forwards"),
+    )
+
+
+def _interval(totals: Mapping[str, Any]) -> str:
+    """The Wilson interval of the accuracy, in words."""
+    return f"95 % interval {share(totals['accuracy_low'])} to {share(totals['accuracy_high'])}"
+
+
+def _images_note(held: Mapping[str, Any]) -> str:
+    scored = plural(held["ok"], "image was", "images were")
+    return f"{scored} scored, {held['rejected']:,} rejected. {held['chosen']}"
+
+
+def _rows(
+    evidence: Evidence, records: Sequence[Record], signs: Signs, titles: Mapping[str, str]
+) -> tuple[tuple[ImageRow, ...], str]:
+    """The summary table: images with a card first where not all have room, in set order."""
+    scored = [record for record in records if record["status"] == "ok"]
+    kept = sorted(scored, key=lambda record: not record["measured"])[:ROWS_AT_MOST]
+    kept.sort(key=lambda record: record["number"])
+    left_out = len(scored) - len(kept)
+    more = plural(left_out, "more image is", "more images are") if left_out else ""
+    rows = (_row(evidence, record, signs.get(record["id"], ()), titles) for record in kept)
+    return tuple(rows), more and f"{more} in results.json only."
+
+
+def _print_more(missing: int) -> str:
+    rest = plural(missing, "more image is", "more images are")
+    return f"{rest} in report.html only: none is wrong, unsure or flagged." if missing else ""
+
+
+def _row(
+    evidence: Evidence,
+    record: Record,
+    signs: Sequence[tuple[str, Sign]],
+    titles: Mapping[str, str],
+) -> ImageRow:
+    best = record["predictions"][0]
+    seen = evidence.array(record, "seen") if record["measured"] else None
+    flagged = dict.fromkeys(titles[m] for m, sign in signs if sign.level in ("warn", "bad"))
+    held = marks(record)
+    known = record["correct"] is not None
+    return ImageRow(
+        number=record["id"],
+        href=f"#{anchor(record)}" if record["measured"] else "",
+        path=record["path"],
+        label=record["label"] or NONE,
+        answer=best["class_name"],
+        probability=probability(best["probability"]),
+        percent=round(100 * best["probability"]),
+        mark=held[0] if known else NO_SIGN,
+        signs=(*(["unsure"] if any(s.level == "warn" for s in held) else []), *flagged),
+        states=states(record, bool(flagged)),
+        picture=figures.fit(figures.photo(seen), THUMBNAIL_PX) if seen is not None else None,
+    )
+
+
+def _accuracy(totals: Mapping[str, Any]) -> tuple[Fact, ...]:
+    if not totals["labelled"]:
+        return ()
+    labelled = plural(totals["labelled"], "labelled image")
+    return (
+        Fact("accuracy", share(totals["accuracy"]), f"{labelled}; {_interval(totals)}"),
+        Fact("lowest class", share(totals["lowest_class_accuracy"]), "accuracy of the worst class"),
+        Fact("mean loss", number(totals["loss"]), "cross entropy, nats"),
+        Fact("mean confidence", probability(totals["mean_confidence"]), "of every scored image"),
+    )
+
+
+def _classes(per_class: Sequence[Mapping[str, Any]]) -> tuple[tuple[ClassRow, ...], str]:
+    """Accuracy by class in the model's order; the worst where there are too many to read."""
+    kept = list(per_class)
+    note = ""
+    if len(kept) > CLASSES_AT_MOST:
+        kept = sorted(kept, key=lambda row: (row["accuracy"], row["class_index"]))[:CLASSES_AT_MOST]
+        note = f"The {CLASSES_AT_MOST} lowest of {len(per_class):,} classes, worst first."
+    return tuple(
+        ClassRow(
+            name=row["class_name"],
+            count=f"{row['count']:,}",
+            correct=f"{row['correct']:,}",
+            accuracy=share(row["accuracy"]),
+            interval=f"{share(row['low'])} to {share(row['high'])}",
+            low=round(100 * row["low"], 1),
+            high=round(100 * row["high"], 1),
+            middle=round(100 * row["accuracy"], 1),
+        )
+        for row in kept
+    ), note
+
+
+def _sections(evidence: Evidence, manifest: Mapping[str, Any]) -> tuple[Block, ...]:
+    """The model's own visualizations, in the recipe's order."""
+    found = evidence.model_findings()
+    scene = Scene("model", "the model", "", np.zeros((1, 1, 3), np.uint8))
+    return tuple(
+        block(held, found[held["name"]][0], scene)
+        for held in manifest["visualizations"]
+        if held["scope"] == "model" and held["applicable"] and held["name"] in found
+    )
+
+
+def _cards_note(manifest: Mapping[str, Any]) -> str:
+    return (
+        "Every figure of an image comes from one forward pass and the same logits. Maps over the"
+        " image are drawn on its grey version. A scale whose end reads ≥ ends at the map's 99.5th"
+        f" percentile. {manifest['images']['chosen']}"
+    )
+
+
+def _method(held: Mapping[str, Any]) -> Method:
+    options = "; ".join(f"{key} {_option(value)}" for key, value in held["options"].items())
+    return Method(
+        id=f"how-{held['name']}",
+        options=options,
+        absent="" if held["applicable"] else held["reason"],
+        summary=sentence(held["summary"]),
+        **{key: held[key] for key in ("name", "title", "definition", "reading", "limits", "source")},
+    )
+
+
+def _option(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

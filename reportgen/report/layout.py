@@ -1,0 +1,53 @@
+"""Documents to markup: the Jinja environment that the screen and the print template share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateNotFound
+from markupsafe import Markup, escape
+
+from reportgen.errors import RenderError
+from reportgen.report import assets, figures
+from reportgen.report.rasters import Raster
+
+CODE = re.compile(r"`([^`]+)`")
+Source = Callable[[Raster], str]  # where a document finds a picture: a data: URI or a name
+
+
+def environment(source: Source) -> Environment:
+    """Templates with autoescape; a name that is not known is an error, not an empty string."""
+    made = Environment(
+        loader=FileSystemLoader(assets.folder("templates")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.globals["src"] = source
+    made.filters["prose"] = prose
+    return made
+
+
+def prose(text: str) -> Markup:
+    """Escaped text with `names` in backticks set as code."""
+    return Markup(CODE.sub(r"<code>\1</code>", str(escape(text))))
+
+
+def render(source: Source, template: str, **values: Any) -> str:
+    """A template's markup with pictures from `source`. Raises RenderError where one is missing."""
+    try:
+        return environment(source).get_template(template).render(**values)
+    except TemplateNotFound as error:
+        raise RenderError(
+            f"there is no template {error.name}",
+            f"add templates/{error.name}: it says how that visualization is laid out",
+        ) from error
+
+
+def style(theme: assets.Theme, sheet: str, text: str) -> str:
+    """The whole style sheet of a document: fonts for its text, variables, layout, scales."""
+    widths = "".join(f".w{n}{{width:{n}%}}" for n in range(101))
+    return "\n".join((theme.fonts(text), theme.css("tokens.css", sheet), figures.palette_css(), widths))

@@ -1,0 +1,165 @@
+"""The JSON Schema of results.json: what scripts may rely on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+Schema = dict[str, Any]
+
+TEXT: Schema = {"type": "string"}
+NUMBER: Schema = {"type": "number"}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+SHARE: Schema = {"type": "number", "minimum": 0, "maximum": 1}
+SHA256: Schema = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+SHAPE: Schema = {"type": "array", "items": COUNT}
+FREE: Schema = {"type": "object"}
+
+
+def _or_null(schema: Schema) -> Schema:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def _list(items: Schema) -> Schema:
+    return {"type": "array", "items": items}
+
+
+def _object(properties: Mapping[str, Schema], *, closed: bool = True) -> Schema:
+    """An object with all of these keys, and others only where it is not closed."""
+    return {
+        "type": "object",
+        "properties": dict(properties),
+        "required": list(properties),
+        "additionalProperties": not closed,
+    }
+
+
+LAYER = _object(
+    {
+        "name": TEXT,
+        "type": TEXT,
+        "number": COUNT,
+        "output_shape": _or_null(SHAPE),
+        "parameters": COUNT,
+        "trainable_parameters": COUNT,
+        "macs": COUNT,
+        "receptive_field_px": _or_null(COUNT),
+        "receptive_stride_px": _or_null(COUNT),
+    }
+)
+MODEL = _object(
+    {
+        "source": TEXT,
+        "checkpoint": TEXT,
+        "checkpoint_sha256": SHA256,
+        "parameters": COUNT,
+        "trainable_parameters": COUNT,
+        "macs": COUNT,
+        "class_count": COUNT,
+        "layers": _list(LAYER),
+    }
+)
+PREDICTION = _object(
+    {
+        "class_index": COUNT,
+        "class_name": TEXT,
+        "logit": _or_null(NUMBER),
+        "probability": _or_null(SHARE),
+    }
+)
+# scalars by name; where a visualization has a target, `target`, and `targets` for further ones
+FINDINGS: Schema = {
+    "type": "object",
+    "properties": {"flags": _list(TEXT), "target": TEXT, "targets": _list(FREE)},
+    "required": ["flags"],
+    "additionalProperties": _or_null(NUMBER),
+}
+IMAGE = _object(
+    {
+        "id": {"type": "string", "pattern": "^[0-9]{6,}$"},
+        "path": TEXT,
+        "sha256": _or_null(SHA256),
+        "status": {"enum": ["ok", "rejected"]},
+        "reason": _or_null(TEXT),
+        "label": _or_null(TEXT),
+        "label_index": _or_null(COUNT),
+        "correct": _or_null({"type": "boolean"}),
+        "loss": _or_null(NUMBER),
+        "predictions": _list(PREDICTION),
+        "findings": {"type": "object", "additionalProperties": FINDINGS},
+    }
+)
+CLASS = _object(
+    {
+        "class_index": COUNT,
+        "class_name": TEXT,
+        "count": COUNT,
+        "correct": COUNT,
+        "accuracy": SHARE,
+        "low": SHARE,
+        "high": SHARE,
+    }
+)
+METRICS = _object(
+    {
+        "images": COUNT,
+        "rejected": COUNT,
+        "labelled": COUNT,
+        "accuracy": _or_null(SHARE),
+        "accuracy_low": _or_null(SHARE),
+        "accuracy_high": _or_null(SHARE),
+        "lowest_class_accuracy": _or_null(SHARE),
+        "per_class": _or_null(_list(CLASS)),
+        "loss": _or_null(NUMBER),
+        "mean_confidence": _or_null(SHARE),
+        "unsure": COUNT,
+    }
+)
+GATE = _object(
+    {
+        "name": TEXT,
+        "metric": TEXT,
+        "value": _or_null(NUMBER),
+        "limit": NUMBER,
+        "passed": {"type": "boolean"},
+        "reason": _or_null(TEXT),
+    }
+)
+SECONDS = ("decode", "compute", "encode", "total")
+COST = _object(
+    {
+        "forwards": COUNT,
+        "backwards": COUNT,
+        "occlusion_forwards": COUNT,
+        "seconds": _object(dict.fromkeys(SECONDS, NUMBER) | {"render": _or_null(NUMBER)}),
+        "peak_memory_bytes": _or_null(COUNT),
+        "device": TEXT,
+    }
+)
+ENVIRONMENT = _object(
+    {
+        **dict.fromkeys(("reportgen", "python", "torch", "torchvision", "precision"), TEXT),
+        "seed": COUNT,
+        "deterministic": {"type": "boolean"},
+    },
+    closed=False,
+)
+
+
+def results_schema() -> Schema:
+    """The schema of results.json, JSON Schema draft 2020-12."""
+    whole = _object(
+        {
+            "schema": {"const": "reportgen.results/1"},
+            "created": TEXT,
+            "title": TEXT,
+            "model": MODEL,
+            "images": _list(IMAGE),
+            "metrics": METRICS,
+            "gates": _list(GATE),
+            "cost": COST,
+            "environment": ENVIRONMENT,
+            "recipe": FREE,
+        }
+    )
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "results.json", **whole}

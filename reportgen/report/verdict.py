@@ -1,0 +1,149 @@
+"""What the reader must know first: the verdict, and findings as sentences, worst first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from reportgen.evidence import Record
+from reportgen.report.cards import anchor, unsure
+from reportgen.report.metrics import UNSURE_BELOW
+from reportgen.report.parts import LEVELS, FindingLine, Sign
+from reportgen.report.wording import number, plural, probability, share
+
+LISTED = 6  # images named one by one before the rest are counted
+Signs = Mapping[str, Sequence[tuple[str, Sign]]]  # image id -> (visualization, sign)
+
+
+def verdict(results: Mapping[str, Any], lines: Iterable[FindingLine]) -> tuple[Sign, tuple[str, ...]]:
+    """The verdict in a word or three, and the counts that it rests on."""
+    gates, totals = results["gates"], results["metrics"]
+    failed = sum(not gate["passed"] for gate in gates)
+    doubts = any(line.level in ("bad", "warn") for line in lines)
+    details = []
+    if gates:
+        details.append(f"{len(gates) - failed} of {plural(len(gates), 'gate')} passed")
+    labelled, scored = totals["labelled"], totals["images"] - totals["rejected"]
+    if labelled:
+        right = round(totals["accuracy"] * labelled)
+        details.append(f"{right:,} of {labelled:,} labelled answers right")
+    details.append(f"{totals['unsure']:,} of {scored:,} answers unsure")
+    if totals["rejected"]:
+        details.append(f"{plural(totals['rejected'], 'image')} rejected")
+    if failed:
+        return Sign("bad", "Failed"), tuple(details)
+    if not gates:
+        return Sign("note", "Measured, no gate set"), tuple(details)
+    word = Sign("warn", "Passed with warnings") if doubts else Sign("ok", "Passed")
+    return word, tuple(details)
+
+
+def findings(
+    results: Mapping[str, Any],
+    manifest: Mapping[str, Any],
+    records: Sequence[Record],
+    signs: Signs,
+) -> tuple[FindingLine, ...]:
+    """Sentences with a number and a link to their evidence, worst first."""
+    lines = [
+        *_gates(results["gates"], "#answers" if results["metrics"]["labelled"] else "#top"),
+        *_wrong(records),
+        *_unsure(records),
+        *_flagged(signs, sum(record["measured"] for record in records)),
+        *_rejected(records),
+        *_absent(manifest["visualizations"]),
+        *_notes(manifest["model"]["notes"]),
+        *_right(results["metrics"]),
+    ]
+    return tuple(sorted(lines, key=lambda line: LEVELS.index(line.level)))
+
+
+def _gates(gates: Iterable[Mapping[str, Any]], href: str) -> Iterable[FindingLine]:
+    for gate in gates:
+        if gate["passed"]:
+            text = f"{gate['name']} holds: it is {number(gate['value'])}."
+            yield FindingLine("ok", "gate passed", text, href, "numbers")
+        else:
+            text = f"Gate {gate['name']}: {gate['reason']}."
+            yield FindingLine("bad", "gate failed", text, href, "numbers")
+
+
+def _wrong(records: Sequence[Record]) -> Iterable[FindingLine]:
+    wrong = [record for record in records if record["correct"] is False]
+    wrong.sort(key=lambda record: -record["predictions"][0]["probability"])
+    for record in wrong[:LISTED]:
+        best = record["predictions"][0]
+        text = (
+            f"{record['id']} {record['path']}: answered {best['class_name']} at"
+            f" {probability(best['probability'])}; the label is {record['label']}"
+            f" at {probability(record['label_probability'])}."
+        )
+        yield FindingLine("bad", "wrong", text, *_evidence(record))
+    if len(wrong) > LISTED:
+        text = f"{plural(len(wrong) - LISTED, 'more wrong answer')}, each less probable than these."
+        yield FindingLine("bad", "wrong", text, "#images", "images")
+
+
+def _unsure(records: Sequence[Record]) -> Iterable[FindingLine]:
+    held = [r for r in records if r["status"] == "ok" and unsure(r) and r["correct"] is not False]
+    held.sort(key=lambda record: record["predictions"][0]["probability"])
+    for record in held[:LISTED]:
+        best, second = record["predictions"][0], record["predictions"][1:2]
+        rival = "".join(f", {s['class_name']} at {probability(s['probability'])}" for s in second)
+        text = (
+            f"{record['id']} {record['path']}: best answer {best['class_name']} at only"
+            f" {probability(best['probability'])}{rival}."
+        )
+        yield FindingLine("warn", "unsure", text, *_evidence(record))
+    if len(held) > LISTED:
+        text = f"{plural(len(held) - LISTED, 'more answer')} below p = {UNSURE_BELOW:g}."
+        yield FindingLine("warn", "unsure", text, "#images", "images")
+
+
+def _flagged(signs: Signs, shown: int) -> Iterable[FindingLine]:
+    """One line a sentence, with the images where it holds."""
+    where: dict[tuple[str, Sign], list[str]] = {}
+    for number_, held in signs.items():
+        for key in held:
+            where.setdefault(key, []).append(number_)
+    for (method, sign), numbers in sorted(where.items(), key=lambda item: -len(item[1])):
+        named = ", ".join(numbers[:3]) + (", …" if len(numbers) > 3 else "")
+        text = f"{sign.text.rstrip('.')} ({len(numbers)} of {plural(shown, 'image')}: {named})."
+        yield FindingLine(sign.level, method, text, f"#i{numbers[0]}", "card")
+
+
+def _rejected(records: Sequence[Record]) -> Iterable[FindingLine]:
+    rejected = [record for record in records if record["status"] == "rejected"]
+    if rejected:
+        first = rejected[0]
+        text = (
+            f"{len(rejected):,} of {plural(len(records), 'image')} could not be used,"
+            f" first {first['path']}: {first['reason']}."
+        )
+        yield FindingLine("warn", "rejected", text, "#rejected", "list")
+
+
+def _absent(visualizations: Iterable[Mapping[str, Any]]) -> Iterable[FindingLine]:
+    for held in visualizations:
+        if not held["applicable"]:
+            text = f"{held['title']} was left out: {held['reason']}."
+            yield FindingLine("note", "left out", text, f"#how-{held['name']}", "method")
+
+
+def _right(totals: Mapping[str, Any]) -> Iterable[FindingLine]:
+    if totals["labelled"] and totals["accuracy"] == 1:
+        low = share(totals["accuracy_low"])
+        text = f"All {totals['labelled']:,} labelled answers are right (95 % interval from {low})."
+        yield FindingLine("ok", "right", text, "#answers", "numbers")
+
+
+def _notes(notes: Iterable[str]) -> Iterable[FindingLine]:
+    for note in notes:
+        yield FindingLine("note", "note", note, "#provenance", "provenance")
+
+
+def _evidence(record: Record) -> tuple[str, str]:
+    """Where a sentence about an image leads, and the words of the link."""
+    if record["measured"]:
+        return f"#{anchor(record)}", "card"
+    return "#images", "images"  # the table may not have room for every row
