@@ -15,8 +15,8 @@ from reportgen.engine.needs import ModelFacts
 from reportgen.engine.plan import Plan, make_plan
 from reportgen.engine.targets import Slot, slots
 from reportgen.engine.trace import trace
-from reportgen.errors import UnknownName
-from reportgen.evidence import canonical_json
+from reportgen.errors import RecipeError, UnknownName
+from reportgen.evidence import canonical_json, sha256_of
 from reportgen.inputs import ImageFile, Subject, load_subject, survey
 from reportgen.inputs.classes import check, index_of
 from reportgen.probes import methods
@@ -60,6 +60,7 @@ class Session:
             "version": __version__,
             "checkpoint": self.subject.checkpoint.sha256,
             "recipe": measured,
+            "code": self._code(),
             "classes": self.facts.classes,
             "preprocessing": self.subject.preprocessing.as_json(),
             "images": [[f.shown, f.sha256, f.label_index] for f in self.files],
@@ -69,6 +70,12 @@ class Session:
             "save_maps": self.save_maps,
         }
         return hashlib.sha256(canonical_json(depends)).hexdigest()
+
+    def _code(self) -> str | None:
+        """The hash of the file that defines the network, where the recipe names a file."""
+        file, _, _ = self.subject.source.partition(":")
+        path = self.recipe.folder / file
+        return sha256_of(path) if path.suffix == ".py" and path.is_file() else None
 
     @cached_property
     def lines(self) -> list[str]:
@@ -91,7 +98,10 @@ def prepare(
 ) -> Session:
     """Reads the model and surveys the images. Raises RecipeError and InputError."""
     device = devices.choose(recipe.run.device)
-    subject = load_subject(recipe, checkpoint)
+    try:
+        subject = load_subject(recipe, checkpoint)
+    except RecipeError as error:
+        raise recipe.located(error) from error
     facts = trace(
         subject.network, subject.preprocessing.input_shape, output=recipe.model.output
     )

@@ -13,6 +13,7 @@ from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
+import PIL.ImageFile
 from PIL import Image, UnidentifiedImageError
 from PIL.ImageFile import ImageFile as PillowFile
 
@@ -136,6 +137,8 @@ def _content(file: ImageFile) -> bytes:
 
 def _photograph(data: bytes) -> tuple[Image.Image, list[str]]:
     """The first frame upright and in RGB, and notes on what that took."""
+    # some libraries switch this on for the whole process; a truncated image is a rejected image
+    PIL.ImageFile.LOAD_TRUNCATED_IMAGES = False
     with Image.open(io.BytesIO(data), formats=FORMATS) as image:
         if image.width * image.height > LARGEST_PX:
             raise Unreadable(_too_large(image.size))

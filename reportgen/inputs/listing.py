@@ -129,7 +129,7 @@ def read_csv(path: Path) -> tuple[list[Row], bool]:
 
     Paths are relative to the CSV's folder. Raises InputError with file:line.
     """
-    text = read_text(path, "the CSV")
+    text = read_text(path, "the CSV").replace("\0", "\N{REPLACEMENT CHARACTER}")  # csv of 3.10 stops there
     first = text.split("\n", 1)[0]
     delimiter = next((mark for mark in (",", ";", "\t") if mark in first), ",")
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)

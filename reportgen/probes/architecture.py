@@ -57,7 +57,7 @@ class Architecture:
         memory = (None, None, round(model.activation_bytes / 1024, 1), "")
         unused = sum(1 for x in model.layers if not x.calls and x.parameters)
         remarks = (
-            (Remark("unused", f"{unused} modules with parameters do not run for this input."),)
+            (Remark("unused", f"Modules with parameters that do not run for this input: {unused}."),)
             if unused
             else ()
         )

@@ -123,12 +123,12 @@ def described(
     """Numbers and warnings: the mask's share of the image, and the window that hurts most."""
     share = mask.flatten(1).double().mean(1)  # (N,)
     lowest, window = probabilities.min(1)  # (N,)
-    box = torch.tensor(boxes, dtype=torch.float64)[window.cpu()]  # (N, 4)
+    box = torch.tensor(boxes)[window.cpu()]  # (N, 4)
     return (
         Scalar("mask-share", "Share of the image in the mask", 100 * share, "%"),
         Scalar("lowest-probability", "Lowest probability under a window", lowest),
-        Scalar("lowest-x", "Its centre from the left", (box[:, 1] + box[:, 3]) / 2, "px", printed=False),
-        Scalar("lowest-y", "Its centre from the top", (box[:, 0] + box[:, 2]) / 2, "px", printed=False),
+        Scalar("lowest-x", "Its centre from the left", (box[:, 1] + box[:, 3]) // 2, "px", printed=False),
+        Scalar("lowest-y", "Its centre from the top", (box[:, 0] + box[:, 2]) // 2, "px", printed=False),
         Flag("mask-empty", "The occlusion mask is empty: no pixel meets its rule.", share == 0),
         Flag(
             "mask-full",

@@ -41,12 +41,12 @@ ORDER = (
     "architecture",
     "filters",
     "predictions",
-    "feature-maps",
-    "hypercolumns",
     "saliency",
     "guided-backprop",
     "grad-cam",
     "occlusion",
+    "hypercolumns",
+    "feature-maps",
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 from reportgen.errors import RenderError
@@ -11,7 +12,8 @@ from reportgen.errors import RenderError
 def render(folder: Path, theme: str | None = None, pdf: bool = True) -> RenderError | None:
     """Writes results.json, junit.xml, report.html and report.pdf from `folder`/evidence.
 
-    Returns the error where the HTML was written but the PDF could not be: nothing is lost then.
+    An older report.pdf goes where there is to be none. Returns the error where the HTML was written
+    but the PDF could not be: nothing is lost then.
     Raises InputError where there is no complete evidence, RecipeError where the theme is unknown.
     """
     # here, so that `import reportgen` stays light
@@ -20,6 +22,7 @@ def render(folder: Path, theme: str | None = None, pdf: bool = True) -> RenderEr
     from reportgen.report import pdf as printed
     from reportgen.report.document import document
 
+    begun = time.perf_counter()
     evidence = Evidence(folder / "evidence")
     output = evidence.manifest["recipe"]["output"]
     clothed = assets.theme(theme or output["theme"])
@@ -27,10 +30,12 @@ def render(folder: Path, theme: str | None = None, pdf: bool = True) -> RenderEr
     results = json.loads((folder / "results.json").read_bytes())
     made = document(evidence, results)
     html.write(made, evidence, clothed, folder / "report.html", output["html"]["at_most_mb"])
-    if not pdf:
-        return None
-    try:
-        printed.write(made, evidence, clothed, folder / "report.pdf")
-    except RenderError as error:
-        return error
-    return None
+    problem = None
+    (folder / "report.pdf").unlink(missing_ok=True)
+    if pdf:
+        try:
+            printed.write(made, evidence, clothed, folder / "report.pdf")
+        except RenderError as error:
+            problem = error
+    exports.close(folder, time.perf_counter() - begun)
+    return problem

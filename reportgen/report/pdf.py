@@ -25,17 +25,29 @@ REMEDY = (
 )
 
 
+def _weasyprint() -> Any:
+    """WeasyPrint, imported when it is needed. Raises RenderError where Pango is missing."""
+    from PIL import ImageFile
+
+    lenient = ImageFile.LOAD_TRUNCATED_IMAGES
+    try:
+        import weasyprint
+    except OSError as error:  # its libraries are loaded when it is imported
+        cause = str(error).splitlines()[0]
+        raise RenderError(f"the PDF was not written: {cause}", REMEDY) from error
+    finally:
+        # WeasyPrint makes Pillow accept truncated images in the whole process; ours are rejected
+        ImageFile.LOAD_TRUNCATED_IMAGES = lenient
+    return weasyprint
+
+
 class Pictures(dict[str, Encoded]):
     """The encoded pictures of one PDF by name, in memory."""
 
 
 def write(document: Document, evidence: Evidence, theme: Theme, path: Path) -> None:
     """Writes the PDF. Raises RenderError where Pango is missing or the layout fails."""
-    try:
-        import weasyprint
-    except OSError as error:  # its libraries are loaded when it is imported
-        cause = str(error).splitlines()[0]
-        raise RenderError(f"the PDF was not written: {cause}", REMEDY) from error
+    weasyprint = _weasyprint()
     pictures = Pictures()
 
     def source(raster: Raster) -> str:

@@ -1,0 +1,46 @@
+# `make demo` and `make test` set up what they need; what is already there is reused.
+PYTHON ?= python3
+JOBS ?= 2
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: help setup demo test lint types lock clean
+
+help:
+	@echo "make demo   set up and write the demo report to demo-report/"
+	@echo "make test   set up and pass the checks and tests (JOBS=$(JOBS) at a time)"
+	@echo "make setup  only make .venv      make lock  pin new versions      make clean"
+
+setup: $(READY)
+
+$(READY): requirements.lock pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
+		|| { echo "error: $(PYTHON) is missing or older than 3.10" >&2; \
+		     echo "remedy: make $(MAKECMDGOALS) PYTHON=/path/to/python3.10-or-newer" >&2; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv \
+		|| { rm -rf .venv; echo "remedy: install Python's venv (Debian: apt-get install python3-venv)" >&2; exit 2; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(READY)
+	$(BIN)/reportgen demo --out demo-report
+
+lint: $(READY)
+	$(BIN)/ruff check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+# -rs lists what is skipped and why; one thread a worker, or the workers fight for the cores
+test: export OMP_NUM_THREADS ?= 1
+test: lint types
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -rs -q
+
+lock: $(READY)
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.10 --all-extras --quiet \
+		--no-annotate --no-strip-extras --custom-compile-command "make lock" --output-file requirements.lock
+
+clean:
+	rm -rf demo-report demo-report-input build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

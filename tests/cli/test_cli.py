@@ -1,0 +1,225 @@
+"""The contract of the commands: exit codes, stdout and stderr, through the real program."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import jsonschema
+import pytest
+from typer.testing import CliRunner
+
+from reportgen.cli import app
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+MNIST = REPOSITORY / "examples" / "mnist"
+CHECKPOINT = MNIST / "checkpoints" / "epoch-10.safetensors"
+MAIN = (sys.executable, "-c", "from reportgen.cli import main; main()")
+RECIPE = f"""\
+model:
+  source: {MNIST / "network.py"}:DigitNet
+  preprocessing: {{crop: 28, mean: [0.1307], std: [0.3081]}}
+run: {{device: cpu}}
+visualizations: [architecture, saliency, {{grad-cam: {{layer: conv2}}}}]
+output: {{pdf: false}}
+gates: [{{metric: rejected, max: 0}}]
+"""
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
+
+
+def program(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """A command as a process of its own."""
+    return subprocess.run([*MAIN, *map(str, arguments)], env=environment(), capture_output=True, text=True)
+
+
+def reportgen(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """A command in this process, where torch is loaded already."""
+    done = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
+
+
+def is_told(done: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
+    """Nothing on stdout, a line of cause and one of remedy on stderr, and the exit code."""
+    assert (done.returncode, done.stdout) == (code, "")
+    cause, remedy = [line for line in done.stderr.splitlines() if not line.startswith("plan: ")][-2:]
+    assert cause.startswith("error: ")
+    assert remedy.startswith("remedy: ")
+    assert "Traceback" not in done.stderr
+    for word in words:
+        assert word in cause
+
+
+@pytest.fixture(autouse=True)
+def keep_the_handler() -> Iterator[None]:
+    """`run` in this process sets a handler for SIGTERM: it must not stay."""
+    handler = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, handler)
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    file = tmp_path / "recipe.yaml"
+    file.write_text(RECIPE)
+    return file
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    folder = tmp_path_factory.mktemp("run")
+    (folder / "recipe.yaml").write_text(RECIPE)
+    arguments = ("--recipe", folder / "recipe.yaml", "--out", folder / "out", "--limit", 3, "--save-maps")
+    done = program("run", CHECKPOINT, MNIST / "digits", *arguments, "--json")
+    return folder / "out", done
+
+
+def test_help_is_light() -> None:
+    script = (
+        "import sys\nfrom reportgen.cli import app\n"
+        "try: app(['--help'])\nexcept SystemExit: pass\n"
+        "print(sorted({'torch', 'numpy', 'matplotlib', 'weasyprint', 'pydantic', 'PIL'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], env=environment(), capture_output=True, text=True)
+    assert done.stdout.endswith("[]\n")
+    for command in ("run", "render", "inspect", "verify", "demo", "methods", "recipe", "doctor"):
+        assert re.search(rf"^  {command} ", done.stdout, re.MULTILINE)
+
+
+def test_a_run_writes_the_report_and_a_summary(report: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    folder, done = report
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert summary["report"] == str(folder / "report.html")
+    assert summary["pdf"] is None
+    assert summary["gates_passed"] is True
+    assert summary["metrics"]["images"] == 3
+    assert (folder / "report.html").exists()
+    assert sorted(path.name for path in (folder / "maps").iterdir()) == [f"00000{n}.npz" for n in range(3)]
+    assert "measure: 3 of 3 images" in done.stderr
+
+
+def test_results_follow_their_schema(report: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    schema = json.loads(reportgen("recipe", "schema", "--results").stdout)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    results = json.loads((report[0] / "results.json").read_bytes())
+    jsonschema.Draft202012Validator(schema).validate(results)
+    assert results["model"]["parameters"] == 53_030
+    assert results["cost"]["forwards"] == 3
+
+
+def test_a_report_verifies_until_it_is_changed(report: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    folder, _ = report
+    assert reportgen("verify", folder, "--checkpoint", CHECKPOINT).returncode == 0
+    page = folder / "report.html"
+    page.write_bytes(page.read_bytes() + b" ")
+    done = reportgen("verify", folder)
+    assert (done.returncode, done.stdout) == (1, "changed: report.html\n")
+    done = reportgen("render", folder)  # and rendering mends it
+    assert (done.returncode, done.stdout) == (0, f"{page}\n")
+    assert reportgen("verify", folder).returncode == 0
+
+
+def test_a_failed_gate_is_exit_1_with_the_report_written(recipe: Path, tmp_path: Path) -> None:
+    recipe.write_text(RECIPE.replace("{metric: rejected, max: 0}", "{metric: accuracy, min: 0.5}"))
+    out = tmp_path / "out"
+    arguments = ("--recipe", recipe, "--out", out, "--limit", 2, "--labels", "none", "--quiet")
+    done = program("run", CHECKPOINT, MNIST / "digits", *arguments)
+    assert done.returncode == 1
+    assert done.stdout == f"{out / 'report.html'}\n"
+    assert done.stderr.startswith("gate failed: accuracy >= 0.5: accuracy is not known")
+    assert (out / "report.html").exists()
+
+
+def test_a_misspelt_layer_is_found_in_the_recipe(recipe: Path, tmp_path: Path) -> None:
+    recipe.write_text(RECIPE.replace("layer: conv2", "layer: conf2"))
+    done = program("run", CHECKPOINT, MNIST / "digits", "--recipe", recipe, "--out", tmp_path / "out")
+    is_told(done, 2, "recipe.yaml:5:61: unknown layer", "'conf2'", "did you mean 'conv2'?")
+    assert not (tmp_path / "out").exists()
+
+
+def test_errors_of_each_kind_have_their_exit_code(recipe: Path, tmp_path: Path) -> None:
+    images, out = MNIST / "digits", ("--out", tmp_path / "out", "--recipe", recipe)
+    is_told(program("run", tmp_path / "no.pt", images, *out), 3, "no.pt")
+    is_told(reportgen("run", CHECKPOINT, tmp_path / "nothing", *out), 3, "nothing")
+    is_told(reportgen("run", CHECKPOINT, images, *out, "--device", "gpu"), 2, "device must be")
+    is_told(reportgen("run", CHECKPOINT, images, "--out", tmp_path / "out"), 2, "model")
+    assert reportgen("run", CHECKPOINT).returncode == 2
+    recipe.write_text("titel: x\n")
+    is_told(reportgen("run", CHECKPOINT, images, *out), 2, "recipe.yaml:1:1: unknown key 'titel'")
+    is_told(reportgen("verify", tmp_path), 3, "no complete evidence")
+    is_told(reportgen("methods", "salience"), 2, "did you mean 'saliency'?")
+    is_told(reportgen("recipe", "new", recipe), 2, "cannot write")
+
+
+def test_inspect_lists_the_layers(recipe: Path) -> None:
+    facts = json.loads(reportgen("inspect", CHECKPOINT, "--recipe", recipe, "--json").stdout)
+    leaves = {layer["name"]: layer["parameters"] for layer in facts["layers"] if layer["number"]}
+    # by hand: 10·(3·3+1), 20·(10·3·3+1), 100·(20·5·5+1), 10·(100+1)
+    assert leaves | {"conv1": 100, "conv2": 1820, "fc1": 50_100, "fc2": 1010} == leaves
+    assert facts["parameters"] == sum(leaves.values()) == 53_030
+    table = reportgen("inspect", CHECKPOINT, "--recipe", recipe, "--input", "1x28x28").stdout
+    assert "53,030" in table
+    assert "10×26×26" in table
+    is_told(reportgen("inspect", CHECKPOINT, "--recipe", recipe, "--input", "28"), 2, "'28'")
+
+
+def test_recipe_new_check_and_schema(tmp_path: Path) -> None:
+    file = tmp_path / "recipe.yaml"
+    done = reportgen("recipe", "new", file)
+    assert (done.returncode, done.stdout) == (0, f"{file}\n")
+    assert file.read_text() == reportgen("recipe", "new").stdout
+    assert reportgen("recipe", "check", file).returncode == 0
+    schema = json.loads(reportgen("recipe", "schema").stdout)
+    resolved = json.loads(reportgen("recipe", "check", file, "--json").stdout)
+    jsonschema.Draft202012Validator(schema).validate(resolved)
+
+
+def test_methods_are_told_in_words_and_as_json() -> None:
+    methods = json.loads(reportgen("methods", "--json").stdout)
+    one = next(method for method in methods if method["name"] == "grad-cam")
+    words = reportgen("methods", "grad-cam").stdout
+    for key in ("title", "summary", "definition", "reading", "limits", "source"):
+        assert one[key] in words
+    assert "layer" in one["options"]
+    assert "Option layer" in words
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_run_says_how_to_go_on(number: int, code: int, recipe: Path, tmp_path: Path) -> None:
+    arguments = ("run", CHECKPOINT, MNIST / "digits", "--recipe", recipe, "--out", tmp_path / "out")
+    process = subprocess.Popen(
+        [*MAIN, *map(str, arguments)], env=environment(), stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("measure: "):  # the pass is on its way
+            break
+    process.send_signal(number)
+    rest = process.stderr.read()
+    assert process.wait(timeout=60) == code
+    assert rest.splitlines()[-1] == "remedy: the same command goes on where this one stopped"
+    assert not (tmp_path / "out").exists()
+    assert (tmp_path / "out.partial" / "evidence").is_dir()
+
+
+def test_a_fault_of_ours_has_no_traceback_unless_it_is_asked_for(tmp_path: Path) -> None:
+    script = (
+        "import sys, reportgen.recipe\n"
+        "def broken(file): raise ZeroDivisionError('by zero')\n"
+        "reportgen.recipe.load = broken\n"
+        "from reportgen.cli import app\napp(sys.argv[1:])"
+    )
+    command = [sys.executable, "-c", script, "recipe", "check", "x.yaml"]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True)
+    is_told(done, 1, "ZeroDivisionError: by zero")
+    done = subprocess.run([*command, "--verbose"], env=environment(), capture_output=True, text=True)
+    assert "Traceback" in done.stderr

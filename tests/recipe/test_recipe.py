@@ -1,0 +1,205 @@
+"""The recipe: defaults, errors with their place, overrides, and round trips."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from reportgen.errors import RecipeError, UnknownName
+from reportgen.probes import methods
+from reportgen.recipe import ModelRecipe, Recipe, Visualization, load
+
+PLACED = re.compile(r".*r\.yaml:[1-9]\d*:[1-9]\d*: \S")
+
+
+@pytest.fixture
+def written(tmp_path: Path):
+    """Writes a recipe's text to a file and returns it."""
+
+    def write(text: str) -> Path:
+        file = tmp_path / "r.yaml"
+        file.write_text(text, encoding="utf-8")
+        return file
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "words"),
+    [
+        ("titel: x\n", "1:1", "unknown key 'titel' in the recipe (did you mean 'title'?)"),
+        ("run:\n  devise: cpu\n", "2:3", "unknown key 'devise' in run (did you mean 'device'?)"),
+        ("run: {device: cudda}\n", "1:15", "run.device must be auto, cpu, cuda"),
+        ("run: {batch_size: 0}\n", "1:19", "at least 1, not 0"),
+        ("run: {batch_size: true}\n", "1:19", "not true"),
+        ("run: [1]\n", "1:6", "run must be a mapping"),
+        ("title: 3\n", "1:8", "title must be text, not 3"),
+        ("output: {pdf: 'yes'}\n", "1:15", "output.pdf must be true or false"),
+        ("output: {html: {at_most_mb: -1}}\n", "1:29", "above 0"),
+        ("images: {show: {choose: [wrogn]}}\n", "1:26", "did you mean 'wrong'?"),
+        ("targets: [predicted, label, predicted]\n", "1:29", "there twice"),
+        ("targets: top-0\n", "1:10", "no target"),
+        ("targets: -1\n", "1:10", "no target"),
+        ("targets: []\n", "1:10", "targets must be"),
+        ("gates: [{metirc: loss, max: 1}]\n", "1:10", "did you mean 'metric'?"),
+        ("gates: [{metric: acuracy, min: 1}]\n", "1:18", "did you mean 'accuracy'?"),
+        ("gates:\n  - {metric: loss}\n", "2:5", "needs min or max"),
+        ("gates: [{metric: loss, max: .nan}]\n", "1:29", "a number"),
+        ("model: {preprocessing: {crop: 8, mean: [0.5]}}\n", "1:24", "has no 'std'"),
+        ("model: {preprocessing: {mean: [1], std: [1]}}\n", "1:24", "give crop"),
+        ("model: {preprocessing: {crop: 8, mean: [1, 2], std: [1, 2, 3]}}\n", "1:24", "2 channels"),
+        ("model: {preprocessing: {crop: 8, mean: [1], std: [0]}}\n", "1:51", "above 0"),
+        ("model: {preprocessing: {crop: 0, mean: [1], std: [1]}}\n", "1:31", "crop must be"),
+        ("model: {preprocessing: autos}\n", "1:24", "auto"),
+        ("visualizations: [grad-camm]\n", "1:18", "'grad-camm' (did you mean 'grad-cam'?)"),
+        ("visualizations:\n  - grad-camm: {layer: 3}\n", "2:5", "did you mean 'grad-cam'?"),
+        ("visualizations: [saliency, saliency]\n", "1:28", "there twice"),
+        ("visualizations: [3]\n", "1:18", "is 3"),
+        ("visualizations: [{saliency: , grad-cam: }]\n", "1:18", "one visualization an item"),
+        ("visualizations: [{grad-cam: 3}]\n", "1:29", "are a mapping"),
+        ("visualizations: [{grad-cam: {layr: 3}}]\n", "1:30", "(did you mean 'layer'?)"),
+        ("visualizations: [{grad-cam: {layer: [3]}}]\n", "1:37", "grad-cam: layer is [3]"),
+        ("visualizations: [{occlusion: {baseline: gray}}]\n", "1:41", "did you mean 'grey'?"),
+        ("visualizations: [{occlusion: {window_px: -3}}]\n", "1:42", "greater than 0"),
+    ],
+)
+def test_an_error_says_where_and_what_was_meant(written, text: str, place: str, words: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        load(written(text))
+    file, line, column, _ = caught.value.cause.split(":", 3)
+    assert (Path(file).name, f"{line}:{column}") == ("r.yaml", place)
+    assert words in caught.value.cause
+    assert caught.value.remedy
+    assert caught.value.exit_code == 2
+
+
+WORDS = st.sampled_from(
+    "title model source images labels show at_most run device visualizations grad-cam layer gates metric "
+    "min accuracy output pdf true 3 -1 1e-3 auto targets top-2 preprocessing mean "
+    "~ [ ] { } : , - # ' \n".split(" ")
+)
+
+
+@given(st.lists(WORDS, max_size=25).map(" ".join))
+def test_a_recipe_of_its_own_words_loads_or_says_where_it_is_wrong(tmp_path_factory, text: str) -> None:
+    file = tmp_path_factory.getbasetemp() / "r.yaml"
+    file.write_text(text, encoding="utf-8")
+    try:
+        recipe = load(file)
+    except RecipeError as error:
+        assert PLACED.match(error.cause)
+        assert "\n" not in error.cause + error.remedy
+    else:
+        assert Recipe.model_validate(recipe.resolved()).resolved() == recipe.resolved()
+
+
+def test_no_recipe_and_an_empty_one_are_the_default(written) -> None:
+    assert load(None).resolved() == load(written("# nothing\n")).resolved() == Recipe().resolved()
+
+
+def test_a_key_with_nothing_after_it_is_as_if_it_were_absent(written) -> None:
+    text = "title:\nmodel:\n  classes:\nrun: {device: }\ngates:\nvisualizations:\n"
+    assert load(written(text)).resolved() == Recipe().resolved()
+
+
+def test_the_default_has_every_visualization_once() -> None:
+    assert sorted(v.name for v in Recipe().visualizations) == sorted(methods())
+
+
+def test_the_resolved_recipe_spells_every_option_out_and_is_a_recipe(written) -> None:
+    recipe = load(written("visualizations: [saliency, {grad-cam: {layer: 7}}]\ntargets: 3\n"))
+    resolved = recipe.resolved()
+    assert resolved["visualizations"] == [{"saliency": {}}, {"grad-cam": {"layer": 7}}]
+    assert resolved["targets"] == [3]
+    assert Recipe.model_validate(resolved).resolved() == resolved
+    for shown in Recipe().resolved()["visualizations"]:
+        ((name, options),) = shown.items()
+        assert set(options) == set(methods()[name].options())
+
+
+def test_a_visualization_gives_its_probe_with_its_options() -> None:
+    assert Visualization(name="grad-cam", options={"layer": "features.3"}).probe.layer == "features.3"
+    assert Visualization.model_validate("occlusion").probe == methods()["occlusion"].probe()
+
+
+def test_a_recipe_can_be_made_in_python_and_refuses_the_same() -> None:
+    recipe = Recipe(
+        model=ModelRecipe(source="torchvision:resnet18"),
+        visualizations=("saliency", {"grad-cam": {"layer": 3}}),
+        targets="top-2",
+    )
+    assert [v.name for v in recipe.visualizations] == ["saliency", "grad-cam"]
+    assert recipe.targets == ("top-2",)
+    assert (recipe.folder, recipe.file) == (Path(), None)
+    with pytest.raises(ValidationError):
+        Recipe(visualizations=("salency",))
+    with pytest.raises(ValidationError):
+        recipe.title = "frozen"
+
+
+def test_relative_paths_start_at_the_recipe(written) -> None:
+    file = written("model: {classes: classes.txt}\n")
+    assert load(file).folder == file.parent
+    assert load(file).file == file
+
+
+def test_overrides_change_what_they_name_and_nothing_else(written) -> None:
+    recipe = load(written("run: {seed: 5}\nmodel: {source: 'a:b', classes: c.txt}\n"))
+    changed = recipe.with_overrides(device="cuda:1", source="x.py:f", labels="none", pdf=False)
+    expected = recipe.resolved()
+    expected["run"]["device"] = "cuda:1"
+    expected["model"]["source"] = "x.py:f"
+    expected["images"]["labels"] = "none"
+    expected["output"]["pdf"] = False
+    assert changed.resolved() == expected
+    assert changed.folder == recipe.folder
+    assert recipe.with_overrides().resolved() == recipe.resolved()
+
+
+def test_a_wrong_override_is_a_usage_error() -> None:
+    with pytest.raises(RecipeError, match="device must be auto, cpu, cuda"):
+        Recipe().with_overrides(device="gpu")
+
+
+TEXT = """\
+title: layer5
+targets: [predicted, espreso]
+visualizations:
+  - feature-maps: {maps: 7, layers: [1, layer5, 7]}
+  - grad-cam: {layer: layer5}
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "place"),
+    [
+        ("layer", "layer5", "4:41"),
+        ("layer with spatial maps", "layer5", "4:41"),
+        ("layer", 7, "4:49"),  # not `maps: 7`
+        ("class", "espreso", "2:22"),
+    ],
+)
+def test_a_name_that_the_model_lacks_is_found_in_the_recipe(written, kind: str, value, place: str) -> None:
+    recipe = load(written(TEXT)).with_overrides(device="cpu")
+    error = recipe.located(UnknownName(kind, value, ["layer4", "espresso"]))
+    assert f"r.yaml:{place}: unknown {kind} {value!r}" in error.cause
+    assert error.remedy
+
+
+def test_a_name_that_the_recipe_does_not_say_has_no_place(written) -> None:
+    error = load(written(TEXT)).located(UnknownName("layer", "auto", []))
+    assert error.cause == "unknown layer 'auto'"
+    assert Recipe().located(UnknownName("layer", "x", [])).cause == "unknown layer 'x'"
+
+
+def test_an_error_about_a_key_is_found_by_the_key(written) -> None:
+    recipe = load(written("title: x\nmodel:\n  source: torchvision:resnt\n"))
+    error = recipe.located(RecipeError("model.source: no such model", "choose another"))
+    assert error.cause.endswith("r.yaml:3:11: model.source: no such model")
+    plain = RecipeError("model.classes: none", "x")
+    assert recipe.located(plain).cause == plain.cause

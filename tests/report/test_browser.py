@@ -1,0 +1,95 @@
+"""report.html in a real browser: no request, no error, no overflow, accessible, light and dark."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sync_api = pytest.importorskip("playwright.sync_api")
+axe_api = pytest.importorskip("axe_playwright_python.sync_playwright")
+
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[object]:
+    with sync_api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def opened(browser, rendered: Path, request: pytest.FixtureRequest):  # type: ignore[no-untyped-def]
+    """The report in a window of a width and a colour scheme; what it asked for and complained of."""
+    width, scheme = getattr(request, "param", (1280, "light"))
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page = context.new_page()
+    page.heard = []
+    page.asked = []
+    page.on("console", lambda message: page.heard.append(message.text))
+    page.on("pageerror", lambda error: page.heard.append(str(error)))
+    page.on("request", lambda request: page.asked.append(request.url))
+    page.goto((rendered / "report.html").as_uri())
+    yield page
+    context.close()
+
+
+VIEWS = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark"), (1920, "light")]
+
+
+@pytest.mark.parametrize("opened", VIEWS, indirect=True)
+def test_it_opens_quietly_and_fits_the_window(opened) -> None:  # type: ignore[no-untyped-def]
+    assert opened.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert opened.heard == []
+    assert [url for url in opened.asked if not url.startswith(("file:", "data:"))] == []
+    assert opened.evaluate("document.fonts.check('16px Inter')")
+    sizes = opened.evaluate("[...document.images].map(i => i.loading = 'eager')")
+    assert len(sizes) > 30
+    opened.wait_for_function("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
+
+
+@pytest.mark.parametrize("opened", VIEWS[:4], indirect=True)
+def test_axe_finds_nothing_to_mend(opened) -> None:  # type: ignore[no-untyped-def]
+    # content-visibility hides what is far away, from axe too
+    opened.evaluate("document.querySelectorAll('.card').forEach(c => c.style.contentVisibility = 'visible')")
+    found = axe_api.Axe().run(opened)
+    violations = found.response["violations"]
+    assert [(v["id"], [n["html"][:120] for n in v["nodes"][:3]]) for v in violations] == []
+
+
+def test_dark_and_light_differ(browser, rendered: Path) -> None:  # type: ignore[no-untyped-def]
+    def background(scheme: str) -> str:
+        context = browser.new_context(color_scheme=scheme)
+        page = context.new_page()
+        page.goto((rendered / "report.html").as_uri())
+        colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        context.close()
+        return str(colour)
+
+    assert background("light") != background("dark")
+
+
+def test_the_page_narrows_to_wrong_answers_without_script(opened) -> None:  # type: ignore[no-untyped-def]
+    assert opened.locator("article.card:visible").count() == 3
+    opened.get_by_label("wrong").check(force=True)
+    assert opened.locator("article.card:visible").count() == 1
+    assert opened.locator("table.images tbody tr:visible").count() == 1
+    opened.goto(opened.url.split("#")[0] + "#i000000")
+    assert opened.locator("#i000000").is_visible(), "a link still leads to a card that is narrowed out"
+
+
+def test_a_figure_grows_when_its_name_is_followed(opened) -> None:  # type: ignore[no-untyped-def]
+    figure = opened.locator("#i000000-grad-cam-map")
+    before = figure.bounding_box()["width"]
+    figure.get_by_role("link").click()
+    assert figure.bounding_box()["width"] > 2 * before
+
+
+def test_a_card_leads_to_its_row_and_back(opened) -> None:  # type: ignore[no-untyped-def]
+    opened.get_by_role("link", name="000001 in the table of images").click()
+    assert opened.url.endswith("#row-000001")
+    opened.locator("#row-000001").get_by_role("link").click()
+    assert opened.url.endswith("#i000001")

@@ -1,0 +1,165 @@
+"""The document says what the evidence holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from reportgen.evidence import Evidence
+from reportgen.findings import Heatmap, Mask, Scalar
+from reportgen.report import exports
+from reportgen.report.blocks import Scene, block
+from reportgen.report.cards import cards
+from reportgen.report.document import document
+from reportgen.report.grids import ranges
+from reportgen.report.parts import LEVELS, Document
+
+WORDS = {"name": "new-method", "title": "New", "summary": "what is new."}
+SCENE = Scene("i000000", "000000 a.png", "cat", np.zeros((64, 64, 3), np.uint8))
+
+
+@pytest.fixture
+def made(small_evidence: Path) -> Document:
+    evidence = Evidence(small_evidence / "evidence")
+    return document(evidence, exports.results(evidence))
+
+
+def test_the_cover_counts_what_was_measured(made: Document) -> None:
+    facts = {fact.label: (fact.value, fact.detail) for fact in made.facts}
+    assert facts["images"] == ("4", "1 rejected")
+    assert facts["labelled images right"][0] == "1 / 2"
+    assert facts["mean confidence"] == ("0.650", "1 unsure")  # (0.9 + 0.7 + 0.35) / 3
+    assert facts["parameters"][0] == "4.65 M"
+    assert facts["forwards + backwards"] == ("3 + 6", "363 occluded forwards")
+    assert made.sha256 == "0123456789abcdef" * 4
+
+
+def test_the_verdict_is_a_failure_where_a_gate_failed(made: Document) -> None:
+    assert (made.verdict.level, made.verdict.text) == ("bad", "Failed")
+    assert made.verdict_details[:2] == ("1 of 2 gates passed", "1 of 2 labelled answers right")
+
+
+def test_findings_come_worst_first_with_their_numbers(made: Document) -> None:
+    levels = [LEVELS.index(line.level) for line in made.findings]
+    assert levels == sorted(levels)
+    texts = [line.text for line in made.findings]
+    assert any("answered dog at 0.700; the label is cat at 0.200" in text for text in texts)
+    assert any("best answer dog at only 0.350" in text for text in texts)
+    assert any("1 of 4 images could not be used" in text for text in texts)
+    assert any("Guided-backprop was left out: the model has no ReLU" in text for text in texts)
+    assert any("all zero" in text and "(1 of 3 images: 000001)" in text for text in texts)
+
+
+def test_every_readable_image_has_a_row_and_every_rejected_one_its_reason(made: Document) -> None:
+    assert [row.number for row in made.rows] == ["000000", "000001", "000002"]
+    assert [row.mark.text for row in made.rows] == ["right", "wrong", "no label"]
+    assert dict(made.states) == {"wrong": 1, "unsure": 1, "flagged": 2}
+    assert made.rejected == (("000003", "broken.png", "cannot identify <image> file"),)
+
+
+def test_a_map_without_values_is_told_in_words(small_evidence: Path) -> None:
+    held = list(cards(Evidence(small_evidence / "evidence")))
+    by_id = {f.id: f for card in held for g in card.groups for b in g.blocks for f in b.figures}
+    assert by_id["i000001-saliency-map"].picture is None
+    assert by_id["i000001-saliency-map"].words.startswith("All zero")
+    assert by_id["i000000-saliency-map"].picture is not None
+    assert by_id["i000002-occlusion-mask"].words.startswith("Empty")
+    assert "upper right" in by_id["i000000-grad-cam-map"].alt
+    assert by_id["i000000-grad-cam-map"].details == ("conv, 6×6",)
+    occlusion = by_id["i000000-occlusion-map"].bar
+    assert occlusion is not None
+    assert occlusion.ticks == ("−1.50", "0", "1.50")
+    assert "i000000-occlusion-map-original" in by_id, "the crop lies within a larger original"
+
+
+def test_several_targets_make_a_group_each(write_evidence: Callable[..., Path], tmp_path: Path) -> None:
+    folder = write_evidence(tmp_path, targets=2)
+    card = next(iter(cards(Evidence(folder / "evidence"))))
+    assert [group.title for group in card.groups] == ["", "cat", "dog"]
+    ids = [f.id for group in card.groups for held in group.blocks for f in held.figures]
+    assert len(ids) == len(set(ids))
+    methods = [[held.method for held in group.blocks] for group in card.groups]
+    assert "hypercolumns" in methods[0]
+    assert methods[1] == methods[2] == ["saliency", "grad-cam", "occlusion"]
+
+
+def test_without_labels_nothing_is_said_of_accuracy(
+    small_evidence: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evidence = Evidence(small_evidence / "evidence")
+    records = evidence.records()
+    for record in records:
+        record |= {"label": None, "label_index": None, "correct": None, "loss": None}
+        record |= {"label_probability": None}
+    monkeypatch.setattr(Evidence, "records", lambda _: records)
+    made = document(evidence, exports.results(evidence))
+    assert made.accuracy == ()
+    assert made.classes == ()
+    assert not [line for line in made.findings if line.tag in ("wrong", "right")]
+    assert {line.href for line in made.findings if line.tag.startswith("gate")} == {"#top"}
+
+
+def test_durations_are_left_out_where_the_report_must_repeat(
+    write_evidence: Callable[..., Path], tmp_path: Path
+) -> None:
+    def run_labels(name: str, reproducible: bool) -> set[str]:
+        folder = write_evidence(tmp_path / name, reproducible=reproducible)
+        evidence = Evidence(folder / "evidence")
+        made = document(evidence, exports.results(evidence))
+        return {fact.label for sheet in made.provenance for fact in sheet.facts}
+
+    assert run_labels("timed", False) - run_labels("same", True) == {"time", "peak memory"}
+
+
+def test_the_recipe_is_yaml_that_reads_back(made: Document, small_evidence: Path) -> None:
+    import yaml
+
+    recipe = json.loads((small_evidence / "evidence/manifest.json").read_bytes())["recipe"]
+    assert yaml.safe_load(made.recipe) == recipe
+
+
+def test_findings_of_a_new_visualization_are_drawn_with_nothing_else_touched() -> None:
+    values = np.eye(16, dtype=np.float32)
+    found = (
+        Heatmap("map", "Map", values, "amount"),
+        Mask("chosen", "Chosen", values > 0, "rule"),
+        Scalar("chosen-share", "Share", np.array(6.25), "%"),
+        Scalar("gap", "Gap", np.array(0.5)),
+    )
+    made = block(WORDS, found, SCENE)
+    assert [figure.name for figure in made.figures] == ["map", "chosen", "chosen-photo"]
+    assert [fact.value for fact in made.figures[1].facts] == ["6.25 %"]
+    assert [fact.label for fact in made.facts] == ["Gap"]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_map_that_is_not_finite_is_never_a_picture(bad: float) -> None:
+    values = np.eye(4, dtype=np.float32)
+    values[0, 0] = bad
+    (figure,) = block(WORDS, (Heatmap("map", "Map", values, "amount"),), SCENE).figures
+    assert figure.picture is None
+    assert "1 of 16 values are not finite" in figure.words
+
+
+def test_runs_of_numbers_are_shortened() -> None:
+    assert ranges([0, 1, 2, 3, 7]) == "0–3, 7"
+    assert ranges([5, 4, 3]) == "5, 4, 3"
+    assert ranges([1, 2]) == "1, 2"
+
+
+def test_print_lists_the_images_that_need_a_look_and_counts_the_rest(
+    small_evidence: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evidence = Evidence(small_evidence / "evidence")
+    records = evidence.records()
+    for number in (0, 1):  # right, and wrong
+        records[number]["measured"] = False
+    monkeypatch.setattr(Evidence, "records", lambda _: records)
+    made = document(evidence, exports.results(evidence))
+    assert [row.number for row in made.rows] == ["000000", "000001", "000002"]
+    assert [row.number for row in made.print_rows] == ["000001", "000002"]
+    assert made.print_more.startswith("1 more image is in report.html only")

@@ -1,0 +1,56 @@
+"""Numbers as text: what is printed must still be the number."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reportgen.report.wording import cell, count, date, number, place, plural, probability, size
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False, min_value=-1e12, max_value=1e12))
+def test_a_printed_number_is_the_number_to_three_digits(value: float) -> None:
+    read = float(number(value).replace("−", "-").replace(",", ""))
+    assert math.isclose(read, value, rel_tol=5.1e-3, abs_tol=1e-300)
+
+
+@given(st.integers(min_value=-(10**15), max_value=10**15))
+def test_a_whole_number_is_printed_in_full(value: int) -> None:
+    assert int(number(value).replace("−", "-").replace(",", "")) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(4_652_008, "4.65 M"), (385_187_552, "385 M"), (58_281_093, "58.3 M"), (53_030, "53,030")],
+)
+def test_counts_of_known_networks(value: int, text: str) -> None:
+    assert count(value) == text
+
+
+@given(st.floats(min_value=0, max_value=1))
+def test_a_probability_never_reads_as_certain_unless_it_is(p: float) -> None:
+    text = probability(p)
+    assert (text == "1.000") == (p == 1)
+    assert (text == "0.000") == (p == 0)
+
+
+def test_units_dates_and_missing_values() -> None:
+    assert size(18_608_032) == "17.7 MiB"
+    assert date("2026-11-22T08:00:00+01:00") == "22 November 2026, 07:00 UTC"
+    assert (plural(1, "image"), plural(1200, "image")) == ("1 image", "1,200 images")
+    assert (cell(None), cell([8, 4]), cell(1234)) == ("–", "8×4", "1,234")
+    assert number(float("nan")) == "not finite"
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "words"),
+    [(0, 0, "upper left"), (4, 4, "centre"), (8, 4, "lower centre"), (4, 8, "middle right")],
+)
+def test_the_place_of_the_largest_value(row: int, column: int, words: str) -> None:
+    values = np.zeros((9, 9), np.float32)
+    values[row, column] = 1
+    assert place(values) == words
