@@ -312,7 +312,9 @@ def write_evidence() -> Callable[..., Path]:
                 "originals": np.frombuffer(b"".join(originals), np.uint8),
             },
         )
-        writer.seal(held, {"seconds": {"decode": 1.5, "compute": 62.0, "total": 70.0}, "peak_memory_bytes": 2**28})
+        writer.seal(
+            held, {"seconds": {"decode": 1.5, "compute": 62.0, "total": 70.0}, "peak_memory_bytes": 2**28}
+        )
         return folder
 
     return write
