@@ -197,7 +197,12 @@ def test_methods_are_told_in_words_and_as_json() -> None:
 def test_an_interrupted_run_says_how_to_go_on(number: int, code: int, recipe: Path, tmp_path: Path) -> None:
     arguments = ("run", CHECKPOINT, MNIST / "digits", "--recipe", recipe, "--out", tmp_path / "out")
     process = subprocess.Popen(
-        [*MAIN, *map(str, arguments)], env=environment(), stderr=subprocess.PIPE, text=True
+        [*MAIN, *map(str, arguments)],
+        env=environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+        # a job in the background of a script begins with interrupts ignored, and so would its child
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stderr is not None
     for line in process.stderr:

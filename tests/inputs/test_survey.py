@@ -139,7 +139,7 @@ def test_a_list_with_a_null_byte_is_an_image_that_is_not_there(tmp_path, name):
     (tmp_path / name).write_bytes(b"path\na\0b.png\na.png\n")
     files, _ = survey(tmp_path / name, "none", FLOWERS, tmp_path)
     assert {file.shown: bool(file.reason) for file in files}["a.png"] is False
-    (absent,) = (file for file in files if file.shown != "a.png")
+    (absent,) = (file for file in files if file.shown not in ("a.png", "path"))
     assert absent.reason  # csv of Python 3.10 refuses the byte, so there it is replaced before
 
 
