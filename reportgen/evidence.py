@@ -3,6 +3,7 @@
     manifest.json                 written last: its presence means that the evidence is complete
     timing.json                   durations and peak memory, kept apart so that the rest repeats
     model.json, .safetensors      findings that need no image
+    set.json, .safetensors        findings that need them all
     batch-000000.json, …          shards: records of images, their arrays and findings
 
 Every file is written under a temporary name, flushed and renamed. A shard's .json is written
@@ -26,9 +27,10 @@ from safetensors import safe_open
 from safetensors.numpy import save
 
 from reportgen.errors import InputError
-from reportgen.findings import KINDS, Array, Finding, pack, unpack
+from reportgen.findings import KINDS, Array, Finding, Tally, pack, unpack
 
 SCHEMA = "reportgen.evidence/1"
+TALLIED = ("sums", "highs", "lows")
 Record: TypeAlias = dict[str, Any]
 # visualization name -> one tuple of findings a target slot (a single slot where it has no target)
 Findings: TypeAlias = dict[str, list[tuple[Finding, ...]]]
@@ -83,10 +85,15 @@ class Writer:
         records: Sequence[Record] = (),
         arrays: Mapping[str, Array] | None = None,
         cost: Mapping[str, int] | None = None,
+        tallies: Mapping[str, Tally] | None = None,
     ) -> None:
-        """Writes one shard: records of its images, arrays with a leading axis of rows, findings, and
-        what it cost in images (forwards, backwards, occlusion_forwards)."""
+        """Writes one shard: records of its images, arrays with a leading axis of rows, findings, what
+        it cost in images (forwards, backwards, …), and the tallies of scope `set`."""
         tensors = {f"core/{key}": value for key, value in (arrays or {}).items()}
+        for method, tally in (tallies or {}).items():
+            for how in TALLIED:
+                held = getattr(tally, how)
+                tensors |= {f"tally/{method}/{how}/{key}": value for key, value in held.items()}
         packed: dict[str, list[list[dict[str, Any]]]] = {}
         for method, slots in findings.items():
             packed[method] = []
@@ -111,6 +118,33 @@ class Writer:
         """The records of every finished shard whose name begins with `kind`."""
         names = [name for name in sorted(self.finished) if name.startswith(kind)]
         return [record for name in names for record in self.finished[name]["records"]]
+
+    def place(self, number: int) -> tuple[str, Record]:
+        """The shard that holds the figures of an image, and its record there. Raises KeyError."""
+        for name in sorted(self.finished):
+            for record in self.finished[name]["records"] if name.startswith("batch") else ():
+                if record["number"] == number and record["measured"]:
+                    return name, record
+        raise KeyError(number)
+
+    def findings(self, shard: str, row: int) -> Findings:
+        """What was measured of one image, read back from its shard."""
+        return _read(self.folder / f"{shard}.safetensors", self.finished[shard]["findings"], row)
+
+    def tally(self, method: str) -> Tally | None:
+        """What every finished shard holds of a method's tally, merged; None where none does."""
+        total: Tally | None = None
+        for name in sorted(self.finished):
+            with safe_open(self.folder / f"{name}.safetensors", framework="numpy") as tensors:
+                parts: dict[str, dict[str, Array]] = {how: {} for how in TALLIED}
+                for path in tensors.keys():  # noqa: SIM118 - not a dict
+                    room, owner, *rest = path.split("/", 3)
+                    if (room, owner) == ("tally", method):
+                        parts[rest[0]][rest[1]] = tensors.get_tensor(path)
+            if any(parts.values()):
+                found = Tally(**parts)
+                total = found if total is None else total.merged(found)
+        return total
 
     def cost(self) -> dict[str, int]:
         """What the finished shards cost, added up."""
@@ -182,20 +216,27 @@ class Evidence:
         An image that was first scored and then measured in a second round has the second record.
         """
         by_id: dict[int, Record] = {}
-        for name, shard in sorted(self._shards.items(), key=lambda item: item[0] != "score"):
+        shards = {n: s for n, s in self._shards.items() if n.startswith(("score-", "batch-"))}
+        for name, shard in sorted(shards.items(), reverse=True):  # score-… before batch-…
             for record in shard["records"]:
                 known = by_id.get(record["number"])
                 if known is None or record.get("measured"):
                     by_id[record["number"]] = {**record, "shard": name}
         return [by_id[number] for number in sorted(by_id)]
 
+    def trust(self) -> list[Record]:
+        """What putting the maps to the test gave, a record a sampled image, in order of number."""
+        shards = [shard for name, shard in self._shards.items() if name.startswith("trust-")]
+        return sorted((r for s in shards for r in s["records"]), key=lambda r: int(r["number"]))
+
     def model_findings(self) -> Findings:
-        """Findings of scope `model`, whole."""
-        return self._read("model", None)
+        """Findings of scope `model` and `set`, whole."""
+        whole = [name for name in ("model", "set") if name in self._shards]
+        return {m: found for name in whole for m, found in self._findings(name, None).items()}
 
     def findings(self, record: Record) -> Findings:
         """One measured image's findings: every per-image field without its leading axis."""
-        return self._read(record["shard"], record["row"]) if record.get("measured") else {}
+        return self._findings(record["shard"], record["row"]) if record.get("measured") else {}
 
     def array(self, record: Record, key: str) -> Array | None:
         """One image's row of a core array: `seen` (H, W, C) uint8, `logits` (C,), `input` (C, H, W)."""
@@ -213,15 +254,8 @@ class Evidence:
     def _open(self, shard: str) -> Any:
         return safe_open(self.folder / f"{shard}.safetensors", framework="numpy")
 
-    def _read(self, shard: str, row: int | None) -> Findings:
-        with self._open(shard) as tensors:
-            return {
-                method: [
-                    tuple(_load(tensors, f"{method}/{slot}", rest, row) for rest in found)
-                    for slot, found in enumerate(slots)
-                ]
-                for method, slots in self._shards[shard]["findings"].items()
-            }
+    def _findings(self, shard: str, row: int | None) -> Findings:
+        return _read(self.folder / f"{shard}.safetensors", self._shards[shard]["findings"], row)
 
     def altered(self) -> Iterator[str]:
         """The names of files that are not as they were written (or are gone)."""
@@ -233,11 +267,23 @@ class Evidence:
                 yield path.with_suffix(".safetensors").name
 
 
+def _read(arrays: Path, packed: dict[str, Any], row: int | None) -> Findings:
+    """A shard's findings: whole, or their row for one image."""
+    with safe_open(arrays, framework="numpy") as tensors:
+        return {
+            method: [
+                tuple(_load(tensors, f"{method}/{slot}", rest, row) for rest in found)
+                for slot, found in enumerate(slots)
+            ]
+            for method, slots in packed.items()
+        }
+
+
 def _load(tensors: Any, prefix: str, rest: dict[str, Any], row: int | None) -> Finding:
     """One finding from a shard: whole, or its row for one image."""
     kind = KINDS[rest["kind"]]
     arrays = {}
-    for field in kind.arrays:
+    for field in (name for name in kind.arrays if name not in rest):
         key = f"{prefix}/{rest['name']}/{field}"
         if row is not None and field in kind.per_image:
             arrays[field] = tensors.get_slice(key)[row]

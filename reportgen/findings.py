@@ -21,11 +21,16 @@ class NotApplicable(Exception):
     """A visualization that has no meaning for this model; the text says why and is printed."""
 
 
-def as_array(values: Any) -> Array:
-    """A numpy array from an array or a tensor (on any device, attached to a graph or not)."""
+def as_array(values: Any, wide: bool = False) -> Array:
+    """A numpy array from an array or a tensor (on any device, attached to a graph or not).
+
+    Double precision becomes single, unless `wide` asks for the opposite.
+    """
     if hasattr(values, "detach"):
         values = values.detach().cpu().numpy()
     array = np.asarray(values, order="C")
+    if wide:
+        return array.astype(np.float64)
     return array.astype(np.float32) if array.dtype == np.float64 else array
 
 
@@ -37,7 +42,8 @@ class _Arrays:
 
     def __post_init__(self) -> None:
         for name in self.arrays:
-            object.__setattr__(self, name, as_array(getattr(self, name)))
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, as_array(getattr(self, name)))
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,7 @@ class Heatmap(_Arrays):
     signed: bool = False
     layer: str | None = None
     overlay: bool = True  # drawn over the photograph, or alone
+    attribution: bool = True  # whether it explains the answer, so that it can be put to the test
 
 
 @dataclass(frozen=True)
@@ -86,6 +93,36 @@ class Segments(_Arrays):
     title: str
     values: Any
     quantity: str
+
+
+@dataclass(frozen=True)
+class ClassMap(_Arrays):
+    """A class index a place, int64 (N, rows, columns), drawn in one colour a class with its legend."""
+
+    name: str
+    title: str
+    values: Any
+    quantity: str
+
+
+@dataclass(frozen=True)
+class Curve(_Arrays):
+    """Lines over a common axis: `x` (P,), `values` (N, lines, P), a label a line.
+
+    `band` (N, 2, P), or None, is a lower and an upper limit that belongs to the last line.
+    """
+
+    arrays: ClassVar[tuple[str, ...]] = ("values", "x", "band")
+    per_image: ClassVar[tuple[str, ...]] = ("values", "band")
+
+    name: str
+    title: str
+    values: Any
+    x: Any
+    labels: tuple[str, ...]
+    x_label: str
+    y_label: str
+    band: Any
 
 
 @dataclass(frozen=True)
@@ -160,25 +197,69 @@ class Table:
     arrays: ClassVar[tuple[str, ...]] = ()
 
 
+@dataclass(frozen=True)
+class Tally:
+    """What a probe of scope `set` keeps of a batch: numbers that merge, whatever the batches were.
+
+    `sums` are added, of `highs` and `lows` the largest and the smallest value stays. Memory does not
+    grow with the set.
+    """
+
+    sums: dict[str, Any]
+    highs: dict[str, Any] = dataclasses.field(default_factory=dict)
+    lows: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # sums over a large set need more than float32 holds
+        sums = {key: as_array(value, wide=True) for key, value in self.sums.items()}
+        object.__setattr__(self, "sums", sums)
+        for name in ("highs", "lows"):
+            held = {key: as_array(value) for key, value in getattr(self, name).items()}
+            object.__setattr__(self, name, held)
+
+    def merged(self, other: Tally) -> Tally:
+        """Both tallies as if their images had been one batch."""
+        return Tally(
+            {key: value + other.sums[key] for key, value in self.sums.items()},
+            {key: np.maximum(value, other.highs[key]) for key, value in self.highs.items()},
+            {key: np.minimum(value, other.lows[key]) for key, value in self.lows.items()},
+        )
+
+
 Finding: TypeAlias = (
-    Heatmap | Picture | Mask | Segments | Gallery | Scalar | Flag | Remark | Table
+    Heatmap | Picture | Mask | Segments | ClassMap | Curve | Gallery | Scalar | Flag | Remark | Table
 )
 KINDS: dict[str, type[Finding]] = {
     kind.__name__.lower(): kind
-    for kind in (Heatmap, Picture, Mask, Segments, Gallery, Scalar, Flag, Remark, Table)
+    for kind in (
+        Heatmap,
+        Picture,
+        Mask,
+        Segments,
+        ClassMap,
+        Curve,
+        Gallery,
+        Scalar,
+        Flag,
+        Remark,
+        Table,
+    )
 }
 
 
 def pack(finding: Finding) -> tuple[dict[str, Array], dict[str, Any]]:
     """A finding as (arrays by field, everything else as JSON values); `unpack` is its inverse."""
     fields = {f.name: getattr(finding, f.name) for f in dataclasses.fields(finding)}
-    arrays = {name: fields.pop(name) for name in finding.arrays}
+    # a field that is None stays among the rest, which JSON can hold
+    arrays = {name: fields.pop(name) for name in finding.arrays if fields[name] is not None}
     return arrays, {"kind": type(finding).__name__.lower(), **fields}
 
 
 def unpack(arrays: dict[str, Array], rest: dict[str, Any]) -> Finding:
     """The finding that `pack` took apart. Raises KeyError for a kind that is not known."""
     fields = {name: value for name, value in rest.items() if name != "kind"}
+    if rest["kind"] == "curve":
+        fields["labels"] = tuple(fields["labels"])
     if rest["kind"] == "table":  # JSON has lists only
         fields["columns"] = tuple(fields["columns"])
         fields["rows"] = tuple(tuple(row) for row in fields["rows"])
@@ -190,9 +271,13 @@ def unpack(arrays: dict[str, Array], rest: dict[str, Any]) -> Finding:
 
 def at(finding: Finding, n: int) -> Finding:
     """Image n's view of a batch's finding: its per-image fields without the leading axis."""
-    return dataclasses.replace(
-        finding, **{name: getattr(finding, name)[n] for name in finding.per_image}
-    )
+    held = {name: getattr(finding, name) for name in finding.per_image}
+    return dataclasses.replace(finding, **{k: v[n] for k, v in held.items() if v is not None})
+
+
+def nth(name: str, number: int) -> str:
+    """The name of the number-th finding of one kind, counted from 0: map, map-2, map-3, …"""
+    return name if number == 0 else f"{name}-{number + 1}"
 
 
 def faults(values: Array) -> str | None:

@@ -76,7 +76,8 @@ def _visualizations(session: Session) -> list[dict[str, Any]]:
 
 
 def _cost(counted: dict[str, int]) -> dict[str, int]:
-    return {key: counted.get(key, 0) for key in ("forwards", "backwards", "occlusion_forwards")}
+    keys = ("forwards", "backwards", "occlusion_forwards", "trust_forwards", "trust_backwards")
+    return {key: counted.get(key, 0) for key in keys}
 
 
 def _moment() -> tuple[str, bool]:

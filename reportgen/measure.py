@@ -5,20 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 
-from reportgen import records
+from reportgen import records, trust
 from reportgen.engine import device as devices
 from reportgen.engine.onepass import Counter, OnePass, frozen
 from reportgen.engine.tape import BatchTape, model_tape
+from reportgen.engine.targets import Slot
 from reportgen.errors import InputError
 from reportgen.evidence import Findings, Record, Writer
-from reportgen.findings import Array
+from reportgen.findings import Array, Tally
 from reportgen.inputs import ImageFile, stream
 from reportgen.inputs.images import Decoded, Rejected, none_readable
 from reportgen.selection import choose
@@ -80,6 +81,8 @@ class Measurement:
                 chosen = set(self._chosen()[0])
                 files = [file for file in files if file.number in chosen]
             self._round("batch", files, engine, self._measured)
+            self._trust_round(engine)
+        self._set_shard()
         self._refuse_empty()
         return self._chosen()[1]
 
@@ -153,10 +156,18 @@ class Measurement:
         self, name: str, engine: OnePass, images: list[Decoded], refused: list[Record]
     ) -> None:
         """One batch of the first round: answers only."""
+        if not images:
+            self.writer.write(name, {}, refused)
+            return
         with self.watch.on("compute"):
-            logits = engine.score(pixels_of(images)).cpu().numpy() if images else np.empty((0, 0))
+            # no target and no gradient: a forward with the taps that the set's statistics need
+            bare = replace(engine, plan=engine.plan.only("set"), slots=(Slot("predicted"),))
+            (tape,) = bare.run(pixels_of(images), torch.full((len(images),), -1))
+            tallies = self._tallies(tape)
+        logits = tape.logits.cpu().numpy()
         scored = self._records(images, logits)
-        self.writer.write(name, {}, scored + refused, {"logits": logits}, asdict(engine.counted))
+        counted = asdict(bare.counted)
+        self.writer.write(name, {}, scored + refused, {"logits": logits}, counted, tallies)
 
     def _measured(
         self, name: str, engine: OnePass, images: list[Decoded], refused: list[Record]
@@ -169,6 +180,7 @@ class Measurement:
         with self.watch.on("compute"):
             tapes = engine.run(pixels_of(images), torch.tensor(labels))
             found = self._findings(tapes)
+            tallies = {} if self.session.two_rounds else self._tallies(tapes[0])
         logits = tapes[0].logits.cpu().numpy()
         measured = self._records(images, logits)
         offset = 0
@@ -182,7 +194,22 @@ class Measurement:
             offset += size
         with self.watch.on("encode"):
             arrays = self._arrays(images, logits)
-            self.writer.write(name, found, measured + refused, arrays, asdict(engine.counted))
+            counted = asdict(engine.counted)
+            self.writer.write(name, found, measured + refused, arrays, counted, tallies)
+
+    def _trust_round(self, engine: OnePass) -> None:
+        """Puts the maps of a sample of the measured images to the test, a shard a batch."""
+        chosen = trust.sample(self.writer.records("batch"), self.session)
+        done = {record["number"] for record in self.writer.records("trust")}
+        todo = [file for file in self.session.files if file.number in chosen - done]
+        self.progress("trust", len(done), len(chosen))
+        first = sum(name.startswith("trust") for name in self.writer.finished)
+        for number, (images, _) in enumerate(self._batches(todo), start=first):
+            places = [self.writer.place(image.file.number) for image in images]
+            with self.watch.on("trust"):
+                tried, cost = trust.tried(self.session, engine, self.writer, pixels_of(images), places)
+            self.writer.write(f"trust-{number:06d}", {}, tried, cost=cost)
+            self.progress("trust", len(self.writer.records("trust")), len(chosen))
 
     def _findings(self, tapes: list[BatchTape]) -> Findings:
         """Every probe of scope `image`: once a target where it explains one, else once."""
@@ -193,6 +220,19 @@ class Measurement:
             ]
             for planned in self.session.plan.of_scope("image")
         }
+
+    def _tallies(self, tape: BatchTape) -> dict[str, Tally]:
+        """What every probe of scope `set` keeps of a batch."""
+        return {p.name: p.probe.measure(tape) for p in self.session.plan.of_scope("set")}
+
+    def _set_shard(self) -> None:
+        """The findings of scope `set`, from the tallies of all shards."""
+        found: Findings = {}
+        for planned in self.session.plan.of_scope("set"):
+            tally = self.writer.tally(planned.name)
+            if tally is not None:
+                found[planned.name] = [tuple(planned.probe.conclude(tally, self.session.facts))]
+        self.writer.write("set", found)
 
     def _records(self, images: list[Decoded], logits: Array) -> list[Record]:
         classes = self.session.facts.classes
@@ -221,7 +261,7 @@ class Measurement:
         return arrays
 
     def _refuse_empty(self) -> None:
-        found = self.writer.records()
+        found = self.writer.records("score" if self.session.two_rounds else "batch")
         if not any(record["status"] == "ok" for record in found):
             refused = [(r["path"], r["reason"]) for r in found]
             raise none_readable(Path(self.session.images), refused)

@@ -56,6 +56,8 @@ class Session:
     def key(self) -> str:
         """The hash of all that the measurements depend on; equal keys may share shards."""
         measured = {k: v for k, v in self.recipe.resolved().items() if k not in RENDERED}
+        # past which limit a map is not relied on is said when the report is written
+        measured["trust"] = {k: v for k, v in measured["trust"].items() if k != "limits"}
         depends = {
             "version": __version__,
             "checkpoint": self.subject.checkpoint.sha256,

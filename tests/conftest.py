@@ -71,7 +71,7 @@ class Measured:
         return {finding.name: finding for finding in probe.measure(self.tapes[slot])}
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def measured() -> Callable[..., Measured]:
     """Runs probes over one batch: measured(network, pixels, probe, …, labels=, slots=, batch_size=)."""
 
@@ -96,6 +96,44 @@ def measured() -> Callable[..., Measured]:
     return measure
 
 
+class SlowRule(torch.autograd.Function):
+    """Springenberg et al. 2014, fig. 1 and eq. in sec. 3.4, for a rectifier clipped at `ceiling`."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, ceiling: float, rule: str) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.ceiling, ctx.rule = ceiling, rule
+        return x.clamp(0, ceiling)
+
+    @staticmethod
+    def backward(ctx, g: Tensor):
+        (x,) = ctx.saved_tensors
+        passed = g * (g > 0)
+        if ctx.rule == "guided":
+            passed = passed * ((x > 0) & (x < ctx.ceiling))
+        return passed, None, None
+
+
+@pytest.fixture(scope="session")
+def slow_gradient() -> Callable[[nn.Module, Tensor, Tensor, str], Tensor]:
+    """A rule's gradient with every rectifier replaced, wherever it is called from: the reference."""
+
+    def gradient(network: nn.Module, x: Tensor, target: Tensor, rule: str) -> Tensor:
+        def relu(x: Tensor, inplace: bool = False) -> Tensor:
+            return SlowRule.apply(x, float("inf"), rule)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(F, "relu", relu)
+            patch.setattr(torch, "relu", relu)
+            patch.setattr(nn.ReLU, "forward", lambda self, x: relu(x))
+            patch.setattr(nn.ReLU6, "forward", lambda self, x: SlowRule.apply(x, 6.0, rule))
+            x = x.clone().requires_grad_()
+            score = network(x).gather(1, target[:, None]).sum()
+            return torch.autograd.grad(score, x)[0]
+
+    return gradient
+
+
 @pytest.fixture
 def weights_of() -> Callable[[nn.Module, tuple[int, int, int], Probe], dict[str, Any]]:
     """Runs a probe of scope `model` and gives its findings by name."""
@@ -106,3 +144,35 @@ def weights_of() -> Callable[[nn.Module, tuple[int, int, int], Probe], dict[str,
         return {finding.name: finding for finding in probe.measure(tape)}
 
     return measure
+
+
+def oracle_table(rows: list[list[Any]]) -> list[str]:
+    """Markdown: a row a method, a column an architecture, `*` where the second oracle was used."""
+    cells: dict[str, dict[str, str]] = {}
+    oracles: dict[str, list[str]] = {}
+    for method, architecture, error, oracle in rows:
+        known = oracles.setdefault(method, [])
+        if oracle and oracle not in known:
+            known.append(oracle)
+        text = "–" if error is None else f"{error:.0e}{'*' * known.index(oracle)}"
+        cells.setdefault(method, {})[architecture] = text
+    architectures = list(dict.fromkeys(row[1] for row in rows))
+    head = [f"| method | oracle | {' | '.join(architectures)} |", "|---|---|" + "---|" * len(architectures)]
+    return head + [
+        f"| {method} | {'; *'.join(oracles[method])} | {' | '.join(found.values())} |"
+        for method, found in cells.items()
+    ]
+
+
+def peer_table(rows: list[list[Any]]) -> list[str]:
+    """Markdown: how far other tools are off."""
+    head = ["| tool | network | off by | because |", "|---|---|---|---|"]
+    return head + [f"| {peer} | {network} | {error:.0%} | {why} |" for peer, network, error, why in rows]
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Prints what the tests against oracles and of peers have recorded, as Markdown."""
+    kept = [item for report in terminalreporter.stats.get("passed", []) for item in report.user_properties]
+    for name, table in (("oracle", oracle_table), ("peer", peer_table)):
+        if rows := [value for key, value in kept if key == name]:
+            terminalreporter.write_line("\n" + "\n".join(table(rows)))

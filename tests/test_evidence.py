@@ -10,6 +10,8 @@ import pytest
 from reportgen.errors import InputError
 from reportgen.evidence import Evidence, Writer, canonical_json
 from reportgen.findings import (
+    ClassMap,
+    Curve,
     Flag,
     Gallery,
     Heatmap,
@@ -31,6 +33,18 @@ IMAGE = (
     Picture("colour", "Colour", rng.random((2, 3, 4, 4), dtype=np.float32), "", "signed"),
     Mask("mask", "Mask", rng.random((2, 4, 4)) > 0.5, "half"),
     Segments("segments", "Segments", rng.integers(0, 5, (2, 4, 4)), "five"),
+    ClassMap("c", "C", rng.integers(0, 9, (2, 3, 3)), "class"),
+    Curve("k", "K", rng.random((2, 2, 5), dtype=np.float32), np.arange(5), ("a", "b"), "x", "y", None),
+    Curve(
+        "b",
+        "B",
+        rng.random((2, 1, 5), dtype=np.float32),
+        np.arange(5),
+        ("a",),
+        "x",
+        "y",
+        rng.random((2, 2, 5)),
+    ),
     Gallery("g", "g", rng.random((2, 3, 5, 5), dtype=np.float32), np.array([[1, 2, 9], [0, 4, 8]]), "a"),
     Scalar("s", "S", np.array([1.5, np.nan], dtype=np.float32), "px"),
     Flag("f", "watch out", np.array([True, False]), "bad"),
@@ -76,7 +90,7 @@ def test_every_image_reads_its_own_row_back(tmp_path):
     evidence = written(tmp_path / "evidence")
     for n, found in enumerate(evidence.records()):
         slots = evidence.findings(found)["v"]
-        assert [len(slot) for slot in slots] == [8, 1]
+        assert [len(slot) for slot in slots] == [11, 1]
         for got, whole in zip(slots[0], IMAGE, strict=True):
             assert same(got, at(whole, n))
         assert evidence.array(found, "logits").tolist() == [[0, 1, 2], [3, 4, 5]][n]

@@ -44,6 +44,7 @@ model:
 images:
   show: {{at_most: {at_most}}}
 run: {{device: cpu, batch_size: 2}}
+trust: {trust}
 visualizations:
 {visualizations}
 output: {{pdf: false}}
@@ -78,10 +79,16 @@ class Set:
             Image.fromarray(pixels).save(self.images / f"{n}.png")
         (self.images / "3-broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and nothing more")
 
-    def recipe(self, visualizations=EVERYTHING, at_most=200, occlusion="{window_px: 12, stride_px: 8}"):
+    def recipe(
+        self,
+        visualizations=EVERYTHING,
+        at_most=200,
+        occlusion="{window_px: 12, stride_px: 8}",
+        trust="false",
+    ):
         lines = [f"  - {name}" for name in visualizations] + [f"  - occlusion: {occlusion}"]
         path = self.folder / "recipe.yaml"
-        path.write_text(RECIPE.format(at_most=at_most, visualizations="\n".join(lines)))
+        path.write_text(RECIPE.format(at_most=at_most, trust=trust, visualizations="\n".join(lines)))
         return load(path)
 
     def session(self, **options):
@@ -115,6 +122,8 @@ def test_seven_images_cost_seven_forwards_fourteen_backwards_and_the_windows(sma
         "forwards": 7,
         "backwards": 14,
         "occlusion_forwards": 7 * windows,
+        "trust_forwards": 0,
+        "trust_backwards": 0,
         "device": evidence.manifest["environment"]["device"],
     }
     records = evidence.records()
@@ -134,6 +143,33 @@ def test_a_large_set_is_scored_whole_and_only_the_chosen_are_measured(small):
     assert evidence.manifest["images"]["chosen"].startswith("3 of 7 are shown: ")
     for record in records:
         assert bool(evidence.findings(record)) == record["measured"]
+
+
+def test_maps_are_put_to_the_test_on_a_sample_and_resume_too(small):
+    trust = "{images: 3, steps: 4, random_orders: 3}"
+    folder = small.folder / "evidence"
+
+    def interrupt(stage, done, total, note=""):
+        if stage == "trust" and done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        measured(small.session(trust=trust), folder, interrupt)
+    evidence, sizes = measured(small.session(trust=trust), folder)
+    tried = evidence.trust()
+    assert len(tried) == 3
+    assert {r["number"] for r in tried} <= {r["number"] for r in evidence.records() if r["measured"]}
+    assert set(tried[0]["methods"]) == {"saliency", "guided-backprop", "grad-cam", "occlusion"}
+    for record in tried:
+        assert record["target"]["class_name"] in ("red", "green", "blue")
+        assert record["methods"]["occlusion"]["randomised"].keys() == {"half"}
+        assert len(record["methods"]["grad-cam"]["deletion"]) == 5
+    # the resumed run paid for the one image that was left: copies, its own answer, stages, noise
+    orders = 4 + 3
+    each = orders * 2 * 3 + 1 + 1 + (1 + 9) + 3 - 1 + (1 + 9)
+    assert sum(sizes) == each
+    assert evidence.manifest["cost"]["trust_forwards"] == 3 * each
+    assert evidence.manifest["cost"]["forwards"] == 7
 
 
 @pytest.mark.parametrize(("at_most", "left"), [(200, 3 + 3 * 9), (5, 1 + 1 * 9)])

@@ -20,7 +20,9 @@ from reportgen.findings import NotApplicable
 
 INPUT = "input"  # the network's input, as a place to tap or to differentiate by
 AUTO = "auto"
-LayerName: TypeAlias = str | int  # a module's name, its number in call order (1 is the first), or "auto"
+# a module's name, its number in call order (1 is the first), or "auto"
+LayerName: TypeAlias = str | int
+LayerNames: TypeAlias = LayerName | tuple[LayerName, ...]
 Rule: TypeAlias = Literal["exact", "guided", "deconv"]
 Baseline: TypeAlias = Literal["grey", "black", "mean", "blur"]
 
@@ -63,6 +65,13 @@ class Gradient:
 
 
 @dataclass(frozen=True)
+class Reference:
+    """The baseline that stands for "nothing", as an image of the batch's shape, (N, C, H, W)."""
+
+    baseline: Baseline = "black"
+
+
+@dataclass(frozen=True)
 class Occluded:
     """Copies of the image, each with one square window set to a baseline colour.
 
@@ -74,6 +83,23 @@ class Occluded:
     window_px: int
     stride_px: int
     baseline: Baseline = "grey"
+
+    @classmethod
+    def of(
+        cls,
+        model: ModelFacts,
+        window_px: int | Literal["auto"],
+        stride_px: int | Literal["auto"],
+        baseline: Baseline,
+    ) -> Occluded:
+        """Windows for a model's input: `auto` is two sevenths of the shorter side, moved by a fourteenth.
+
+        A window is at most the shorter side, a stride at most the window, so that all is covered.
+        """
+        side = min(model.input_shape[1:])
+        window = max(1, round(side * 2 / 7)) if window_px == "auto" else min(window_px, side)
+        stride = max(1, round(side / 14)) if stride_px == "auto" else stride_px
+        return cls(window, min(stride, window), baseline)
 
     def starts(self, side_px: int) -> range:
         """Where windows start along a side."""
@@ -178,9 +204,11 @@ class MeanGradient:
     copies: Noisy | Path
 
 
-Need: TypeAlias = Logits | Target | Weights | Activation | Gradient | Scores | MeanGradient
+Need: TypeAlias = (
+    Logits | Target | Weights | Activation | Gradient | Reference | Scores | MeanGradient
+)
 # a probe that needs one of these is measured once a target
-PER_TARGET = (Target, Gradient, Scores, MeanGradient)
+PER_TARGET = (Target, Gradient, MeanGradient)
 
 
 @dataclass(frozen=True)
@@ -253,6 +281,11 @@ class ModelFacts:
         if not found:
             raise UnknownName("layer", name, [x.name for x in ran])
         return found[0]
+
+    def spatial_layers(self, names: LayerNames) -> tuple[LayerFacts, ...]:
+        """One layer or several, each with maps. Raises as `spatial_layer` does."""
+        several = names if isinstance(names, tuple) else (names,)
+        return tuple(dict.fromkeys(self.spatial_layer(name) for name in several))
 
     def spatial_layer(self, name: LayerName) -> LayerFacts:
         """A layer whose output is maps (C, h, w); `auto` is the one that ended last, so that all

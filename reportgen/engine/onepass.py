@@ -22,8 +22,9 @@ from reportgen.engine.needs import (
     MeanGradient,
     Need,
     Normalisation,
+    Reference,
     Rule,
-    Scores,
+    Weights,
 )
 from reportgen.engine.output import logits_of
 from reportgen.engine.plan import Plan
@@ -110,8 +111,13 @@ class OnePass:
         shared, by_slot, logits = self._differentiated(x, labels)
         taps = {need.layer: shared[need] for need in shared if isinstance(need, Activation)}
         source = Source(x, self.normalisation, taps)
+        for need in self.plan.needs:
+            if isinstance(need, Reference):
+                shared[need] = source.baseline(need.baseline)
+            elif isinstance(need, Weights):
+                shared[need] = self.network.get_submodule(need.layer).get_parameter("weight")
         for need in self.plan.variants:
-            shared[need] = self._scores(source, need)
+            shared[need] = self.scores(x, maker(need.variants, source))
         targets = [slot.of(logits, labels) for slot in self.slots]
         for averaged in self.plan.averaged:
             means = self._mean_gradients(source, averaged, targets)
@@ -186,16 +192,15 @@ class OnePass:
         }
 
     @torch.no_grad()
-    def _scores(self, source: Source, need: Scores) -> Tensor:
-        """The logits of every variant, (N, V, classes)."""
-        made = maker(need.variants, source)
+    def scores(self, x: Tensor, made: Maker) -> Tensor:
+        """The logits of every copy of a batch x (N, C, H, W), packed: (N, V, classes)."""
         logits = []
-        for _image, _number, copies in self._packed(source, made):
+        for _image, _number, copies in self._packed(x, made):
             logits.append(logits_of(self.network(copies), self.output))
             self.counted.occlusion_forwards += len(copies)
             self.progress(self.counted.occlusion_forwards)
         together = torch.cat(logits)  # (N·V, classes)
-        return together.view(len(source.x), made.count, together.shape[1])
+        return together.view(len(x), made.count, together.shape[1])
 
     def _mean_gradients(
         self, source: Source, need: MeanGradient, targets: Sequence[Tensor]
@@ -207,7 +212,7 @@ class OnePass:
         made = maker(need.copies, source)
         weights = source.x.new_full((made.count,), 1 / made.count) if made.weights is None else made.weights
         means = [torch.zeros_like(source.x) for _ in targets]
-        for image, number, copies in self._packed(source, made):
+        for image, number, copies in self._packed(source.x, made):
             leaf = copies.detach().requires_grad_()
             logits = self._forward(leaf.clone())
             for slot, target in enumerate(targets):
@@ -217,5 +222,5 @@ class OnePass:
                 means[slot].index_add_(0, image, gradient * weights[number][:, None, None, None])
         return means
 
-    def _packed(self, source: Source, made: Maker) -> Iterator[tuple[Tensor, ...]]:
-        return packed(len(source.x), made, self.batch_size, self.device)
+    def _packed(self, x: Tensor, made: Maker) -> Iterator[tuple[Tensor, ...]]:
+        return packed(len(x), made, self.batch_size, self.device)

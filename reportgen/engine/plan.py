@@ -42,7 +42,7 @@ class Planned:
     @property
     def per_target(self) -> bool:
         """Whether it explains a class, so that it is measured once a target."""
-        return any(isinstance(need, PER_TARGET) for need in self.needs)
+        return self.scope == "image" and any(isinstance(need, PER_TARGET) for need in self.needs)
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,10 @@ class Plan:
         sizes = {layer.name: layer.output_bytes for layer in self.facts.layers}
         return sum(sizes[name] for name in self.taps)
 
+    def only(self, scope: str) -> Plan:
+        """The plan of one scope's visualizations, with one target."""
+        return Plan(self.of_scope(scope), self.facts, 1)
+
     def of_scope(self, scope: str) -> tuple[Planned, ...]:
         """The visualizations of one scope that apply."""
         return tuple(p for p in self.planned if p.scope == scope and p.reason is None)
@@ -158,4 +162,6 @@ def _planned(name: str, scope: str, probe: Probe, facts: ModelFacts) -> Planned:
         return Planned(name, scope, probe, reason=str(refusal))
     if scope == "model" and not all(isinstance(need, Weights) for need in needs):
         raise TypeError(f"{name}: a probe of scope 'model' may need weights only")
+    if scope == "set" and any(isinstance(need, PER_TARGET) for need in needs):
+        raise TypeError(f"{name}: a probe of scope 'set' may not need a target")
     return Planned(name, scope, probe, tuple(needs))

@@ -91,7 +91,7 @@ def _(variants: Flat, source: Source) -> Maker:
 def _(variants: RandomMasks, source: Source) -> Maker:
     fill = source.baseline(variants.baseline)
     height, width = source.x.shape[-2:]
-    masks = variants.masks(height, width).to(source.x.device)[:, None]  # (V, 1, H, W)
+    masks = variants.masks(height, width).to(source.x)[:, None]  # (V, 1, H, W)
     return Maker(len(masks), lambda image, n: fill[image].lerp(source.x[image], masks[n]))
 
 

@@ -18,7 +18,10 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass as checked_dataclass
 from typing_extensions import dataclass_transform
 
-Scope = Literal["model", "image"]
+Scope = Literal["model", "set", "image"]
+Group = Literal[
+    "answers", "gradients", "class activation maps", "perturbations", "inside the network"
+]
 T = TypeVar("T")
 
 
@@ -28,6 +31,7 @@ class Method:
 
     name: str
     scope: Scope
+    group: Group
     probe: type
     title: str
     summary: str
@@ -42,21 +46,24 @@ class Method:
 
     def words(self) -> dict[str, Any]:
         """The method text as JSON values, for the evidence and for `reportgen methods --json`."""
-        keys = ("name", "scope", "title", "summary", "definition", "reading", "limits", "source")
+        keys = ("name", "scope", "group", "title", "summary", "definition", "reading", "limits", "source")
         return {key: getattr(self, key) for key in keys}
 
 
 @dataclass_transform(frozen_default=True)
-def probe(name: str, *, scope: Scope) -> Callable[[type[T]], type[T]]:
+def probe(
+    name: str, *, scope: Scope, group: Group = "inside the network"
+) -> Callable[[type[T]], type[T]]:
     """Registers a class as the visualization `name`. Its fields are validated; extras are refused.
 
+    `group` is the heading that its figures stand under on an image's card.
     Raises ValueError where the docstring lacks one of its labelled paragraphs.
     """
 
     def register(cls: type[T]) -> type[T]:
         words = _words(name, inspect.getdoc(cls) or "")
         made: Any = checked_dataclass(frozen=True, config=ConfigDict(extra="forbid"))(cls)
-        made.method = Method(name=name, scope=scope, probe=made, **words)
+        made.method = Method(name=name, scope=scope, group=group, probe=made, **words)
         return cast(type[T], made)
 
     return register

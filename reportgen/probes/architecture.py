@@ -26,7 +26,7 @@ COLUMNS = (
 )
 
 
-@probe("architecture", scope="model")
+@probe("architecture", scope="model", group="inside the network")
 class Architecture:
     """Architecture: every layer of the network, in the order in which it runs.
 

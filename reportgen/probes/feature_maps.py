@@ -11,7 +11,7 @@ from reportgen.findings import Finding, Gallery, NotApplicable
 from reportgen.probes import probe
 
 
-@probe("feature-maps", scope="image")
+@probe("feature-maps", scope="image", group="inside the network")
 class FeatureMaps:
     """Feature maps: what single channels of chosen layers respond to.
 

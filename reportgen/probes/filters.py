@@ -13,7 +13,7 @@ from reportgen.probes import probe
 Layers = Literal["auto", "block-firsts"] | tuple[LayerName, ...]
 
 
-@probe("filters", scope="model")
+@probe("filters", scope="model", group="inside the network")
 class Filters:
     """Filters: the kernels of a convolution, as pictures.
 

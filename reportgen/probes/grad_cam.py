@@ -2,12 +2,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reportgen.engine.needs import AUTO, Activation, Gradient, LayerName, ModelFacts, Need, Tape
-from reportgen.findings import Finding, Heatmap
+from reportgen.engine.needs import AUTO, Activation, Gradient, LayerFacts, LayerNames, ModelFacts, Need, Tape
+from reportgen.findings import Finding, Heatmap, nth
 from reportgen.probes import probe
 
 
-@probe("grad-cam", scope="image")
+@probe("grad-cam", scope="image", group="class activation maps")
 class GradCam:
     """Grad-CAM: where the maps of one layer support the class.
 
@@ -23,15 +23,18 @@ class GradCam:
     Source. Selvaraju et al. 2017, Grad-CAM, eq. 1-2 (arXiv:1610.02391).
     """
 
-    layer: LayerName = AUTO
+    layer: LayerNames = AUTO
 
     def needs(self, model: ModelFacts) -> Sequence[Need]:
-        name = model.spatial_layer(self.layer).name
-        return Activation(name), Gradient(name)
+        names = [layer.name for layer in model.spatial_layers(self.layer)]
+        return tuple(need for name in names for need in (Activation(name), Gradient(name)))
 
     def measure(self, tape: Tape) -> tuple[Finding, ...]:
-        a, g = (tape[need] for need in self.needs(tape.model))  # each (N, C, h, w)
+        layers = tape.model.spatial_layers(self.layer)
+        return tuple(self._map(tape, layer, n) for n, layer in enumerate(layers))
+
+    def _map(self, tape: Tape, layer: LayerFacts, number: int) -> Heatmap:
+        a, g = tape[Activation(layer.name)], tape[Gradient(layer.name)]  # each (N, C, h, w)
         weights = g.mean((2, 3), keepdim=True)  # (N, C, 1, 1)
         values = (weights * a).sum(1).relu()  # (N, h, w)
-        layer = tape.model.spatial_layer(self.layer)
-        return (Heatmap("map", "Grad-CAM", values, "ReLU(Σ w·A), logit", layer=layer.name),)
+        return Heatmap(nth("map", number), "Grad-CAM", values, "ReLU(Σ w·A), logit", layer=layer.name)

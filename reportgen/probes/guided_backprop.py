@@ -9,7 +9,7 @@ from reportgen.probes import probe
 NEED = Gradient(rule="guided")
 
 
-@probe("guided-backprop", scope="image")
+@probe("guided-backprop", scope="image", group="gradients")
 class GuidedBackprop:
     """Guided backprop: the gradient with everything that speaks against the class left out.
 

@@ -16,7 +16,7 @@ TRIES = 3
 ROUNDS = 25  # Lloyd's rounds: labels of a picture settle well before
 
 
-@probe("hypercolumns", scope="image")
+@probe("hypercolumns", scope="image", group="inside the network")
 class Hypercolumns:
     """Hypercolumns: every pixel described by the layers above it.
 
@@ -48,7 +48,14 @@ class Hypercolumns:
         names = [model_layer.name for model_layer in map(tape.model.layer, self._present(tape.model))]
         channels = sum(m.shape[1] for m in maps)
         return (
-            Heatmap("map", "Hypercolumns, mean", mean, "mean activation", overlay=False),
+            Heatmap(
+                "map",
+                "Hypercolumns, mean",
+                mean,
+                "mean activation",
+                overlay=False,
+                attribution=False,
+            ),
             Picture("pca", "Hypercolumns, components", pca, "three components as red, green, blue"),
             Segments("segments", "Hypercolumns, segments", labels, f"{self.segments} k-means segments"),
             Scalar("explained-variance", "Variance in three components", 100 * share, "%"),

@@ -24,7 +24,7 @@ ROUNDING = 1e-5  # of the largest logit: float32 forwards of one image in differ
 NEARLY_ALL = 0.9  # a mask that keeps more of the image than this points at nothing
 
 
-@probe("occlusion", scope="image")
+@probe("occlusion", scope="image", group="perturbations")
 class Occlusion:
     """Occlusion: how far the score falls when a part of the image is covered.
 
@@ -84,10 +84,7 @@ class Occlusion:
         )
 
     def _windows(self, model: ModelFacts) -> Occluded:
-        side = min(model.input_shape[1:])
-        window = max(1, round(side * 2 / 7)) if self.window_px == "auto" else self.window_px
-        stride = max(1, round(side / 14)) if self.stride_px == "auto" else self.stride_px
-        return Occluded(min(window, side), min(stride, window), self.baseline)
+        return Occluded.of(model, self.window_px, self.stride_px, self.baseline)
 
     def _rule(self) -> str:
         if self.mask == "share":

@@ -7,7 +7,7 @@ from reportgen.findings import Finding, Scalar
 from reportgen.probes import probe
 
 
-@probe("predictions", scope="image")
+@probe("predictions", scope="image", group="answers")
 class Predictions:
     """Predictions: what the model answers, and how sure it is.
 

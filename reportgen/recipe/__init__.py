@@ -1,7 +1,7 @@
 """The recipe: what to measure and how to show it. YAML -> frozen values, every error with its place."""
 
+from reportgen.recipe.judging import Gate, TrustLimits, TrustRecipe
 from reportgen.recipe.parts import (
-    Gate,
     Html,
     ImagesRecipe,
     ModelRecipe,
@@ -24,6 +24,8 @@ __all__ = [
     "Recipe",
     "Run",
     "Show",
+    "TrustLimits",
+    "TrustRecipe",
     "Visualization",
     "load",
     "schema",

@@ -6,7 +6,7 @@ the JSON Schema and whoever reads this file.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeAlias, get_args
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
     BaseModel,
@@ -27,24 +27,26 @@ from reportgen.errors import did_you_mean, nearest
 Number: TypeAlias = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 Pixels: TypeAlias = Annotated[int, Strict(), Field(ge=1, le=16384)]
 Size: TypeAlias = Pixels | tuple[Pixels, Pixels]
-Metric: TypeAlias = Literal[
-    "accuracy",
-    "lowest_class_accuracy",
-    "loss",
-    "mean_confidence",
-    "unsure",
-    "images",
-    "rejected",
-    "labelled",
-]
 ORDER = (
     "architecture",
     "filters",
     "predictions",
     "saliency",
+    "gradient-times-input",
+    "smoothgrad",
+    "integrated-gradients",
     "guided-backprop",
+    "deconvnet",
     "grad-cam",
+    "grad-cam-plus-plus",
+    "layer-cam",
+    "cam",
+    "eigen-cam",
+    "score-cam",
+    "guided-grad-cam",
     "occlusion",
+    "occlusion-class-map",
+    "rise",
     "hypercolumns",
     "feature-maps",
 )
@@ -206,20 +208,6 @@ def default_visualizations() -> tuple[Visualization, ...]:
     names = [name for name in ORDER if name in methods()]
     names += [name for name in methods() if name not in ORDER]
     return tuple(Visualization(name=name) for name in names)
-
-
-class Gate(Part):
-    """A limit on a metric; the exit code is 1 where it is not met."""
-
-    metric: Metric = Field(description="one of " + ", ".join(get_args(Metric)))
-    min: Number | None = Field(default=None, description="a number")
-    max: Number | None = Field(default=None, description="a number")
-
-    @model_validator(mode="after")
-    def _has_limit(self) -> Gate:
-        if self.min is None and self.max is None:
-            raise ValueError("a gate needs min or max")
-        return self
 
 
 class Html(Part):

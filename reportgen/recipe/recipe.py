@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BeforeValidator,
@@ -14,12 +14,13 @@ from pydantic import (
     ValidationError,
     WithJsonSchema,
     field_validator,
+    model_validator,
 )
 
 from reportgen.errors import RecipeError, UnknownName
 from reportgen.recipe.complaints import complaint
+from reportgen.recipe.judging import Gate, TrustRecipe, tested_method
 from reportgen.recipe.parts import (
-    Gate,
     ImagesRecipe,
     ModelRecipe,
     Output,
@@ -37,6 +38,11 @@ TARGET = {"type": ["string", "integer"], "minimum": 0, "minLength": 1}
 def _as_targets(value: Any) -> Any:
     """A single target is a list of one."""
     return (value,) if isinstance(value, str | int) else value
+
+
+def _as_trust(value: Any) -> Any:
+    """`trust: false` tests no map."""
+    return {"images": 0} if value is False else value
 
 
 class Recipe(Part):
@@ -66,6 +72,12 @@ class Recipe(Part):
         default_factory=default_visualizations,
         description="a list of visualizations: a name, or `name: {option: value}`",
     )
+    trust: Annotated[
+        TrustRecipe, BeforeValidator(_as_trust, json_schema_input_type=Literal[False] | TrustRecipe)
+    ] = Field(
+        default=TrustRecipe(),
+        description="false, or a mapping with images, steps, random_orders, noise_std, limits",
+    )
     gates: tuple[Gate, ...] = Field(default=(), description="a list of {metric, min, max}")
     output: Output = Field(default=Output(), description="a mapping with theme, html, pdf")
 
@@ -90,6 +102,18 @@ class Recipe(Part):
             if name in names[:number]:
                 raise at((number,), f"the visualization '{name}' is there twice")
         return found
+
+    @model_validator(mode="after")
+    def _gates_can_be_judged(self) -> Recipe:
+        """A gate on a map that is not made, or not put to the test, could never be passed."""
+        shown = {visualization.name for visualization in self.visualizations}
+        for number, gate in enumerate(self.gates):
+            method, place = tested_method(gate.metric), ("gates", number, "metric")
+            if method and not self.trust.images:
+                raise at(place, f"{gate.metric} is not known where trust is off")
+            if method and method not in shown:
+                raise at(place, f"{gate.metric} is not known: {method!r} is not among the visualizations")
+        return self
 
     @property
     def folder(self) -> Path:

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 from pydantic import TypeAdapter
 
+from reportgen.recipe.judging import metric_names
 from reportgen.recipe.parts import default_visualizations
 from reportgen.recipe.recipe import Recipe
 
@@ -40,8 +41,19 @@ run: {device: auto, batch_size: auto, precision: float32, seed: 0}
 visualizations:
 @visualizations
 
+# The maps are put to the test on a sample of the shown images: do they find what the answer rests
+# on, better than random orders, and do they change when the weights are shuffled? false: no test.
+trust:
+  images: 3
+  steps: 10             # of the deletion and insertion curves
+  random_orders: 8
+  noise_std: 0.05       # of the stability test, as a share of the image's range
+  # Past these the report says "do not rely on this map".
+  limits: {randomised: 0.5, beats_random_sd: 2.0}
+
 # Limits on metrics; the exit code is 1 where one is not met. For example:
 #   - {metric: accuracy, min: 0.9}
+#   - {metric: trust.grad-cam.beats_random_sd, min: 2}
 gates: []
 
 output: {theme: default, html: {at_most_mb: 15}, pdf: true}
@@ -78,6 +90,7 @@ def schema() -> dict[str, Any]:
     found["$defs"]["Visualization"] = {
         "anyOf": [{"type": "string", "enum": list(methods())}, *kinds]
     }
+    found["$defs"]["Gate"]["properties"]["metric"]["enum"] = metric_names()
     _allow_null(found)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}
 

@@ -13,6 +13,8 @@ import numpy as np
 
 from reportgen.findings import (
     Array,
+    ClassMap,
+    Curve,
     Finding,
     Flag,
     Gallery,
@@ -25,13 +27,15 @@ from reportgen.findings import (
     Table,
     faults,
 )
-from reportgen.report import figures
+from reportgen.report import figures, plots
+from reportgen.report.classmaps import class_map
 from reportgen.report.grids import bar, strip, table
 from reportgen.report.parts import Block, Fact, Figure, Sign
 from reportgen.report.scales import scale
 from reportgen.report.wording import number, place, plural, sentence, shape
 
 Visualization = Mapping[str, Any]
+Drawn = Heatmap | Picture | Mask | Segments | ClassMap | Curve  # findings that become a figure
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,8 @@ class Scene:
     target: str  # the class that is explained, or ""
     photo: Array  # RGB as the model saw it (H, W, 3), uint8
     whole: figures.Whole | None = None  # the image before resize and crop
+    classes: Sequence[str] = ()
+    several: bool = False  # whether other targets are explained beside this one
 
 
 def block(visualization: Visualization, found: Sequence[Finding], scene: Scene) -> Block:
@@ -55,10 +61,12 @@ def block(visualization: Visualization, found: Sequence[Finding], scene: Scene) 
     drawn, rest = _attach(drawn, scalars)
     return Block(
         id=stem,
+        target=scene.target if scene.several else "",
         method=visualization["name"],
         title=visualization["title"],
         summary=sentence(visualization["summary"]),
         figures=tuple(drawn),
+        again=tuple(again for finding in found for again in _again(finding, stem, scene)),
         strips=tuple(strip(f, stem, scene.subject) for f in found if isinstance(f, Gallery)),
         facts=tuple(rest),
         signs=tuple(flags(found)),
@@ -87,6 +95,8 @@ def unfit(finding: Finding) -> str | None:
     """Why a finding must not be stretched into a picture, or None."""
     if isinstance(finding, Heatmap | Picture):
         return faults(finding.values)
+    if isinstance(finding, Curve) and (bad := int((~np.isfinite(finding.values)).sum())):
+        return f"{bad} of {finding.values.size} values are not finite"
     if isinstance(finding, Mask) and not finding.values.any():
         return "empty: no pixel is chosen"
     if isinstance(finding, Mask) and finding.values.all():
@@ -117,22 +127,20 @@ def _scalar(scalar: Scalar) -> str:
 
 def _figures(finding: Finding, stem: str, scene: Scene) -> list[Figure]:
     """The figures of one finding: one, or two for a mask, none for a number or a sentence."""
-    if not isinstance(finding, Heatmap | Picture | Mask | Segments):
+    if not isinstance(finding, Drawn):
         return []
-    about = f"{finding.title} of {scene.subject}" + (f" for the class {scene.target}" if scene.target else "")
-    empty = Figure(
-        id=f"{stem}-{finding.name}",
-        name=finding.name,
-        title=finding.title,
-        caption=finding.quantity,
-        alt=about,
-    )
+    empty = _empty(finding, stem, scene)
+    about = empty.alt
     if why := unfit(finding):
         return [replace(empty, words=sentence(why), alt=f"{about}: {why}")]
     if isinstance(finding, Heatmap):
-        return _heatmap(finding, empty, scene)
+        return [_heatmap(finding, empty, scene)]
     if isinstance(finding, Picture):
         return [_picture(finding, empty)]
+    if isinstance(finding, ClassMap):
+        return [_class_map(finding, empty, scene.classes)]
+    if isinstance(finding, Curve):
+        return [replace(empty, plot=plots.of_curve(finding), alt=f"{about}: {', '.join(finding.labels)}")]
     if isinstance(finding, Segments):
         parts = int(np.unique(finding.values).size)
         return [
@@ -145,8 +153,19 @@ def _figures(finding: Finding, stem: str, scene: Scene) -> list[Figure]:
     return _mask(finding, empty, scene)
 
 
-def _heatmap(finding: Heatmap, empty: Figure, scene: Scene) -> list[Figure]:
-    """The map, and where it lies over a crop also that map on the whole image."""
+def _empty(finding: Drawn, stem: str, scene: Scene) -> Figure:
+    """The figure of a finding without anything drawn."""
+    about = f"{finding.title} of {scene.subject}" + (f" for the class {scene.target}" if scene.target else "")
+    return Figure(
+        id=f"{stem}-{finding.name}",
+        name=finding.name,
+        title=finding.title,
+        caption="" if isinstance(finding, Curve) else finding.quantity,
+        alt=about,
+    )
+
+
+def _heatmap(finding: Heatmap, empty: Figure, scene: Scene) -> Figure:
     by = scale(finding.values, finding.signed)
     details = []
     if finding.layer:
@@ -163,21 +182,37 @@ def _heatmap(finding: Heatmap, empty: Figure, scene: Scene) -> list[Figure]:
     )
     where = place(np.abs(finding.values) if finding.signed else finding.values)
     alt = f"{empty.alt}: largest at the {where}, {number(largest)}"
-    held = replace(empty, picture=drawn, bar=bar(by), details=tuple(details), alt=alt)
-    if not (finding.overlay and scene.whole and scene.whole.cropped):
-        return [held]
+    return replace(empty, picture=drawn, bar=bar(by), details=tuple(details), alt=alt)
+
+
+def _again(finding: Finding, stem: str, scene: Scene) -> list[Figure]:
+    """A map that lies over a crop, once more over the whole image."""
+    if not (isinstance(finding, Heatmap) and finding.overlay and scene.whole and scene.whole.cropped):
+        return []
+    if unfit(finding):
+        return []
+    empty = _empty(finding, stem, scene)
+    by = scale(finding.values, finding.signed)
     return [
-        held,
         replace(
             empty,
             id=f"{empty.id}-original",
             name=f"{empty.name}-original",
             title=f"{finding.title}, on the original",
-            caption="the same map and scale, framed: the part that the model saw",
+            caption="",
+            details=(finding.layer,) if finding.layer else (),
             picture=figures.on_original(finding.values, by, scene.whole),
-            alt=f"{alt}, laid over the whole file",
-        ),
+            alt=f"{empty.alt}, laid over the whole file",
+        )
     ]
+
+
+def _class_map(finding: ClassMap, empty: Figure, classes: Sequence[str]) -> Figure:
+    """The map in one colour and hatching a class, with the share of places of each."""
+    drawn, keys = class_map(finding.values, classes)
+    told = ", ".join(f"{key.name} {key.share}" for key in keys)
+    detail = f"grid {shape(finding.values.shape)}"
+    return replace(empty, picture=drawn, keys=keys, details=(detail,), alt=f"{empty.alt}: {told}")
 
 
 def _picture(finding: Picture, empty: Figure) -> Figure:

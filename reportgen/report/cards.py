@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
 
 from reportgen.evidence import Evidence, Findings, Record
 from reportgen.findings import Array
 from reportgen.report import figures
-from reportgen.report.blocks import Scene, Visualization, block, signs
+from reportgen.report.blocks import Scene, Visualization, signs
+from reportgen.report.grouping import explained, groups
 from reportgen.report.metrics import UNSURE_BELOW
-from reportgen.report.parts import Answer, Block, Card, Fact, Figure, Group, Sign
+from reportgen.report.parts import Answer, Card, Fact, Figure, Sign
+from reportgen.report.sections import TrustSection
+from reportgen.report.trust import badges, trial
 from reportgen.report.wording import number, probability
 
-TARGET_KINDS = {
-    "predicted": "the predicted class",
-    "label": "the label",
-    "named": "named in the recipe",
-}
 STATES = ("wrong", "unsure", "flagged")  # what the page can be narrowed to
 
 
@@ -27,18 +24,25 @@ def anchor(record: Record) -> str:
     return f"i{record['id']}"
 
 
-def cards(evidence: Evidence, at_most: int | None = None) -> Iterator[Card]:
-    """The cards of the images that have figures, in the order of their numbers."""
+def cards(
+    evidence: Evidence, trust: TrustSection | None = None, at_most: int | None = None
+) -> Iterator[Card]:
+    """The cards of the images that have figures, in the order of their numbers.
+
+    `trust` says which of the figures are not to be relied on.
+    """
     shown = [record for record in evidence.records() if record["measured"]][:at_most]
     visualizations = {
         held["name"]: held
         for held in evidence.manifest["visualizations"]
         if held["scope"] == "image" and held["applicable"]
     }
+    tested = {held["id"]: held for held in evidence.trust()} if trust else {}
     for at, record in enumerate(shown):
         before = anchor(shown[at - 1]) if at else ""
         after = anchor(shown[at + 1]) if at + 1 < len(shown) else ""
-        yield _card(evidence, record, visualizations, before, after)
+        card = _card(evidence, record, visualizations, trust, tested.get(record["id"]))
+        yield replace(card, before=before, after=after)
 
 
 def found_signs(found: Findings, titles: Mapping[str, str]) -> list[tuple[str, Sign]]:
@@ -78,16 +82,16 @@ def _card(
     evidence: Evidence,
     record: Record,
     visualizations: Mapping[str, Visualization],
-    before: str,
-    after: str,
+    trust: TrustSection | None,
+    tested: Record | None,
 ) -> Card:
     found = evidence.findings(record)
     seen = evidence.array(record, "seen")
     assert seen is not None  # every measured record has it
     photo, whole = figures.photo(seen), _whole(evidence, record)
-    scene = Scene(anchor(record), f"{record['id']} {record['path']}", "", photo, whole)
-    groups = _groups(record, found, visualizations, scene)
-    side = tuple(held for group in groups for held in group.blocks if not held.pictured)
+    subject, classes = f"{record['id']} {record['path']}", evidence.manifest["model"]["classes"]
+    scene = Scene(anchor(record), subject, "", photo, whole, classes)
+    held_groups = groups(record, found, visualizations, scene, badges(trust))
     titles = {name: held["title"] for name, held in visualizations.items()}
     flagged = any(sign.level in ("warn", "bad") for _, sign in found_signs(found, titles))
     return Card(
@@ -101,46 +105,11 @@ def _card(
         notes=(*record["notes"], *(t["note"] for t in record["targets"] if t["note"])),
         answers=_answers(record),
         figures=_photographs(record, photo, whole),
-        groups=tuple(group for group in groups if any(held.pictured for held in group.blocks)),
-        side=side,
-        before=before,
-        after=after,
+        explained=explained(record),
+        groups=tuple(group for group in held_groups if group.pictured),
+        side=tuple(held for group in held_groups for held in group.blocks if not held.pictured),
+        trial=trial(tested, trust.stage, titles, anchor(record)) if trust and tested else None,
     )
-
-
-def _groups(
-    record: Record,
-    found: Findings,
-    visualizations: Mapping[str, Visualization],
-    scene: Scene,
-) -> list[Group]:
-    """One group for a single target; else the findings without a target, then one a target."""
-    targets: Sequence[Mapping[str, Any]] = record["targets"]
-
-    def made(held: Visualization, slot: int) -> Block:
-        suffix = f"-t{slot}" if slot else ""
-        target = targets[slot]["class_name"] if held["per_target"] else ""
-        about = replace(scene, anchor=f"{scene.anchor}{suffix}", target=target)
-        return block(held, found[held["name"]][slot], about)
-
-    present = [held for key, held in visualizations.items() if key in found]
-    if len(targets) == 1:
-        return [Group(*_target(targets[0]), tuple(made(held, 0) for held in present))]
-    shared = tuple(made(held, 0) for held in present if not held["per_target"])
-    groups = [Group("", "Whatever the target", shared)] if shared else []
-    for slot, target in enumerate(targets):
-        blocks = tuple(
-            made(held, slot) for held in present if held["per_target"] and slot < len(found[held["name"]])
-        )
-        groups.append(Group(*_target(target), blocks))
-    return groups
-
-
-def _target(target: Mapping[str, Any]) -> tuple[str, str]:
-    """The explained class, and why it was chosen with the logit that the maps explain."""
-    why = TARGET_KINDS.get(target["kind"], target["kind"])
-    logit, p = number(target["logit"]), probability(target["probability"])
-    return target["class_name"], f"{why}, logit {logit}, probability {p}"
 
 
 def _facts(record: Record) -> tuple[Fact, ...]:

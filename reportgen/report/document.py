@@ -14,16 +14,17 @@ from reportgen.evidence import Evidence, Record
 from reportgen.report import figures
 from reportgen.report.blocks import Scene, block
 from reportgen.report.cards import STATES, anchor, found_signs, marks, states
-from reportgen.report.parts import (
-    Block,
+from reportgen.report.parts import Block, Fact, Sign
+from reportgen.report.provenance import recipe_yaml, sheets
+from reportgen.report.sections import (
     ClassRow,
     Document,
-    Fact,
     ImageRow,
     Method,
-    Sign,
+    MethodGroup,
 )
-from reportgen.report.provenance import recipe_yaml, sheets
+from reportgen.report.trust import method as how_trust
+from reportgen.report.trust import section as trust_section
 from reportgen.report.verdict import Signs, findings, verdict
 from reportgen.report.wording import NONE, count, date, number, plural, probability, sentence, shape, share
 
@@ -42,7 +43,8 @@ def document(evidence: Evidence, results: Mapping[str, Any]) -> Document:
         for record in records
         if record["measured"] and (found := found_signs(evidence.findings(record), titles))
     }
-    lines = findings(results, manifest, records, signs)
+    trust = trust_section(results.get("trust"), evidence)
+    lines = findings(results, manifest, records, signs, trust)
     word, details = verdict(results, lines)
     rows, more = _rows(evidence, records, signs, titles)
     printed = tuple(row for row in rows if row.picture or row.states)
@@ -67,7 +69,8 @@ def document(evidence: Evidence, results: Mapping[str, Any]) -> Document:
         classes=classes,
         classes_note=classes_note,
         sections=_sections(evidence, manifest),
-        methods=tuple(_method(held) for held in manifest["visualizations"]),
+        trust=trust,
+        methods=_methods(manifest, results.get("trust")),
         rejected=tuple(
             (record["id"], record["path"], record["reason"] or "")
             for record in records
@@ -216,6 +219,16 @@ def _cards_note(manifest: Mapping[str, Any]) -> str:
         " image are drawn on its grey version. A scale whose end reads ≥ ends at the map's 99.5th"
         f" percentile. {manifest['images']['chosen']}"
     )
+
+
+def _methods(manifest: Mapping[str, Any], trust: Mapping[str, Any] | None) -> tuple[MethodGroup, ...]:
+    """How to read each visualization, by kind, and last how to read the tests of the maps."""
+    by_kind: dict[str, list[Method]] = {}
+    for held in manifest["visualizations"]:
+        by_kind.setdefault(sentence(held.get("group", "")), []).append(_method(held))
+    if tests := how_trust(trust, manifest["recipe"]):
+        by_kind["Can the maps be relied on?"] = [tests]
+    return tuple(MethodGroup(title, tuple(held)) for title, held in by_kind.items())
 
 
 def _method(held: Mapping[str, Any]) -> Method:

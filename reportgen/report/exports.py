@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from reportgen.audit.gates import evaluate
+from reportgen.audit.trust import summary
 from reportgen.audit.verify import seal
 from reportgen.evidence import Evidence, Record, write_whole
 from reportgen.findings import Array, Finding, Flag, Heatmap, Scalar, faults
@@ -61,7 +62,7 @@ def results(evidence: Evidence) -> dict[str, Any]:
     """results.json as the contract has it; a number that is not finite is null."""
     manifest, timing, records = evidence.manifest, evidence.timing, evidence.records()
     model = manifest["model"]
-    totals = metrics(records, model["classes"])
+    totals, trust = metrics(records, model["classes"]), summary(evidence)
     found = {
         "schema": SCHEMA,
         "created": manifest["created"],
@@ -76,7 +77,8 @@ def results(evidence: Evidence) -> dict[str, Any]:
         },
         "images": [_image(evidence, record) for record in records],
         "metrics": totals,
-        "gates": evaluate(manifest["recipe"]["gates"], totals),
+        "trust": trust,
+        "gates": evaluate(manifest["recipe"]["gates"], totals, trust),
         # rendering comes after this: `close` fills its time in
         "cost": {**manifest["cost"], **timing, "seconds": {"render": None, **timing["seconds"]}},
         "environment": manifest["environment"],

@@ -13,8 +13,8 @@ from reportgen.evidence import Evidence, write_whole
 from reportgen.report import layout
 from reportgen.report.assets import Theme
 from reportgen.report.cards import cards
-from reportgen.report.parts import Document
 from reportgen.report.rasters import Encoding, Raster, webp
+from reportgen.report.sections import Document
 from reportgen.report.wording import plural
 
 # what a file over its limit gives up, in this order; then cards, from the last
@@ -84,7 +84,7 @@ def _body(document: Document, evidence: Evidence, fit: Fit, at_most_mb: float) -
         made = webp(raster, fit.encoding)
         return f"data:{made.media_type};base64,{base64.b64encode(made.data).decode()}"
 
-    shown = cards(evidence, fit.cards)
+    shown = cards(evidence, document.trust, fit.cards)
     measured = [record for record in evidence.records() if record["measured"]]
     limits = fit.words(document, at_most_mb) if at_most_mb else ""
     return layout.render(

@@ -1,4 +1,4 @@
-"""The parts of a document: plain values that a template lays out without computing."""
+"""The parts of a card or section: plain values that a template lays out without computing."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Literal
 from reportgen.report.rasters import Raster
 
 Level = Literal["bad", "warn", "note", "ok"]
+FOLDED_ABOVE = 2
 LEVELS: tuple[Level, ...] = ("bad", "warn", "note", "ok")  # worst first
 
 
@@ -38,8 +39,52 @@ class Bar:
 
 
 @dataclass(frozen=True)
+class Key:
+    """An entry of a picture's legend: a swatch as it is drawn there, its name, its share."""
+
+    swatch: Raster
+    name: str
+    share: str
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A place on an axis of a plot, in the plot's own units, and what is printed there."""
+
+    at: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a plot and the band that belongs to it: points as SVG writes them."""
+
+    label: str
+    style: int  # which of the few kinds of stroke: solid, dashed, dotted, dash-dotted
+    points: str
+    band: str = ""
+
+
+@dataclass(frozen=True)
+class Plot:
+    """Lines over two axes, laid out in `width` × `height` units with a frame inside."""
+
+    width: float
+    height: float
+    left: float
+    top: float
+    right: float
+    bottom: float
+    lines: tuple[Line, ...]
+    x_ticks: tuple[Tick, ...]
+    y_ticks: tuple[Tick, ...]
+    x_label: str
+    y_label: str
+
+
+@dataclass(frozen=True)
 class Figure:
-    """A picture with its caption. Where there is nothing to draw, `words` stand instead."""
+    """A picture or plot with its caption. Where there is nothing to draw, `words` stand instead."""
 
     id: str
     name: str
@@ -47,6 +92,8 @@ class Figure:
     caption: str
     alt: str
     picture: Raster | None = None
+    plot: Plot | None = None
+    keys: tuple[Key, ...] = ()
     words: str = ""
     bar: Bar | None = None
     details: tuple[str, ...] = ()  # layer and grid, target, scale
@@ -95,7 +142,10 @@ class Block:
     method: str
     title: str
     summary: str
+    target: str = ""  # the class that is explained, where there are several
+    badge: Sign | None = None  # what the test of the maps said of this visualization
     figures: tuple[Figure, ...] = ()
+    again: tuple[Figure, ...] = ()  # its maps once more, over the whole file
     strips: tuple[Strip, ...] = ()
     facts: tuple[Fact, ...] = ()
     signs: tuple[Sign, ...] = ()
@@ -114,11 +164,57 @@ class Block:
 
 @dataclass(frozen=True)
 class Group:
-    """Blocks of one image that explain the same logit; untitled where there is only one."""
+    """What stands under one heading of a card; untitled where there is only one heading.
+
+    `blocks` are of visualizations that are there once. `rows` hold those that are there once a
+    target: why this class, why not that one, side by side.
+    """
 
     title: str
-    note: str
     blocks: tuple[Block, ...]
+    rows: tuple[tuple[Block, ...], ...] = ()
+
+    @property
+    def pictured(self) -> bool:
+        """Whether there is anything to look at."""
+        return bool(self.rows) or any(held.pictured for held in self.blocks)
+
+    @property
+    def folds(self) -> bool:
+        """Whether the maps over the whole file are too many to stand among the others."""
+        return len(self.again) > FOLDED_ABOVE
+
+    @property
+    def _all(self) -> tuple[Block, ...]:
+        return (*self.blocks, *(held for row in self.rows for held in row))
+
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        """What stands here, without the maps that are shown once more."""
+        return tuple(figure for held in self._all for figure in held.figures)
+
+    @property
+    def again(self) -> tuple[tuple[Block, Figure], ...]:
+        """Maps of this group that are shown once more, over the whole file."""
+        return tuple((held, figure) for held in self._all for figure in held.again)
+
+
+@dataclass(frozen=True)
+class Explained:
+    """A target: the class whose logit the maps explain, and why it was chosen."""
+
+    class_name: str
+    note: str
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What putting the maps of one image to the test gave: one plot a map."""
+
+    summary: str
+    lead: str
+    figures: tuple[Figure, ...]
+    lines: tuple[Line, ...]  # what the lines of every plot are, without points
 
 
 @dataclass(frozen=True)
@@ -146,105 +242,14 @@ class Card:
     notes: tuple[str, ...]
     answers: tuple[Answer, ...]
     figures: tuple[Figure, ...]
+    explained: tuple[Explained, ...]
     groups: tuple[Group, ...]
     side: tuple[Block, ...]
+    trial: Trial | None = None
     before: str = ""  # anchors of the neighbouring cards
     after: str = ""
 
-
-@dataclass(frozen=True)
-class ImageRow:
-    """An image's line in the summary table."""
-
-    number: str
-    href: str  # "" where the image has no card
-    path: str
-    label: str
-    answer: str
-    probability: str
-    percent: int
-    mark: Sign
-    signs: tuple[str, ...]
-    states: tuple[str, ...]
-    picture: Raster | None
-
-
-@dataclass(frozen=True)
-class FindingLine:
-    """A sentence with a number and the place of its evidence."""
-
-    level: Level
-    tag: str
-    text: str
-    href: str
-    link: str
-
-
-@dataclass(frozen=True)
-class ClassRow:
-    """Accuracy of one class with its 95 % interval, percents as whole numbers for the bar."""
-
-    name: str
-    count: str
-    correct: str
-    accuracy: str
-    interval: str
-    low: float
-    high: float
-    middle: float
-
-
-@dataclass(frozen=True)
-class Method:
-    """How to read one visualization."""
-
-    id: str
-    name: str
-    title: str
-    summary: str
-    definition: str
-    reading: str
-    limits: str
-    source: str
-    options: str
-    absent: str  # why it was left out, or ""
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """A titled list of facts: provenance."""
-
-    title: str
-    facts: tuple[Fact, ...]
-
-
-@dataclass(frozen=True)
-class Document:
-    """The report without its cards, which are made one at a time (see `cards`)."""
-
-    title: str
-    created: str
-    checkpoint: str
-    sha256: str
-    byline: tuple[str, ...]
-    verdict: Sign
-    verdict_details: tuple[str, ...]
-    facts: tuple[Fact, ...]
-    findings: tuple[FindingLine, ...]
-    images_note: str
-    images_more: str
-    print_rows: tuple[ImageRow, ...]  # those with a card, and those that need a look
-    print_more: str
-    rows: tuple[ImageRow, ...]
-    states: tuple[tuple[str, int], ...]  # what the page can be narrowed to, and how many
-    accuracy: tuple[Fact, ...]
-    classes: tuple[ClassRow, ...]
-    classes_note: str
-    sections: tuple[Block, ...]
-    methods: tuple[Method, ...]
-    rejected: tuple[tuple[str, str, str], ...]  # number, path, reason
-    cards_note: str
-    card_count: int
-    provenance: tuple[Sheet, ...]
-    plan: tuple[str, ...]
-    recipe: str
+    @property
+    def long(self) -> bool:
+        """Whether it has so much to show that it takes a page of its own."""
+        return len(self.groups) > 1

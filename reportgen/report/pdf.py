@@ -14,8 +14,8 @@ from reportgen.evidence import Evidence, write_whole
 from reportgen.report import layout
 from reportgen.report.assets import Theme
 from reportgen.report.cards import cards
-from reportgen.report.parts import Document
 from reportgen.report.rasters import Encoded, Encoding, Raster, jpeg_or_png
+from reportgen.report.sections import Document
 
 ENCODING = Encoding(85)
 SCHEME = "picture:"
@@ -57,7 +57,7 @@ def write(document: Document, evidence: Evidence, theme: Theme, path: Path) -> N
         pictures[name] = made
         return name
 
-    body = layout.render(source, "print.html.j2", document=document, cards=cards(evidence))
+    body = layout.render(source, "print.html.j2", document=document, cards=cards(evidence, document.trust))
     page = layout.render(
         source,
         "page.html.j2",

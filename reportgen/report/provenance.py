@@ -7,10 +7,11 @@ from typing import Any
 
 import yaml
 
-from reportgen.report.parts import Fact, Sheet
+from reportgen.report.parts import Fact
+from reportgen.report.sections import Sheet
 from reportgen.report.wording import cell, count, date, duration, number, plural, shape, size
 
-RECIPE_ORDER = ("title", "model", "images", "targets", "run", "visualizations", "gates", "output")
+RECIPE_ORDER = ("title", "model", "images", "targets", "run", "visualizations", "trust", "gates", "output")
 
 
 def sheets(manifest: Mapping[str, Any], timing: Mapping[str, Any]) -> tuple[Sheet, ...]:
@@ -68,6 +69,7 @@ def preprocessing(held: Mapping[str, Any]) -> str:
 
 def _run(manifest: Mapping[str, Any], timing: Mapping[str, Any]) -> tuple[Fact, ...]:
     held, cost = manifest["environment"], manifest["cost"]
+    trust = cost.get("trust_forwards")
     facts = [
         Fact("date", date(manifest["created"])),
         Fact("images from", manifest["images"]["source"]),
@@ -79,7 +81,8 @@ def _run(manifest: Mapping[str, Any], timing: Mapping[str, Any]) -> tuple[Fact, 
         Fact(
             "passes, in images",
             f"{plural(cost['forwards'], 'forward')}, {plural(cost['backwards'], 'backward')},"
-            f" {plural(cost['occlusion_forwards'], 'occluded forward')}",
+            f" {plural(cost['occlusion_forwards'], 'occluded forward')}"
+            + (f", {plural(trust, 'forward')} to test the maps" if trust else ""),
         ),
     ]
     if not manifest["reproducible"]:

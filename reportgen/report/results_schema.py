@@ -24,11 +24,16 @@ def _list(items: Schema) -> Schema:
     return {"type": "array", "items": items}
 
 
-def _object(properties: Mapping[str, Schema], *, closed: bool = True) -> Schema:
-    """An object with all of these keys, and others only where it is not closed."""
+def _object(
+    properties: Mapping[str, Schema],
+    *,
+    optional: Mapping[str, Schema] | None = None,
+    closed: bool = True,
+) -> Schema:
+    """An object with all of these keys, and others only where they are optional or it is not closed."""
     return {
         "type": "object",
-        "properties": dict(properties),
+        "properties": {**properties, **(optional or {})},
         "required": list(properties),
         "additionalProperties": not closed,
     }
@@ -125,16 +130,48 @@ GATE = _object(
         "reason": _or_null(TEXT),
     }
 )
+RHO: Schema = {"type": "number", "minimum": -1.000001, "maximum": 1.000001}  # but for rounding
+INTERVAL = _or_null({"type": "array", "items": NUMBER, "minItems": 2, "maxItems": 2})
+TRUTH = _or_null({"type": "boolean"})
+TESTED = _object(
+    {
+        "judged": COUNT,
+        "faithfulness": _or_null(NUMBER),
+        "random_faithfulness": _or_null(NUMBER),
+        "advantage": _or_null(NUMBER),
+        "interval": INTERVAL,
+        "beats_random_sd": _or_null(NUMBER),
+        "randomised": _object(dict.fromkeys(("head", "half", "all"), _or_null(RHO))),
+        "randomised_interval": INTERVAL,
+        "stability": _or_null(RHO),
+        "responds": TRUTH,
+        "beats_random": TRUTH,
+        "relies": TRUTH,
+        "verdict": TEXT,
+    }
+)
+TRUST = _object(
+    {
+        "images": COUNT,
+        "stage": {"enum": ["head", "half", "all"]},  # which correlation the verdicts and gates are about
+        "limits": _object({"randomised": SHARE, "beats_random_sd": NUMBER}),
+        "methods": {"type": "object", "additionalProperties": TESTED},
+        "agreement": _object({"methods": _list(TEXT), "rho": _list(_list(_or_null(RHO)))}),
+    }
+)
 SECONDS = ("decode", "compute", "encode", "total")
 COST = _object(
     {
         "forwards": COUNT,
         "backwards": COUNT,
         "occlusion_forwards": COUNT,
-        "seconds": _object(dict.fromkeys(SECONDS, NUMBER) | {"render": _or_null(NUMBER)}),
+        "seconds": _object(
+            dict.fromkeys(SECONDS, NUMBER) | {"render": _or_null(NUMBER)}, optional={"trust": NUMBER}
+        ),
         "peak_memory_bytes": _or_null(COUNT),
         "device": TEXT,
-    }
+    },
+    optional=dict.fromkeys(("trust_forwards", "trust_backwards"), COUNT),
 )
 ENVIRONMENT = _object(
     {
@@ -156,6 +193,7 @@ def results_schema() -> Schema:
             "model": MODEL,
             "images": _list(IMAGE),
             "metrics": METRICS,
+            "trust": _or_null(TRUST),
             "gates": _list(GATE),
             "cost": COST,
             "environment": ENVIRONMENT,

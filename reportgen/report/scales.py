@@ -13,6 +13,7 @@ import numpy as np
 from reportgen.findings import Array
 
 PERCENTILE = 99.5  # maps of many pixels are scaled to this, so that one pixel does not darken all
+AMOUNT_BELOW = 0.3  # a map that comes this near to zero, as a part of its top, is drawn from zero
 MANY = 1024  # values from which the percentile is taken
 
 
@@ -38,7 +39,7 @@ def scale(values: Array, signed: bool) -> Scale:
     low, top = float(values.min()), float(values.max())
     high = float(np.percentile(values, PERCENTILE)) if many else top
     high = high if high > low else top
-    if 0 <= low <= 0.1 * high:  # an amount: its zero is meant
+    if 0 <= low <= AMOUNT_BELOW * high:  # an amount: its zero is meant
         return Scale("inferno", 0.0, high, high < top, False)
     return Scale("viridis", low, high, high < top, False)
 

@@ -8,7 +8,10 @@ from typing import Any
 from reportgen.evidence import Record
 from reportgen.report.cards import anchor, unsure
 from reportgen.report.metrics import UNSURE_BELOW
-from reportgen.report.parts import LEVELS, FindingLine, Sign
+from reportgen.report.parts import LEVELS, Sign
+from reportgen.report.sections import FindingLine, TrustSection
+from reportgen.report.trust import ADVICE
+from reportgen.report.trust import lines as doubted
 from reportgen.report.wording import number, plural, probability, share
 
 LISTED = 6  # images named one by one before the rest are counted
@@ -19,7 +22,8 @@ def verdict(results: Mapping[str, Any], lines: Iterable[FindingLine]) -> tuple[S
     """The verdict in a word or three, and the counts that it rests on."""
     gates, totals = results["gates"], results["metrics"]
     failed = sum(not gate["passed"] for gate in gates)
-    doubts = any(line.level in ("bad", "warn") for line in lines)
+    # a map that is not to be relied on is the visualization's fault, not the model's
+    doubts = any(line.level in ("bad", "warn") and line.tag != ADVICE for line in lines)
     details = []
     if gates:
         details.append(f"{len(gates) - failed} of {plural(len(gates), 'gate')} passed")
@@ -43,11 +47,13 @@ def findings(
     manifest: Mapping[str, Any],
     records: Sequence[Record],
     signs: Signs,
+    trust: TrustSection | None = None,
 ) -> tuple[FindingLine, ...]:
     """Sentences with a number and a link to their evidence, worst first."""
     lines = [
         *_gates(results["gates"], "#answers" if results["metrics"]["labelled"] else "#top"),
         *_wrong(records),
+        *doubted(trust),
         *_unsure(records),
         *_flagged(signs, sum(record["measured"] for record in records)),
         *_rejected(records),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -14,6 +16,7 @@ from reportgen.probes.grad_cam import GradCam
 from reportgen.probes.guided_backprop import GuidedBackprop
 from reportgen.probes.hypercolumns import Hypercolumns
 from reportgen.probes.occlusion import Occlusion
+from reportgen.probes.predictions import Predictions
 from reportgen.probes.saliency import Saliency
 
 SIDE = 32
@@ -46,10 +49,11 @@ class Count:
 
 
 @pytest.mark.parametrize("slots", [1, 3])
-def test_all_visualizations_cost_n_forwards_2n_backwards_and_the_windows(awkward, measured, slots):
-    n, windows = 6, 11 * 11  # window 9 (two sevenths of 32), stride 2: ceil(23/2) + 1 = 13 a side
-    windows = 13 * 13
-    probes = [p for p in image_probes() if not isinstance(p, Occlusion)] + [Occlusion()]
+def test_the_basic_maps_cost_n_forwards_2n_backwards_and_the_windows(awkward, measured, slots):
+    n, windows = 6, 13 * 13  # window 9 (two sevenths of 32), stride 2: ceil(23/2) + 1 = 13 a side
+    basic = (Predictions, FeatureMaps, Hypercolumns, Saliency, GuidedBackprop, GradCam, Occlusion)
+    probes = [p for p in image_probes() if isinstance(p, basic)]
+    assert len(probes) == 7
     count = Count(awkward, awkward.head)
     pixels = torch.randn(n, 3, SIDE, SIDE)
     chosen = tuple(Slot("predicted", k + 1) for k in range(slots))
@@ -66,6 +70,26 @@ def test_all_visualizations_cost_n_forwards_2n_backwards_and_the_windows(awkward
     cost = done.engine.plan.cost(n, n)
     assert cost == {"forwards": n, "backwards": 2 * n * slots, "occlusion_forwards": n * windows}
     assert set(count.sizes[1:-1]) == {50}, "occlusion batches are full, whatever images they hold"
+
+
+@pytest.mark.parametrize("slots", [1, 2])
+def test_the_plan_knows_what_every_map_together_costs(awkward, measured, slots):
+    n = 3
+    count = Count(awkward, awkward.head)
+    chosen = tuple(Slot("predicted", k + 1) for k in range(slots))
+    done = measured(awkward, torch.randn(n, 3, SIDE, SIDE), *image_probes(), slots=chosen)
+    cost = done.engine.plan.cost(n, n)
+    assert sum(count.sizes) == cost["forwards"] + cost["occlusion_forwards"]
+    assert count.backwards == cost["backwards"]
+    counted = done.engine.counted
+    assert cost == {key: getattr(counted, key) for key in cost}
+    # another target adds backwards alone: every forward serves all of them
+    one, two = (replace(done.engine.plan, targets=k).cost(n, n) for k in (1, 2))
+    assert {key: two[key] - one[key] for key in cost} == {
+        "forwards": 0,
+        "backwards": one["backwards"],
+        "occlusion_forwards": 0,
+    }
 
 
 def test_no_weight_gets_a_gradient(awkward, measured):

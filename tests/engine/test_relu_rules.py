@@ -15,41 +15,6 @@ from reportgen.engine.relu_rules import RectifierRule
 from reportgen.probes.guided_backprop import GuidedBackprop
 
 
-class Guided(torch.autograd.Function):
-    """Springenberg et al. 2014, fig. 1 and eq. in sec. 3.4, for a rectifier clipped at `ceiling`."""
-
-    @staticmethod
-    def forward(ctx, x: Tensor, ceiling: float, rule: str) -> Tensor:
-        ctx.save_for_backward(x)
-        ctx.ceiling, ctx.rule = ceiling, rule
-        return x.clamp(0, ceiling)
-
-    @staticmethod
-    def backward(ctx, g: Tensor):
-        (x,) = ctx.saved_tensors
-        passed = g * (g > 0)
-        if ctx.rule == "guided":
-            passed = passed * ((x > 0) & (x < ctx.ceiling))
-        return passed, None, None
-
-
-def slow(network: nn.Module, x: Tensor, target: Tensor, rule: str, monkeypatch) -> Tensor:
-    """The rule's gradient with every rectifier of a copy replaced, wherever it is called from."""
-    network = copy.deepcopy(network)
-
-    def relu(x: Tensor, inplace: bool = False) -> Tensor:
-        return Guided.apply(x, float("inf"), rule)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(F, "relu", relu)
-        patch.setattr(torch, "relu", relu)
-        patch.setattr(nn.ReLU, "forward", lambda self, x: relu(x))
-        patch.setattr(nn.ReLU6, "forward", lambda self, x: Guided.apply(x, 6.0, rule))
-        x = x.clone().requires_grad_()
-        score = network(x).gather(1, target[:, None]).sum()
-        return torch.autograd.grad(score, x)[0]
-
-
 def fast(network: nn.Module, x: Tensor, target: Tensor, rule: str) -> tuple[Tensor, int]:
     x = x.clone().requires_grad_()
     score = network(x.clone()).gather(1, target[:, None]).sum()
@@ -64,9 +29,9 @@ def seeded(name: str) -> nn.Module:
 
 
 @pytest.mark.parametrize("rule", ["guided", "deconv"])
-def test_awkward_network_equals_the_slow_reference(awkward, rule, monkeypatch):
+def test_awkward_network_equals_the_slow_reference(awkward, rule, slow_gradient):
     x, target = torch.randn(4, 3, 32, 32), torch.tensor([0, 1, 2, 3])
-    expected = slow(awkward, x, target, rule, monkeypatch)
+    expected = slow_gradient(awkward, x, target, rule)
     got, rewritten = fast(awkward, x, target, rule)
     assert rewritten == 5
     assert torch.allclose(got, expected, rtol=1e-5, atol=1e-7)
@@ -77,10 +42,10 @@ def test_awkward_network_equals_the_slow_reference(awkward, rule, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "rectifiers"), [("googlenet", 57), ("mobilenet_v2", 35), ("shufflenet_v2_x1_0", 37)]
 )
-def test_functional_in_place_and_clipped_rectifiers_equal_the_slow_reference(name, rectifiers, monkeypatch):
+def test_functional_in_place_and_clipped_rectifiers_equal_the_slow_reference(name, rectifiers, slow_gradient):
     network = seeded(name)
     x, target = torch.randn(2, 3, 96, 96), torch.tensor([3, 5])
-    expected = slow(network, x, target, "guided", monkeypatch)
+    expected = slow_gradient(network, x, target, "guided")
     got, rewritten = fast(network, x, target, "guided")
     assert rewritten == rectifiers
     assert (got - expected).abs().max() <= 1e-4 * expected.abs().max()
@@ -122,11 +87,11 @@ class Half(nn.Module):
         return self.head(F.relu(self.second(self.relu(self.first(x)))).mean((2, 3)))
 
 
-def test_captum_is_silently_wrong_for_a_functional_rectifier_and_we_are_not(monkeypatch):
+def test_captum_is_silently_wrong_for_a_functional_rectifier_and_we_are_not(slow_gradient):
     torch.manual_seed(2)
     network = Half().eval()
     x, target = torch.randn(2, 3, 12, 12), torch.tensor([0, 1])
-    expected = slow(network, x, target, "guided", monkeypatch)
+    expected = slow_gradient(network, x, target, "guided")
     got, _ = fast(network, x, target, "guided")
     peer = captum.attr.GuidedBackprop(copy.deepcopy(network)).attribute(
         x.clone().requires_grad_(), target=target

@@ -50,6 +50,24 @@ def written(tmp_path: Path):
         ("gates: [{metric: acuracy, min: 1}]\n", "1:18", "did you mean 'accuracy'?"),
         ("gates:\n  - {metric: loss}\n", "2:5", "needs min or max"),
         ("gates: [{metric: loss, max: .nan}]\n", "1:29", "a number"),
+        ("gates: [{metric: trust.grad-can.stability, min: 1}]\n", "1:18", "'trust.grad-cam.stability'?"),
+        ("gates: [{metric: trust.saliency.stabilty, min: 1}]\n", "1:18", "'trust.saliency.stability'?"),
+        ("gates: [{metric: trust.predictions.stability, min: 1}]\n", "1:18", "unknown metric"),
+        ("gates: [{metric: 3, min: 1}]\n", "1:18", "must be one of accuracy"),
+        (
+            "visualizations: [cam]\ngates:\n  - {metric: trust.rise.stability, min: 0}\n",
+            "3:14",
+            "'rise' is not among the visualizations",
+        ),
+        ("trust: false\ngates: [{metric: trust.cam.stability, min: 0}]\n", "2:18", "trust is off"),
+        ("trust: true\n", "1:8", "trust must be false, or a mapping with images"),
+        ("trust: {image: 3}\n", "1:9", "did you mean 'images'?"),
+        ("trust: {images: -1}\n", "1:17", "trust.images must be a whole number of at least 0"),
+        ("trust: {steps: 1}\n", "1:16", "from 2 to 100"),
+        ("trust: {random_orders: 1}\n", "1:24", "from 2 to 1000"),
+        ("trust: {noise_std: 0}\n", "1:20", "above 0"),
+        ("trust: {limits: {randomised: 2}}\n", "1:30", "from 0 to 1"),
+        ("trust: {limits: {beat_random_sd: 2}}\n", "1:18", "did you mean 'beats_random_sd'?"),
         ("model: {preprocessing: {crop: 8, mean: [0.5]}}\n", "1:24", "has no 'std'"),
         ("model: {preprocessing: {mean: [1], std: [1]}}\n", "1:24", "give crop"),
         ("model: {preprocessing: {crop: 8, mean: [1, 2], std: [1, 2, 3]}}\n", "1:24", "2 channels"),
@@ -63,7 +81,7 @@ def written(tmp_path: Path):
         ("visualizations: [{saliency: , grad-cam: }]\n", "1:18", "one visualization an item"),
         ("visualizations: [{grad-cam: 3}]\n", "1:29", "are a mapping"),
         ("visualizations: [{grad-cam: {layr: 3}}]\n", "1:30", "(did you mean 'layer'?)"),
-        ("visualizations: [{grad-cam: {layer: [3]}}]\n", "1:37", "grad-cam: layer is [3]"),
+        ("visualizations: [{grad-cam: {layer: 0.5}}]\n", "1:37", "grad-cam: layer is 0.5"),
         ("visualizations: [{occlusion: {baseline: gray}}]\n", "1:41", "did you mean 'grey'?"),
         ("visualizations: [{occlusion: {window_px: -3}}]\n", "1:42", "greater than 0"),
     ],
@@ -120,6 +138,35 @@ def test_the_resolved_recipe_spells_every_option_out_and_is_a_recipe(written) ->
     for shown in Recipe().resolved()["visualizations"]:
         ((name, options),) = shown.items()
         assert set(options) == set(methods()[name].options())
+
+
+def test_trust_is_on_by_default_and_off_by_one_key(written) -> None:
+    assert Recipe().trust.images > 0
+    off = load(written("trust: false\n"))
+    assert off.resolved() == load(written("trust: {images: 0}\n")).resolved()
+    assert off.trust.images == 0
+    some = load(written("trust: {steps: 20, limits: {randomised: 0.3}}\n")).resolved()
+    expected = Recipe().resolved()
+    expected["trust"]["steps"] = 20
+    expected["trust"]["limits"]["randomised"] = 0.3
+    assert some == expected
+
+
+def test_a_gate_may_name_every_number_of_every_map_that_is_tested() -> None:
+    for method in ("saliency", "grad-cam", "rise"):
+        for number in ("randomised", "faithfulness", "advantage", "beats_random_sd", "stability"):
+            metric = f"trust.{method}.{number}"
+            assert Recipe(gates=({"metric": metric, "min": 0},)).gates[0].metric == metric
+
+
+def test_layers_can_be_named_one_or_several(written) -> None:
+    text = "visualizations:\n  - grad-cam: {layer: [layer3, 9]}\n  - eigen-cam: {layer: layer4}\n"
+    recipe = load(written(text))
+    several, one = (shown.probe.layer for shown in recipe.visualizations)
+    assert (tuple(several), one) == (("layer3", 9), "layer4")
+    assert recipe.resolved()["visualizations"][0] == {"grad-cam": {"layer": ["layer3", 9]}}
+    error = recipe.located(UnknownName("layer", "layer3", []))
+    assert "r.yaml:2:24: unknown layer 'layer3'" in error.cause
 
 
 def test_a_visualization_gives_its_probe_with_its_options() -> None:

@@ -46,11 +46,21 @@ VISUALIZATIONS = {
 }
 
 
+GROUPS = {
+    "predictions": "answers",
+    "saliency": "gradients",
+    "guided-backprop": "gradients",
+    "grad-cam": "class activation maps",
+    "occlusion": "perturbations",
+}
+
+
 def words(name: str, applicable: bool = True) -> dict[str, Any]:
     scope, per_target = VISUALIZATIONS[name]
     return {
         "name": name,
         "scope": scope,
+        "group": GROUPS.get(name, "inside the network"),
         "per_target": per_target,
         "applicable": applicable,
         "reason": None if applicable else "the model has no ReLU",
@@ -199,6 +209,63 @@ def record(number: int, targets: int, first: int) -> dict[str, Any]:
     return held
 
 
+FRACTIONS = [0.0, 0.5, 1.0]
+TRUST = {
+    "images": 2,
+    "steps": 2,
+    "random_orders": 3,
+    "noise_std": 0.05,
+    "limits": {"randomised": 0.5, "beats_random_sd": 2.0},
+}
+
+
+def trust_record(number: int) -> dict[str, Any]:
+    """Image `number` put to the test: saliency passes, Grad-CAM outlives the shuffling, the map of
+    occlusion is all zero in image 1."""
+
+    def judged(insertion: list[float], rho: float) -> dict[str, Any]:
+        deletion = insertion[::-1]
+        areas = [float(np.trapezoid(line, FRACTIONS)) for line in (insertion, deletion)]
+        return {
+            "insertion": insertion,
+            "deletion": deletion,
+            "insertion_auc": areas[0],
+            "deletion_auc": areas[1] / 5,
+            "faithfulness": areas[0] - areas[1] / 5,
+            "randomised": {"head": 0.9, "half": rho, "all": rho / 2},
+            "stability": 0.75,
+            "flag": None,
+        }
+
+    zero = "all zero: nothing in this map responds to the target"
+    unjudged = dict.fromkeys(("insertion_auc", "deletion_auc", "faithfulness", "stability"))
+    unjudged |= {"insertion": [], "deletion": [], "flag": zero}
+    unjudged |= {"randomised": {"head": None, "half": None, "all": None}}
+    methods = {
+        "grad-cam": judged([0.0, 0.5, 0.8], 0.83),
+        "occlusion": unjudged if number else judged([0.0, 0.6, 0.8], -0.125),
+        "saliency": judged([0.0, 0.7, 0.8], 0.125),
+    }
+    spread = {"mean": [0.0, 0.2, 0.8], "sd": [0.0, 0.1, 0.0]}
+    return {
+        "number": number,
+        "id": f"{number:06d}",
+        "target": {"class_index": ANSWERS[number], "class_name": CLASSES[ANSWERS[number]]},
+        "cells": 14,
+        "fractions": FRACTIONS,
+        "methods": methods,
+        "random": {
+            "insertion": spread,
+            "deletion": {"mean": spread["mean"][::-1], "sd": spread["sd"]},
+            "faithfulness": [-0.02, 0.0, 0.02],
+        },
+        "agreement": {
+            "methods": ["saliency", "grad-cam", "occlusion"],
+            "rho": [[1.0, 0.4375, -0.25], [0.4375, 1.0, -0.001], [-0.25, -0.001, 1.0]],
+        },
+    }
+
+
 def jpeg(number: int) -> bytes:
     """A photograph of 160 × 120 px: a gradient with a bright square."""
     pixels = np.zeros((120, 160, 3), np.uint8)
@@ -262,6 +329,7 @@ def manifest(**changes: Any) -> dict[str, Any]:
                 {"metric": "accuracy", "min": 0.9, "max": None},
                 {"metric": "rejected", "min": None, "max": 1},
             ],
+            "trust": TRUST,
             "output": {"theme": "default", "html": {"at_most_mb": 15}, "pdf": True},
         },
         "save_maps": False,
@@ -288,9 +356,10 @@ def manifest(**changes: Any) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def write_evidence() -> Callable[..., Path]:
-    """Writes folder/evidence: `targets` slots an image, and a saliency of zeros where `dead`."""
+    """Writes folder/evidence: `targets` slots an image, a saliency of zeros where `dead`, and two
+    images whose maps were put to the test where `trust`."""
 
-    def write(folder: Path, targets: int = 1, dead: bool = True, **changes: Any) -> Path:
+    def write(folder: Path, targets: int = 1, dead: bool = True, trust: bool = False, **changes: Any) -> Path:
         writer = Writer(folder / "evidence", "key")
         writer.write("model", model_findings())
         originals = [jpeg(number) for number in range(MEASURED)]
@@ -312,6 +381,8 @@ def write_evidence() -> Callable[..., Path]:
                 "originals": np.frombuffer(b"".join(originals), np.uint8),
             },
         )
+        if trust:
+            writer.write("trust-000000", {}, [trust_record(number) for number in (0, 1)])
         writer.seal(
             held, {"seconds": {"decode": 1.5, "compute": 62.0, "total": 70.0}, "peak_memory_bytes": 2**28}
         )
@@ -325,7 +396,7 @@ def rendered(write_evidence: Callable[..., Path], tmp_path_factory: pytest.TempP
     """A folder with evidence and everything rendered from it, for tests that only read."""
     from reportgen.report import render
 
-    folder = write_evidence(tmp_path_factory.mktemp("rendered"))
+    folder = write_evidence(tmp_path_factory.mktemp("rendered"), trust=True)
     assert render(folder) is None
     return folder
 

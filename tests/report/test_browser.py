@@ -84,7 +84,7 @@ def test_the_page_narrows_to_wrong_answers_without_script(opened) -> None:  # ty
 def test_a_figure_grows_when_its_name_is_followed(opened) -> None:  # type: ignore[no-untyped-def]
     figure = opened.locator("#i000000-grad-cam-map")
     before = figure.bounding_box()["width"]
-    figure.get_by_role("link").click()
+    figure.get_by_role("link", name="Grad-CAM").click()
     assert figure.bounding_box()["width"] > 2 * before
 
 

@@ -16,7 +16,8 @@ from reportgen.report.blocks import Scene, block
 from reportgen.report.cards import cards
 from reportgen.report.document import document
 from reportgen.report.grids import ranges
-from reportgen.report.parts import LEVELS, Document
+from reportgen.report.parts import LEVELS
+from reportgen.report.sections import Document
 
 WORDS = {"name": "new-method", "title": "New", "summary": "what is new."}
 SCENE = Scene("i000000", "000000 a.png", "cat", np.zeros((64, 64, 3), np.uint8))
@@ -73,18 +74,60 @@ def test_a_map_without_values_is_told_in_words(small_evidence: Path) -> None:
     occlusion = by_id["i000000-occlusion-map"].bar
     assert occlusion is not None
     assert occlusion.ticks == ("−1.50", "0", "1.50")
-    assert "i000000-occlusion-map-original" in by_id, "the crop lies within a larger original"
+    again = {f.id for card in held for g in card.groups for _, f in g.again}
+    assert "i000000-occlusion-map-original" in again, "the crop lies within a larger original"
 
 
-def test_several_targets_make_a_group_each(write_evidence: Callable[..., Path], tmp_path: Path) -> None:
+def test_several_targets_stand_side_by_side_under_each_visualization(
+    write_evidence: Callable[..., Path], tmp_path: Path
+) -> None:
     folder = write_evidence(tmp_path, targets=2)
     card = next(iter(cards(Evidence(folder / "evidence"))))
-    assert [group.title for group in card.groups] == ["", "cat", "dog"]
-    ids = [f.id for group in card.groups for held in group.blocks for f in held.figures]
+    assert [held.class_name for held in card.explained] == ["cat", "dog"]
+    rows = [row for group in card.groups for row in group.rows]
+    assert [[held.method for held in row] for row in rows] == [
+        ["saliency"] * 2,
+        ["grad-cam"] * 2,
+        ["occlusion"] * 2,
+    ]
+    assert all([held.target for held in row] == ["cat", "dog"] for row in rows)
+    once = [held for group in card.groups for held in group.blocks]
+    assert "hypercolumns" in {held.method for held in once}
+    assert {held.target for held in once} == {""}
+    ids = [f.id for held in (*once, *(b for row in rows for b in row)) for f in held.figures + held.again]
     assert len(ids) == len(set(ids))
-    methods = [[held.method for held in group.blocks] for group in card.groups]
-    assert "hypercolumns" in methods[0]
-    assert methods[1] == methods[2] == ["saliency", "grad-cam", "occlusion"]
+
+
+def test_a_card_of_many_figures_has_headings_in_the_order_of_its_visualizations(
+    write_evidence: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = write_evidence(tmp_path, targets=2)
+    card = next(iter(cards(Evidence(folder / "evidence"))))
+    assert [(group.title, len(group.figures)) for group in card.groups] == [
+        ("Inside the network", 3),
+        ("Gradients", 2),
+        ("Class activation maps", 2),
+        ("Perturbations", 8),
+    ]
+    assert [held.method for held in card.side] == ["predictions"]
+
+
+def test_a_card_of_few_figures_has_no_headings(small_evidence: Path) -> None:
+    (group,) = next(iter(cards(Evidence(small_evidence / "evidence")))).groups
+    assert (group.title, len(group.figures)) == ("", 9)
+
+
+def test_evidence_without_groups_has_a_card_without_headings(
+    write_evidence: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = write_evidence(tmp_path, targets=2)
+    evidence = Evidence(folder / "evidence")
+    for held in evidence.manifest["visualizations"]:
+        del held["group"]
+    card = next(iter(cards(evidence)))
+    assert [group.title for group in card.groups] == [""]
+    made = document(evidence, exports.results(evidence))
+    assert [group.title for group in made.methods] == [""]
 
 
 def test_without_labels_nothing_is_said_of_accuracy(

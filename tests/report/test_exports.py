@@ -7,14 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
+import jsonschema
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reportgen.evidence import Evidence
+from reportgen.evidence import Evidence, Writer
 from reportgen.report import exports
+from reportgen.report.results_schema import results_schema
 
 TIMING = ("decode", "compute", "encode", "render", "total")
 
@@ -65,6 +67,61 @@ def test_gates_are_judged(written: Path) -> None:
     assert not gates["accuracy"]["passed"]  # one of two labelled images is right, 0.9 is asked
     assert gates["accuracy"]["value"] == 0.5
     assert gates["rejected"]["passed"]
+
+
+LIMITS = {"randomised": 0.5, "beats_random_sd": 2.0}
+
+
+def trust_record(number: int, rho: float | None) -> dict:
+    methods = {
+        name: {"faithfulness": own, "randomised": {"half": rho}, "stability": 0.9, "flag": None}
+        for name, own in (("saliency", 0.4), ("grad-cam", -0.1))
+    }
+    return {
+        "number": number,
+        "methods": methods,
+        "random": {"faithfulness": [0.0, 0.1, -0.1]},
+        "agreement": {"methods": list(methods), "rho": [[1.0, rho], [rho, 1.0]]},
+    }
+
+
+@pytest.fixture
+def tried(write_evidence: Callable[..., Path], tmp_path: Path) -> Evidence:
+    """Evidence in which two images' maps were put to the test, with a gate on each method."""
+    evidence = Evidence(write_evidence(tmp_path / "tried") / "evidence")
+    gates = [{"metric": f"trust.{name}.advantage", "min": 0.1} for name in ("saliency", "grad-cam")]
+    recipe = evidence.manifest["recipe"] | {"trust": {"limits": LIMITS}, "gates": gates}
+    writer = Writer(evidence.folder, "key")
+    writer.write("trust-000000", {}, [trust_record(0, 0.2), trust_record(2, None)])
+    writer.seal(evidence.manifest | {"recipe": recipe}, evidence.timing)
+    return Evidence(evidence.folder)
+
+
+def test_the_trust_of_the_maps_is_there_and_gates_test_it(tried: Evidence) -> None:
+    found = exports.results(tried)
+    trust = found["trust"]
+    assert trust["images"] == 2
+    assert list(trust["methods"]) == ["saliency", "grad-cam"]
+    assert trust["methods"]["saliency"]["advantage"] == pytest.approx(0.4)
+    assert trust["methods"]["saliency"]["relies"] is True
+    assert "do not rely" in trust["methods"]["grad-cam"]["verdict"]
+    assert [gate["passed"] for gate in found["gates"]] == [True, False]
+
+
+def test_results_are_what_their_schema_says(tried: Evidence, written: Path) -> None:
+    schema = results_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    checker = jsonschema.Draft202012Validator(schema)
+    for found in (results(written), json.loads(json.dumps(exports.results(tried)))):
+        seconds = found["cost"]["seconds"]
+        found["cost"]["seconds"] = {"encode": 0.0, **seconds}  # the fixture has not measured it
+        checker.validate(found)
+        changed = {**found, "trust": {"images": 1}}
+        assert not checker.is_valid(changed)
+
+
+def test_where_no_map_was_tested_there_is_no_trust(written: Path) -> None:
+    assert results(written)["trust"] is None
 
 
 @given(

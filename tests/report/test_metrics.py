@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reportgen.recipe.parts import Metric
+from reportgen.recipe.judging import Metric
 from reportgen.report.metrics import UNSURE_BELOW, metrics, wilson
 
 CLASSES = ("cat", "dog", "bird")

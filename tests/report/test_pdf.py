@@ -150,4 +150,5 @@ def test_several_targets_are_printed(write_evidence: Callable[..., Path], tmp_pa
     assert render(folder) is None
     pages = PdfReader(folder / "report.pdf").pages
     explained = [page.extract_text().count("Explained") for page in pages]
-    assert sum(explained) == 6  # three images, two targets
+    assert sum(explained) == 3  # three images
+    assert sum(page.extract_text().count("for dog") for page in pages) >= 3

@@ -1,0 +1,34 @@
+"""Networks that have lost what they learned, from the top down. Adebayo et al. 2018, sec. 3.1."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import torch
+from torch import nn
+
+from reportgen.engine.needs import ModelFacts
+
+# the share of the layers with weights that is shuffled, counted from the output; at least one
+STAGES = {"head": 0.0, "half": 0.5, "all": 1.0}
+
+
+def shuffled(network: nn.Module, facts: ModelFacts, stage: str, seed: int) -> nn.Module:
+    """A copy in which the weights of the layers nearest the output are shuffled within each tensor.
+
+    Shuffling keeps the distribution of every tensor (statistics of batch norm included), so that
+    activations keep their size whatever the architecture, and destroys what was learned.
+    """
+    bare = copy.deepcopy(network)
+    modules = dict(bare.named_modules())
+    weighted = [layer.name for layer in facts.leaves() if layer.parameters]
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        count = max(1, math.ceil(STAGES[stage] * len(weighted)))
+        for name in weighted[-count:]:
+            for tensor in (*modules[name].parameters(), *modules[name].buffers()):
+                if tensor.numel() > 1:
+                    order = torch.randperm(tensor.numel(), generator=generator).to(tensor.device)
+                    tensor.copy_(tensor.flatten()[order].view_as(tensor))
+    return bare

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import PositiveInt
+
+from reportgen.engine.needs import Baseline, Logits, ModelFacts, Need, Occluded, Scores, Tape
+from reportgen.findings import ClassMap, Finding, Remark, Scalar
+from reportgen.probes import probe
+
+
+@probe("occlusion-class-map", scope="image", group="perturbations")
+class OcclusionClassMap:
+    """Most probable class by occluder position: what the model says when a part is covered.
+
+    Definition. The square window of the occlusion map is moved over the image; each place of the
+    grid shows the class with the largest logit while the window is there. The windows are the same
+    as those of `occlusion` where the options are, and cost nothing more.
+
+    Reading. One colour all over is a robust answer. Places of another colour are those whose loss
+    changes the answer, and the legend says to what.
+
+    Limits. A change between two near-equal classes looks as dramatic as any; see the probabilities.
+
+    Source. Zeiler & Fergus 2013, Visualizing and Understanding Convolutional Networks, fig. 7 e
+    (arXiv:1311.2901).
+    """
+
+    window_px: PositiveInt | Literal["auto"] = "auto"
+    stride_px: PositiveInt | Literal["auto"] = "auto"
+    baseline: Baseline = "grey"
+
+    def needs(self, model: ModelFacts) -> Sequence[Need]:
+        return Logits(), Scores(self._windows(model))
+
+    def measure(self, tape: Tape) -> tuple[Finding, ...]:
+        logits, scores = (tape[need] for need in self.needs(tape.model))
+        windows = self._windows(tape.model)
+        height, width = tape.pixels.shape[-2:]
+        grid = (len(windows.starts(height)), len(windows.starts(width)))
+        answers = scores.argmax(2)  # (N, V)
+        kept = (answers == logits.argmax(1, keepdim=True)).float().mean(1)  # (N,)
+        size = f"{windows.window_px} px {windows.baseline} window every {windows.stride_px} px"
+        return (
+            ClassMap(
+                "classes",
+                "Most probable class by window",
+                answers.unflatten(1, grid),
+                "the answer while the window covers this place",
+            ),
+            Scalar("classes-kept", "Places that keep the answer", 100 * kept, "%"),
+            Remark("windows", size),
+        )
+
+    def _windows(self, model: ModelFacts) -> Occluded:
+        return Occluded.of(model, self.window_px, self.stride_px, self.baseline)

@@ -1,0 +1,87 @@
+"""Lines over axes -> a plot: points, ticks and bands in its own units, which a template draws as SVG.
+
+The markup takes its colours from the theme, light or dark, so nothing is drawn here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from reportgen.findings import Array, Curve
+from reportgen.report.parts import Line, Plot, Tick
+from reportgen.report.wording import number
+
+WIDTH, HEIGHT = 168.0, 130.0
+LEFT, TOP, RIGHT, BOTTOM = 26.0, 19.0, 157.0, 101.0  # room for the labels
+STYLES = 4  # kinds of stroke that are told apart without colour
+Band = tuple[Array, Array]  # lower and upper limits, (P,) each
+
+
+def of_curve(held: Curve) -> Plot:
+    """One image's curve: the band belongs to its last line."""
+    lines = list(zip(held.labels, held.values, strict=True))
+    bands = {len(lines) - 1: tuple(held.band)} if np.ndim(held.band) else {}
+    return plot(held.x, lines, bands, held.x_label, held.y_label)
+
+
+def plot(
+    x: Array,
+    lines: Sequence[tuple[str, Array]],
+    bands: Mapping[int, Band],
+    x_label: str,
+    y_label: str,
+    y_limits: tuple[float, float] | None = None,
+) -> Plot:
+    """Lines (P,) over x (P,), all finite, with bands by the number of their line."""
+    heights = [values for _, values in lines] + [edge for band in bands.values() for edge in band]
+    low, high = y_limits or (min(map(np.min, heights)), max(map(np.max, heights)))
+    across, up = ticks(float(np.min(x)), float(np.max(x))), ticks(float(low), float(high))
+
+    def places(values: Array, within: tuple[float, ...], start: float, end: float) -> Array:
+        part = (np.asarray(values, float) - within[0]) / (within[-1] - within[0])
+        return np.asarray(start + np.clip(part, 0, 1) * (end - start))
+
+    def points(xs: Array, ys: Array) -> str:
+        columns, rows = places(xs, across, LEFT, RIGHT), places(ys, up, BOTTOM, TOP)
+        return " ".join(f"{c:.1f},{r:.1f}" for c, r in zip(columns, rows, strict=True))
+
+    def band(n: int) -> str:
+        if n not in bands:
+            return ""
+        lower, upper = bands[n]
+        return points(np.concatenate((x, x[::-1])), np.concatenate((upper, lower[::-1])))
+
+    def axis(values: tuple[float, ...], start: float, end: float) -> tuple[Tick, ...]:
+        at = places(np.array(values), values, start, end)
+        return tuple(Tick(round(float(a), 1), label(v)) for a, v in zip(at, values, strict=True))
+
+    return Plot(
+        *(WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM),
+        lines=tuple(
+            Line(name, n % STYLES, points(x, values), band(n)) for n, (name, values) in enumerate(lines)
+        ),
+        x_ticks=axis(across, LEFT, RIGHT),
+        y_ticks=axis(up, BOTTOM, TOP),
+        x_label=x_label,
+        y_label=y_label,
+    )
+
+
+def ticks(low: float, high: float) -> tuple[float, ...]:
+    """Two to five round places, 1, 2 or 5 times a power of ten apart, that reach over the range."""
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    rough = (high - low) / 3
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = power * next(round_ for round_ in (1, 2, 5, 10) if round_ * power >= rough * (1 - 1e-9))
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return tuple(float(f"{n * step:.12g}") for n in range(first, last + 1))
+
+
+def label(value: float) -> str:
+    """A tick as short as it can be: 0.5, not 0.500."""
+    text = number(value)
+    return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text

@@ -1,0 +1,158 @@
+"""The document and the rows of its sections: plain values that a template lays out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reportgen.report.parts import Block, Fact, Level, Sign
+from reportgen.report.rasters import Raster
+
+
+@dataclass(frozen=True)
+class ImageRow:
+    """An image's line in the summary table."""
+
+    number: str
+    href: str  # "" where the image has no card
+    path: str
+    label: str
+    answer: str
+    probability: str
+    percent: int
+    mark: Sign
+    signs: tuple[str, ...]
+    states: tuple[str, ...]
+    picture: Raster | None
+
+
+@dataclass(frozen=True)
+class FindingLine:
+    """A sentence with a number and the place of its evidence."""
+
+    level: Level
+    tag: str
+    text: str
+    href: str
+    link: str
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """Accuracy of one class with its 95 % interval, percents as whole numbers for the bar."""
+
+    name: str
+    count: str
+    correct: str
+    accuracy: str
+    interval: str
+    low: float
+    high: float
+    middle: float
+
+
+@dataclass(frozen=True)
+class Method:
+    """How to read one visualization."""
+
+    id: str
+    name: str
+    title: str
+    summary: str
+    definition: str
+    reading: str
+    limits: str
+    source: str
+    options: str
+    absent: str  # why it was left out, or ""
+
+
+@dataclass(frozen=True)
+class MethodGroup:
+    """Visualizations of one kind; untitled where their kinds are not known."""
+
+    title: str
+    methods: tuple[Method, ...]
+
+
+@dataclass(frozen=True)
+class TrustRow:
+    """What the tests of one visualization's maps gave, as means over the sampled images."""
+
+    id: str
+    method: str
+    title: str
+    word: Sign
+    verdict: str
+    faithfulness: str
+    random: str
+    advantage: str
+    interval: str
+    spread: str  # the advantage in standard deviations of random orders
+    cascade: tuple[str, ...]  # rank correlation with shuffled weights: head, half, all
+    stability: str
+    low: float | None  # the interval of the advantage as places on an axis from 0 to 100
+    high: float | None
+    middle: float | None
+
+
+@dataclass(frozen=True)
+class AgreementCell:
+    """A rank correlation, and its tint in tenths."""
+
+    text: str
+    tint: str
+
+
+@dataclass(frozen=True)
+class TrustSection:
+    """Which maps can be relied on: the tests over the sampled images."""
+
+    lead: str
+    limits: str
+    rows: tuple[TrustRow, ...]
+    stage: str  # which of the shuffled networks the verdicts rest on
+    stages: tuple[str, ...]  # heads of the cascade's columns
+    names: tuple[str, ...]  # of the agreement's rows and columns
+    agreement: tuple[tuple[AgreementCell, ...], ...]
+    images: tuple[tuple[str, str], ...]  # ids that have a panel on their card, and the links
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A titled list of facts: provenance."""
+
+    title: str
+    facts: tuple[Fact, ...]
+
+
+@dataclass(frozen=True)
+class Document:
+    """The report without its cards, which are made one at a time (see `cards`)."""
+
+    title: str
+    created: str
+    checkpoint: str
+    sha256: str
+    byline: tuple[str, ...]
+    verdict: Sign
+    verdict_details: tuple[str, ...]
+    facts: tuple[Fact, ...]
+    findings: tuple[FindingLine, ...]
+    images_note: str
+    images_more: str
+    print_rows: tuple[ImageRow, ...]  # those with a card, and those that need a look
+    print_more: str
+    rows: tuple[ImageRow, ...]
+    states: tuple[tuple[str, int], ...]  # what the page can be narrowed to, and how many
+    accuracy: tuple[Fact, ...]
+    classes: tuple[ClassRow, ...]
+    classes_note: str
+    sections: tuple[Block, ...]
+    trust: TrustSection | None
+    methods: tuple[MethodGroup, ...]
+    rejected: tuple[tuple[str, str, str], ...]  # number, path, reason
+    cards_note: str
+    card_count: int
+    provenance: tuple[Sheet, ...]
+    plan: tuple[str, ...]
+    recipe: str

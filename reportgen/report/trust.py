@@ -1,0 +1,212 @@
+"""The tests of the maps -> the section that says which can be relied on, and a panel an image.
+
+The numbers are those of results.json; here they are only worded and drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from reportgen.evidence import Evidence, Record
+from reportgen.report.parts import Figure, Level, Sign, Trial
+from reportgen.report.plots import plot
+from reportgen.report.sections import AgreementCell, FindingLine, Method, TrustRow, TrustSection
+from reportgen.report.wording import NONE, plural, probability, sentence
+
+Summary = Mapping[str, Any]  # `trust` of results.json
+ADVICE = "do not rely"
+WORDS: dict[bool | None, tuple[Level, str]] = {
+    True: ("ok", "passes"),
+    False: ("warn", ADVICE),
+    None: ("note", "not judged"),
+}
+# shuffled weights, from the output down, and how they are called
+CASCADE = {"head": "last layer", "half": "upper half", "all": "whole network"}
+
+
+def section(summary: Summary | None, evidence: Evidence) -> TrustSection | None:
+    """The set-wide section, worst maps first; None where no map was put to the test."""
+    if not summary:
+        return None
+    titles = {held["name"]: held["title"] for held in evidence.manifest["visualizations"]}
+    order = sorted(summary["methods"].items(), key=lambda item: _badness(item[1], summary["stage"]))
+    images = plural(summary["images"], "image")
+    limits, stage = summary["limits"], summary["stage"]
+    return TrustSection(
+        lead=f"Every map of {images}, drawn by the seed, was put to the test: does the model's answer"
+        " hang on the places that the map names, and does the map hang on the model's weights?",
+        limits=f"A map passes where it beats random orders by {limits['beats_random_sd']:g} standard"
+        f" deviations (SD) or more, and where its rank correlation ρ with the map of a network whose"
+        f" {CASCADE[stage]} was shuffled is at most {limits['randomised']:g} in size.",
+        stage=stage,
+        stages=tuple(f"ρ, {words}" + (" (judged)" if key == stage else "") for key, words in CASCADE.items()),
+        rows=tuple(_row(name, titles[name], held) for name, held in order),
+        names=tuple(titles[name] for name in summary["agreement"]["methods"]),
+        agreement=tuple(tuple(map(_cell, row)) for row in summary["agreement"]["rho"]),
+        images=tuple((held["id"], f"#i{held['id']}-trial") for held in evidence.trust()),
+    )
+
+
+def _badness(held: Summary, stage: str) -> tuple[int, int, float]:
+    """Sorts: judged unreliable first, by the tests failed, by ρ; then what was not judged."""
+    verdicts = (held["responds"], held["beats_random"])
+    rho = held["randomised"][stage]
+    place = {False: 0, None: 1, True: 2}[held["relies"]]
+    return place, -verdicts.count(False), -abs(rho) if rho is not None else 0.0
+
+
+def _row(name: str, title: str, held: Summary) -> TrustRow:
+    low, high = held["interval"] or (None, None)
+    level, word = WORDS[held["relies"]]
+    return TrustRow(
+        id=f"trust-{name}",
+        method=name,
+        title=title,
+        word=Sign(level, word),
+        verdict=sentence(held["verdict"].replace(f": {ADVICE} on this map", "")),
+        faithfulness=_signed(held["faithfulness"]),
+        random=_signed(held["random_faithfulness"]),
+        advantage=_signed(held["advantage"]),
+        interval=NONE if low is None else f"{_signed(low)} to {_signed(high)}",
+        spread=NONE
+        if held["beats_random_sd"] is None
+        else f"{held['beats_random_sd']:.1f} SD".replace("-", "−"),
+        cascade=tuple(_two(held["randomised"][depth]) for depth in CASCADE),
+        stability=_two(held["stability"]),
+        low=_place(low),
+        high=_place(high),
+        middle=_place(held["advantage"]),
+    )
+
+
+def _place(value: float | None) -> float | None:
+    """A difference in [-1, 1] on an axis from 0 to 100."""
+    return None if value is None else round(50 + 50 * min(1.0, max(-1.0, value)), 1)
+
+
+def _two(value: float | None) -> str:
+    """Two decimals with a true minus: what a correlation needs."""
+    return NONE if value is None else f"{round(value, 2) + 0.0:.2f}".replace("-", "−")
+
+
+def _signed(value: float | None) -> str:
+    """Three decimals with their sign: a difference of probabilities."""
+    return NONE if value is None else f"{round(value, 3) + 0.0:+.3f}".replace("-", "−")
+
+
+def _cell(rho: float | None) -> AgreementCell:
+    if rho is None:
+        return AgreementCell(NONE, "none")
+    return AgreementCell(_two(rho), f"{'minus' if rho < 0 else 'plus'}-{round(10 * abs(rho))}")
+
+
+def badges(held: TrustSection | None) -> dict[str, Sign]:
+    """The mark beside every figure of a visualization that is not to be relied on."""
+    return {row.method: row.word for row in held.rows if row.word.text == ADVICE} if held else {}
+
+
+def lines(held: TrustSection | None) -> Iterable[FindingLine]:
+    """A sentence for each visualization that failed a test, worst first."""
+    for row in held.rows if held else ():
+        if row.word.text == ADVICE:
+            text = row.verdict[:1].lower() + row.verdict[1:]
+            yield FindingLine(row.word.level, ADVICE, f"{row.title} {text}.", f"#{row.id}", "test")
+
+
+def trial(held: Record, stage: str, titles: Mapping[str, str], anchor: str) -> Trial:
+    """One image's panel: deletion and insertion along every map's order, beside random orders."""
+    methods = {name: held["methods"][name] for name in titles if name in held["methods"]}
+    random = held["random"]
+    curves = [c for found in methods.values() for c in (found["insertion"], found["deletion"])]
+    highest = max([np.max(c) for c in curves if c] + [np.max(random["insertion"]["mean"])])
+    figures = tuple(
+        _figure(f"{anchor}-trust-{name}", titles[name], found, held, stage, float(highest))
+        for name, found in methods.items()
+    )
+    drawn = next((figure.plot.lines for figure in figures if figure.plot), ())
+    name, cells = held["target"]["class_name"], held["cells"]
+    return Trial(
+        summary="Put to the test",
+        lead=f"The image's {cells} × {cells} squares in the order of each map: uncovered from the blurred"
+        f" image (insertion), or blurred (deletion), against the probability p of {name}. Bands:"
+        f" {plural(len(random['faithfulness']), 'random order')}, mean ± standard deviation. Below:"
+        f" AUC of insertion − deletion = faithfulness, {_signed(_mean(random['faithfulness']))} for random"
+        f" orders; ρ with the {CASCADE[stage]} shuffled.",
+        figures=figures,
+        lines=drawn,
+    )
+
+
+def _figure(id_: str, title: str, found: Summary, held: Record, stage: str, highest: float) -> Figure:
+    about = f"{title}: deletion and insertion of {held['id']}"
+    if found["flag"] or not found["insertion"]:
+        why = found["flag"] or "could not be judged"
+        return Figure(id_, "trial", title, "", f"{about}: {why}", words=sentence(why))
+    kinds = ("insertion", "deletion")
+    bands = {n: _band(held["random"][kind]) for n, kind in enumerate(kinds)}
+    drawn = plot(
+        100 * np.array(held["fractions"]),
+        [(kind, np.array(found[kind])) for kind in kinds],
+        bands,
+        "% of the image",
+        "p",
+        (0.0, highest),
+    )
+    auc = f"{probability(found['insertion_auc'])} − {probability(found['deletion_auc'])}"
+    rho = f"ρ\N{NO-BREAK SPACE}{_two(found['randomised'].get(stage))}, stability {_two(found['stability'])}"
+    caption = f"{auc} = {_signed(found['faithfulness'])}"
+    details = (rho,)
+    return Figure(id_, "trial", title, caption, f"{about}: {caption}", plot=drawn, details=details)
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _band(random: Mapping[str, Sequence[float]]) -> tuple[Any, Any]:
+    mean, sd = np.array(random["mean"]), np.array(random["sd"])
+    return mean - sd, mean + sd
+
+
+def method(summary: Summary | None, recipe: Mapping[str, Any]) -> Method | None:
+    """How to read the tests."""
+    if not summary:
+        return None
+    options = recipe.get("trust")
+    told = options if isinstance(options, Mapping) else {}
+    return Method(
+        id="how-trust",
+        name="trust",
+        title="The test of the maps",
+        summary="Whether a map says something of this model.",
+        definition=(
+            "Each map is averaged on squares, and these are ranked. Insertion uncovers the squares of a"
+            " blurred image in that order, deletion blurs those of the image; the area under the"
+            " probability of the class is the AUC. Faithfulness is the insertion AUC less the deletion"
+            " AUC, and the advantage is what a map has over random orders. The weights are then shuffled"
+            " within each tensor, from the output down (the last layer, the upper half of the layers,"
+            " all), and the map is made again: ρ is Spearman's rank correlation of the two. Stability is"
+            " ρ under small noise in the input, agreement ρ between two visualizations. Means are over"
+            " the tested images, intervals are 95 %."
+        ),
+        reading=(
+            "A map to be relied on lies far above random orders and has a ρ near 0 once the weights are"
+            " shuffled. One that keeps its ρ shows the image and not what the model learnt. Maps that"
+            " agree are no proof of each other: they may share a flaw."
+        ),
+        limits=(
+            "A blurred image is unlike what the model was trained on. Fine maps are judged by what is"
+            " left of them on the squares. A map that passes has passed on these images, for the first"
+            " target; the edges that all maps of an image share keep ρ above 0."
+        ),
+        source=(
+            "Petsiuk, Das & Saenko 2018, RISE (arXiv:1806.07421): deletion, insertion. Adebayo et al."
+            " 2018, Sanity Checks for Saliency Maps (arXiv:1810.03292): shuffled weights."
+        ),
+        options="; ".join(f"{key} {value}" for key, value in told.items() if not isinstance(value, Mapping)),
+        absent="",
+    )
