@@ -30,6 +30,7 @@ Size: TypeAlias = Pixels | tuple[Pixels, Pixels]
 ORDER = (
     "architecture",
     "filters",
+    "channel-health",
     "predictions",
     "saliency",
     "gradient-times-input",

@@ -44,7 +44,7 @@ def document(evidence: Evidence, results: Mapping[str, Any]) -> Document:
         if record["measured"] and (found := found_signs(evidence.findings(record), titles))
     }
     trust = trust_section(results.get("trust"), evidence)
-    lines = findings(results, manifest, records, signs, trust)
+    lines = findings(results, manifest, records, signs, trust, evidence.model_findings())
     word, details = verdict(results, lines)
     rows, more = _rows(evidence, records, signs, titles)
     printed = tuple(row for row in rows if row.picture or row.states)
@@ -203,13 +203,13 @@ def _classes(per_class: Sequence[Mapping[str, Any]]) -> tuple[tuple[ClassRow, ..
 
 
 def _sections(evidence: Evidence, manifest: Mapping[str, Any]) -> tuple[Block, ...]:
-    """The model's own visualizations, in the recipe's order."""
+    """The visualizations of the model and of the whole set, in the recipe's order."""
     found = evidence.model_findings()
     scene = Scene("model", "the model", "", np.zeros((1, 1, 3), np.uint8))
     return tuple(
         block(held, found[held["name"]][0], scene)
         for held in manifest["visualizations"]
-        if held["scope"] == "model" and held["applicable"] and held["name"] in found
+        if held["scope"] != "image" and held["applicable"] and held["name"] in found
     )
 
 

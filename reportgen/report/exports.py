@@ -75,6 +75,9 @@ def results(evidence: Evidence) -> dict[str, Any]:
             "class_count": model["class_count"],
             "layers": [{key: row[key] for key in LAYER_KEYS} for row in model["layers"]],
         },
+        "findings": {
+            method: _numbers(slots[0]) for method, slots in evidence.model_findings().items()
+        },
         "images": [_image(evidence, record) for record in records],
         "metrics": totals,
         "trust": trust,

@@ -191,6 +191,7 @@ def results_schema() -> Schema:
             "created": TEXT,
             "title": TEXT,
             "model": MODEL,
+            "findings": {"type": "object", "additionalProperties": FINDINGS},
             "images": _list(IMAGE),
             "metrics": METRICS,
             "trust": _or_null(TRUST),

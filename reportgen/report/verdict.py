@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from reportgen.evidence import Record
+from reportgen.evidence import Findings, Record
+from reportgen.findings import Flag
 from reportgen.report.cards import anchor, unsure
 from reportgen.report.metrics import UNSURE_BELOW
 from reportgen.report.parts import LEVELS, Sign
@@ -48,6 +49,7 @@ def findings(
     records: Sequence[Record],
     signs: Signs,
     trust: TrustSection | None = None,
+    whole: Findings | None = None,
 ) -> tuple[FindingLine, ...]:
     """Sentences with a number and a link to their evidence, worst first."""
     lines = [
@@ -56,6 +58,7 @@ def findings(
         *doubted(trust),
         *_unsure(records),
         *_flagged(signs, sum(record["measured"] for record in records)),
+        *_of_the_whole(whole or {}),
         *_rejected(records),
         *_absent(manifest["visualizations"]),
         *_notes(manifest["model"]["notes"]),
@@ -116,6 +119,14 @@ def _flagged(signs: Signs, shown: int) -> Iterable[FindingLine]:
         named = ", ".join(numbers[:3]) + (", …" if len(numbers) > 3 else "")
         text = f"{sign.text.rstrip('.')} ({len(numbers)} of {plural(shown, 'image')}: {named})."
         yield FindingLine(sign.level, method, text, f"#i{numbers[0]}", "card")
+
+
+def _of_the_whole(found: Findings) -> Iterable[FindingLine]:
+    """What the visualizations of the model and of the whole set warn of."""
+    for method, slots in found.items():
+        for finding in slots[0]:
+            if isinstance(finding, Flag) and bool(finding.values):
+                yield FindingLine(finding.level, method, finding.text, f"#model-{method}", "section")
 
 
 def _rejected(records: Sequence[Record]) -> Iterable[FindingLine]:
