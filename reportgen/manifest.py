@@ -77,7 +77,8 @@ def _visualizations(session: Session) -> list[dict[str, Any]]:
 
 def _cost(counted: dict[str, int]) -> dict[str, int]:
     keys = ("forwards", "backwards", "occlusion_forwards", "trust_forwards", "trust_backwards")
-    return {key: counted.get(key, 0) for key in keys}
+    # what ascents cost is there only where something was climbed
+    return {**dict.fromkeys(keys, 0), **counted}
 
 
 def _moment() -> tuple[str, bool]:

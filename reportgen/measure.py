@@ -14,6 +14,7 @@ import torch
 
 from reportgen import records, trust
 from reportgen.engine import device as devices
+from reportgen.engine.ascent import Climber
 from reportgen.engine.onepass import Counter, OnePass, frozen
 from reportgen.engine.tape import BatchTape, model_tape
 from reportgen.engine.targets import Slot
@@ -64,7 +65,6 @@ class Measurement:
         session = self.session
         # channels last is the layout in which convolutions are fastest, on CPU and CUDA alike
         network = session.subject.network.to(session.device).to(memory_format=torch.channels_last)
-        self._model_shard()
         with devices.repeatable(session.recipe.run.seed), frozen(network), enough_memory(session):
             engine = OnePass(
                 network,
@@ -75,6 +75,7 @@ class Measurement:
                 session.batch_size,
                 session.recipe.model.output,
             )
+            self._model_shard(engine)
             files: Sequence[ImageFile] = session.files
             if session.two_rounds:
                 self._round("score", files, engine, self._scored)
@@ -86,14 +87,25 @@ class Measurement:
         self._refuse_empty()
         return self._chosen()[1]
 
-    def _model_shard(self) -> None:
-        session = self.session
+    def _model_shard(self, engine: OnePass) -> None:
+        """What needs no image: weights, and the pictures that are climbed."""
         if "model" in self.writer.finished:
             return
-        planned = session.plan.of_scope("model")
-        tape = model_tape(session.subject.network, session.facts, session.plan.needs)
-        found: Findings = {p.name: [tuple(p.probe.measure(tape))] for p in planned}
-        self.writer.write("model", found)
+        plan, facts = self.session.plan, self.session.facts
+        climber = Climber(
+            engine.network,
+            facts,
+            engine.normalisation,
+            engine.device,
+            engine.batch_size,
+            engine.output,
+            lambda done, total: self.progress("ascend", done, total),
+        )
+        with self.watch.on("compute"):
+            ascended = climber.run(plan.ascents)
+        tape = model_tape(engine.network, facts, plan.needs, ascended)
+        found: Findings = {p.name: [tuple(p.probe.measure(tape))] for p in plan.of_scope("model")}
+        self.writer.write("model", found, cost=climber.cost if ascended else None)
 
     def _chosen(self) -> tuple[list[int], str]:
         show = self.session.recipe.images.show

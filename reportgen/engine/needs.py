@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, overload
 
 import torch
 from torch import Tensor
@@ -25,6 +25,7 @@ LayerName: TypeAlias = str | int
 LayerNames: TypeAlias = LayerName | tuple[LayerName, ...]
 Rule: TypeAlias = Literal["exact", "guided", "deconv"]
 Baseline: TypeAlias = Literal["grey", "black", "mean", "blur"]
+Parametrisation: TypeAlias = Literal["auto", "fourier", "pixels"]
 
 
 @dataclass(frozen=True)
@@ -204,9 +205,81 @@ class MeanGradient:
     copies: Noisy | Path
 
 
+@dataclass(frozen=True)
+class ClassLogit:
+    """A class as something to maximise: its logit."""
+
+    index: int
+
+    @classmethod
+    def of(cls, model: ModelFacts, name: str | int) -> ClassLogit:
+        """A class by name, or else by index. Raises UnknownName with the nearest right one."""
+        from reportgen.inputs.classes import index_of  # at the top it would import this file back
+
+        return cls(index_of(name, model.classes))
+
+
+@dataclass(frozen=True)
+class ChannelMean:
+    """A channel as something to maximise: the mean of its map, or its value where it has no map."""
+
+    layer: str
+    channel: int
+
+    @classmethod
+    def of(cls, model: ModelFacts, name: LayerName, channel: int) -> ChannelMean:
+        """A channel of a layer by name or number. Raises UnknownName, and NotApplicable where the
+        layer's output is neither a stack of maps nor a vector."""
+        layer = model.layer(name)
+        if not layer.output_shape or len(layer.output_shape) not in (1, 3):
+            raise NotApplicable(f"the output of {layer.name} has no channels")
+        if channel >= layer.maps:
+            raise UnknownName(f"channel of {layer.name}", channel, ())
+        return cls(layer.name, channel)
+
+
+@dataclass(frozen=True)
+class Climb:
+    """How a picture is climbed: steps, size, what it is made of, and what keeps it natural.
+
+    `jitter` and `scale` are shares of the side, the largest of a step, as is `rotation_deg`. The
+    gradient of the unit has length 1; `l2` and `total_variation` weigh what holds against it.
+    """
+
+    steps: int
+    side_px: int
+    seed: int = 0
+    parametrisation: Parametrisation = "auto"
+    jitter: float = 0.06
+    scale: float = 0.1
+    rotation_deg: float = 10
+    l2: float = 0
+    total_variation: float = 0
+
+
+@dataclass(frozen=True)
+class Ascent:
+    """The picture that drives a unit of the network up, climbed from noise. No image is needed."""
+
+    unit: ClassLogit | ChannelMean
+    climb: Climb
+
+
+@dataclass(frozen=True)
+class Ascended:
+    """Where an ascent ended: the picture (C, h, w) in [0, 1], and the unit's value on the first
+    picture and on this one, as they stand and not warped."""
+
+    picture: Tensor
+    start: float
+    reached: float
+
+
 Need: TypeAlias = (
-    Logits | Target | Weights | Activation | Gradient | Reference | Scores | MeanGradient
+    Logits | Target | Weights | Activation | Gradient | Reference | Scores | MeanGradient | Ascent
 )
+# what a probe of scope `model` may need
+OF_MODEL = (Weights, Ascent)
 # a probe that needs one of these is measured once a target
 PER_TARGET = (Target, Gradient, MeanGradient)
 
@@ -334,12 +407,16 @@ class Tape(Protocol):
 
 
 class Bench(Protocol):
-    """The network without an image, for probes of scope `model`: its facts, and weights by need."""
+    """The network without an image, for probes of scope `model`: its facts, weights and ascents."""
 
     @property
     def model(self) -> ModelFacts: ...
 
+    @overload
     def __getitem__(self, need: Weights) -> Tensor: ...
+
+    @overload
+    def __getitem__(self, need: Ascent) -> Ascended: ...
 
 
 class Probe(Protocol):

@@ -9,8 +9,10 @@ from typing import Any
 
 from reportgen.engine.needs import (
     INPUT,
+    OF_MODEL,
     PER_TARGET,
     Activation,
+    Ascent,
     ChannelMasks,
     Gradient,
     MeanGradient,
@@ -24,7 +26,6 @@ from reportgen.engine.needs import (
     Rule,
     Scores,
     Variants,
-    Weights,
 )
 from reportgen.findings import NotApplicable
 
@@ -84,6 +85,20 @@ class Plan:
     def averaged(self) -> tuple[MeanGradient, ...]:
         """The gradients that are means over copies."""
         return tuple(need for need in self.needs if isinstance(need, MeanGradient))
+
+    @cached_property
+    def ascents(self) -> tuple[Ascent, ...]:
+        """The pictures that are climbed, once for the model."""
+        return tuple(need for need in self.needs if isinstance(need, Ascent))
+
+    @property
+    def ascent_cost(self) -> dict[str, int]:
+        """Forwards and backwards of the ascents, in pictures; nothing where there are none."""
+        if not self.ascents:
+            return {}
+        steps = sum(need.climb.steps for need in self.ascents)
+        # the first picture and the last are answered once more, as they stand
+        return {"ascent_forwards": steps + 2 * len(self.ascents), "ascent_backwards": steps}
 
     @property
     def windows(self) -> int:
@@ -145,6 +160,11 @@ class Plan:
             f"{cost['occlusion_forwards']} occlusion forwards ({self.windows} windows an image)",
             f"about {macs / 1e12:.3g} T multiply-adds",
         ]
+        if climbed := self.ascent_cost:
+            lines.append(
+                f"{len(self.ascents)} pictures are climbed: {climbed['ascent_forwards']} forwards, "
+                f"{climbed['ascent_backwards']} backwards"
+            )
         return lines + [f"{p.name} does not apply: {p.reason}" for p in self.planned if p.reason]
 
 
@@ -160,8 +180,8 @@ def _planned(name: str, scope: str, probe: Probe, facts: ModelFacts) -> Planned:
         needs: Sequence[Need] = probe.needs(facts)
     except NotApplicable as refusal:
         return Planned(name, scope, probe, reason=str(refusal))
-    if scope == "model" and not all(isinstance(need, Weights) for need in needs):
-        raise TypeError(f"{name}: a probe of scope 'model' may need weights only")
+    if scope == "model" and not all(isinstance(need, OF_MODEL) for need in needs):
+        raise TypeError(f"{name}: a probe of scope 'model' may need weights and ascents only")
     if scope == "set" and any(isinstance(need, PER_TARGET) for need in needs):
         raise TypeError(f"{name}: a probe of scope 'set' may not need a target")
     return Planned(name, scope, probe, tuple(needs))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import overload
 
 from torch import Tensor, nn
 
 from reportgen.engine.needs import (
+    Ascended,
+    Ascent,
     Logits,
     ModelFacts,
     Need,
@@ -44,17 +48,30 @@ class BatchTape:
 
 @dataclass(frozen=True)
 class ModelTape:
-    """The network itself, for probes that need no image: facts and weights, on the CPU."""
+    """The network itself, for probes that need no image: facts, weights on the CPU, ascents."""
 
     model: ModelFacts
     weights: dict[str, Tensor]
+    ascended: Mapping[Ascent, Ascended]
 
-    def __getitem__(self, need: Weights) -> Tensor:
-        return self.weights[need.layer]
+    @overload
+    def __getitem__(self, need: Weights) -> Tensor: ...
+
+    @overload
+    def __getitem__(self, need: Ascent) -> Ascended: ...
+
+    def __getitem__(self, need: Weights | Ascent) -> Tensor | Ascended:
+        return self.ascended[need] if isinstance(need, Ascent) else self.weights[need.layer]
 
 
-def model_tape(network: nn.Module, facts: ModelFacts, needs: tuple[Need, ...]) -> ModelTape:
-    """A tape with the weights that `needs` name."""
+def model_tape(
+    network: nn.Module,
+    facts: ModelFacts,
+    needs: tuple[Need, ...],
+    ascended: Mapping[Ascent, Ascended] | None = None,
+) -> ModelTape:
+    """A tape with the weights that `needs` name, and with what was climbed for them."""
     modules = dict(network.named_modules())
     names = [need.layer for need in needs if isinstance(need, Weights)]
-    return ModelTape(facts, {name: modules[name].weight.detach().cpu() for name in names})
+    weights = {name: modules[name].weight.detach().cpu() for name in names}
+    return ModelTape(facts, weights, ascended or {})

@@ -13,6 +13,7 @@ Metric: TypeAlias = Literal[
     "accuracy",
     "lowest_class_accuracy",
     "loss",
+    "ece",
     "mean_confidence",
     "unsure",
     "images",

@@ -31,6 +31,7 @@ ORDER = (
     "architecture",
     "filters",
     "channel-health",
+    "activation-maximisation",
     "predictions",
     "saliency",
     "gradient-times-input",

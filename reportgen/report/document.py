@@ -12,24 +12,18 @@ import numpy as np
 
 from reportgen.evidence import Evidence, Record
 from reportgen.report import figures
+from reportgen.report.answers import accuracy, by_class, calibrated, confused, interval, mistakes
 from reportgen.report.blocks import Scene, block
 from reportgen.report.cards import STATES, anchor, found_signs, marks, states
 from reportgen.report.parts import Block, Fact, Sign
 from reportgen.report.provenance import recipe_yaml, sheets
-from reportgen.report.sections import (
-    ClassRow,
-    Document,
-    ImageRow,
-    Method,
-    MethodGroup,
-)
+from reportgen.report.sections import Document, ImageRow, Method, MethodGroup
 from reportgen.report.trust import method as how_trust
 from reportgen.report.trust import section as trust_section
 from reportgen.report.verdict import Signs, findings, verdict
-from reportgen.report.wording import NONE, count, date, number, plural, probability, sentence, shape, share
+from reportgen.report.wording import NONE, count, date, plural, probability, sentence, shape
 
 ROWS_AT_MOST = 1000  # lines of the summary table: every image stays in results.json
-CLASSES_AT_MOST = 100
 THUMBNAIL_PX = 72
 NO_SIGN = Sign("note", "no label")
 
@@ -48,7 +42,7 @@ def document(evidence: Evidence, results: Mapping[str, Any]) -> Document:
     word, details = verdict(results, lines)
     rows, more = _rows(evidence, records, signs, titles)
     printed = tuple(row for row in rows if row.picture or row.states)
-    classes, classes_note = _classes(results["metrics"]["per_class"] or [])
+    classes, classes_note = by_class(results["metrics"]["per_class"] or [])
     return Document(
         title=manifest["title"],
         created=date(manifest["created"]),
@@ -65,9 +59,12 @@ def document(evidence: Evidence, results: Mapping[str, Any]) -> Document:
         print_more=_print_more(len(rows) - len(printed)),
         rows=rows,
         states=tuple((state, sum(state in row.states for row in rows)) for state in STATES),
-        accuracy=_accuracy(results["metrics"]),
+        accuracy=accuracy(results["metrics"]),
         classes=classes,
         classes_note=classes_note,
+        confusion=confused(results["metrics"]),
+        calibration=calibrated(results["metrics"]),
+        mistakes=mistakes(records, rows),
         sections=_sections(evidence, manifest),
         trust=trust,
         methods=_methods(manifest, results.get("trust")),
@@ -99,7 +96,7 @@ def _facts(manifest: Mapping[str, Any], totals: Mapping[str, Any]) -> tuple[Fact
     labelled = totals["labelled"]
     if labelled:
         right = round(totals["accuracy"] * labelled)
-        answers = Fact("labelled images right", f"{right:,} / {labelled:,}", _interval(totals))
+        answers = Fact("labelled images right", f"{right:,} / {labelled:,}", interval(totals))
     else:
         answers = Fact("labelled images", "0", "accuracy is not known")
     confidence, unsure = probability(totals["mean_confidence"]), totals["unsure"]
@@ -112,11 +109,6 @@ def _facts(manifest: Mapping[str, Any], totals: Mapping[str, Any]) -> tuple[Fact
         Fact("multiply-adds", count(model["macs"]), f"an image, {shape(model['input_shape'])}"),
         Fact("forwards + backwards", passes, f"{cost['occlusion_forwards']:,} occluded forwards"),
     )
-
-
-def _interval(totals: Mapping[str, Any]) -> str:
-    """The Wilson interval of the accuracy, in words."""
-    return f"95 % interval {share(totals['accuracy_low'])} to {share(totals['accuracy_high'])}"
 
 
 def _images_note(held: Mapping[str, Any]) -> str:
@@ -166,40 +158,6 @@ def _row(
         states=states(record, bool(flagged)),
         picture=figures.fit(figures.photo(seen), THUMBNAIL_PX) if seen is not None else None,
     )
-
-
-def _accuracy(totals: Mapping[str, Any]) -> tuple[Fact, ...]:
-    if not totals["labelled"]:
-        return ()
-    labelled = plural(totals["labelled"], "labelled image")
-    return (
-        Fact("accuracy", share(totals["accuracy"]), f"{labelled}; {_interval(totals)}"),
-        Fact("lowest class", share(totals["lowest_class_accuracy"]), "accuracy of the worst class"),
-        Fact("mean loss", number(totals["loss"]), "cross entropy, nats"),
-        Fact("mean confidence", probability(totals["mean_confidence"]), "of every scored image"),
-    )
-
-
-def _classes(per_class: Sequence[Mapping[str, Any]]) -> tuple[tuple[ClassRow, ...], str]:
-    """Accuracy by class in the model's order; the worst where there are too many to read."""
-    kept = list(per_class)
-    note = ""
-    if len(kept) > CLASSES_AT_MOST:
-        kept = sorted(kept, key=lambda row: (row["accuracy"], row["class_index"]))[:CLASSES_AT_MOST]
-        note = f"The {CLASSES_AT_MOST} lowest of {len(per_class):,} classes, worst first."
-    return tuple(
-        ClassRow(
-            name=row["class_name"],
-            count=f"{row['count']:,}",
-            correct=f"{row['correct']:,}",
-            accuracy=share(row["accuracy"]),
-            interval=f"{share(row['low'])} to {share(row['high'])}",
-            low=round(100 * row["low"], 1),
-            high=round(100 * row["high"], 1),
-            middle=round(100 * row["accuracy"], 1),
-        )
-        for row in kept
-    ), note
 
 
 def _sections(evidence: Evidence, manifest: Mapping[str, Any]) -> tuple[Block, ...]:

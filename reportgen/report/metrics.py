@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
+from reportgen.report.calibration import calibration, confusion, expected_error
+
 UNSURE_BELOW = 0.4  # an answer with less probability than this is called unsure
 Z_95 = 1.959963984540054  # the normal quantile of a two-sided 95 % interval
 
@@ -23,6 +25,7 @@ def metrics(records: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> dic
     per_class = _per_class(labelled, classes) if labelled else None
     best = [record["predictions"][0]["probability"] for record in scored]
     sure = [probability for probability in best if probability is not None]
+    bins = calibration(labelled)
     losses = [record["loss"] for record in labelled]
     return {
         "images": len(records),
@@ -33,6 +36,9 @@ def metrics(records: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> dic
         "accuracy_high": high,
         "lowest_class_accuracy": min(row["accuracy"] for row in per_class) if per_class else None,
         "per_class": per_class,
+        "confusion": confusion(labelled, classes),
+        "ece": expected_error(bins),
+        "calibration": bins,
         # a loss that is not finite makes the mean so: not known, rather than a mean of the others
         "loss": fmean(losses) if losses and None not in losses else None,
         "mean_confidence": fmean(sure) if sure else None,

@@ -66,6 +66,19 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Point:
+    """A measured share in a plot, in its units, with its interval, and how many it was counted on."""
+
+    x: float
+    y: float
+    low: float
+    high: float
+    text: str
+    text_x: float
+    text_y: float
+
+
+@dataclass(frozen=True)
 class Plot:
     """Lines over two axes, laid out in `width` × `height` units with a frame inside."""
 
@@ -80,6 +93,7 @@ class Plot:
     y_ticks: tuple[Tick, ...]
     x_label: str
     y_label: str
+    points: tuple[Point, ...] = ()
 
 
 @dataclass(frozen=True)

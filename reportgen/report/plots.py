@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from reportgen.findings import Array, Curve
-from reportgen.report.parts import Line, Plot, Tick
-from reportgen.report.wording import number
+from reportgen.report.parts import Line, Plot, Point, Tick
+from reportgen.report.wording import count, number
 
 WIDTH, HEIGHT = 168.0, 130.0
 LEFT, TOP, RIGHT, BOTTOM = 26.0, 19.0, 157.0, 101.0  # room for the labels
@@ -67,6 +68,39 @@ def plot(
         y_ticks=axis(up, BOTTOM, TOP),
         x_label=x_label,
         y_label=y_label,
+    )
+
+
+def reliability(bins: Sequence[Mapping[str, Any]], intervals: Sequence[tuple[float, float]]) -> Plot:
+    """The share right over the confidence, both from 0 to 1: a point a bin that is not empty.
+
+    `bins` as results.json has them; `intervals` are those of the shares right, one a bin.
+    """
+    left, top, right, bottom = 34.0, 38.0, 348.0, 232.0
+    crowded = any(held["count"] >= 1000 for held in bins)  # long numbers stand in two lines
+    steps = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+
+    def across(value: float) -> float:
+        return round(left + value * (right - left), 1)
+
+    def up(value: float) -> float:
+        return round(bottom + value * (top - bottom), 1)
+
+    return Plot(
+        *(356.0, 262.0, left, top, right, bottom),
+        lines=(Line("calibrated", 1, f"{left},{bottom} {right},{top}"),),
+        x_ticks=tuple(Tick(across(step), label(step)) for step in steps),
+        y_ticks=tuple(Tick(up(step), label(step)) for step in steps),
+        x_label="confidence (probability of the answer)",
+        y_label="share right",
+        points=tuple(
+            Point(
+                *(across(b["confidence"]), up(b["accuracy"]), up(low), up(high), count(b["count"])),
+                text_x=across((b["low"] + b["high"]) / 2),
+                text_y=top - 6 - 11 * (crowded and n % 2),
+            )
+            for n, (b, (low, high)) in enumerate(zip(bins, intervals, strict=True))
+        ),
     )
 
 

@@ -69,7 +69,7 @@ def preprocessing(held: Mapping[str, Any]) -> str:
 
 def _run(manifest: Mapping[str, Any], timing: Mapping[str, Any]) -> tuple[Fact, ...]:
     held, cost = manifest["environment"], manifest["cost"]
-    trust = cost.get("trust_forwards")
+    trust, climbed = cost.get("trust_forwards"), cost.get("ascent_forwards")
     facts = [
         Fact("date", date(manifest["created"])),
         Fact("images from", manifest["images"]["source"]),
@@ -82,13 +82,14 @@ def _run(manifest: Mapping[str, Any], timing: Mapping[str, Any]) -> tuple[Fact, 
             "passes, in images",
             f"{plural(cost['forwards'], 'forward')}, {plural(cost['backwards'], 'backward')},"
             f" {plural(cost['occlusion_forwards'], 'occluded forward')}"
-            + (f", {plural(trust, 'forward')} to test the maps" if trust else ""),
+            + (f", {plural(trust, 'forward')} to test the maps" if trust else "")
+            + (f", {plural(climbed, 'forward')} to climb activations" if climbed else ""),
         ),
     ]
     if not manifest["reproducible"]:
         seconds = timing["seconds"]
         # rendering is what is happening now: its time is in results.json only
-        stages = [key for key in ("decode", "compute", "encode") if seconds.get(key)]
+        stages = [key for key in ("decode", "compute", "encode", "trust") if seconds.get(key)]
         spent = [f"{key} {duration(seconds[key])}" for key in stages]
         if spent:
             facts.append(Fact("time", ", ".join(spent)))

@@ -105,6 +105,21 @@ CLASS = _object(
         "high": SHARE,
     }
 )
+CONFUSION: Schema = {
+    "anyOf": [
+        _object({"classes": _list(TEXT), "counts": _list(_list(COUNT))}),  # rows by label
+        _object({"pairs": _list(_object({"label": TEXT, "answer": TEXT, "count": COUNT, "images": COUNT}))}),
+    ]
+}
+BIN = _object(
+    {
+        "low": SHARE,
+        "high": SHARE,
+        "count": COUNT,
+        "confidence": _or_null(SHARE),
+        "accuracy": _or_null(SHARE),
+    }
+)
 METRICS = _object(
     {
         "images": COUNT,
@@ -115,6 +130,9 @@ METRICS = _object(
         "accuracy_high": _or_null(SHARE),
         "lowest_class_accuracy": _or_null(SHARE),
         "per_class": _or_null(_list(CLASS)),
+        "confusion": _or_null(CONFUSION),
+        "ece": _or_null(SHARE),
+        "calibration": _or_null(_list(BIN)),
         "loss": _or_null(NUMBER),
         "mean_confidence": _or_null(SHARE),
         "unsure": COUNT,
@@ -171,7 +189,9 @@ COST = _object(
         "peak_memory_bytes": _or_null(COUNT),
         "device": TEXT,
     },
-    optional=dict.fromkeys(("trust_forwards", "trust_backwards"), COUNT),
+    optional=dict.fromkeys(
+        ("trust_forwards", "trust_backwards", "ascent_forwards", "ascent_backwards"), COUNT
+    ),
 )
 ENVIRONMENT = _object(
     {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reportgen.report.parts import Block, Fact, Level, Sign
+from reportgen.report.parts import Block, Fact, Figure, Level, Sign
 from reportgen.report.rasters import Raster
 
 
@@ -48,6 +48,82 @@ class ClassRow:
     low: float
     high: float
     middle: float
+
+
+@dataclass(frozen=True)
+class ConfusionCell:
+    """A count, its tint as a share of the label's images in tenths, and whether right answers are in it."""
+
+    text: str
+    tint: str
+    right: bool
+
+
+@dataclass(frozen=True)
+class ConfusionRow:
+    """What was answered for the images of one label; `head` is its number where names are long."""
+
+    head: str
+    name: str
+    cells: tuple[ConfusionCell, ...]
+    total: str
+
+
+@dataclass(frozen=True)
+class Confused:
+    """A wrong answer that was given again and again."""
+
+    label: str
+    answer: str
+    count: str
+    images: str  # of the label
+    share: str
+
+
+@dataclass(frozen=True)
+class Confusions:
+    """A matrix with the heads of its columns and their names, or the most frequent confusions."""
+
+    heads: tuple[tuple[str, str], ...] = ()
+    rows: tuple[ConfusionRow, ...] = ()
+    pairs: tuple[Confused, ...] = ()
+
+
+@dataclass(frozen=True)
+class BinRow:
+    """The labelled answers of one bin of confidence."""
+
+    range: str
+    count: str
+    confidence: str
+    accuracy: str
+    interval: str
+    gap: str
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Whether confidence keeps its word."""
+
+    ece: str
+    few: str  # words where there are too few images to judge, or ""
+    text: str
+    figure: Figure
+    bins: tuple[BinRow, ...]
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A wrong answer, and how sure it was."""
+
+    number: str
+    href: str
+    path: str
+    answer: str
+    probability: str
+    label: str
+    label_probability: str
+    picture: Raster | None
 
 
 @dataclass(frozen=True)
@@ -147,6 +223,9 @@ class Document:
     accuracy: tuple[Fact, ...]
     classes: tuple[ClassRow, ...]
     classes_note: str
+    confusion: Confusions | None
+    calibration: Calibration | None
+    mistakes: tuple[Mistake, ...]
     sections: tuple[Block, ...]
     trust: TrustSection | None
     methods: tuple[MethodGroup, ...]

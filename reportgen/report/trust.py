@@ -36,8 +36,9 @@ def section(summary: Summary | None, evidence: Evidence) -> TrustSection | None:
     images = plural(summary["images"], "image")
     limits, stage = summary["limits"], summary["stage"]
     return TrustSection(
-        lead=f"Every map of {images}, drawn by the seed, was put to the test: does the model's answer"
-        " hang on the places that the map names, and does the map hang on the model's weights?",
+        lead=f"Every map of {images}, drawn by the seed from the half that was answered most surely, was put"
+        " to the test: does the answer hang on the places that the map names, and does the map hang on"
+        " the model's weights?",
         limits=f"A map passes where it beats random orders by {limits['beats_random_sd']:g} standard"
         f" deviations (SD) or more, and where its rank correlation ρ with the map of a network whose"
         f" {CASCADE[stage]} was shuffled is at most {limits['randomised']:g} in size.",

@@ -49,7 +49,8 @@ def test_a_set_counted_by_hand() -> None:
 def test_what_needs_labels_is_unknown_without_them() -> None:
     found = metrics([record(0.9, None, 0), REJECTED], CLASSES)
     assert found["labelled"] == 0
-    for key in ("accuracy", "accuracy_low", "accuracy_high", "per_class", "loss", "lowest_class_accuracy"):
+    shares = ("accuracy", "accuracy_low", "accuracy_high", "lowest_class_accuracy")
+    for key in (*shares, "per_class", "loss", "ece", "calibration", "confusion"):
         assert found[key] is None
 
 

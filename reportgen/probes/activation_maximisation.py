@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveInt
+from pydantic.dataclasses import dataclass
+
+from reportgen.engine.needs import (
+    Ascended,
+    Ascent,
+    Bench,
+    ChannelMean,
+    ClassLogit,
+    Climb,
+    LayerName,
+    ModelFacts,
+    Need,
+    Parametrisation,
+)
+from reportgen.findings import Finding, Flag, NotApplicable, Picture, Remark, Scalar
+from reportgen.probes import probe
+
+AT_MOST = 4  # classes, and channels, that `auto` chooses
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class Channel:
+    """A channel of a layer, counted from 0."""
+
+    layer: LayerName
+    channel: NonNegativeInt
+
+
+@probe("activation-maximisation", scope="model", group="inside the network")
+class ActivationMaximisation:
+    """Activation maximisation: pictures that the network itself asks for, class by class.
+
+    Definition. From faint noise, gradient ascent on the pixels of a picture until the logit of a
+    class, or the mean over the map of a channel, is large. Each step sees the picture moved, scaled
+    and turned at random; an L2 penalty draws it towards the mean image and total variation smooths
+    it. Colour pictures of 64 px and more are made of Fourier components in decorrelated colours, so
+    that no frequency is favoured; others of pixels. `auto` takes up to four classes, evenly
+    spaced in the list, and channel 0 of the last layer with weights (but never the first of all) of
+    each of the last four resolutions.
+
+    Reading. What returns in the picture is what the unit looks for: a class that has learned its
+    object shows parts of it, often many times. Parts that do not belong to the object, such as the
+    water about a fish, are what the class has learned besides.
+
+    Limits. One picture is one of many that drive the unit as far; another seed gives another. It is
+    no photograph: values reached here are often far above those of real images, with which they
+    are not compared here. A rectifier that is shut on the first picture sends no gradient back.
+
+    Source. Simonyan et al. 2013, Deep Inside Convolutional Networks, sec. 2 (arXiv:1312.6034); Olah
+    et al. 2017, Feature Visualization (doi:10.23915/distill.00007).
+    """
+
+    classes: Literal["auto"] | tuple[str | int, ...] = "auto"
+    channels: Literal["auto"] | tuple[Channel, ...] = "auto"
+    steps: PositiveInt = 256
+    side_px: PositiveInt = 128
+    seed: NonNegativeInt = 0
+    parametrisation: Parametrisation = "auto"
+    jitter: float = Field(default=0.06, ge=0, le=0.5)
+    scale: float = Field(default=0.1, ge=0, le=1)
+    rotation_deg: float = Field(default=10, ge=0, le=180)
+    l2: NonNegativeFloat = 0.015
+    total_variation: NonNegativeFloat = 0.05
+
+    def needs(self, model: ModelFacts) -> Sequence[Need]:
+        return self._ascents(model)
+
+    def measure(self, tape: Bench) -> tuple[Finding, ...]:
+        ascents = self._ascents(tape.model)
+        ended = [tape[ascent] for ascent in ascents]
+        found: list[Finding] = []
+        for ascent, end in zip(ascents, ended, strict=True):
+            found += _findings(ascent, end, tape.model)
+        height, width = ended[0].picture.shape[-2:]
+        told = f"Climbed {self.steps} steps from noise (seed {self.seed}), {height}×{width} px."
+        return (*found, *_failed(ascents, ended, tape.model), Remark("climb", told))
+
+    def _ascents(self, model: ModelFacts) -> tuple[Ascent, ...]:
+        if model.input_shape[0] not in (1, 3):
+            raise NotApplicable(f"an input of {model.input_shape[0]} channels is no picture")
+        units: list[ClassLogit | ChannelMean] = [*self._classes(model), *self._channels(model)]
+        if not units:
+            raise NotApplicable("the recipe names no class and no channel")
+        climb = Climb(
+            steps=self.steps,
+            side_px=self.side_px,
+            seed=self.seed,
+            parametrisation=self.parametrisation,
+            jitter=self.jitter,
+            scale=self.scale,
+            rotation_deg=self.rotation_deg,
+            l2=self.l2,
+            total_variation=self.total_variation,
+        )
+        return tuple(Ascent(unit, climb) for unit in dict.fromkeys(units))
+
+    def _classes(self, model: ModelFacts) -> list[ClassLogit]:
+        if self.classes != "auto":
+            return [ClassLogit.of(model, name) for name in self.classes]
+        count = min(AT_MOST, model.class_count)
+        return [ClassLogit(k * model.class_count // count) for k in range(count)]
+
+    def _channels(self, model: ModelFacts) -> list[ChannelMean]:
+        if self.channels != "auto":
+            return [ChannelMean.of(model, wish.layer, wish.channel) for wish in self.channels]
+        # before the rectifier, where a gradient passes whatever the sign; the first layer is linear
+        # in the picture, so that the mean of its map knows nothing but brightness
+        weighted = [layer for layer in model.leaves() if layer.spatial and layer.parameters]
+        last = {layer.output_shape[1:]: layer for layer in weighted[1:] if layer.output_shape}
+        return [ChannelMean(layer.name, 0) for layer in list(last.values())[-AT_MOST:]]
+
+
+def _named(ascent: Ascent, model: ModelFacts) -> tuple[str, str, str]:
+    """A unit's name, its title, and what is climbed, in words."""
+    unit = ascent.unit
+    if isinstance(unit, ClassLogit):
+        return f"class-{unit.index}", model.classes[unit.index], "logit"
+    return f"{unit.layer}-{unit.channel}", f"{unit.layer}, channel {unit.channel}", "mean activation"
+
+
+def _findings(ascent: Ascent, end: Ascended, model: ModelFacts) -> tuple[Finding, ...]:
+    """The picture, and the unit's value on it and on the first one."""
+    name, title, value = _named(ascent, model)
+    colours = end.picture.expand(3, -1, -1)  # (3, h, w)
+    return (
+        Picture(name, title, colours, f"what drives its {value} up"),
+        Scalar(f"{name}-reached", f"{value} reached", end.reached),
+        Scalar(f"{name}-start", f"{value} at the start", end.start),
+    )
+
+
+def _failed(
+    ascents: Sequence[Ascent], ended: Sequence[Ascended], model: ModelFacts
+) -> tuple[Finding, ...]:
+    """A warning that names the units that the ascent did not raise."""
+    low = [
+        _named(ascent, model)[1]
+        for ascent, end in zip(ascents, ended, strict=True)
+        if not end.reached > end.start  # not a number is no rise either
+    ]
+    text = f"The ascent did not raise {'; '.join(low) or 'any unit'}: the picture shows nothing."
+    return (Flag("not-raised", text, bool(low)),)
