@@ -15,14 +15,17 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+# probes import all of this from here: the facts are a part of what they may know
+from reportgen.engine.facts import AUTO as AUTO
+from reportgen.engine.facts import LayerFacts as LayerFacts
+from reportgen.engine.facts import LayerName as LayerName
+from reportgen.engine.facts import LayerNames as LayerNames
+from reportgen.engine.facts import ModelFacts as ModelFacts
+from reportgen.engine.facts import Normalisation as Normalisation
 from reportgen.errors import UnknownName
 from reportgen.findings import NotApplicable
 
 INPUT = "input"  # the network's input, as a place to tap or to differentiate by
-AUTO = "auto"
-# a module's name, its number in call order (1 is the first), or "auto"
-LayerName: TypeAlias = str | int
-LayerNames: TypeAlias = LayerName | tuple[LayerName, ...]
 Rule: TypeAlias = Literal["exact", "guided", "deconv"]
 Baseline: TypeAlias = Literal["grey", "black", "mean", "blur"]
 Parametrisation: TypeAlias = Literal["auto", "fourier", "pixels"]
@@ -282,104 +285,6 @@ Need: TypeAlias = (
 OF_MODEL = (Weights, Ascent)
 # a probe that needs one of these is measured once a target
 PER_TARGET = (Target, Gradient, MeanGradient)
-
-
-@dataclass(frozen=True)
-class LayerFacts:
-    """One module of the network, as one forward of the input met it.
-
-    `number` is the place among leaf modules in the order of their last calls (1 is the first; 0 for
-    containers and for modules that are never called). Shapes are those of the last call, without
-    the batch axis: it is the last call's output that a tap keeps. `macs`
-    are multiply-adds of one image. The receptive field and its stride are in input pixels.
-    """
-
-    name: str
-    type: str
-    number: int
-    calls: int
-    finished: int  # rank of the last call's end among all modules' calls, 0 if never called
-    input_shape: tuple[int, ...] | None
-    output_shape: tuple[int, ...] | None
-    parameters: int  # of this module itself for a leaf, of all below for a container
-    trainable_parameters: int
-    macs: int
-    output_bytes: int
-    receptive_field_px: int | None
-    receptive_stride_px: int | None
-    kernel: tuple[int, int] | None = None
-    stride: tuple[int, int] | None = None
-    padding: tuple[int, int] | None = None
-    dilation: tuple[int, int] | None = None
-    weight_shape: tuple[int, ...] | None = None
-    formula_holds: bool | None = None  # floor((n + 2p - d(k-1) - 1)/s) + 1 against the shape seen
-
-    @property
-    def maps(self) -> int:
-        """How many maps the output holds: its channels."""
-        return self.output_shape[0] if self.output_shape else 0
-
-    @property
-    def spatial(self) -> bool:
-        """Whether the output is a stack of maps with more than one place, (C, h, w)."""
-        shape = self.output_shape
-        return shape is not None and len(shape) == 3 and shape[1] * shape[2] > 1
-
-
-@dataclass(frozen=True)
-class ModelFacts:
-    """What is known of the network before an image is seen: it resolves names for the probes."""
-
-    input_shape: tuple[int, int, int]  # (channels, height, width)
-    layers: tuple[LayerFacts, ...]  # leaves in call order, then containers, then never called
-    parameters: int
-    trainable_parameters: int
-    parameter_bytes: int
-    macs: int
-    activation_bytes: int  # every leaf's output of one image
-    rectifiers: int  # ReLU and ReLU6 calls of one forward, functional and in-place ones included
-    smooth_activations: tuple[str, ...]  # names of SiLU, GELU, … operations met in the forward
-    classes: tuple[str, ...]
-    class_count: int
-
-    def leaves(self) -> tuple[LayerFacts, ...]:
-        """The leaf modules that ran, in call order: number k is at k - 1."""
-        return tuple(layer for layer in self.layers if layer.number)
-
-    def layer(self, name: LayerName) -> LayerFacts:
-        """A layer by module name, or else by number. Raises UnknownName with the nearest right one."""
-        ran = [x for x in self.layers if x.calls]
-        found = [x for x in ran if x.name == name]  # before numbers: a Sequential's names are digits
-        found += [x for x in ran if x.number and str(x.number) == str(name)]
-        if not found:
-            raise UnknownName("layer", name, [x.name for x in ran])
-        return found[0]
-
-    def spatial_layers(self, names: LayerNames) -> tuple[LayerFacts, ...]:
-        """One layer or several, each with maps. Raises as `spatial_layer` does."""
-        several = names if isinstance(names, tuple) else (names,)
-        return tuple(dict.fromkeys(self.spatial_layer(name) for name in several))
-
-    def spatial_layer(self, name: LayerName) -> LayerFacts:
-        """A layer whose output is maps (C, h, w); `auto` is the one that ended last, so that all
-        branches and residuals have joined. Raises UnknownName, and NotApplicable where no layer
-        has any."""
-        spatial = [x for x in self.layers if x.spatial]
-        if not spatial:
-            raise NotApplicable("the model has no layer whose output is a stack of maps")
-        if name == AUTO:
-            return max(spatial, key=lambda x: x.finished)
-        if name != AUTO and self.layer(name) in spatial:
-            return self.layer(name)
-        raise UnknownName("layer with spatial maps", name, [x.name for x in spatial])
-
-
-@dataclass(frozen=True)
-class Normalisation:
-    """x = (pixel - mean) / std per channel, pixels in [0, 1]."""
-
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
 
 
 class Tape(Protocol):
