@@ -51,6 +51,7 @@ ORDER = (
     "rise",
     "hypercolumns",
     "feature-maps",
+    "filter-responses",
 )
 
 
