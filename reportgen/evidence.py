@@ -4,7 +4,9 @@
     timing.json                   durations and peak memory, kept apart so that the rest repeats
     model.json, .safetensors      findings that need no image
     set.json, .safetensors        findings that need them all
+    score-000000.json, …          shards of a first round: records and logits of every image
     batch-000000.json, …          shards: records of images, their arrays and findings
+    trust-000000.json, …          shards: what putting the maps to the test gave
 
 Every file is written under a temporary name, flushed and renamed. A shard's .json is written
 after its .safetensors and carries its hash, so a shard is whole or absent, and a run resumes.

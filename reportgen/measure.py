@@ -75,16 +75,16 @@ class Measurement:
                 session.batch_size,
                 session.recipe.model.output,
             )
-            self._model_shard(engine)
             files: Sequence[ImageFile] = session.files
             if session.two_rounds:
                 self._round("score", files, engine, self._scored)
                 chosen = set(self._chosen()[0])
                 files = [file for file in files if file.number in chosen]
             self._round("batch", files, engine, self._measured)
+            self._refuse_empty()  # before anything that costs time and shows nothing without images
             self._trust_round(engine)
+            self._model_shard(engine)
         self._set_shard()
-        self._refuse_empty()
         return self._chosen()[1]
 
     def _model_shard(self, engine: OnePass) -> None:

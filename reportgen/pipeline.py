@@ -15,7 +15,7 @@ from reportgen.measure import Measurement, Progress
 from reportgen.recipe import Recipe
 from reportgen.report import render
 from reportgen.session import prepare
-from reportgen.workspace import check, publish, workspace
+from reportgen.workspace import check, is_report, publish, workspace
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def run(
         progress("render", 0, 1)
         problem = _rendered(folder, out, recipe)
         progress("render", 1, 1)
-        whole = problem is None or not out.exists()
+        whole = problem is None or not is_report(out)
         if whole:
             publish(folder, out)
     done = out if whole else folder
@@ -76,6 +76,6 @@ def _rendered(folder: Path, out: Path, recipe: Recipe) -> RenderError | None:
     try:
         return render(folder, pdf=recipe.output.pdf)
     except RenderError:
-        if not out.exists():
+        if not is_report(out):
             publish(folder, out)
         raise

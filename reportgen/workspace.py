@@ -11,13 +11,18 @@ from pathlib import Path
 from reportgen.errors import RecipeError
 
 
+def is_report(out: Path) -> bool:
+    """Whether `out` holds a report of ours: complete evidence."""
+    return (out / "evidence" / "manifest.json").exists()
+
+
 def check(out: Path) -> None:
     """Raises RecipeError where `out` holds something that is not a report of ours."""
     if not out.exists():
         return
     if not out.is_dir():
         raise RecipeError(f"--out {out} is a file", "name a folder")
-    if any(out.iterdir()) and not (out / "evidence" / "manifest.json").exists():
+    if any(out.iterdir()) and not is_report(out):
         raise RecipeError(
             f"--out {out} is a folder with other things in it, which would be lost",
             "name a new or an empty folder, or an earlier report",

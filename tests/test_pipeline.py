@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from reportgen import pipeline
 from reportgen.errors import InputError, RecipeError, RenderError
 from reportgen.evidence import Evidence, Writer
 from reportgen.manifest import manifest
@@ -285,6 +286,35 @@ def test_rendering_that_fails_keeps_the_evidence_where_there_was_no_report(small
     with pytest.raises(RenderError):
         run(small.recipe(), small.checkpoint, small.images, out)
     assert Evidence(out / "evidence").manifest["images"]["ok"] == 7
+
+
+@pytest.mark.parametrize("made", [False, True])
+def test_a_report_without_its_pdf_takes_an_empty_place_but_no_report_s(small, monkeypatch, made):
+    out = small.folder / "report"
+    if made:
+        out.mkdir()
+    problem = RenderError("no Pango", "install it")
+    real = pipeline.render
+
+    def without_pdf(folder, pdf):
+        assert real(folder, pdf=False) is None
+        return problem
+
+    monkeypatch.setattr("reportgen.pipeline.render", without_pdf)
+    first = run(small.recipe(), small.checkpoint, small.images, out)
+    assert (first.folder, first.pdf_problem) == (out, problem)
+    before = (out / "report.html").read_bytes()
+    second = run(small.recipe(at_most=2), small.checkpoint, small.images, out)
+    assert second.folder == small.folder / "report.partial"
+    assert (out / "report.html").read_bytes() == before
+
+
+def test_no_time_goes_into_a_set_without_a_readable_image(small, monkeypatch):
+    for path in small.images.iterdir():
+        path.write_bytes(b"\x89PNG\r\n\x1a\n")
+    monkeypatch.setattr(Measurement, "_model_shard", lambda *_: pytest.fail("measured the model"))
+    with pytest.raises(InputError, match="none of the 8 images"):
+        measured(small.session(), small.folder / "evidence")
 
 
 def test_equal_inputs_give_equal_reports(small, monkeypatch):
