@@ -65,7 +65,6 @@ def of_scored(image: Decoded, row: int, logits: Array, classes: Sequence[str]) -
         "correct": None if label is None else bool(order[0] == label),
         "loss": None if label is None else _finite(-logs[label]),
         "label_probability": None if label is None else _finite(math.exp(logs[label])),
-        "log_probabilities_finite": bool(np.isfinite(logs).all()),
     }
 
 

@@ -39,4 +39,4 @@ def choose(
 
 
 def _confidence(record: Record) -> float:
-    return float(record["predictions"][0]["probability"])
+    return float(record["predictions"][0]["probability"] or 0)  # null where it is not finite

@@ -36,8 +36,8 @@ def sample(measured: Sequence[Record], session: Session) -> set[int]:
     Drawn with the recipe's seed from the half of the measured images that was answered with the
     highest probability: the map of an unsure answer explains a guess.
     """
-    shown = [record for record in measured if record["measured"]]
-    ranked = sorted(shown, key=lambda r: (-(r["predictions"][0]["probability"] or 0), r["number"]))
+    shown = [r for r in measured if r["measured"] and r["predictions"][0]["probability"] is not None]
+    ranked = sorted(shown, key=lambda r: (-r["predictions"][0]["probability"], r["number"]))
     upper = [record["number"] for record in ranked[: math.ceil(len(ranked) / 2)]]
     count = min(session.recipe.trust.images, len(upper))
     return set(random.Random(session.recipe.run.seed).sample(upper, count))
@@ -115,7 +115,7 @@ class Trial:
                         **_curve(erased, n, place),
                         "randomised": {s: rho[method][n] for s, rho in randomised.items() if method in rho},
                         "stability": stable[method][n],
-                        "flag": faults(self.maps[method][n].numpy()),
+                        "flag": faults(self.maps[method][n].numpy()) or erased.fault(n),
                     }
                     for place, method in enumerate(self.maps)
                 },
@@ -223,8 +223,9 @@ def _area(values: Array) -> float:
     return float((values[:-1].sum() + values[1:].sum()) / 2 / (len(values) - 1))
 
 
-def _list(values: Array) -> list[float | None]:
-    return [_finite(float(v)) for v in values]
+def _list(values: Array) -> list[float]:
+    """The values, or none at all where one is not finite: such a curve has no shape."""
+    return [float(v) for v in values] if np.isfinite(values).all() else []
 
 
 def _finite(value: float) -> float | None:

@@ -18,6 +18,7 @@ from reportgen.evidence import Evidence, Writer
 from reportgen.manifest import manifest
 from reportgen.measure import Measurement
 from reportgen.pipeline import run, silent
+from reportgen.probes import methods
 from reportgen.recipe import load
 from reportgen.session import prepare
 
@@ -286,6 +287,25 @@ def test_rendering_that_fails_keeps_the_evidence_where_there_was_no_report(small
     with pytest.raises(RenderError):
         run(small.recipe(), small.checkpoint, small.images, out)
     assert Evidence(out / "evidence").manifest["images"]["ok"] == 7
+
+
+@pytest.mark.parametrize("broken", ["conv.weight", "head.bias"])
+@pytest.mark.parametrize("at_most", [200, 3])
+def test_a_network_that_is_not_finite_is_reported_in_words(small, broken, at_most):
+    state = _state(small)
+    state[broken].view(-1)[0] = float("nan")
+    save_file(state, small.checkpoint)
+    every = [name for name in methods() if name != "occlusion"]
+    trust = "{images: 2, steps: 2, random_orders: 2}"
+    recipe = small.recipe(tuple(every), at_most=at_most, trust=trust)
+    outcome = run(recipe, small.checkpoint, small.images, small.folder / "report")
+    found = json.loads((outcome.folder / "results.json").read_bytes())
+    image = next(i for i in found["images"] if i["status"] == "ok" and i["findings"])
+    # a gradient does not see the bias of the head, but everything behind a broken kernel is broken
+    flags = image["findings"]["grad-cam" if broken == "conv.weight" else "occlusion"]["flags"]
+    assert any("not finite" in flag for flag in flags)
+    assert image["predictions"][0]["probability"] is None
+    assert "The model&#39;s output is not finite" in (outcome.folder / "report.html").read_text()
 
 
 @pytest.mark.parametrize("made", [False, True])

@@ -44,6 +44,11 @@ class Curves:
     insertion: Tensor
     fractions: Tensor
 
+    def fault(self, n: int) -> str | None:
+        """Why no map of image n can be judged by its curves, or None where each can."""
+        finite = self.deletion[n].isfinite().all() and self.insertion[n].isfinite().all()
+        return None if finite else "the model's answers to erased copies are not finite"
+
 
 def erasing(source: Source, order: Tensor, fractions: Tensor) -> Maker:
     """Copies for orders (N, O, cells²) at the inner fractions, then one copy with nothing left.

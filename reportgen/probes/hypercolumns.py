@@ -73,6 +73,9 @@ class Hypercolumns:
         """One image's mean (H, W), components (3, H, W), segments (H, W) and explained share."""
         stacks = [resampled(m, side) for m in maps]  # each (C_i, H·W)
         mean = torch.cat(stacks).mean(0).unflatten(0, side)
+        if not mean.isfinite().all():  # nothing can be decomposed; the report says so of the mean
+            none = torch.full_like(mean, torch.nan)
+            return mean, none.expand(3, -1, -1), torch.zeros_like(mean, dtype=torch.int64), none[0, 0]
         scaled = [x / x.var(1).sum().sqrt().clamp(min=1e-12) for x in map(centred, stacks)]
         components, share = principal(torch.cat(scaled), count=8)  # (8, H·W)
         labels = k_means(components, self.segments)

@@ -65,7 +65,7 @@ def states(record: Record, flagged: bool) -> tuple[str, ...]:
 def unsure(record: Record) -> bool:
     """Whether the best answer has too little probability to be called one."""
     best = record["predictions"]
-    return bool(best) and best[0]["probability"] < UNSURE_BELOW
+    return bool(best) and (best[0]["probability"] or 0) < UNSURE_BELOW
 
 
 def marks(record: Record) -> tuple[Sign, ...]:
@@ -131,7 +131,7 @@ def _answers(record: Record) -> tuple[Answer, ...]:
             class_name=held["class_name"],
             probability=probability(held["probability"]),
             logit=number(held["logit"]),
-            percent=round(100 * held["probability"]),
+            percent=round(100 * (held["probability"] or 0)),
             is_label=held["class_index"] == record["label_index"],
         )
         for held in record["predictions"]

@@ -122,7 +122,7 @@ def trial(held: Record, stage: str, titles: Mapping[str, str], anchor: str) -> T
     methods = {name: held["methods"][name] for name in titles if name in held["methods"]}
     random = held["random"]
     curves = [c for found in methods.values() for c in (found["insertion"], found["deletion"])]
-    highest = max([np.max(c) for c in curves if c] + [np.max(random["insertion"]["mean"])])
+    highest = max((np.max(c) for c in (*curves, random["insertion"]["mean"]) if c), default=1.0)
     figures = tuple(
         _figure(f"{anchor}-trust-{name}", titles[name], found, held, stage, float(highest))
         for name, found in methods.items()

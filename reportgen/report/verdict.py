@@ -54,6 +54,7 @@ def findings(
     """Sentences with a number and a link to their evidence, worst first."""
     lines = [
         *_gates(results["gates"], "#answers" if results["metrics"]["labelled"] else "#top"),
+        *_not_finite(records),
         *_wrong(records),
         *doubted(trust),
         *_unsure(records),
@@ -77,9 +78,19 @@ def _gates(gates: Iterable[Mapping[str, Any]], href: str) -> Iterable[FindingLin
             yield FindingLine("bad", "gate failed", text, href, "numbers")
 
 
+def _not_finite(records: Sequence[Record]) -> Iterable[FindingLine]:
+    broken = [r for r in records if r["predictions"] and r["predictions"][0]["probability"] is None]
+    if broken:
+        text = (
+            f"The model's output is not finite (NaN or infinite) for {len(broken):,} of"
+            f" {plural(len(records), 'image')}, first {broken[0]['id']}: it answers nothing there."
+        )
+        yield FindingLine("bad", "not finite", text, *_evidence(broken[0]))
+
+
 def _wrong(records: Sequence[Record]) -> Iterable[FindingLine]:
     wrong = [record for record in records if record["correct"] is False]
-    wrong.sort(key=lambda record: -record["predictions"][0]["probability"])
+    wrong.sort(key=lambda record: -(record["predictions"][0]["probability"] or 0))
     for record in wrong[:LISTED]:
         best = record["predictions"][0]
         text = (
@@ -95,7 +106,7 @@ def _wrong(records: Sequence[Record]) -> Iterable[FindingLine]:
 
 def _unsure(records: Sequence[Record]) -> Iterable[FindingLine]:
     held = [r for r in records if r["status"] == "ok" and unsure(r) and r["correct"] is not False]
-    held.sort(key=lambda record: record["predictions"][0]["probability"])
+    held.sort(key=lambda record: record["predictions"][0]["probability"] or 0)
     for record in held[:LISTED]:
         best, second = record["predictions"][0], record["predictions"][1:2]
         rival = "".join(f", {s['class_name']} at {probability(s['probability'])}" for s in second)
