@@ -32,7 +32,7 @@ from reportgen.errors import InputError
 from reportgen.findings import KINDS, Array, Finding, Tally, pack, unpack
 
 SCHEMA = "reportgen.evidence/1"
-TALLIED = ("sums", "highs", "lows")
+TALLIED = ("sums", "highs", "lows", "tops")
 Record: TypeAlias = dict[str, Any]
 # visualization name -> one tuple of findings a target slot (a single slot where it has no target)
 Findings: TypeAlias = dict[str, list[tuple[Finding, ...]]]

@@ -8,6 +8,7 @@ scope `model` never have the axis.
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeAlias
 
@@ -15,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 Array: TypeAlias = npt.NDArray[Any]
+Z_95 = 1.959963984540054  # the normal quantile of a two-sided 95 % interval
 
 
 class NotApplicable(Exception):
@@ -129,8 +131,10 @@ class Curve(_Arrays):
 class Gallery(_Arrays):
     """A row or grid of small pictures: (N, k, h, w) grey or (N, k, 3, h, w) colour, raw values.
 
-    `numbers` (N, k) are the tiles' own numbers (a channel, a filter), or None for 0 … k-1.
-    `scale` says how raw values become grey: each tile over its own range, or all over one.
+    `numbers` (N, k) are the tiles' own numbers (a channel, a filter, an image, as `counted` says; they
+    are not printed where it is empty), or None for 0 … k-1.
+    `scale` says how raw values become grey: each tile over its own range, all over one, or as they
+    are, for pixels in [0, 1]. `columns` are the tiles of a row, or None for as many as fit.
     """
 
     arrays: ClassVar[tuple[str, ...]] = ("values", "numbers")
@@ -142,8 +146,10 @@ class Gallery(_Arrays):
     numbers: Any
     quantity: str
     layer: str | None = None
-    scale: Literal["each", "grid"] = "each"
+    scale: Literal["each", "grid", "unit"] = "each"
     signed: bool = False
+    columns: int | None = None
+    counted: str = "no."
 
 
 @dataclass(frozen=True)
@@ -199,20 +205,22 @@ class Table:
 
 @dataclass(frozen=True)
 class Tally:
-    """What a probe of scope `set` keeps of a batch: numbers that merge, whatever the batches were.
+    """What is kept of a batch for the whole set: numbers that merge, whatever the batches were.
 
-    `sums` are added, of `highs` and `lows` the largest and the smallest value stays. Memory does not
-    grow with the set.
+    `sums` are added, of `highs` and `lows` the largest and the smallest value stays, and of `tops`
+    (see `ranked`) the first places. Memory does not grow with the set.
     """
 
-    sums: dict[str, Any]
+    sums: dict[str, Any] = dataclasses.field(default_factory=dict)
     highs: dict[str, Any] = dataclasses.field(default_factory=dict)
     lows: dict[str, Any] = dataclasses.field(default_factory=dict)
+    tops: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        # sums over a large set need more than float32 holds
-        sums = {key: as_array(value, wide=True) for key, value in self.sums.items()}
-        object.__setattr__(self, "sums", sums)
+        # sums over a large set need more than float32 holds, and so do image numbers
+        for name in ("sums", "tops"):
+            wide = {key: as_array(value, wide=True) for key, value in getattr(self, name).items()}
+            object.__setattr__(self, name, wide)
         for name in ("highs", "lows"):
             held = {key: as_array(value) for key, value in getattr(self, name).items()}
             object.__setattr__(self, name, held)
@@ -223,7 +231,32 @@ class Tally:
             {key: value + other.sums[key] for key, value in self.sums.items()},
             {key: np.maximum(value, other.highs[key]) for key, value in self.highs.items()},
             {key: np.minimum(value, other.lows[key]) for key, value in self.lows.items()},
+            {key: _best(np.concatenate((value, other.tops[key]), 1), value.shape[1])
+             for key, value in self.tops.items()},
         )
+
+
+def ranked(values: Any, places: Any, numbers: Any, k: int) -> Array:
+    """The k strongest of N images for each of R units, as `Tally.tops` keeps them: (R, k, 3) float64.
+
+    `values` (N, R) with the `places` (N, R) where they stand, and the images' `numbers` (N,). A row
+    is (value, number, place), strongest first; of equal ones the image with the lower number. What is
+    not finite is not ranked; a row without an image has the value -inf and the number -1.
+    """
+    value = as_array(values, wide=True).T  # (R, N)
+    number = np.broadcast_to(as_array(numbers, wide=True), value.shape)
+    rows = np.stack((value, number, as_array(places, wide=True).T), 2)  # (R, N, 3)
+    nobody = np.array((-np.inf, -1, 0))
+    rows = np.where(np.isfinite(value)[..., None], rows, nobody)
+    empty = np.broadcast_to(nobody, (len(rows), k, 3))
+    return _best(np.concatenate((rows, empty), 1), k)
+
+
+def _best(rows: Array, k: int) -> Array:
+    """The first k of rows (R, M, 3) by falling value, then rising number, those without one last."""
+    value, number = rows[..., 0], np.where(rows[..., 1] < 0, np.inf, rows[..., 1])
+    order = np.lexsort((number, -value), axis=1)[:, :k]
+    return np.asarray(np.take_along_axis(rows, order[..., None], 1))
 
 
 Finding: TypeAlias = (
@@ -291,3 +324,12 @@ def faults(values: Array) -> str | None:
     if low == high:
         return f"constant: every value is {low:.4g}"
     return None
+
+
+def wilson(right: int, count: int) -> tuple[float, float]:
+    """The 95 % score interval of a share. Wilson 1927; count > 0."""
+    share = right / count
+    spread = Z_95 * math.sqrt(share * (1 - share) / count + (Z_95 / count) ** 2 / 4)
+    middle, scale = share + Z_95**2 / (2 * count), 1 + Z_95**2 / count
+    low, high = (middle - spread) / scale, (middle + spread) / scale
+    return min(share, max(0.0, low)), max(share, min(1.0, high))  # whatever rounding did

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter as Counts
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -14,8 +15,10 @@ import torch
 
 from reportgen import records, trust
 from reportgen.engine import device as devices
+from reportgen.engine import ranks
 from reportgen.engine.ascent import Climber
 from reportgen.engine.onepass import Counter, OnePass, frozen
+from reportgen.engine.projector import Projector
 from reportgen.engine.tape import BatchTape, model_tape
 from reportgen.engine.targets import Slot
 from reportgen.errors import InputError
@@ -25,6 +28,9 @@ from reportgen.inputs import ImageFile, stream
 from reportgen.inputs.images import Decoded, Rejected, none_readable
 from reportgen.selection import choose
 from reportgen.session import Session
+from reportgen.snapshots import Snapshots
+
+RANKS = "ranks"  # the engine's own tally, beside those of the visualizations
 
 
 class Progress(Protocol):
@@ -88,7 +94,8 @@ class Measurement:
         return self._chosen()[1]
 
     def _model_shard(self, engine: OnePass) -> None:
-        """What needs no image: weights, and the pictures that are climbed."""
+        """What is known once the set has been seen: weights, the pictures that are climbed, and the
+        strongest images, which are seen again."""
         if "model" in self.writer.finished:
             return
         plan, facts = self.session.plan, self.session.facts
@@ -103,9 +110,52 @@ class Measurement:
         )
         with self.watch.on("compute"):
             ascended = climber.run(plan.ascents)
-        tape = model_tape(engine.network, facts, plan.needs, ascended)
+            again, spent = self._seen_again(engine)
+        tape = model_tape(engine.network, facts, plan.needs, again | ascended)
         found: Findings = {p.name: [tuple(p.probe.measure(tape))] for p in plan.of_scope("model")}
-        self.writer.write("model", found, cost=climber.cost if ascended else None)
+        cost = {**(climber.cost if ascended else {}), **spent}
+        self.writer.write("model", found, cost=cost)
+
+    def _seen_again(self, engine: OnePass) -> tuple[dict[Any, Any], dict[str, int]]:
+        """The set's rankings and records, and the projections of the strongest places; and its cost."""
+        plan = self.session.plan
+        logs = {need: self.session.logs[need].noted for need in plan.logs}
+        tally = self.writer.tally(RANKS) if plan.extremes or plan.records else None
+        if tally is None:
+            return logs, {}
+        rankings = ranks.rankings(plan, tally)
+        rows = tally.tops[ranks.UNITS][:, 0] if plan.records else ()
+        best = {need: (float(v), int(n)) for need, (v, n, _) in zip(plan.records, rows, strict=True)}
+        projector = Projector(
+            engine.network,
+            plan.facts,
+            engine.normalisation,
+            engine.device,
+            self._numbered,
+            engine.output,
+            lambda done, total: self.progress("project", done, total),
+        )
+        held = {need: holder for need, holder in best.items() if holder[1] >= 0}
+        found = projector.run(plan.projected, rankings, held)
+        cost = Counts(projector.cost)
+        for need in plan.evolved:
+            others = Snapshots(
+                self.session,
+                self.writer,
+                engine,
+                self._numbered,
+                lambda done, total: self.progress("evolve", done, total),
+            )
+            found[need] = others.run(need, rankings)
+            cost.update(others.cost)
+        return {**logs, **dict.fromkeys(plan.records), **rankings, **found}, dict(+cost)
+
+    def _numbered(self, numbers: Iterable[int]) -> Iterator[tuple[list[int], torch.Tensor]]:
+        """Images of the set by number, in batches."""
+        wanted = set(numbers)
+        for images, _ in self._batches([f for f in self.session.files if f.number in wanted]):
+            if images:
+                yield [image.file.number for image in images], pixels_of(images)
 
     def _chosen(self) -> tuple[list[int], str]:
         show = self.session.recipe.images.show
@@ -173,9 +223,9 @@ class Measurement:
             return
         with self.watch.on("compute"):
             # no target and no gradient: a forward with the taps that the set's statistics need
-            bare = replace(engine, plan=engine.plan.only("set"), slots=(Slot("predicted"),))
+            bare = replace(engine, plan=engine.plan.first_round(), slots=(Slot("predicted"),))
             (tape,) = bare.run(pixels_of(images), torch.full((len(images),), -1))
-            tallies = self._tallies(tape)
+            tallies = self._tallies(tape, images)
         logits = tape.logits.cpu().numpy()
         scored = self._records(images, logits)
         counted = asdict(bare.counted)
@@ -192,7 +242,7 @@ class Measurement:
         with self.watch.on("compute"):
             tapes = engine.run(pixels_of(images), torch.tensor(labels))
             found = self._findings(tapes)
-            tallies = {} if self.session.two_rounds else self._tallies(tapes[0])
+            tallies = {} if self.session.two_rounds else self._tallies(tapes[0], images)
         logits = tapes[0].logits.cpu().numpy()
         measured = self._records(images, logits)
         offset = 0
@@ -233,9 +283,12 @@ class Measurement:
             for planned in self.session.plan.of_scope("image")
         }
 
-    def _tallies(self, tape: BatchTape) -> dict[str, Tally]:
-        """What every probe of scope `set` keeps of a batch."""
-        return {p.name: p.probe.measure(tape) for p in self.session.plan.of_scope("set")}
+    def _tallies(self, tape: BatchTape, images: list[Decoded]) -> dict[str, Tally]:
+        """What every probe of scope `set` keeps of a batch, and the batch's strongest images."""
+        plan = self.session.plan
+        kept: dict[str, Tally] = {p.name: p.probe.measure(tape) for p in plan.of_scope("set")}
+        best = ranks.rank(plan, tape, [image.file.number for image in images])
+        return kept | ({RANKS: best} if best else {})
 
     def _set_shard(self) -> None:
         """The findings of scope `set`, from the tallies of all shards."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -11,14 +13,17 @@ from typing import Any
 import torch
 
 from reportgen.engine import device as devices
-from reportgen.engine.needs import ModelFacts
+from reportgen.engine.needs import ModelFacts, TrainingLog
 from reportgen.engine.plan import Plan, make_plan
 from reportgen.engine.targets import Slot, slots
 from reportgen.engine.trace import trace
 from reportgen.errors import RecipeError, UnknownName
 from reportgen.evidence import canonical_json, sha256_of
 from reportgen.inputs import ImageFile, Subject, load_subject, survey
+from reportgen.inputs.checkpoint import load as load_checkpoint
 from reportgen.inputs.classes import check, index_of
+from reportgen.inputs.history import History, read
+from reportgen.inputs.models import fill
 from reportgen.probes import methods
 from reportgen.recipe import Recipe
 from reportgen.version import __version__
@@ -41,6 +46,8 @@ class Session:
     batch_size: int
     save_maps: bool
     notes: tuple[str, ...]
+    logs: Mapping[TrainingLog, History]  # the training logs that the recipe names
+    snapshots: Mapping[str, str]  # hashes of the run's other checkpoints, by their names in the recipe
 
     @cached_property
     def readable(self) -> int:
@@ -70,6 +77,8 @@ class Session:
             "batch_size": self.batch_size,
             "torch": torch.__version__,
             "save_maps": self.save_maps,
+            "logs": {need.path: log.sha256 for need, log in self.logs.items()},
+            "snapshots": dict(self.snapshots),
         }
         return hashlib.sha256(canonical_json(depends)).hexdigest()
 
@@ -118,6 +127,8 @@ def prepare(
         )
     except UnknownName as error:
         raise recipe.located(error) from error
+    logs = {need: read(recipe.folder / need.path) for need in plan.logs}
+    snapshots = {name: _fits(recipe.folder / name, subject) for e in plan.evolved for name in e.checkpoints}
     files, notes = survey(images, recipe.images.labels, classes, recipe.folder, limit)
     per_image = devices.bytes_per_image(facts, plan.tapped_bytes, bool(plan.rules))
     return Session(
@@ -132,4 +143,14 @@ def prepare(
         batch_size=devices.batch_size(recipe.run.batch_size, device, per_image),
         save_maps=save_maps,
         notes=(*subject.notes, *notes),
+        logs=logs,
+        snapshots=snapshots,
     )
+
+
+def _fits(path: Path, subject: Subject) -> str:
+    """The hash of another checkpoint of the run. Raises InputError where it does not fit the model."""
+    loaded = load_checkpoint(path)
+    bare = copy.deepcopy(subject.network).to("cpu")
+    fill(bare, loaded, subject.source)
+    return loaded.sha256

@@ -25,6 +25,7 @@ from reportgen.engine.needs import (
 )
 from reportgen.engine.onepass import tapped
 from reportgen.engine.output import logits_of
+from reportgen.engine.ranks import driven
 
 LEARNING_RATE = 0.05
 START_STD = 0.01  # of the random numbers that a climb begins with: nearly even grey
@@ -192,13 +193,7 @@ class Climber:
             logits = logits_of(self.network(x), self.output)
         self.cost["ascent_forwards"] += len(needs)
         return torch.stack(
-            [
-                # logits, not softmax: softmax also rises when the rival classes fall
-                logits[n, need.unit.index]
-                if isinstance(need.unit, ClassLogit)
-                else kept[need.unit.layer][n, need.unit.channel].mean()
-                for n, need in enumerate(needs)
-            ]
+            [driven(need.unit, logits, kept.__getitem__)[n] for n, need in enumerate(needs)]
         )
 
     def _normalised(self, pictures: Tensor) -> Tensor:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from reportgen.engine.receptive import Field
 from reportgen.errors import UnknownName
 from reportgen.findings import NotApplicable
 
 AUTO = "auto"
+RECTIFIERS = ("ReLU", "ReLU6")
 # a module's name, its number in call order (1 is the first), or "auto"
 LayerName: TypeAlias = str | int
 LayerNames: TypeAlias = LayerName | tuple[LayerName, ...]
@@ -37,6 +39,7 @@ class LayerFacts:
     output_bytes: int
     receptive_field_px: int | None
     receptive_stride_px: int | None
+    receptive: Field | None = None  # the same by side, and where it begins
     kernel: tuple[int, int] | None = None
     stride: tuple[int, int] | None = None
     padding: tuple[int, int] | None = None
@@ -84,6 +87,24 @@ class ModelFacts:
         if not found:
             raise UnknownName("layer", name, [x.name for x in ran])
         return found[0]
+
+    @property
+    def ruled(self) -> bool:
+        """Whether every rectifier has a guided and a deconvnet rule, and there is any."""
+        return self.rectifiers > 0 and not self.smooth_activations
+
+    def landmarks(self, at_most: int) -> tuple[LayerFacts, ...]:
+        """The last layer with rectified maps of each resolution (of any maps where no rectifier is a
+        layer), of which at most so many: the first, the last, and evenly between. Raises NotApplicable
+        where no layer has maps."""
+        spatial = [layer for layer in self.leaves() if layer.spatial]
+        if not spatial:
+            raise NotApplicable("the model has no layer whose output is a stack of maps")
+        rectified = [layer for layer in spatial if layer.type in RECTIFIERS] or spatial
+        last = {layer.output_shape[1:]: layer for layer in rectified if layer.output_shape}
+        found = list(last.values())
+        count = min(at_most, len(found))
+        return tuple(found[round(n * (len(found) - 1) / max(1, count - 1))] for n in range(count))
 
     def spatial_layers(self, names: LayerNames) -> tuple[LayerFacts, ...]:
         """One layer or several, each with maps. Raises as `spatial_layer` does."""

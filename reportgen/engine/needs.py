@@ -15,7 +15,23 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-# probes import all of this from here: the facts are a part of what they may know
+# probes import all of this from here: what is asked of the set, and the facts, are a part of it
+from reportgen.engine.evolved import Evolved as Evolved
+from reportgen.engine.evolved import Noted as Noted
+from reportgen.engine.evolved import Snapshot as Snapshot
+from reportgen.engine.evolved import TrainingLog as TrainingLog
+from reportgen.engine.extremes import RULES as RULES
+from reportgen.engine.extremes import ChannelMean as ChannelMean
+from reportgen.engine.extremes import ClassLogit as ClassLogit
+from reportgen.engine.extremes import Extremes as Extremes
+from reportgen.engine.extremes import Held as Held
+from reportgen.engine.extremes import Projected as Projected
+from reportgen.engine.extremes import Projections as Projections
+from reportgen.engine.extremes import Ranking as Ranking
+from reportgen.engine.extremes import Record as Record
+from reportgen.engine.extremes import Rule as Rule
+from reportgen.engine.extremes import Unit as Unit
+from reportgen.engine.extremes import rule_of as rule_of
 from reportgen.engine.facts import AUTO as AUTO
 from reportgen.engine.facts import LayerFacts as LayerFacts
 from reportgen.engine.facts import LayerName as LayerName
@@ -26,7 +42,6 @@ from reportgen.errors import UnknownName
 from reportgen.findings import NotApplicable
 
 INPUT = "input"  # the network's input, as a place to tap or to differentiate by
-Rule: TypeAlias = Literal["exact", "guided", "deconv"]
 Baseline: TypeAlias = Literal["grey", "black", "mean", "blur"]
 Parametrisation: TypeAlias = Literal["auto", "fourier", "pixels"]
 
@@ -208,37 +223,27 @@ class MeanGradient:
     copies: Noisy | Path
 
 
-@dataclass(frozen=True)
-class ClassLogit:
-    """A class as something to maximise: its logit."""
+def class_logit(model: ModelFacts, name: str | int) -> ClassLogit:
+    """A class by name, or else by index. Raises UnknownName with the nearest right one."""
+    from reportgen.inputs.classes import index_of  # at the top it would import this file back
 
-    index: int
-
-    @classmethod
-    def of(cls, model: ModelFacts, name: str | int) -> ClassLogit:
-        """A class by name, or else by index. Raises UnknownName with the nearest right one."""
-        from reportgen.inputs.classes import index_of  # at the top it would import this file back
-
-        return cls(index_of(name, model.classes))
+    return ClassLogit(index_of(name, model.classes))
 
 
-@dataclass(frozen=True)
-class ChannelMean:
-    """A channel as something to maximise: the mean of its map, or its value where it has no map."""
+def channel_mean(model: ModelFacts, name: LayerName, channel: int) -> ChannelMean:
+    """A channel of a layer by name or number. Raises UnknownName, and NotApplicable where the
+    layer's output is neither a stack of maps nor a vector."""
+    layer = model.layer(name)
+    if not layer.output_shape or len(layer.output_shape) not in (1, 3):
+        raise NotApplicable(f"the output of {layer.name} has no channels")
+    return ChannelMean(layer.name, channel_of(layer, channel))
 
-    layer: str
-    channel: int
 
-    @classmethod
-    def of(cls, model: ModelFacts, name: LayerName, channel: int) -> ChannelMean:
-        """A channel of a layer by name or number. Raises UnknownName, and NotApplicable where the
-        layer's output is neither a stack of maps nor a vector."""
-        layer = model.layer(name)
-        if not layer.output_shape or len(layer.output_shape) not in (1, 3):
-            raise NotApplicable(f"the output of {layer.name} has no channels")
-        if channel >= layer.maps:
-            raise UnknownName(f"channel of {layer.name}", channel, ())
-        return cls(layer.name, channel)
+def channel_of(layer: LayerFacts, channel: int) -> int:
+    """The channel's number. Raises UnknownName where the layer has not so many."""
+    if channel >= layer.maps:
+        raise UnknownName(f"channel of {layer.name}", channel, ())
+    return channel
 
 
 @dataclass(frozen=True)
@@ -264,7 +269,7 @@ class Climb:
 class Ascent:
     """The picture that drives a unit of the network up, climbed from noise. No image is needed."""
 
-    unit: ClassLogit | ChannelMean
+    unit: Unit
     climb: Climb
 
 
@@ -278,11 +283,12 @@ class Ascended:
     reached: float
 
 
+OfModel: TypeAlias = Weights | Ascent | Record | Extremes | Projected | Evolved | TrainingLog
 Need: TypeAlias = (
-    Logits | Target | Weights | Activation | Gradient | Reference | Scores | MeanGradient | Ascent
+    Logits | Target | Activation | Gradient | Reference | Scores | MeanGradient | OfModel
 )
 # what a probe of scope `model` may need
-OF_MODEL = (Weights, Ascent)
+OF_MODEL = (Weights, Ascent, Record, Extremes, Projected, Evolved, TrainingLog)
 # a probe that needs one of these is measured once a target
 PER_TARGET = (Target, Gradient, MeanGradient)
 
@@ -312,7 +318,8 @@ class Tape(Protocol):
 
 
 class Bench(Protocol):
-    """The network without an image, for probes of scope `model`: its facts, weights and ascents."""
+    """The network once the set has been seen, for probes of scope `model`: its facts and weights, what
+    was climbed, and the strongest images. Where no image holds a record, `Record` gives None."""
 
     @property
     def model(self) -> ModelFacts: ...
@@ -322,6 +329,21 @@ class Bench(Protocol):
 
     @overload
     def __getitem__(self, need: Ascent) -> Ascended: ...
+
+    @overload
+    def __getitem__(self, need: Record) -> Held | None: ...
+
+    @overload
+    def __getitem__(self, need: Extremes) -> Ranking: ...
+
+    @overload
+    def __getitem__(self, need: Projected) -> Projections: ...
+
+    @overload
+    def __getitem__(self, need: Evolved) -> tuple[Snapshot, ...]: ...
+
+    @overload
+    def __getitem__(self, need: TrainingLog) -> tuple[Noted, ...]: ...
 
 
 class Probe(Protocol):

@@ -14,6 +14,9 @@ from reportgen.engine.needs import (
     Activation,
     Ascent,
     ChannelMasks,
+    ChannelMean,
+    Evolved,
+    Extremes,
     Gradient,
     MeanGradient,
     ModelFacts,
@@ -22,9 +25,12 @@ from reportgen.engine.needs import (
     Occluded,
     Path,
     Probe,
+    Projected,
     RandomMasks,
+    Record,
     Rule,
     Scores,
+    TrainingLog,
     Variants,
 )
 from reportgen.findings import NotApplicable
@@ -65,6 +71,8 @@ class Plan:
         names = [n.layer for n in self.needs if isinstance(n, Activation)]
         names += [n.variants.layer for n in self.variants if isinstance(n.variants, ChannelMasks)]
         names += [n.wrt for n in self.needs if isinstance(n, Gradient) and n.wrt != INPUT]
+        names += [n.layer for n in self.extremes]
+        names += [n.unit.layer for n in self.records if isinstance(n.unit, ChannelMean)]
         return tuple(dict.fromkeys(names))
 
     @cached_property
@@ -90,6 +98,41 @@ class Plan:
     def ascents(self) -> tuple[Ascent, ...]:
         """The pictures that are climbed, once for the model."""
         return tuple(need for need in self.needs if isinstance(need, Ascent))
+
+    @cached_property
+    def projected(self) -> tuple[Projected, ...]:
+        """What is looked at again in the strongest images of the set."""
+        return tuple(need for need in self.needs if isinstance(need, Projected))
+
+    @cached_property
+    def extremes(self) -> tuple[Extremes, ...]:
+        """The layers whose channels rank the images of the set."""
+        asked = [need for need in self.needs if isinstance(need, Extremes)]
+        below = [*self.projected, *(need for held in self.evolved for need in held.projected)]
+        return tuple(dict.fromkeys([*asked, *(need.extremes for need in below)]))
+
+    @cached_property
+    def evolved(self) -> tuple[Evolved, ...]:
+        """The checkpoints of a run that are seen over the set as well."""
+        return tuple(need for need in self.needs if isinstance(need, Evolved))
+
+    @cached_property
+    def logs(self) -> tuple[TrainingLog, ...]:
+        """The training logs that are read."""
+        return tuple(need for need in self.needs if isinstance(need, TrainingLog))
+
+    @cached_property
+    def records(self) -> tuple[Record, ...]:
+        """The units whose strongest image of the set is asked for."""
+        return tuple(need for need in self.needs if isinstance(need, Record))
+
+    def seen_again(self, scored: int) -> int:
+        """Images of a set of `scored` that a second round for the strongest ones sees, at most."""
+        tiles = sum(
+            need.extremes.k * (need.channels if isinstance(need.channels, int) else len(need.channels))
+            for need in self.projected
+        )
+        return min(scored, tiles)
 
     @property
     def ascent_cost(self) -> dict[str, int]:
@@ -128,13 +171,13 @@ class Plan:
         sizes = {layer.name: layer.output_bytes for layer in self.facts.layers}
         return sum(sizes[name] for name in self.taps)
 
-    def only(self, scope: str) -> Plan:
-        """The plan of one scope's visualizations, with one target."""
-        return Plan(self.of_scope(scope), self.facts, 1)
+    def first_round(self) -> Plan:
+        """What every image of a large set is asked: what needs the whole set. No target, no gradient."""
+        return Plan(self.of_scope("set", "model"), self.facts, 1)
 
-    def of_scope(self, scope: str) -> tuple[Planned, ...]:
-        """The visualizations of one scope that apply."""
-        return tuple(p for p in self.planned if p.scope == scope and p.reason is None)
+    def of_scope(self, *scopes: str) -> tuple[Planned, ...]:
+        """The visualizations of these scopes that apply."""
+        return tuple(p for p in self.planned if p.scope in scopes and p.reason is None)
 
     def cost(self, scored: int, measured: int) -> dict[str, int]:
         """Forwards, backwards and occlusion forwards, in images, for a set of `scored` images.
@@ -165,6 +208,14 @@ class Plan:
                 f"{len(self.ascents)} pictures are climbed: {climbed['ascent_forwards']} forwards, "
                 f"{climbed['ascent_backwards']} backwards"
             )
+        if others := sum(len(need.checkpoints) for need in self.evolved):
+            lines.append(f"{others} checkpoints of the run: {others * scored} forwards more")
+        if again := self.seen_again(scored):
+            tiles = sum(need.extremes.k for need in self.projected)
+            lines.append(
+                f"of the strongest images at most {again} are seen again, to project at most {tiles} "
+                "places a channel down to the pixels"
+            )
         return lines + [f"{p.name} does not apply: {p.reason}" for p in self.planned if p.reason]
 
 
@@ -181,7 +232,7 @@ def _planned(name: str, scope: str, probe: Probe, facts: ModelFacts) -> Planned:
     except NotApplicable as refusal:
         return Planned(name, scope, probe, reason=str(refusal))
     if scope == "model" and not all(isinstance(need, OF_MODEL) for need in needs):
-        raise TypeError(f"{name}: a probe of scope 'model' may need weights and ascents only")
+        raise TypeError(f"{name}: a probe of scope 'model' may need only what needs no image at hand")
     if scope == "set" and any(isinstance(need, PER_TARGET) for need in needs):
         raise TypeError(f"{name}: a probe of scope 'set' may not need a target")
     return Planned(name, scope, probe, tuple(needs))

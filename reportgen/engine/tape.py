@@ -4,19 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import overload
+from typing import Any, overload
 
 from torch import Tensor, nn
 
 from reportgen.engine.needs import (
     Ascended,
     Ascent,
+    Evolved,
+    Extremes,
+    Held,
     Logits,
     ModelFacts,
     Need,
     Normalisation,
+    Noted,
+    OfModel,
+    Projected,
+    Projections,
+    Ranking,
+    Record,
     Rule,
+    Snapshot,
     Target,
+    TrainingLog,
     Weights,
 )
 
@@ -48,11 +59,11 @@ class BatchTape:
 
 @dataclass(frozen=True)
 class ModelTape:
-    """The network itself, for probes that need no image: facts, weights on the CPU, ascents."""
+    """The network once the set has been seen: facts, and by need its weights on the CPU, what was
+    climbed, the strongest images and their projections."""
 
     model: ModelFacts
-    weights: dict[str, Tensor]
-    ascended: Mapping[Ascent, Ascended]
+    values: Mapping[OfModel, Any]
 
     @overload
     def __getitem__(self, need: Weights) -> Tensor: ...
@@ -60,18 +71,33 @@ class ModelTape:
     @overload
     def __getitem__(self, need: Ascent) -> Ascended: ...
 
-    def __getitem__(self, need: Weights | Ascent) -> Tensor | Ascended:
-        return self.ascended[need] if isinstance(need, Ascent) else self.weights[need.layer]
+    @overload
+    def __getitem__(self, need: Record) -> Held | None: ...
+
+    @overload
+    def __getitem__(self, need: Extremes) -> Ranking: ...
+
+    @overload
+    def __getitem__(self, need: Projected) -> Projections: ...
+
+    @overload
+    def __getitem__(self, need: Evolved) -> tuple[Snapshot, ...]: ...
+
+    @overload
+    def __getitem__(self, need: TrainingLog) -> tuple[Noted, ...]: ...
+
+    def __getitem__(self, need: OfModel) -> Any:
+        return self.values[need]
 
 
 def model_tape(
     network: nn.Module,
     facts: ModelFacts,
     needs: tuple[Need, ...],
-    ascended: Mapping[Ascent, Ascended] | None = None,
+    measured: Mapping[OfModel, Any] | None = None,
 ) -> ModelTape:
-    """A tape with the weights that `needs` name, and with what was climbed for them."""
+    """A tape with the weights that `needs` name, and with what was measured for the others."""
     modules = dict(network.named_modules())
-    names = [need.layer for need in needs if isinstance(need, Weights)]
-    weights = {name: modules[name].weight.detach().cpu() for name in names}
-    return ModelTape(facts, weights, ascended or {})
+    named = [need for need in needs if isinstance(need, Weights)]
+    values: dict[OfModel, Any] = {need: modules[need.layer].weight.detach().cpu() for need in named}
+    return ModelTape(facts, {**values, **(measured or {})})

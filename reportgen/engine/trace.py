@@ -253,6 +253,7 @@ def _layer(name: str, module: nn.Module, call: _Call, number: int) -> LayerFacts
         output_bytes=call.output_bytes,
         receptive_field_px=max(call.field.size) if call.field else None,
         receptive_stride_px=max(call.field.stride) if call.field else None,
+        receptive=call.field,
         weight_shape=tuple(weight.shape) if isinstance(weight, Tensor) else None,
         formula_holds=_formula_holds(call, window, getattr(module, "ceil_mode", False)),
         **window,

@@ -57,7 +57,7 @@ def load_subject(recipe: Recipe, checkpoint: Path) -> Subject:
     implied = _implied_arguments(source, loaded, official is not None)
     arguments = {**implied, **recipe.model.arguments}
     network = build(source, arguments, recipe.folder)
-    notes = [*loaded.notes, *_fill(network, loaded, source)]
+    notes = [*loaded.notes, *fill(network, loaded, source)]
     if official is not None and classes is None:
         classes = tuple(official.meta["categories"])
         notes.append(f"Class names are those of {official}, recognised by the file's hash.")
@@ -82,7 +82,7 @@ def _implied_arguments(source: str, loaded: Checkpoint, official: bool) -> dict[
     return {"aux_logits": aux, **({"transform_input": True} if official else {})}
 
 
-def _fill(network: nn.Module, loaded: Checkpoint, source: str) -> list[str]:
+def fill(network: nn.Module, loaded: Checkpoint, source: str) -> list[str]:
     """Loads the weights, strictly, and returns notes. Raises InputError with what differs."""
     own = network.state_dict()
     state, notes = _fitting(dict(loaded.state), own, source)

@@ -13,10 +13,14 @@ from reportgen.engine.needs import (
     ChannelMean,
     ClassLogit,
     Climb,
+    Held,
     LayerName,
     ModelFacts,
     Need,
     Parametrisation,
+    Record,
+    channel_mean,
+    class_logit,
 )
 from reportgen.findings import Finding, Flag, NotApplicable, Picture, Remark, Scalar
 from reportgen.probes import probe
@@ -49,8 +53,9 @@ class ActivationMaximisation:
     water about a fish, are what the class has learned besides.
 
     Limits. One picture is one of many that drive the unit as far; another seed gives another. It is
-    no photograph: values reached here are often far above those of real images, with which they
-    are not compared here. A rectifier that is shut on the first picture sends no gradient back.
+    no photograph: the values reached are often far above that of the image of the set that drives
+    the unit furthest, which stands beside it. A rectifier that is shut on the first picture sends no
+    gradient back.
 
     Source. Simonyan et al. 2013, Deep Inside Convolutional Networks, sec. 2 (arXiv:1312.6034); Olah
     et al. 2017, Feature Visualization (doi:10.23915/distill.00007).
@@ -69,17 +74,21 @@ class ActivationMaximisation:
     total_variation: NonNegativeFloat = 0.05
 
     def needs(self, model: ModelFacts) -> Sequence[Need]:
-        return self._ascents(model)
+        ascents = self._ascents(model)
+        return (*ascents, *(Record(ascent.unit) for ascent in ascents))
 
     def measure(self, tape: Bench) -> tuple[Finding, ...]:
         ascents = self._ascents(tape.model)
         ended = [tape[ascent] for ascent in ascents]
         found: list[Finding] = []
-        for ascent, end in zip(ascents, ended, strict=True):
+        real = [tape[Record(ascent.unit)] for ascent in ascents]
+        for ascent, end, held in zip(ascents, ended, real, strict=True):
             found += _findings(ascent, end, tape.model)
+            found += _beside(ascent, held, tape.model) if held else ()
         height, width = ended[0].picture.shape[-2:]
         told = f"Climbed {self.steps} steps from noise (seed {self.seed}), {height}×{width} px."
-        return (*found, *_failed(ascents, ended, tape.model), Remark("climb", told))
+        failed = _failed(ascents, ended, tape.model)
+        return (*found, *failed, *_surpassed(ascents, ended, real, tape.model), Remark("climb", told))
 
     def _ascents(self, model: ModelFacts) -> tuple[Ascent, ...]:
         if model.input_shape[0] not in (1, 3):
@@ -102,13 +111,13 @@ class ActivationMaximisation:
 
     def _classes(self, model: ModelFacts) -> list[ClassLogit]:
         if self.classes != "auto":
-            return [ClassLogit.of(model, name) for name in self.classes]
+            return [class_logit(model, name) for name in self.classes]
         count = min(AT_MOST, model.class_count)
         return [ClassLogit(k * model.class_count // count) for k in range(count)]
 
     def _channels(self, model: ModelFacts) -> list[ChannelMean]:
         if self.channels != "auto":
-            return [ChannelMean.of(model, wish.layer, wish.channel) for wish in self.channels]
+            return [channel_mean(model, wish.layer, wish.channel) for wish in self.channels]
         # before the rectifier, where a gradient passes whatever the sign; the first layer is linear
         # in the picture, so that the mean of its map knows nothing but brightness
         weighted = [layer for layer in model.leaves() if layer.spatial and layer.parameters]
@@ -146,3 +155,34 @@ def _failed(
     ]
     text = f"The ascent did not raise {'; '.join(low) or 'any unit'}: the picture shows nothing."
     return (Flag("not-raised", text, bool(low)),)
+
+
+def _beside(ascent: Ascent, held: Held, model: ModelFacts) -> tuple[Finding, ...]:
+    """The image of the set that drives the unit furthest, and how far."""
+    name, title, value = _named(ascent, model)
+    return (
+        Picture(
+            f"{name}-real",
+            f"{title}, strongest image",
+            held.pixels.expand(3, -1, -1),
+            f"{held.number:06d}, the image of the set with the highest {value}",
+        ),
+        Scalar(f"{name}-strongest", f"{value} of the strongest image", held.value),
+    )
+
+
+def _surpassed(
+    ascents: Sequence[Ascent],
+    ended: Sequence[Ascended],
+    real: Sequence[Held | None],
+    model: ModelFacts,
+) -> tuple[Finding, ...]:
+    """A note that names the units that a real image drives further than the picture does."""
+    low = [
+        _named(ascent, model)[1]
+        for ascent, end, held in zip(ascents, ended, real, strict=True)
+        if held and not end.reached > held.value
+    ]
+    names = "; ".join(low) or "no unit"
+    text = f"An image of the set drives {names} further than the picture does: climb longer."
+    return (Flag("surpassed", text, bool(low), "note"),)

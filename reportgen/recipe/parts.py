@@ -31,6 +31,8 @@ ORDER = (
     "architecture",
     "filters",
     "channel-health",
+    "top-patches",
+    "evolution",
     "activation-maximisation",
     "predictions",
     "saliency",

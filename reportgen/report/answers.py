@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reportgen.evidence import Record
+from reportgen.findings import wilson
 from reportgen.report.calibration import BINS, JUDGED_FROM
-from reportgen.report.metrics import wilson
 from reportgen.report.parts import Fact, Figure
 from reportgen.report.plots import reliability
 from reportgen.report.sections import (

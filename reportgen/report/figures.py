@@ -8,13 +8,14 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 from functools import cache
+from typing import Literal
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from reportgen.findings import Array
 from reportgen.report.rasters import EXACT_PX, Raster
-from reportgen.report.scales import Scale, fractions, scale, tile_scale
+from reportgen.report.scales import UNIT, Scale, fractions, scale, tile_scale
 
 SIDE_PX = 256  # the longest side that a figure is kept at
 TILE_PX = 72  # the longest side of a gallery's tile
@@ -200,13 +201,18 @@ def _framed(under: Image.Image, bright: Image.Image, box: tuple[int, int, int, i
     return framed
 
 
-def sprite(tiles: Array, signed: bool, one_scale: bool, columns: int) -> tuple[Raster, Scale | None]:
+def sprite(
+    tiles: Array, signed: bool, scaled: Literal["each", "grid", "unit"], columns: int
+) -> tuple[Raster, Scale | None]:
     """Tiles (k, h, w) or (k, 3, h, w) as one picture, row by row, with transparent gaps.
 
-    With one scale for all, that Scale is returned; else each tile is stretched over its own
-    range. A tile that is constant or not finite is left mid-grey.
+    `scaled` is `grid` for one scale for all, which is returned, `each` for tiles that are stretched
+    over their own range, and `unit` for pixels in [0, 1]. A tile that is constant or not finite is
+    left mid-grey.
     """
-    by = tile_scale(tiles, signed, tiles.ndim == 4) if one_scale else None
+    by = tile_scale(tiles, signed, tiles.ndim == 4) if scaled == "grid" else None
+    if scaled == "unit":
+        by = UNIT
     drawn = [_tile(tile, by or tile_scale(tile, signed, tiles.ndim == 4)) for tile in tiles]
     height, width = drawn[0].shape[:2]
     rows = -(-len(drawn) // columns)
@@ -217,7 +223,7 @@ def sprite(tiles: Array, signed: bool, one_scale: bool, columns: int) -> tuple[R
         top, left = row * (height + GAP_PX), column * (width + GAP_PX)
         sheet[top : top + height, left : left + width, :3] = tile
         sheet[top : top + height, left : left + width, 3] = 255
-    return Raster(sheet), by
+    return Raster(sheet), by if scaled == "grid" else None
 
 
 def _tile(values: Array, by: Scale | None) -> Array:

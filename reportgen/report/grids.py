@@ -27,11 +27,12 @@ def strip(finding: Gallery, stem: str, subject: str) -> Strip:
     """A gallery as one picture with its tiles' numbers in the caption."""
     kernels = max(finding.values.shape[-2:]) <= KERNEL_PX
     tiles = len(finding.values)
-    columns = min(tiles, KERNELS_IN_ROW if kernels else TILES_IN_ROW)
-    drawn, by = sprite(finding.values, finding.signed, finding.scale == "grid", columns)
+    columns = min(tiles, finding.columns or (KERNELS_IN_ROW if kernels else TILES_IN_ROW))
+    drawn, by = sprite(finding.values, finding.signed, finding.scale, columns)
     held = finding.numbers if finding.numbers is not None else np.arange(tiles)
     shown = ranges([int(n) for n in np.asarray(held).reshape(-1)])
-    caption = f"{shape(finding.values.shape[-2:])}, no. {shown}"
+    counted = f", {finding.counted} {shown}" if finding.counted else ""
+    caption = f"{shape(finding.values.shape[-2:])}{counted}"
     return Strip(
         id=f"{stem}-{finding.name}",
         title=finding.layer or finding.title,

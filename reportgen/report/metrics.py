@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
+from reportgen.findings import wilson
 from reportgen.report.calibration import calibration, confusion, expected_error
 
 UNSURE_BELOW = 0.4  # an answer with less probability than this is called unsure
-Z_95 = 1.959963984540054  # the normal quantile of a two-sided 95 % interval
 
 
 def metrics(records: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> dict[str, Any]:
@@ -44,15 +43,6 @@ def metrics(records: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> dic
         "mean_confidence": fmean(sure) if sure else None,
         "unsure": len(best) - sum(probability >= UNSURE_BELOW for probability in sure),
     }
-
-
-def wilson(right: int, count: int) -> tuple[float, float]:
-    """The 95 % score interval of a share. Wilson 1927; count > 0."""
-    share = right / count
-    spread = Z_95 * math.sqrt(share * (1 - share) / count + (Z_95 / count) ** 2 / 4)
-    middle, scale = share + Z_95**2 / (2 * count), 1 + Z_95**2 / count
-    low, high = (middle - spread) / scale, (middle + spread) / scale
-    return min(share, max(0.0, low)), max(share, min(1.0, high))  # whatever rounding did
 
 
 def _per_class(

@@ -28,6 +28,9 @@ class Scale:
     signed: bool
 
 
+UNIT = Scale("gray", 0.0, 1.0, False, False)  # pixels as they are
+
+
 def scale(values: Array, signed: bool) -> Scale:
     """The scale of one map (h, w) of finite, not constant values."""
     many = values.size > MANY

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -13,7 +14,15 @@ from pydantic import ValidationError
 from torch import nn
 
 from reportgen.engine.ascent import Climber
-from reportgen.engine.needs import ChannelMean, ClassLogit, ModelFacts, Normalisation
+from reportgen.engine.needs import (
+    Ascent,
+    ChannelMean,
+    ClassLogit,
+    Held,
+    ModelFacts,
+    Normalisation,
+    Record,
+)
 from reportgen.engine.onepass import frozen
 from reportgen.engine.tape import model_tape
 from reportgen.engine.trace import trace
@@ -32,17 +41,32 @@ def facts_of(network: nn.Module, channels: int = 3) -> ModelFacts:
     return replace(trace(network, (channels, 32, 32)), classes=NAMES)
 
 
+def climbed_units(probe: ActivationMaximisation, facts: ModelFacts) -> list[ClassLogit | ChannelMean]:
+    """The units that are climbed; each one's record is asked for as well."""
+    needs = probe.needs(facts)
+    units = [need.unit for need in needs if isinstance(need, Ascent)]
+    assert [need.unit for need in needs if isinstance(need, Record)] == units
+    return units
+
+
 @pytest.fixture
 def climbed() -> Callable[[nn.Module, ActivationMaximisation], dict[str, Any]]:
-    """A probe's findings by name, its ascents carried out."""
+    """A probe's findings by name, its ascents carried out; `held` are the images with the records."""
 
-    def climb(network: nn.Module, probe: ActivationMaximisation, channels: int = 3) -> dict[str, Any]:
+    def climb(
+        network: nn.Module,
+        probe: ActivationMaximisation,
+        channels: int = 3,
+        held: Mapping[ClassLogit | ChannelMean, Held] = MappingProxyType({}),
+    ) -> dict[str, Any]:
         facts = facts_of(network, channels)
         needs = tuple(probe.needs(facts))
         normal = Normalisation((0.5,) * channels, (0.25,) * channels)
+        ascents = [need for need in needs if isinstance(need, Ascent)]
         with frozen(network):
-            ended = Climber(network, facts, normal, torch.device("cpu"), 8).run(needs)
-        return {f.name: f for f in probe.measure(model_tape(network, facts, needs, ended))}
+            ended = Climber(network, facts, normal, torch.device("cpu"), 8).run(ascents)
+        holders = {need: held.get(need.unit) for need in needs if isinstance(need, Record)}
+        return {f.name: f for f in probe.measure(model_tape(network, facts, needs, {**ended, **holders}))}
 
     return climb
 
@@ -66,15 +90,28 @@ def test_a_unit_has_a_picture_and_its_values_and_is_named_once(awkward, climbed)
     assert found["climb"].text == "Climbed 4 steps from noise (seed 0), 32×32 px."
 
 
+def test_a_picture_stands_beside_the_strongest_image_and_says_which_goes_further(awkward, climbed):
+    wished = ActivationMaximisation(classes=("ant", "bee"), channels=(), steps=12)
+    photo = torch.rand(3, 32, 32)
+    held = {ClassLogit(0): Held(-1e6, 7, photo), ClassLogit(1): Held(1e6, 12, photo)}
+    found = climbed(awkward, wished, held=held)
+    assert torch.equal(torch.from_numpy(found["class-0-real"].values), photo)
+    assert found["class-0-real"].quantity.startswith("000007")
+    assert (found["class-0-strongest"].values, found["class-1-strongest"].values) == (-1e6, 1e6)
+    assert found["surpassed"].values and "drives bee further" in found["surpassed"].text
+    nobody = climbed(awkward, wished)
+    assert "class-0-real" not in nobody and not nobody["surpassed"].values
+
+
 def test_auto_spreads_classes_and_takes_one_layer_a_resolution(awkward):
-    units = [need.unit for need in ActivationMaximisation().needs(facts_of(awkward))]
+    units = climbed_units(ActivationMaximisation(), facts_of(awkward))
     assert units == [*map(ClassLogit, (0, 1, 2, 3)), ChannelMean("last", 0)]
     deeper = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4))
     deeper.extend([nn.MaxPool2d(2), nn.Conv2d(4, 5, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()])
-    layers = [n.unit for n in ActivationMaximisation(classes=()).needs(facts_of(deeper.eval()))]
+    layers = climbed_units(ActivationMaximisation(classes=()), facts_of(deeper.eval()))
     assert layers == [ChannelMean("3", 0), ChannelMean("5", 0)]
     few = replace(facts_of(awkward), classes=NAMES[:2], class_count=2)
-    assert [n.unit for n in ActivationMaximisation(channels=()).needs(few)] == [ClassLogit(0), ClassLogit(1)]
+    assert climbed_units(ActivationMaximisation(channels=()), few) == [ClassLogit(0), ClassLogit(1)]
 
 
 def test_a_unit_that_cannot_rise_is_flagged_and_the_others_are_not(awkward, climbed):
@@ -156,6 +193,11 @@ def test_the_pictures_reach_the_evidence_and_the_report_with_their_cost(recipe, 
     assert any("2 pictures are climbed" in line for line in evidence.manifest["plan"])
     page = (outcome.folder / "report.html").read_text(encoding="utf-8")
     assert "conv2, channel 19" in page and "logit reached" in page
+    records = {r["number"]: r for r in evidence.records()}
+    best = max(records, key=lambda n: float(evidence.array(records[n], "logits")[3]))
+    assert found["class-3-real"].quantity.startswith(f"{best:06d}")
+    assert found["class-3-strongest"].values == evidence.array(records[best], "logits")[3]
+    assert "3, strongest image" in page
 
 
 def test_a_wrong_channel_is_told_with_its_place_in_the_recipe(recipe, tmp_path):

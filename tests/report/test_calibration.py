@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from pypdf import PdfReader
 
 from reportgen.evidence import Evidence
+from reportgen.findings import wilson
 from reportgen.report import exports
 from reportgen.report.answers import calibrated, confused, mistakes
 from reportgen.report.calibration import BINS, calibration, confusion, expected_error
 from reportgen.report.document import document
-from reportgen.report.metrics import metrics, wilson
+from reportgen.report.metrics import metrics
 from reportgen.report.plots import reliability
 
 CONFIDENCES = st.floats(0, 1) | st.sampled_from([n / BINS for n in range(BINS + 1)])

@@ -125,8 +125,8 @@ def test_signed_colour_is_mid_grey_at_zero_and_symmetric() -> None:
 
 def test_a_gallery_scales_each_tile_or_all_alike_and_leaves_gaps() -> None:
     tiles = np.stack([np.eye(4), 10 * np.eye(4), np.full((4, 4), 3.0)]).astype(np.float32)
-    each, none = figures.sprite(tiles, signed=False, one_scale=False, columns=3)
-    grid, by = figures.sprite(tiles, signed=False, one_scale=True, columns=3)
+    each, none = figures.sprite(tiles, signed=False, scaled="each", columns=3)
+    grid, by = figures.sprite(tiles, signed=False, scaled="grid", columns=3)
     width = (each.width - 2 * figures.GAP_PX) // 3
     first, second, third = (each.pixels[:, at * (width + figures.GAP_PX) :][:, :width, :3] for at in range(3))
     assert none is None

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reportgen.findings import wilson
 from reportgen.recipe.judging import Metric
-from reportgen.report.metrics import UNSURE_BELOW, metrics, wilson
+from reportgen.report.metrics import UNSURE_BELOW, metrics
 
 CLASSES = ("cat", "dog", "bird")
 

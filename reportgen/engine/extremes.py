@@ -1,0 +1,134 @@
+"""The strongest images of the set, unit by unit, and what is looked at again in them.
+
+What is asked of the whole set before anything can be asked of single images of it: the ranks of a
+first round (`Extremes`, `Record`), and what a second round over those images alone gives
+(`Projected`). Zeiler & Fergus 2013, sec. 2.1 and fig. 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+from torch import Tensor
+
+from reportgen.engine.facts import ModelFacts
+from reportgen.findings import Array, NotApplicable
+
+Rule: TypeAlias = Literal["exact", "guided", "deconv"]
+RULES: dict[Rule, str] = {
+    "deconv": "the deconvnet's rule",
+    "guided": "guided backpropagation",
+    "exact": "the plain gradient",
+}
+
+
+def rule_of(wish: Literal["auto"] | Rule, model: ModelFacts) -> Rule:
+    """The rule for projecting: `auto` is the deconvnet's where every rectifier has it, else the plain
+    gradient. Raises NotApplicable where the wished one is not defined."""
+    if wish == "auto":
+        return "deconv" if model.ruled else "exact"
+    if wish != "exact" and not model.ruled:
+        raise NotApplicable("the model has activations without a deconvnet or guided rule")
+    return wish
+
+
+@dataclass(frozen=True)
+class ClassLogit:
+    """A class as something that is driven: its logit."""
+
+    index: int
+
+
+@dataclass(frozen=True)
+class ChannelMean:
+    """A channel as something that is driven: the mean of its map, or its value where it has no map."""
+
+    layer: str
+    channel: int
+
+
+Unit: TypeAlias = ClassLogit | ChannelMean
+
+
+@dataclass(frozen=True)
+class Extremes:
+    """The `k` images of the set that drive each channel of a layer furthest, one place an image: that
+    of the map's highest value."""
+
+    layer: str
+    k: int = 9
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """For each of C channels the k strongest images, strongest first: `values` (C, k) of the channel,
+    the images' `numbers` (C, k) in the set, and the `places` (C, k, 2), row and column of the map.
+    The number is -1, and the value -inf, where the set has too few images.
+    """
+
+    values: Array
+    numbers: Array
+    places: Array
+
+    @classmethod
+    def of(cls, rows: Array, width: int) -> Ranking:
+        """From merged `Tally.tops` (C, k, 3) of maps that are `width` values wide."""
+        place = rows[..., 2].astype(np.int64)
+        places = np.stack((place // width, place % width), -1)
+        return cls(rows[..., 0].astype(np.float32), rows[..., 1].astype(np.int64), places)
+
+    def channels(self, wished: int | Sequence[int]) -> list[int]:
+        """The channels to look at: the wished ones, or so many of those that some image drives above
+        zero, evenly spaced by number, so that none is picked for its looks."""
+        if not isinstance(wished, int):
+            return list(wished)
+        alive = np.flatnonzero((self.values[:, 0] > 0) & (self.numbers[:, 0] >= 0)).tolist()
+        count = min(wished, len(alive))
+        return [alive[n * len(alive) // count] for n in range(count)]
+
+
+@dataclass(frozen=True)
+class Record:
+    """The image of the set that drives a unit furthest: what a climbed picture is measured against."""
+
+    unit: Unit
+
+
+@dataclass(frozen=True)
+class Held:
+    """Who holds a record: the unit's value, the image's number and its pixels (C, H, W) in [0, 1]."""
+
+    value: float
+    number: int
+    pixels: Tensor
+
+
+@dataclass(frozen=True)
+class Projected:
+    """Channels' strongest places, each projected down to the pixels by a rule, and the patches there.
+
+    One value of one channel is sent back, all others of the layer being zero. `channels` are named,
+    or so many (see `Ranking.channels`). A patch is what the value can see at most, moved inward at
+    the border; both are shrunk to `side_px`.
+    """
+
+    extremes: Extremes
+    channels: int | tuple[int, ...]
+    rule: Rule = "deconv"
+    side_px: int = 96
+
+
+@dataclass(frozen=True)
+class Projections:
+    """Of M channels the k strongest places: `ranking` of these channels alone, `boxes` (M, k, 4) as
+    (top, left, bottom, right) in input pixels, `patches` (M, k, C, s, t) in [0, 1] and `projections`
+    (M, k, C, s, t), raw."""
+
+    channels: tuple[int, ...]
+    ranking: Ranking
+    boxes: Array
+    patches: Array
+    projections: Array
