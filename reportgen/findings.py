@@ -14,6 +14,9 @@ from typing import Any, ClassVar, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+# probes import it from here: a mean over images is a finding only with its interval
+from reportgen.intervals import t_95 as t_95
+
 Array: TypeAlias = npt.NDArray[Any]
 
 
@@ -109,7 +112,8 @@ class ClassMap(_Arrays):
 class Curve(_Arrays):
     """Lines over a common axis: `x` (P,), `values` (N, lines, P), a label a line.
 
-    `band` (N, 2, P), or None, is a lower and an upper limit that belongs to the last line.
+    `band` (N, 2, P), or None, is a lower and an upper limit that belongs to the last line. `limits`
+    are the ends of the y axis where the quantity has ends of its own, as a probability has.
     """
 
     arrays: ClassVar[tuple[str, ...]] = ("values", "x", "band")
@@ -123,6 +127,7 @@ class Curve(_Arrays):
     x_label: str
     y_label: str
     band: Any
+    limits: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -218,12 +223,16 @@ class Tally:
             object.__setattr__(self, name, held)
 
     def merged(self, other: Tally) -> Tally:
-        """Both tallies as if their images had been one batch."""
+        """Both tallies as if their images had been one batch. A batch may hold fewer names."""
         return Tally(
-            {key: value + other.sums[key] for key, value in self.sums.items()},
-            {key: np.maximum(value, other.highs[key]) for key, value in self.highs.items()},
-            {key: np.minimum(value, other.lows[key]) for key, value in self.lows.items()},
+            _merged(np.add, self.sums, other.sums),
+            _merged(np.maximum, self.highs, other.highs),
+            _merged(np.minimum, self.lows, other.lows),
         )
+
+
+def _merged(both: np.ufunc, own: dict[str, Array], others: dict[str, Array]) -> dict[str, Array]:
+    return others | {key: both(value, others[key]) if key in others else value for key, value in own.items()}
 
 
 Finding: TypeAlias = (

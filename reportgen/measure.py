@@ -80,6 +80,8 @@ class Measurement:
                 self._round("score", files, engine, self._scored)
                 chosen = set(self._chosen()[0])
                 files = [file for file in files if file.number in chosen]
+                # what is about the whole set was asked when it was scored
+                engine = replace(engine, plan=session.plan.only("image"))
             self._round("batch", files, engine, self._measured)
             self._refuse_empty()  # before anything that costs time and shows nothing without images
             self._trust_round(engine)
@@ -132,17 +134,20 @@ class Measurement:
         for number, (images, rejected) in enumerate(self._batches(todo), start=len(shards)):
             refused = [records.of_rejected(r) for r in rejected]
             engine.counted = Counter()
-            engine.progress = self._windows(finished, total)
+            engine.progress = self._windows()
             write(f"{kind}-{number:06d}", engine, images, refused)
             finished += len(images) + len(rejected)
             self.progress(stage, finished, total)
 
-    def _windows(self, finished: int, total: int) -> Callable[[int], None]:
-        """Tells how many windows of the whole set are done, `finished` images of `total` before."""
-        each = self.session.plan.windows
+    def _windows(self) -> Callable[[int], None]:
+        """Tells how many variants of the whole set are done, and how many a whole run has."""
+        session = self.session
+        shown = min(session.readable, session.recipe.images.show.at_most)
+        total = session.plan.cost(session.readable, shown)["occlusion_forwards"]
+        before = self.writer.cost().get("occlusion_forwards", 0)
 
         def tell(done: int) -> None:
-            self.progress("occlude", finished * each + done, total * each)
+            self.progress("occlude", min(before + done, total), total)
 
         return tell
 
@@ -192,7 +197,9 @@ class Measurement:
         with self.watch.on("compute"):
             tapes = engine.run(pixels_of(images), torch.tensor(labels))
             found = self._findings(tapes)
-            tallies = {} if self.session.two_rounds else self._tallies(tapes[0])
+            tallies = self._shown_tallies(tapes[0])
+            if not self.session.two_rounds:
+                tallies |= self._tallies(tapes[0])
         logits = tapes[0].logits.cpu().numpy()
         measured = self._records(images, logits)
         offset = 0
@@ -237,10 +244,15 @@ class Measurement:
         """What every probe of scope `set` keeps of a batch."""
         return {p.name: p.probe.measure(tape) for p in self.session.plan.of_scope("set")}
 
+    def _shown_tallies(self, tape: BatchTape) -> dict[str, Tally]:
+        """What probes of scope `image` keep of a batch, for a summary of the images that are shown."""
+        return {p.name: p.probe.tally(tape) for p in self.session.plan.of_scope("image") if p.summed}
+
     def _set_shard(self) -> None:
-        """The findings of scope `set`, from the tallies of all shards."""
+        """The findings of scope `set`, and of those of scope `image` that sum up, from all tallies."""
         found: Findings = {}
-        for planned in self.session.plan.of_scope("set"):
+        plan = self.session.plan
+        for planned in (*plan.of_scope("set"), *(p for p in plan.of_scope("image") if p.summed)):
             tally = self.writer.tally(planned.name)
             if tally is not None:
                 found[planned.name] = [tuple(planned.probe.conclude(tally, self.session.facts))]

@@ -49,6 +49,7 @@ ORDER = (
     "occlusion",
     "occlusion-class-map",
     "rise",
+    "invariance",
     "hypercolumns",
     "feature-maps",
     "filter-responses",

@@ -17,7 +17,7 @@ from reportgen.audit.gates import evaluate
 from reportgen.audit.trust import summary
 from reportgen.audit.verify import seal
 from reportgen.evidence import Evidence, Record, write_whole
-from reportgen.findings import Array, Finding, Flag, Heatmap, Scalar, faults
+from reportgen.findings import Array, Curve, Finding, Flag, Heatmap, Scalar, faults
 from reportgen.report.metrics import metrics
 
 SCHEMA = "reportgen.results/1"
@@ -109,9 +109,13 @@ def _image(evidence: Evidence, record: Record) -> dict[str, Any]:
 
 
 def _numbers(findings: tuple[Finding, ...]) -> dict[str, Any]:
-    """The scalars by name, and under `flags` the sentences that a reader must see."""
+    """The scalars by name, `curves` where there are any, and under `flags` the sentences that a reader
+    must see."""
     numbers: dict[str, Any] = {}
     flags = []
+    curves = {held.name: _curve(held) for held in findings if isinstance(held, Curve)}
+    if curves:
+        numbers["curves"] = curves
     for finding in findings:
         if isinstance(finding, Scalar):
             numbers[finding.name] = float(finding.values)
@@ -120,6 +124,17 @@ def _numbers(findings: tuple[Finding, ...]) -> dict[str, Any]:
         elif isinstance(finding, Heatmap) and (fault := faults(finding.values)):
             flags.append(f"{finding.name}: {fault}")
     return numbers | {"flags": flags}
+
+
+def _curve(held: Curve) -> dict[str, Any]:
+    """A curve's axes, its lines by label, and the band of the last one where it has one."""
+    return {
+        "x_label": held.x_label,
+        "y_label": held.y_label,
+        "x": held.x.tolist(),
+        "lines": {label: line.tolist() for label, line in zip(held.labels, held.values, strict=True)},
+        "band": held.band.tolist() if np.ndim(held.band) else None,
+    }
 
 
 def _finite(value: Any) -> Any:
