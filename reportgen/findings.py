@@ -131,6 +131,25 @@ class Curve(_Arrays):
 
 
 @dataclass(frozen=True)
+class Comparison(_Arrays):
+    """Numbers (R,), a label each, beside a reference of their own: its low, middle and high end (R, 3).
+
+    Scope `model` or `set` only. `reading` says what is drawn: "dot: the part; bar: random boxes".
+    """
+
+    arrays: ClassVar[tuple[str, ...]] = ("values", "reference")
+    per_image: ClassVar[tuple[str, ...]] = ()
+
+    name: str
+    title: str
+    values: Any
+    reference: Any
+    labels: tuple[str, ...]
+    quantity: str
+    reading: str
+
+
+@dataclass(frozen=True)
 class Gallery(_Arrays):
     """A row or grid of small pictures: (N, k, h, w) grey or (N, k, 3, h, w) colour, raw values.
 
@@ -236,7 +255,18 @@ def _merged(both: np.ufunc, own: dict[str, Array], others: dict[str, Array]) -> 
 
 
 Finding: TypeAlias = (
-    Heatmap | Picture | Mask | Segments | ClassMap | Curve | Gallery | Scalar | Flag | Remark | Table
+    Heatmap
+    | Picture
+    | Mask
+    | Segments
+    | ClassMap
+    | Curve
+    | Comparison
+    | Gallery
+    | Scalar
+    | Flag
+    | Remark
+    | Table
 )
 KINDS: dict[str, type[Finding]] = {
     kind.__name__.lower(): kind
@@ -247,6 +277,7 @@ KINDS: dict[str, type[Finding]] = {
         Segments,
         ClassMap,
         Curve,
+        Comparison,
         Gallery,
         Scalar,
         Flag,
@@ -267,7 +298,7 @@ def pack(finding: Finding) -> tuple[dict[str, Array], dict[str, Any]]:
 def unpack(arrays: dict[str, Array], rest: dict[str, Any]) -> Finding:
     """The finding that `pack` took apart. Raises KeyError for a kind that is not known."""
     fields = {name: value for name, value in rest.items() if name != "kind"}
-    if rest["kind"] == "curve":
+    if rest["kind"] in ("curve", "comparison"):
         fields["labels"] = tuple(fields["labels"])
     if rest["kind"] == "table":  # JSON has lists only
         fields["columns"] = tuple(fields["columns"])

@@ -16,6 +16,7 @@ from reportgen import records, trust
 from reportgen.engine import device as devices
 from reportgen.engine.ascent import Climber
 from reportgen.engine.onepass import Counter, OnePass, frozen
+from reportgen.engine.places import Places
 from reportgen.engine.tape import BatchTape, model_tape
 from reportgen.engine.targets import Slot
 from reportgen.errors import InputError
@@ -179,7 +180,7 @@ class Measurement:
         with self.watch.on("compute"):
             # no target and no gradient: a forward with the taps that the set's statistics need
             bare = replace(engine, plan=engine.plan.only("set"), slots=(Slot("predicted"),))
-            (tape,) = bare.run(pixels_of(images), torch.full((len(images),), -1))
+            (tape,) = bare.run(pixels_of(images), torch.full((len(images),), -1), places_of(images))
             tallies = self._tallies(tape)
         logits = tape.logits.cpu().numpy()
         scored = self._records(images, logits)
@@ -195,7 +196,7 @@ class Measurement:
             return
         labels = [-1 if i.file.label_index is None else i.file.label_index for i in images]
         with self.watch.on("compute"):
-            tapes = engine.run(pixels_of(images), torch.tensor(labels))
+            tapes = engine.run(pixels_of(images), torch.tensor(labels), places_of(images))
             found = self._findings(tapes)
             tallies = self._shown_tallies(tapes[0])
             if not self.session.two_rounds:
@@ -294,6 +295,12 @@ class Measurement:
 def pixels_of(images: list[Decoded]) -> torch.Tensor:
     """The batch (N, C, H, W) float32."""
     return torch.from_numpy(np.stack([image.pixels for image in images]))
+
+
+def places_of(images: list[Decoded]) -> Places:
+    """Where the recipe's parts lie on the batch."""
+    boxes = torch.from_numpy(np.stack([image.boxes for image in images]))  # (N, P, 4)
+    return Places(boxes, [image.file.number for image in images])
 
 
 @contextmanager

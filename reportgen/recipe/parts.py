@@ -31,6 +31,7 @@ ORDER = (
     "architecture",
     "filters",
     "channel-health",
+    "correspondence",
     "activation-maximisation",
     "predictions",
     "saliency",
@@ -132,10 +133,13 @@ class Show(Part):
 
 
 class ImagesRecipe(Part):
-    """The image set's labels, and which images are shown."""
+    """The image set's labels and parts, and which images are shown."""
 
     labels: StrictStr = Field(
         default="auto", min_length=1, description="auto, none, folder, or a CSV file with path,label"
+    )
+    parts: StrictStr | None = Field(
+        default=None, min_length=1, description="a CSV file with path,part,left,top,right,bottom"
     )
     show: Show = Field(default=Show(), description="a mapping with at_most and choose")
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from reportgen.findings import Array, Curve
+from reportgen.findings import Array, Comparison, Curve
 from reportgen.report.parts import Line, Plot, Point, Tick
 from reportgen.report.wording import count, number
 
@@ -19,6 +19,8 @@ WIDTH, HEIGHT = 168.0, 130.0
 LEFT, TOP, RIGHT, BOTTOM = 26.0, 19.0, 157.0, 101.0  # room for the labels
 WIDE, DEEP = 60.0, 10.0  # by how much a curve of its own is larger than one of many maps
 CHARACTER = 6.0  # about what a digit is wide
+ROW = 24.0  # of a comparison
+LONGEST = 16  # characters of a row's name
 STYLES = 4  # kinds of stroke that are told apart without colour
 Band = tuple[Array, Array]  # lower and upper limits, (P,) each
 
@@ -81,6 +83,42 @@ def plot(
     )
 
 
+def of_comparison(held: Comparison) -> Plot:
+    """A row a number: its dot, and the bar of its reference with a mark at the middle."""
+    everything = (*held.values, *held.reference.flat)
+    across = ticks(float(min(everything)), float(max(everything)))
+    names = [short(name) for name in held.labels]
+    left, right, top = 12 + CHARACTER * max(map(len, names)), 236.0, 8.0
+    bottom = top + ROW * len(names)
+
+    def at(value: float) -> float:
+        part = (value - across[0]) / (across[-1] - across[0])
+        return round(float(left + part * (right - left)), 1)
+
+    rows = [round(top + ROW * (n + 0.5), 1) for n in range(len(names))]
+    lines = []
+    for y, (low, middle, high) in zip(rows, held.reference, strict=True):
+        upper, lower = y - 6, y + 6
+        bar = f"{at(low)},{upper} {at(high)},{upper} {at(high)},{lower} {at(low)},{lower}"
+        lines.append(Line("reference", 0, f"{at(middle)},{upper} {at(middle)},{lower}", bar))
+    return Plot(
+        *(right + 11, bottom + 29, left, top, right, bottom),
+        lines=tuple(lines),
+        x_ticks=tuple(Tick(at(value), label(value)) for value in across),
+        y_ticks=tuple(Tick(y, name) for y, name in zip(rows, names, strict=True)),
+        x_label=held.quantity,
+        y_label="",
+        points=tuple(
+            Point(at(value), y, y, y, "", at(value), y) for y, value in zip(rows, held.values, strict=True)
+        ),
+    )
+
+
+def short(name: str) -> str:
+    """A name that leaves room for a plot beside it."""
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
+
+
 def reliability(bins: Sequence[Mapping[str, Any]], intervals: Sequence[tuple[float, float]]) -> Plot:
     """The share right over the confidence, both from 0 to 1: a point a bin that is not empty.
 
@@ -121,7 +159,8 @@ def ticks(low: float, high: float) -> tuple[float, ...]:
     rough = (high - low) / 3
     power = 10.0 ** math.floor(math.log10(rough))
     step = power * next(round_ for round_ in (1, 2, 5, 10) if round_ * power >= rough * (1 - 1e-9))
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    # single precision is a little more or less than what it stands for
+    first, last = math.floor(low / step + 1e-6), math.ceil(high / step - 1e-6)
     return tuple(float(f"{n * step:.12g}") for n in range(first, last + 1))
 
 

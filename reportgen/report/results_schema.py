@@ -82,12 +82,23 @@ CURVE = _object(
         "band": _or_null(_list(ROW)),  # the lower and the upper limit of the last line
     }
 )
+COMPARISON = _object(
+    {
+        "title": TEXT,
+        "quantity": TEXT,
+        "rows": {
+            "type": "object",
+            "additionalProperties": _object({"value": _or_null(NUMBER), "reference": ROW}),
+        },
+    }
+)
 # scalars by name; where a visualization has a target, `target`, and `targets` for further ones
 FINDINGS: Schema = {
     "type": "object",
     "properties": {
         "flags": _list(TEXT),
         "curves": {"type": "object", "additionalProperties": CURVE},
+        "comparisons": {"type": "object", "additionalProperties": COMPARISON},
         "target": TEXT,
         "targets": _list(FREE),
     },
