@@ -97,10 +97,7 @@ class Invariance:
             self._curve(row, change, values[:, None])  # (N, 1, V)
             for row, change, values in self._values(tape)
         ]
-        answers = tape[Logits()].argmax(1)
-        for change in self._changes(tape.model):
-            kept = (tape[Scores(change.copies)].argmax(2) == answers[:, None]).double().mean(1)  # (N,)
-            found.append(Scalar(f"probability-{change.name}-kept", "same answer in", 100 * kept, "%"))
+        found += [kept_answers(change, kept) for change, kept in self._kept(tape)]
         return (*found, self._remark(tape.model))
 
     def tally(self, tape: Tape) -> Tally:
@@ -110,6 +107,7 @@ class Invariance:
         sums = {"images": sound.sum(), "left-out": (~sound).sum()}
         for name, held in values.items():
             sums |= {f"{name}/sum": held[sound].sum(0), f"{name}/square": held[sound].square().sum(0)}
+        sums |= {f"{change.name}/kept": kept[sound].sum() for change, kept in self._kept(tape)}
         return Tally(sums)
 
     def conclude(self, tally: Tally, model: ModelFacts) -> tuple[Finding, ...]:
@@ -129,6 +127,8 @@ class Invariance:
                 highest = np.inf if row.layer else 1
                 band = interval(mean, tally.sums[f"{name}/square"], count, highest)
             found.append(self._curve(row, change, mean[None], band))
+        for change in self._changes(model):
+            found.append(kept_answers(change, tally.sums[f"{change.name}/kept"] / count))
         return tuple(found)
 
     def _changes(self, model: ModelFacts) -> tuple[Change, ...]:
@@ -176,6 +176,12 @@ class Invariance:
             p = tape[Scores(change.copies)].softmax(2)  # (N, V, C)
             yield row, change, p.gather(2, chosen.expand(-1, p.shape[1], 1))[..., 0]
 
+    def _kept(self, tape: Tape) -> Iterator[tuple[Change, Tensor]]:
+        """For every change the share of an image's copies that are answered like the image, (N,)."""
+        answers = tape[Logits()].argmax(1)[:, None]  # (N, 1)
+        for change in self._changes(tape.model):
+            yield change, (tape[Scores(change.copies)].argmax(2) == answers).double().mean(1)
+
     def _curve(self, row: Row, change: Change, values: Tensor | Array, band: Array | None = None) -> Curve:
         return Curve(
             f"{row.name}-{change.name}",
@@ -196,6 +202,11 @@ class Invariance:
             f"Distances are L2 norms of the change at {layers}; the probability is that of the label, or,"
             " where there is none, of the answer.",
         )
+
+
+def kept_answers(change: Change, share: Tensor | Array) -> Scalar:
+    """It stands under the change's plot of probabilities."""
+    return Scalar(f"probability-{change.name}-kept", "copies with the same answer", 100 * share, "%")
 
 
 def interval(mean: Array, squares: Array, count: int, highest: float) -> Array:

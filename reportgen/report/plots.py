@@ -102,7 +102,7 @@ def of_comparison(held: Comparison) -> Plot:
         bar = f"{at(low)},{upper} {at(high)},{upper} {at(high)},{lower} {at(low)},{lower}"
         lines.append(Line("reference", 0, f"{at(middle)},{upper} {at(middle)},{lower}", bar))
     return Plot(
-        *(right + 11, bottom + 29, left, top, right, bottom),
+        *(right + 18, bottom + 29, left, top, right, bottom),
         lines=tuple(lines),
         x_ticks=tuple(Tick(at(value), label(value)) for value in across),
         y_ticks=tuple(Tick(y, name) for y, name in zip(rows, names, strict=True)),

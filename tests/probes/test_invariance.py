@@ -164,6 +164,8 @@ def test_the_mean_and_its_interval_are_students_whatever_the_batches(awkward, me
         low, high = stats.t.interval(0.95, 5, each.mean(0), stats.sem(each, 0))
         top = 1 if name.startswith("probability") else np.inf
         np.testing.assert_allclose(band[:, sound], np.clip([low, high], 0, top), rtol=1e-3, atol=1e-4)
+    each = measured(awkward, x, probe).findings(probe)["probability-scale-kept"].values
+    assert float(found["probability-scale-kept"].values) == pytest.approx(float(each.mean()))
     assert "have figures (6), with" in found["images"].text
 
 
