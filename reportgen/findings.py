@@ -8,15 +8,18 @@ scope `model` never have the axis.
 from __future__ import annotations
 
 import dataclasses
-import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+# probes import it from here: a mean over images is a finding only with its interval
+from reportgen.intervals import t_95 as t_95
+from reportgen.intervals import wilson as wilson
+
 Array: TypeAlias = npt.NDArray[Any]
-Z_95 = 1.959963984540054  # the normal quantile of a two-sided 95 % interval
 
 
 class NotApplicable(Exception):
@@ -111,7 +114,8 @@ class ClassMap(_Arrays):
 class Curve(_Arrays):
     """Lines over a common axis: `x` (P,), `values` (N, lines, P), a label a line.
 
-    `band` (N, 2, P), or None, is a lower and an upper limit that belongs to the last line.
+    `band` (N, 2, P), or None, is a lower and an upper limit that belongs to the last line. `limits`
+    are the ends of the y axis where the quantity has ends of its own, as a probability has.
     """
 
     arrays: ClassVar[tuple[str, ...]] = ("values", "x", "band")
@@ -125,6 +129,26 @@ class Curve(_Arrays):
     x_label: str
     y_label: str
     band: Any
+    limits: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Comparison(_Arrays):
+    """Numbers (R,), a label each, beside a reference of their own: its low, middle and high end (R, 3).
+
+    Scope `model` or `set` only. `reading` says what is drawn: "dot: the part; bar: random boxes".
+    """
+
+    arrays: ClassVar[tuple[str, ...]] = ("values", "reference")
+    per_image: ClassVar[tuple[str, ...]] = ()
+
+    name: str
+    title: str
+    values: Any
+    reference: Any
+    labels: tuple[str, ...]
+    quantity: str
+    reading: str
 
 
 @dataclass(frozen=True)
@@ -226,14 +250,19 @@ class Tally:
             object.__setattr__(self, name, held)
 
     def merged(self, other: Tally) -> Tally:
-        """Both tallies as if their images had been one batch."""
+        """Both tallies as if their images had been one batch. A batch may hold fewer names."""
         return Tally(
-            {key: value + other.sums[key] for key, value in self.sums.items()},
-            {key: np.maximum(value, other.highs[key]) for key, value in self.highs.items()},
-            {key: np.minimum(value, other.lows[key]) for key, value in self.lows.items()},
-            {key: _best(np.concatenate((value, other.tops[key]), 1), value.shape[1])
-             for key, value in self.tops.items()},
+            _merged(np.add, self.sums, other.sums),
+            _merged(np.maximum, self.highs, other.highs),
+            _merged(np.minimum, self.lows, other.lows),
+            _merged(_both_best, self.tops, other.tops),
         )
+
+
+def _merged(
+    both: Callable[[Array, Array], Array], own: dict[str, Array], others: dict[str, Array]
+) -> dict[str, Array]:
+    return others | {key: both(value, others[key]) if key in others else value for key, value in own.items()}
 
 
 def ranked(values: Any, places: Any, numbers: Any, k: int) -> Array:
@@ -259,8 +288,23 @@ def _best(rows: Array, k: int) -> Array:
     return np.asarray(np.take_along_axis(rows, order[..., None], 1))
 
 
+def _both_best(own: Array, others: Array) -> Array:
+    return _best(np.concatenate((own, others), 1), own.shape[1])
+
+
 Finding: TypeAlias = (
-    Heatmap | Picture | Mask | Segments | ClassMap | Curve | Gallery | Scalar | Flag | Remark | Table
+    Heatmap
+    | Picture
+    | Mask
+    | Segments
+    | ClassMap
+    | Curve
+    | Comparison
+    | Gallery
+    | Scalar
+    | Flag
+    | Remark
+    | Table
 )
 KINDS: dict[str, type[Finding]] = {
     kind.__name__.lower(): kind
@@ -271,6 +315,7 @@ KINDS: dict[str, type[Finding]] = {
         Segments,
         ClassMap,
         Curve,
+        Comparison,
         Gallery,
         Scalar,
         Flag,
@@ -291,7 +336,7 @@ def pack(finding: Finding) -> tuple[dict[str, Array], dict[str, Any]]:
 def unpack(arrays: dict[str, Array], rest: dict[str, Any]) -> Finding:
     """The finding that `pack` took apart. Raises KeyError for a kind that is not known."""
     fields = {name: value for name, value in rest.items() if name != "kind"}
-    if rest["kind"] == "curve":
+    if rest["kind"] in ("curve", "comparison"):
         fields["labels"] = tuple(fields["labels"])
     if rest["kind"] == "table":  # JSON has lists only
         fields["columns"] = tuple(fields["columns"])
@@ -324,12 +369,3 @@ def faults(values: Array) -> str | None:
     if low == high:
         return f"constant: every value is {low:.4g}"
     return None
-
-
-def wilson(right: int, count: int) -> tuple[float, float]:
-    """The 95 % score interval of a share. Wilson 1927; count > 0."""
-    share = right / count
-    spread = Z_95 * math.sqrt(share * (1 - share) / count + (Z_95 / count) ** 2 / 4)
-    middle, scale = share + Z_95**2 / (2 * count), 1 + Z_95**2 / count
-    low, high = (middle - spread) / scale, (middle + spread) / scale
-    return min(share, max(0.0, low)), max(share, min(1.0, high))  # whatever rounding did

@@ -18,6 +18,7 @@ from reportgen.engine import device as devices
 from reportgen.engine import ranks
 from reportgen.engine.ascent import Climber
 from reportgen.engine.onepass import Counter, OnePass, frozen
+from reportgen.engine.places import Places
 from reportgen.engine.projector import Projector
 from reportgen.engine.tape import BatchTape, model_tape
 from reportgen.engine.targets import Slot
@@ -86,6 +87,8 @@ class Measurement:
                 self._round("score", files, engine, self._scored)
                 chosen = set(self._chosen()[0])
                 files = [file for file in files if file.number in chosen]
+                # what is about the whole set was asked when it was scored
+                engine = replace(engine, plan=session.plan.second_round())
             self._round("batch", files, engine, self._measured)
             self._refuse_empty()  # before anything that costs time and shows nothing without images
             self._trust_round(engine)
@@ -182,17 +185,20 @@ class Measurement:
         for number, (images, rejected) in enumerate(self._batches(todo), start=len(shards)):
             refused = [records.of_rejected(r) for r in rejected]
             engine.counted = Counter()
-            engine.progress = self._windows(finished, total)
+            engine.progress = self._windows()
             write(f"{kind}-{number:06d}", engine, images, refused)
             finished += len(images) + len(rejected)
             self.progress(stage, finished, total)
 
-    def _windows(self, finished: int, total: int) -> Callable[[int], None]:
-        """Tells how many windows of the whole set are done, `finished` images of `total` before."""
-        each = self.session.plan.windows
+    def _windows(self) -> Callable[[int], None]:
+        """Tells how many variants of the whole set are done, and how many a whole run has."""
+        session = self.session
+        shown = min(session.readable, session.recipe.images.show.at_most)
+        total = session.plan.cost(session.readable, shown)["occlusion_forwards"]
+        before = self.writer.cost().get("occlusion_forwards", 0)
 
         def tell(done: int) -> None:
-            self.progress("occlude", finished * each + done, total * each)
+            self.progress("occlude", min(before + done, total), total)
 
         return tell
 
@@ -224,7 +230,7 @@ class Measurement:
         with self.watch.on("compute"):
             # no target and no gradient: a forward with the taps that the set's statistics need
             bare = replace(engine, plan=engine.plan.first_round(), slots=(Slot("predicted"),))
-            (tape,) = bare.run(pixels_of(images), torch.full((len(images),), -1))
+            (tape,) = bare.run(pixels_of(images), torch.full((len(images),), -1), places_of(images))
             tallies = self._tallies(tape, images)
         logits = tape.logits.cpu().numpy()
         scored = self._records(images, logits)
@@ -240,9 +246,11 @@ class Measurement:
             return
         labels = [-1 if i.file.label_index is None else i.file.label_index for i in images]
         with self.watch.on("compute"):
-            tapes = engine.run(pixels_of(images), torch.tensor(labels))
+            tapes = engine.run(pixels_of(images), torch.tensor(labels), places_of(images))
             found = self._findings(tapes)
-            tallies = {} if self.session.two_rounds else self._tallies(tapes[0], images)
+            tallies = self._shown_tallies(tapes[0])
+            if not self.session.two_rounds:
+                tallies |= self._tallies(tapes[0], images)
         logits = tapes[0].logits.cpu().numpy()
         measured = self._records(images, logits)
         offset = 0
@@ -290,10 +298,15 @@ class Measurement:
         best = ranks.rank(plan, tape, [image.file.number for image in images])
         return kept | ({RANKS: best} if best else {})
 
+    def _shown_tallies(self, tape: BatchTape) -> dict[str, Tally]:
+        """What probes of scope `image` keep of a batch, for a summary of the images that are shown."""
+        return {p.name: p.probe.tally(tape) for p in self.session.plan.of_scope("image") if p.summed}
+
     def _set_shard(self) -> None:
-        """The findings of scope `set`, from the tallies of all shards."""
+        """The findings of scope `set`, and of those of scope `image` that sum up, from all tallies."""
         found: Findings = {}
-        for planned in self.session.plan.of_scope("set"):
+        plan = self.session.plan
+        for planned in (*plan.of_scope("set"), *(p for p in plan.of_scope("image") if p.summed)):
             tally = self.writer.tally(planned.name)
             if tally is not None:
                 found[planned.name] = [tuple(planned.probe.conclude(tally, self.session.facts))]
@@ -335,6 +348,12 @@ class Measurement:
 def pixels_of(images: list[Decoded]) -> torch.Tensor:
     """The batch (N, C, H, W) float32."""
     return torch.from_numpy(np.stack([image.pixels for image in images]))
+
+
+def places_of(images: list[Decoded]) -> Places:
+    """Where the recipe's parts lie on the batch."""
+    boxes = torch.from_numpy(np.stack([image.boxes for image in images]))  # (N, P, 4)
+    return Places(boxes, [image.file.number for image in images])
 
 
 @contextmanager

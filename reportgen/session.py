@@ -24,6 +24,7 @@ from reportgen.inputs.checkpoint import load as load_checkpoint
 from reportgen.inputs.classes import check, index_of
 from reportgen.inputs.history import History, read
 from reportgen.inputs.models import fill
+from reportgen.inputs.parts import read_parts
 from reportgen.probes import methods
 from reportgen.recipe import Recipe
 from reportgen.version import __version__
@@ -72,7 +73,8 @@ class Session:
             "code": self._code(),
             "classes": self.facts.classes,
             "preprocessing": self.subject.preprocessing.as_json(),
-            "images": [[f.shown, f.sha256, f.label_index] for f in self.files],
+            "images": [[f.shown, f.sha256, f.label_index, f.parts] for f in self.files],
+            "parts": self.facts.parts,
             "device": devices.name_of(self.device),
             "batch_size": self.batch_size,
             "torch": torch.__version__,
@@ -117,7 +119,9 @@ def prepare(
         subject.network, subject.preprocessing.input_shape, output=recipe.model.output
     )
     classes = check(subject.classes, facts.class_count)
-    facts = replace(facts, classes=classes)
+    listed = recipe.images.parts
+    parts = read_parts(recipe.folder / listed) if listed else None
+    facts = replace(facts, classes=classes, parts=parts.names if parts else ())
     try:
         chosen = slots(recipe.targets, facts.class_count, partial(index_of, classes=classes))
         plan = make_plan(
@@ -129,7 +133,10 @@ def prepare(
         raise recipe.located(error) from error
     logs = {need: read(recipe.folder / need.path) for need in plan.logs}
     snapshots = {name: _fits(recipe.folder / name, subject) for e in plan.evolved for name in e.checkpoints}
-    files, notes = survey(images, recipe.images.labels, classes, recipe.folder, limit)
+    files, notes = survey(images, recipe.images.labels, classes, recipe.folder, limit, parts)
+    # a box may yet lie out of the model's view: the plan counts those that the CSV lists
+    parted = sum(bool(file.parts) and None not in file.parts and file.reason is None for file in files)
+    plan = replace(plan, parted=parted)
     per_image = devices.bytes_per_image(facts, plan.tapped_bytes, bool(plan.rules))
     return Session(
         recipe=recipe,

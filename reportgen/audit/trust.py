@@ -8,6 +8,7 @@ from statistics import fmean, stdev, variance
 from typing import Any
 
 from reportgen.evidence import Evidence
+from reportgen.intervals import t_95
 
 STAGES = ("head", "half", "all")  # shuffled weights: of the last layer, the upper half of layers, all
 JUDGED = "half"  # the stage of the verdict: a map that outlives it shows little of what was learned
@@ -153,26 +154,3 @@ def _interval(values: Iterable[float | None], lowest: float, highest: float) -> 
     middle = fmean(known)
     reach = t_95(len(known) - 1) * stdev(known) / math.sqrt(len(known))
     return [max(lowest, middle - reach), min(highest, middle + reach)]
-
-
-def t_95(freedom: int) -> float:
-    """The two-sided 95 % quantile of Student's t for whole degrees of freedom, by bisection.
-
-    Abramowitz & Stegun 1964, 26.7.3 and 26.7.4, in the angle atan(t / sqrt(freedom)).
-    """
-    low, high = 0.0, math.pi / 2
-    for _ in range(60):
-        angle = (low + high) / 2
-        low, high = (angle, high) if _inside(angle, freedom) < 0.95 else (low, angle)
-    return math.sqrt(freedom) * math.tan((low + high) / 2)
-
-
-def _inside(angle: float, freedom: int) -> float:
-    """The probability that |t| stays below sqrt(freedom)·tan(angle)."""
-    sine, cosine = math.sin(angle), math.cos(angle)
-    odd = freedom % 2
-    term, total = (cosine, 0.0) if odd else (1.0, 0.0)
-    for k in range(freedom // 2):
-        total += term
-        term *= cosine**2 * (2 * k + 1 + odd) / (2 * k + 2 + odd)
-    return 2 / math.pi * (angle + sine * total) if odd else sine * total

@@ -26,10 +26,14 @@ RULES: dict[Rule, str] = {
 
 
 def rule_of(wish: Literal["auto"] | Rule, model: ModelFacts) -> Rule:
-    """The rule for projecting: `auto` is the deconvnet's where every rectifier has it, else the plain
-    gradient. Raises NotApplicable where the wished one is not defined."""
+    """The rule for projecting. Raises NotApplicable where the wished one is not defined.
+
+    `auto` is the deconvnet's where the network has pooling switches to go by; guided backpropagation
+    where it has none, since the deconvnet's pictures then hardly depend on the image (Springenberg et
+    al. 2014, sec. 3.4); and the plain gradient where a rectifier has neither.
+    """
     if wish == "auto":
-        return "deconv" if model.ruled else "exact"
+        return ("deconv" if model.max_pools else "guided") if model.ruled else "exact"
     if wish != "exact" and not model.ruled:
         raise NotApplicable("the model has activations without a deconvnet or guided rule")
     return wish
@@ -80,12 +84,17 @@ class Ranking:
         places = np.stack((place // width, place % width), -1)
         return cls(rows[..., 0].astype(np.float32), rows[..., 1].astype(np.int64), places)
 
+    @property
+    def excited(self) -> Array:
+        """Where there is an image that drives the channel above zero, bool (C, k)."""
+        return np.asarray((self.numbers >= 0) & (self.values > 0))
+
     def channels(self, wished: int | Sequence[int]) -> list[int]:
         """The channels to look at: the wished ones, or so many of those that some image drives above
         zero, evenly spaced by number, so that none is picked for its looks."""
         if not isinstance(wished, int):
             return list(wished)
-        alive = np.flatnonzero((self.values[:, 0] > 0) & (self.numbers[:, 0] >= 0)).tolist()
+        alive = np.flatnonzero(self.excited[:, 0]).tolist()
         count = min(wished, len(alive))
         return [alive[n * len(alive) // count] for n in range(count)]
 

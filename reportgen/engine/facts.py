@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import TypeAlias
 
 from reportgen.engine.receptive import Field
@@ -74,6 +75,8 @@ class ModelFacts:
     smooth_activations: tuple[str, ...]  # names of SiLU, GELU, … operations met in the forward
     classes: tuple[str, ...]
     class_count: int
+    max_pools: int = 0  # max-pooling calls of one forward: their switches are what a deconvnet goes by
+    parts: tuple[str, ...] = ()  # names of the parts that the recipe gives boxes of
 
     def leaves(self) -> tuple[LayerFacts, ...]:
         """The leaf modules that ran, in call order: number k is at k - 1."""
@@ -105,6 +108,31 @@ class ModelFacts:
         found = list(last.values())
         count = min(at_most, len(found))
         return tuple(found[round(n * (len(found) - 1) / max(1, count - 1))] for n in range(count))
+
+    def first_features(self) -> LayerFacts:
+        """The first layer with weights. Raises NotApplicable where it is the last one as well."""
+        first, last = self._weighted()[0], self._weighted()[-1]
+        if first is last:
+            raise NotApplicable("the model has no layer before the one that answers")
+        return first
+
+    def last_features(self) -> LayerFacts:
+        """What the last layer with weights is given: the vector, or the maps, that the answer is made
+        of. Where no module puts that out, the module that ended last before it. Raises NotApplicable."""
+        last = self._weighted()[-1]
+        before = [x for x in self.layers if x.output_shape and 0 < x.finished < last.finished]
+        # in eval mode a dropout puts out what it is given
+        kept = [x for x in before if "Dropout" not in x.type] or before
+        if not kept:
+            raise NotApplicable("the model has no layer before the one that answers")
+        size = prod(last.input_shape or ())
+        return max(kept, key=lambda x: (prod(x.output_shape or ()) == size, x.finished))
+
+    def _weighted(self) -> list[LayerFacts]:
+        found = [x for x in self.leaves() if len(x.weight_shape or ()) > 1]  # not a normalisation's
+        if not found:
+            raise NotApplicable("the model has no layer with weights")
+        return found
 
     def spatial_layers(self, names: LayerNames) -> tuple[LayerFacts, ...]:
         """One layer or several, each with maps. Raises as `spatial_layer` does."""

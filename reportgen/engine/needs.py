@@ -44,6 +44,9 @@ from reportgen.findings import NotApplicable
 INPUT = "input"  # the network's input, as a place to tap or to differentiate by
 Baseline: TypeAlias = Literal["grey", "black", "mean", "blur"]
 Parametrisation: TypeAlias = Literal["auto", "fourier", "pixels"]
+Transformation: TypeAlias = Literal["translation-x", "translation-y", "scale", "rotation"]
+Border: TypeAlias = Literal["edge", "grey", "black", "mean", "blur"]
+Keep: TypeAlias = Literal["distance", "channel-sums", "whole"]
 
 
 @dataclass(frozen=True)
@@ -206,7 +209,41 @@ class Path:
     baseline: Baseline = "black"
 
 
-Variants: TypeAlias = Occluded | Flat | ChannelMasks | RandomMasks
+@dataclass(frozen=True)
+class Transformed:
+    """Copies of the whole image, each moved, scaled or turned about its centre by one of `values`.
+
+    `translation-x` and `translation-y` are input pixels, to the right and down; `scale` is a factor,
+    above 1 larger; `rotation` is degrees, counter-clockwise. Resampled bilinearly. What comes in from
+    outside is the nearest pixel of the image's edge, or a baseline. Zeiler & Fergus 2013, fig. 5.
+    """
+
+    kind: Transformation
+    values: tuple[float, ...]
+    border: Border = "edge"
+
+
+@dataclass(frozen=True)
+class CoveredParts:
+    """Copies with one part of the image set to a baseline colour: the parts in turn, then `draws`
+    times as many boxes of the parts' sizes at random places, draw by draw.
+
+    Only images that have every part have copies; of the others, all answers are NaN. The places
+    depend on the seed and the image's number in the set. Zeiler & Fergus 2013, sec. 4.3.
+    """
+
+    parts: int
+    draws: int
+    seed: int = 0
+    baseline: Baseline = "grey"
+
+    @property
+    def count(self) -> int:
+        """Copies of one image."""
+        return self.parts * (1 + self.draws)
+
+
+Variants: TypeAlias = Occluded | Flat | ChannelMasks | RandomMasks | Transformed | CoveredParts
 
 
 @dataclass(frozen=True)
@@ -214,6 +251,26 @@ class Scores:
     """The logits of every variant of the image, (N, variants, C): no gradient, packed batches."""
 
     variants: Variants
+
+
+@dataclass(frozen=True)
+class Responses:
+    """What a layer answers to every variant of the image, from the forwards that `Scores` takes.
+
+    `distance` is the L2 norm of the difference to its answer f (C, …) to the image, (N, variants);
+    `channel-sums` is the sum of each channel over its map, (N, variants, C); `whole` is all of f,
+    (N, variants, C, …), for small families.
+    """
+
+    variants: Variants
+    layer: str
+    keep: Keep = "distance"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Where the recipe's parts lie on each image, (N, parts, 4) int64: top, left, bottom, right in
+    input pixels. All zero where the image lacks the part."""
 
 
 @dataclass(frozen=True)
@@ -285,7 +342,16 @@ class Ascended:
 
 OfModel: TypeAlias = Weights | Ascent | Record | Extremes | Projected | Evolved | TrainingLog
 Need: TypeAlias = (
-    Logits | Target | Activation | Gradient | Reference | Scores | MeanGradient | OfModel
+    Logits
+    | Target
+    | Activation
+    | Gradient
+    | Reference
+    | Scores
+    | Responses
+    | Parts
+    | MeanGradient
+    | OfModel
 )
 # what a probe of scope `model` may need
 OF_MODEL = (Weights, Ascent, Record, Extremes, Projected, Evolved, TrainingLog)

@@ -22,13 +22,19 @@ from reportgen.engine.needs import (
     MeanGradient,
     Need,
     Normalisation,
+    Parts,
     Reference,
+    Responses,
     Rule,
+    Scores,
+    Variants,
     Weights,
 )
 from reportgen.engine.output import logits_of
+from reportgen.engine.places import Places
 from reportgen.engine.plan import Plan
 from reportgen.engine.relu_rules import RectifierRule
+from reportgen.engine.responses import kept, of_images
 from reportgen.engine.tape import BatchTape
 from reportgen.engine.targets import Slot
 from reportgen.engine.variants import Maker, Source, maker, packed
@@ -104,20 +110,26 @@ class OnePass:
         with torch.no_grad():
             return self._forward(self._placed(pixels))
 
-    def run(self, pixels: Tensor, labels: Tensor) -> list[BatchTape]:
-        """A tape for every target slot of one batch: pixels (N, C, H, W), labels (N,), -1 for none."""
+    def run(self, pixels: Tensor, labels: Tensor, places: Places | None = None) -> list[BatchTape]:
+        """A tape for every target slot of one batch: pixels (N, C, H, W), labels (N,), -1 for none.
+
+        `places` are those of the recipe's parts, where any need is about them.
+        """
         x = self._placed(pixels)
         labels = labels.to(self.device)
         shared, by_slot, logits = self._differentiated(x, labels)
         taps = {need.layer: shared[need] for need in shared if isinstance(need, Activation)}
-        source = Source(x, self.normalisation, taps)
+        places = places and Places(places.boxes.to(self.device), places.numbers)
+        source = Source(x, self.normalisation, taps, places)
         for need in self.plan.needs:
             if isinstance(need, Reference):
                 shared[need] = source.baseline(need.baseline)
             elif isinstance(need, Weights):
                 shared[need] = self.network.get_submodule(need.layer).get_parameter("weight")
-        for need in self.plan.variants:
-            shared[need] = self.scores(x, maker(need.variants, source))
+            elif isinstance(need, Parts) and places:
+                shared[need] = places.boxes
+        for variants, responses in self.plan.families.items():
+            shared |= self._answered(source, variants, responses)
         targets = [slot.of(logits, labels) for slot in self.slots]
         for averaged in self.plan.averaged:
             means = self._mean_gradients(source, averaged, targets)
@@ -194,13 +206,33 @@ class OnePass:
     @torch.no_grad()
     def scores(self, x: Tensor, made: Maker) -> Tensor:
         """The logits of every copy of a batch x (N, C, H, W), packed: (N, V, classes)."""
-        logits = []
-        for _image, _number, copies in self._packed(x, made):
-            logits.append(logits_of(self.network(copies), self.output))
+        none = x.new_empty(0, self.plan.facts.class_count)
+        return of_images([none, *(logits for _, logits in self._logits(x, made))], len(x), made)
+
+    @torch.no_grad()
+    def _answered(
+        self, source: Source, variants: Variants, responses: Sequence[Responses]
+    ) -> dict[Need, Tensor]:
+        """The scores of a family's copies and, from the same forwards, what is kept of its layers."""
+        made, clean = maker(variants, source), source.activations
+        nobody = torch.arange(0, device=self.device)
+        logits = [source.x.new_empty(0, self.plan.facts.class_count)]
+        held = {need: [kept(need, clean[need.layer][:0], clean[need.layer], nobody)] for need in responses}
+        with tapped(self.network, list({need.layer for need in responses})) as answers:
+            for image, answered in self._logits(source.x, made):
+                logits.append(answered)
+                for need, parts in held.items():
+                    parts.append(kept(need, answers[need.layer], clean[need.layer], image))
+        count = len(source.x)
+        found: dict[Need, Tensor] = {need: of_images(parts, count, made) for need, parts in held.items()}
+        return {Scores(variants): of_images(logits, count, made), **found}
+
+    def _logits(self, x: Tensor, made: Maker) -> Iterator[tuple[Tensor, Tensor]]:
+        """The logits of the packed copies, batch by batch, and whose copies they are, (B,)."""
+        for image, _number, copies in self._packed(x, made):
+            yield image, logits_of(self.network(copies), self.output)
             self.counted.occlusion_forwards += len(copies)
             self.progress(self.counted.occlusion_forwards)
-        together = torch.cat(logits)  # (N·V, classes)
-        return together.view(len(x), made.count, together.shape[1])
 
     def _mean_gradients(
         self, source: Source, need: MeanGradient, targets: Sequence[Tensor]

@@ -15,6 +15,7 @@ from reportgen.engine.needs import (
     Ascent,
     ChannelMasks,
     ChannelMean,
+    CoveredParts,
     Evolved,
     Extremes,
     Gradient,
@@ -28,11 +29,14 @@ from reportgen.engine.needs import (
     Projected,
     RandomMasks,
     Record,
+    Responses,
     Rule,
     Scores,
     TrainingLog,
+    Transformed,
     Variants,
 )
+from reportgen.engine.responses import kept_bytes
 from reportgen.findings import NotApplicable
 
 
@@ -51,6 +55,11 @@ class Planned:
         """Whether it explains a class, so that it is measured once a target."""
         return self.scope == "image" and any(isinstance(need, PER_TARGET) for need in self.needs)
 
+    @property
+    def summed(self) -> bool:
+        """Whether it explains single images and, besides, keeps a tally of those that are shown."""
+        return self.scope == "image" and hasattr(self.probe, "tally")
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -59,6 +68,7 @@ class Plan:
     planned: tuple[Planned, ...]
     facts: ModelFacts
     targets: int
+    parted: int = 0  # images of the set that have every part, for copies with parts covered
 
     @cached_property
     def needs(self) -> tuple[Need, ...]:
@@ -69,7 +79,8 @@ class Plan:
     def taps(self) -> tuple[str, ...]:
         """The layers whose outputs are kept, or differentiated by."""
         names = [n.layer for n in self.needs if isinstance(n, Activation)]
-        names += [n.variants.layer for n in self.variants if isinstance(n.variants, ChannelMasks)]
+        names += [family.layer for family in self.families if isinstance(family, ChannelMasks)]
+        names += [n.layer for n in self.responses]
         names += [n.wrt for n in self.needs if isinstance(n, Gradient) and n.wrt != INPUT]
         names += [n.layer for n in self.extremes]
         names += [n.unit.layer for n in self.records if isinstance(n.unit, ChannelMean)]
@@ -85,9 +96,19 @@ class Plan:
         return {rule: tuple(wrt) for rule, wrt in found.items()}
 
     @cached_property
-    def variants(self) -> tuple[Scores, ...]:
-        """The families of variants whose scores are needed."""
-        return tuple(need for need in self.needs if isinstance(need, Scores))
+    def responses(self) -> tuple[Responses, ...]:
+        """The answers of layers to variants."""
+        return tuple(need for need in self.needs if isinstance(need, Responses))
+
+    @cached_property
+    def families(self) -> dict[Variants, tuple[Responses, ...]]:
+        """The families of variants that are scored, and whose answers are kept beside the scores: one
+        forward of a copy serves both."""
+        asked = [need.variants for need in self.needs if isinstance(need, Scores | Responses)]
+        return {
+            family: tuple(need for need in self.responses if need.variants == family)
+            for family in dict.fromkeys(asked)
+        }
 
     @cached_property
     def averaged(self) -> tuple[MeanGradient, ...]:
@@ -145,8 +166,13 @@ class Plan:
 
     @property
     def windows(self) -> int:
-        """Variants of one image that are scored, all families together."""
-        return sum(self._count(need.variants) for need in self.variants)
+        """Variants of any image that are scored, all families together."""
+        return sum(self._count(family) for family in self.families if not isinstance(family, CoveredParts))
+
+    @property
+    def part_copies(self) -> int:
+        """Variants of an image that has every part, besides `windows`."""
+        return sum(self._count(family) for family in self.families if isinstance(family, CoveredParts))
 
     @property
     def copies(self) -> int:
@@ -159,21 +185,33 @@ class Plan:
         if isinstance(variants, ChannelMasks):
             maps = self.facts.layer(variants.layer).maps
             return min(variants.at_most or maps, maps)
-        if isinstance(variants, RandomMasks):
+        if isinstance(variants, RandomMasks | CoveredParts):
             return variants.count
+        if isinstance(variants, Transformed):
+            return len(variants.values)
         if isinstance(variants, Noisy):
             return variants.samples
         return variants.steps if isinstance(variants, Path) else 1
 
     @property
     def tapped_bytes(self) -> int:
-        """Copies of tapped outputs that one image adds."""
-        sizes = {layer.name: layer.output_bytes for layer in self.facts.layers}
-        return sum(sizes[name] for name in self.taps)
+        """Copies of tapped outputs that one image adds, and what is kept of the variants' ones."""
+        layers = {layer.name: layer for layer in self.facts.layers}
+        again = {need.layer for need in self.responses}  # the clean ones stay while variants are answered
+        kept = sum(kept_bytes(n, layers[n.layer]) * self._count(n.variants) for n in self.responses)
+        return kept + sum(layers[name].output_bytes for name in (*self.taps, *again))
 
     def first_round(self) -> Plan:
         """What every image of a large set is asked: what needs the whole set. No target, no gradient."""
-        return Plan(self.of_scope("set", "model"), self.facts, 1)
+        return self.only("set", "model")
+
+    def second_round(self) -> Plan:
+        """What the images that are shown are asked after that."""
+        return self.only("image")
+
+    def only(self, *scopes: str) -> Plan:
+        """The plan of some scopes' visualizations, with one target."""
+        return Plan(self.of_scope(*scopes), self.facts, 1)
 
     def of_scope(self, *scopes: str) -> tuple[Planned, ...]:
         """The visualizations of these scopes that apply."""
@@ -186,10 +224,13 @@ class Plan:
         them, and in a second round where it is not.
         """
         again = 0 if measured == scored else measured
+        windows = measured * self.windows
+        if again:  # what is about the set is asked of every image, when it is scored
+            windows = measured * self.second_round().windows + scored * self.first_round().windows
         return {
             "forwards": scored + again + measured * self.copies,
             "backwards": measured * self.targets * (len(self.rules) + self.copies),
-            "occlusion_forwards": measured * self.windows,
+            "occlusion_forwards": windows + self.parted * self.part_copies,
         }
 
     def lines(self, scored: int, measured: int) -> list[str]:
@@ -200,9 +241,11 @@ class Plan:
         lines = [
             f"{scored} images are scored, {measured} of them get figures",
             f"{cost['forwards']} forwards, {cost['backwards']} backwards (rules: {rules}), "
-            f"{cost['occlusion_forwards']} occlusion forwards ({self.windows} windows an image)",
+            f"{cost['occlusion_forwards']} occlusion forwards ({self.windows} changed copies an image)",
             f"about {macs / 1e12:.3g} T multiply-adds",
         ]
+        if self.part_copies:
+            lines.append(f"{self.parted} images have every part: {self.part_copies} copies more of each")
         if climbed := self.ascent_cost:
             lines.append(
                 f"{len(self.ascents)} pictures are climbed: {climbed['ascent_forwards']} forwards, "

@@ -111,7 +111,7 @@ class Projector:
         jobs: dict[int, list[Job]] = {}
         for row, channel in enumerate(channels):
             for rank, number in enumerate(ranking.numbers[row].tolist()):
-                if number >= 0:
+                if ranking.excited[row, rank]:
                     place = (int(ranking.places[row, rank, 0]), int(ranking.places[row, rank, 1]))
                     job = Job(row, rank, channel, place, self._box(need, place))
                     jobs.setdefault(number, []).append(job)

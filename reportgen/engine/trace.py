@@ -51,6 +51,7 @@ class _Seen:
     inside: list[str] = field(default_factory=list)  # names of the modules being called, outermost first
     ended: int = 0
     rectifiers: int = 0
+    max_pools: int = 0
     smooth: set[str] = field(default_factory=set)
 
 
@@ -84,6 +85,7 @@ class _Observer(TorchDispatchMode):
                 self.seen.calls[module].macs += flops // 2
         if name in RECTIFIERS and _rectifies(name, args):
             self.seen.rectifiers += 1
+        self.seen.max_pools += "max_pool" in name
         if name.removesuffix("_") in SMOOTH:
             self.seen.smooth.add(name.removesuffix("_"))
         if known:
@@ -130,6 +132,7 @@ def trace(
         macs=seen.calls[""].macs,
         activation_bytes=sum(layer.output_bytes for layer in layers if layer.number),
         rectifiers=seen.rectifiers,
+        max_pools=seen.max_pools,
         smooth_activations=tuple(sorted(seen.smooth)),
         classes=tuple(classes) if classes else (),
         class_count=logits.shape[1],

@@ -19,13 +19,17 @@ from torchvision.transforms.functional import gaussian_blur
 from reportgen.engine.needs import (
     Baseline,
     ChannelMasks,
+    CoveredParts,
     Flat,
     Noisy,
     Normalisation,
     Occluded,
     Path,
     RandomMasks,
+    Transformed,
 )
+from reportgen.engine.places import Places
+from reportgen.engine.transforms import matrices, warp
 
 PIXEL = {"grey": 0.5, "black": 0.0}
 BLUR_SHARE = 8  # a blurred baseline: a Gaussian of an eighth of the shorter side
@@ -38,15 +42,18 @@ class Maker:
     count: int
     make: Callable[[Tensor, Tensor], Tensor]
     weights: Tensor | None = None  # (count,), for a weighted mean; None for equal ones
+    images: Tensor | None = None  # which of the batch have copies, int64; None for all
 
 
 @dataclass(frozen=True)
 class Source:
-    """What copies are made from: the batch (N, C, H, W), normalised, and its tapped activations."""
+    """What copies are made from: the batch (N, C, H, W), normalised, its tapped activations, and where
+    the recipe's parts lie on it."""
 
     x: Tensor
     normalisation: Normalisation
     activations: Mapping[str, Tensor]
+    places: Places | None = None
 
     def baseline(self, baseline: Baseline) -> Tensor:
         """What stands in the place of what is taken away, expanded to x, in the normalised space.
@@ -77,8 +84,8 @@ def maker(variants: object, source: Source) -> Maker:
 def _(variants: Occluded, source: Source) -> Maker:
     fill = source.baseline(variants.baseline)
     height, width = source.x.shape[-2:]
-    covered = windows(variants, height, width, source.x.device)  # (V, 1, H, W)
-    return Maker(len(covered), lambda image, n: torch.where(covered[n], fill[image], source.x[image]))
+    under = windows(variants, height, width, source.x.device)  # (V, 1, H, W)
+    return Maker(len(under), lambda image, n: torch.where(under[n], fill[image], source.x[image]))
 
 
 @maker.register
@@ -107,6 +114,30 @@ def _(variants: ChannelMasks, source: Source) -> Maker:
         return source.x[image] * (maps - low) / (high - low).clamp(min=1e-12)
 
     return Maker(channels.shape[1], make)
+
+
+@maker.register
+def _(variants: Transformed, source: Source) -> Maker:
+    matrix = matrices(variants, *source.x.shape[-2:]).to(source.x.device)  # (V, 2, 3)
+    fill = None if variants.border == "edge" else source.baseline(variants.border)
+    return Maker(
+        len(matrix),
+        lambda image, n: warp(source.x[image], matrix[n], None if fill is None else fill[image]),
+    )
+
+
+@maker.register
+def _(variants: CoveredParts, source: Source) -> Maker:
+    fill = source.baseline(variants.baseline)
+    if source.places is None:
+        raise ValueError("parts are needed, but the batch came without their places")
+    height, width = source.x.shape[-2:]
+    boxes = source.places.with_random(variants.draws, variants.seed, height, width)  # (N, V, 4)
+
+    def make(image: Tensor, n: Tensor) -> Tensor:
+        return torch.where(covered(boxes[image, n], height, width), fill[image], source.x[image])
+
+    return Maker(variants.count, make, images=source.places.whole.nonzero()[:, 0])
 
 
 @maker.register
@@ -142,8 +173,13 @@ def _(copies: Path, source: Source) -> Maker:
 def windows(variants: Occluded, height_px: int, width_px: int, device: torch.device) -> Tensor:
     """Where each window covers the image, bool (V, 1, H, W)."""
     boxes = torch.tensor(variants.boxes(height_px, width_px), device=device)  # (V, 4)
-    y = torch.arange(height_px, device=device)
-    x = torch.arange(width_px, device=device)
+    return covered(boxes, height_px, width_px)
+
+
+def covered(boxes: Tensor, height_px: int, width_px: int) -> Tensor:
+    """Where boxes (V, 4) of top, left, bottom and right cover the image, bool (V, 1, H, W)."""
+    y = torch.arange(height_px, device=boxes.device)
+    x = torch.arange(width_px, device=boxes.device)
     top, left, bottom, right = boxes[:, :, None].unbind(1)  # each (V, 1)
     rows = (y >= top) & (y < bottom)  # (V, H)
     columns = (x >= left) & (x < right)  # (V, W)
@@ -155,7 +191,8 @@ def packed(images: int, made: Maker, batch_size: int, device: torch.device) -> I
 
     A batch may hold copies of several images; only the last one may be smaller.
     """
-    every = torch.arange(images * made.count, device=device)
-    for chunk in every.split(batch_size):
-        image, number = chunk // made.count, chunk % made.count
+    whose = torch.arange(images, device=device) if made.images is None else made.images
+    every = torch.arange(len(whose) * made.count, device=device)
+    for chunk in every.split(batch_size) if len(every) else ():
+        image, number = whose[chunk // made.count], chunk % made.count
         yield image, number, made.make(image, number)

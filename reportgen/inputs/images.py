@@ -8,7 +8,7 @@ import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 
 import numpy as np
@@ -18,6 +18,7 @@ from PIL import Image, UnidentifiedImageError
 from PIL.ImageFile import ImageFile as PillowFile
 
 from reportgen.inputs.listing import LARGEST_FILE_BYTES, ImageFile, hashed
+from reportgen.inputs.parts import placed
 from reportgen.inputs.preprocessing import Geometry, Preprocessing, apply
 from reportgen.inputs.survey import none_readable, survey
 
@@ -65,6 +66,8 @@ class Decoded:
     original_jpeg: bytes
     geometry: Geometry
     notes: tuple[str, ...]
+    # (parts, 4) int64: top, left, bottom, right in pixels of the input; zeros where a part is not there
+    boxes: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 4), np.int64))
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,10 @@ def decode(file: ImageFile, preprocessing: Preprocessing) -> Decoded:
         raise Unreadable("needs more memory than there is") from error
     except Exception as error:  # decoders of damaged files raise whatever comes
         raise Unreadable(_in_words(error)) from error
-    return Decoded(file, pixels, seen, original, geometry, tuple(notes))
+    boxes = placed(file.parts, geometry)
+    if out := sum(part is not None and not box.any() for part, box in zip(file.parts, boxes, strict=True)):
+        notes.append(f"parts that are more than half out of the model's view: {out}")
+    return Decoded(file, pixels, seen, original, geometry, tuple(notes), boxes)
 
 
 def stream(

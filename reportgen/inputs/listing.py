@@ -6,7 +6,7 @@ import csv
 import hashlib
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -34,6 +34,8 @@ class ImageFile:
     label: str | None = None
     label_index: int | None = None
     reason: str | None = None
+    # by part, (left, top, right, bottom) in pixels of the upright image; None where it lacks the part
+    parts: tuple[tuple[float, float, float, float] | None, ...] = ()
 
     @property
     def id(self) -> str:
@@ -118,7 +120,7 @@ def read_list(path: Path) -> list[Row]:
     """A file list: one path a line, relative to the list's folder. Blank lines do not count."""
     text = read_text(path, "the file list")
     return [
-        Row(_beside(path, line.strip()), None, f"{path}:{number}")
+        Row(beside(path, line.strip()), None, f"{path}:{number}")
         for number, line in enumerate(lines_of(text), 1)
         if line.strip()
     ]
@@ -129,6 +131,18 @@ def read_csv(path: Path) -> tuple[list[Row], bool]:
 
     Paths are relative to the CSV's folder. Raises InputError with file:line.
     """
+    head, found = read_table(path, ("path",), ("path", "label"))
+    rows = [Row(beside(path, cells["path"]), cells.get("label", ""), place) for place, cells in found]
+    return rows, "label" in head
+
+
+def read_table(
+    path: Path, needed: tuple[str, ...], known: tuple[str, ...]
+) -> tuple[list[str], list[tuple[str, dict[str, str]]]]:
+    """A CSV's heads, and its rows as (file:line, cells by head) but for blank ones; no path is empty.
+
+    `known` are all the heads that mean something. Raises InputError with file:line.
+    """
     text = read_text(path, "the CSV").replace("\0", "\N{REPLACEMENT CHARACTER}")  # csv of 3.10 stops there
     first = text.split("\n", 1)[0]
     delimiter = next((mark for mark in (",", ";", "\t") if mark in first), ",")
@@ -136,14 +150,15 @@ def read_csv(path: Path) -> tuple[list[Row], bool]:
     rows = []
     try:
         head = [name.strip().lower() for name in next(reader, [])]
-        for wanted in ("path", "label"):
+        for wanted in known:
             if head.count(wanted) > 1:
                 raise InputError(f"{path}:1: two columns are named '{wanted}'", "rename one")
-        if "path" not in head:
-            raise InputError(
-                f"{path}:1: no column is named 'path' (columns: {', '.join(head)[:80] or 'none'})",
-                "begin the CSV with a line `path,label`",
-            )
+        for wanted in needed:
+            if wanted not in head:
+                raise InputError(
+                    f"{path}:1: no column is named '{wanted}' (columns: {', '.join(head)[:80] or 'none'})",
+                    f"begin the CSV with a line `{','.join(known)}`",
+                )
         line = reader.line_num + 1
         for cells in reader:
             place, line = f"{path}:{line}", reader.line_num + 1
@@ -152,16 +167,33 @@ def read_csv(path: Path) -> tuple[list[Row], bool]:
             row = dict(zip(head, (cell.strip() for cell in cells), strict=False))
             if not row.get("path"):
                 raise InputError(f"{place}: the path is empty", "fill it in or remove the line")
-            rows.append(Row(_beside(path, row["path"]), row.get("label", ""), place))
+            rows.append((place, row))
     except csv.Error as error:
         raise InputError(
             f"{path}:{reader.line_num}: not a CSV ({error})", "check the quotes of this line"
         ) from error
-    return rows, "label" in head
+    return head, rows
 
 
-def _beside(list_file: Path, listed: str) -> Path:
+def beside(list_file: Path, listed: str) -> Path:
+    """A path as it stands in a list, which is relative to the list's folder."""
     return Path(os.path.normpath(list_file.parent / listed))
+
+
+def meant(listed: Iterable[Path], files: Sequence[ImageFile], folder: Path, images: Path) -> dict[Path, str]:
+    """The absolute path that each listed one means: below the list's `folder`, or below the image set
+    where that names more of the files."""
+    known = {absolute(file.path) for file in files}
+    root = images if images.is_dir() else images.parent
+    paths = list(listed)
+    by_list = {path: absolute(path) for path in paths}
+    by_set = {path: absolute(root / os.path.relpath(path, folder)) for path in paths}
+    return max(by_list, by_set, key=lambda by: len(known & set(by.values())))
+
+
+def absolute(path: Path) -> str:
+    """The path from the root, links as they are."""
+    return os.path.abspath(path)
 
 
 def hashed(image: ImageFile) -> ImageFile:

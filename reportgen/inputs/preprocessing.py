@@ -113,6 +113,14 @@ class Geometry:
         left, top, right, bottom = self.crop_px
         return left * x, top * y, right * x, bottom * y
 
+    def on_input(self, box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+        """A box (left, top, right, bottom) of the original image in pixels of the model's input, beyond
+        which it may reach."""
+        x = self.resized_px[0] / self.original_px[0]
+        y = self.resized_px[1] / self.original_px[1]
+        left, top = self.crop_px[:2]
+        return box[0] * x - left, box[1] * y - top, box[2] * x - left, box[3] * y - top
+
     def as_json(self) -> dict[str, list[float]]:
         """All four as lists."""
         fields = {**asdict(self), "crop_original_px": self.crop_original_px}

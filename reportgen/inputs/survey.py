@@ -14,22 +14,30 @@ from reportgen.inputs.listing import (
     SUFFIXES,
     ImageFile,
     Row,
+    absolute,
     hashed,
+    meant,
     numbered,
     printable,
     read_csv,
     read_list,
     walk,
 )
+from reportgen.inputs.parts import PartsList, with_parts
 
 # a file's label as text ("" or None where it has none), and where that stands
 Labelling: TypeAlias = Callable[[ImageFile], tuple[str | None, str]]
 
 
 def survey(
-    images: Path, labels: str, classes: tuple[str, ...], base: Path, limit: int | None = None
+    images: Path,
+    labels: str,
+    classes: tuple[str, ...],
+    base: Path,
+    limit: int | None = None,
+    parts: PartsList | None = None,
 ) -> tuple[list[ImageFile], tuple[str, ...]]:
-    """The set's files in sorted order, each hashed and labelled, and notes for the reader.
+    """The set's files in sorted order, each hashed and labelled, with its parts, and notes for the reader.
 
     `images` is a folder, a file list (.txt), a CSV with `path` and perhaps `label`, or one image.
     `labels` is auto, none, folder, or a CSV with path and label, relative to `base`.
@@ -45,6 +53,9 @@ def survey(
     labelling, label_notes = _labelling(labels, files, own_rows, classes, base, images)
     notes += label_notes
     files = [_labelled(file, labelling, classes) for file in files]
+    if parts:
+        files, part_notes = with_parts(files, parts, images)
+        notes += part_notes
     if limit is not None and limit < len(files):
         notes.append(f"The first {limit} of {len(files)} images are used (--limit).")
         files = files[:limit]
@@ -141,11 +152,9 @@ def _by_row(
     rows: list[Row], files: list[ImageFile], beside: Path, images: Path
 ) -> tuple[Labelling, list[str]]:
     """Labels by path: relative to the CSV's folder, or to the image set's where that fits more."""
-    known = {_absolute(file.path) for file in files}
-    root = images if images.is_dir() else images.parent
-    by_csv = {_absolute(row.path): row for row in rows}
-    by_set = {_absolute(root / os.path.relpath(row.path, beside)): row for row in rows}
-    by_path = max(by_csv, by_set, key=lambda by: len(known & by.keys()))
+    known = {absolute(file.path) for file in files}
+    full = meant([row.path for row in rows], files, beside, images)
+    by_path = {full[row.path]: row for row in rows}
     _refuse_contradictions(rows)
     notes = []
     if unused := len(by_path.keys() - known):
@@ -176,12 +185,8 @@ class _Rows:
         self.by_path = by_path
 
     def __call__(self, file: ImageFile) -> tuple[str | None, str]:
-        row = self.by_path.get(_absolute(file.path))
+        row = self.by_path.get(absolute(file.path))
         return (row.label, row.place) if row else (None, file.shown)
-
-
-def _absolute(path: Path) -> str:
-    return os.path.abspath(path)
 
 
 def _labelled(file: ImageFile, labelling: Labelling, classes: tuple[str, ...]) -> ImageFile:

@@ -32,10 +32,11 @@ class TopPatches:
     Definition. Over the whole set, the images in which a channel reaches its highest values, one
     place an image, strongest first. Left, the part of the image that this one value can see (its
     receptive field, moved inward at the border). Right, the value alone sent back to the pixels, all
-    others of the layer being zero: by the deconvnet's rule, through the recorded pooling switches,
-    or by the plain gradient where the network has rectifiers without that rule. `auto` takes the last
-    layer with rectified maps of up to four resolutions, and channels evenly spaced among those that
-    some image excites, so that none is picked for its looks.
+    others of the layer being zero: by the deconvnet's rule, through the recorded pooling switches; by
+    guided backpropagation where the network has no max-pooling; by the plain gradient where it has
+    rectifiers without a rule. Images that do not drive the channel above zero are left out. `auto`
+    takes the last layer with rectified maps of up to four resolutions, and channels evenly spaced among
+    those that some image excites, so that none is picked for its looks.
 
     Reading. What the nine patches have in common is what the channel looks for; the projections show
     which strokes of each patch it was. Early channels find edges and colours, later ones parts.
@@ -65,14 +66,17 @@ class TopPatches:
             need = self._projected(layer, tape.model)
             measured = tape[need]
             for n, channel in enumerate(measured.channels):
-                found += self._galleries(layer, channel, n, measured)
                 rows.append(_row(layer, channel, n, measured))
                 found.append(_strongest(layer, channel, n, measured))
+                if measured.ranking.excited[n].any():
+                    found += self._galleries(layer, channel, n, measured)
+                else:
+                    silent.append(f"channel {channel} of {layer.name}")
             if not measured.channels:
-                silent.append(layer.name)
+                silent.append(f"any channel of {layer.name}")
         columns = ("layer", "channel", "highest", "lowest shown", "images, strongest first", "sees, px")
         titled = Table("strongest", "The strongest images of each channel", columns, tuple(rows))
-        text = f"No image of the set drives any channel above zero in {', '.join(silent) or 'any layer'}."
+        text = f"No image of the set drives {', or '.join(silent) or 'it'} above zero."
         words = RULES[rule_of(self.rule, tape.model)]
         return (
             *found,
@@ -85,7 +89,7 @@ class TopPatches:
         self, layer: LayerFacts, channel: int, n: int, measured: Projections
     ) -> tuple[Gallery, Gallery]:
         """The patches of one channel and their projections, both of k tiles in colour."""
-        there = measured.ranking.numbers[n] >= 0
+        there = measured.ranking.excited[n]
         numbers = measured.ranking.numbers[n][there]
         name, title = f"{layer.name}-{channel}", f"{layer.name}, channel {channel}"
         columns = int(np.ceil(np.sqrt(there.sum())))
@@ -119,7 +123,7 @@ def coloured(tiles: Array) -> Array:
 
 
 def _row(layer: LayerFacts, channel: int, n: int, measured: Projections) -> tuple[object, ...]:
-    there = measured.ranking.numbers[n] >= 0
+    there = measured.ranking.excited[n]
     values = measured.ranking.values[n][there]
     images = ", ".join(f"{number:06d}" for number in measured.ranking.numbers[n][there].tolist())
     top, left, bottom, right = (measured.boxes[n][there][0] if there.any() else np.zeros(4)).tolist()

@@ -33,6 +33,7 @@ ORDER = (
     "channel-health",
     "top-patches",
     "evolution",
+    "correspondence",
     "activation-maximisation",
     "predictions",
     "saliency",
@@ -51,6 +52,7 @@ ORDER = (
     "occlusion",
     "occlusion-class-map",
     "rise",
+    "invariance",
     "hypercolumns",
     "feature-maps",
     "filter-responses",
@@ -133,10 +135,13 @@ class Show(Part):
 
 
 class ImagesRecipe(Part):
-    """The image set's labels, and which images are shown."""
+    """The image set's labels and parts, and which images are shown."""
 
     labels: StrictStr = Field(
         default="auto", min_length=1, description="auto, none, folder, or a CSV file with path,label"
+    )
+    parts: StrictStr | None = Field(
+        default=None, min_length=1, description="a CSV file with path,part,left,top,right,bottom"
     )
     show: Show = Field(default=Show(), description="a mapping with at_most and choose")
 

@@ -57,7 +57,7 @@ class Recipe(Part):
     model: ModelRecipe = Field(
         default=ModelRecipe(), description="a mapping with source, arguments, classes, preprocessing, output"
     )
-    images: ImagesRecipe = Field(default=ImagesRecipe(), description="a mapping with labels and show")
+    images: ImagesRecipe = Field(default=ImagesRecipe(), description="a mapping with labels, parts and show")
     targets: Annotated[
         tuple[StrictStr | StrictInt, ...],
         BeforeValidator(_as_targets),

@@ -29,6 +29,7 @@ model:
 
 images:
   labels: auto          # auto, none, folder (one subfolder a class), or a CSV file with path,label
+  parts:                # a CSV file with path,part,left,top,right,bottom, in pixels of the original image
   # Every image is scored; these get figures, and the report says how they were chosen.
   show: {at_most: 200, choose: [wrong, unsure, random]}
 

@@ -14,6 +14,7 @@ import numpy as np
 from reportgen.findings import (
     Array,
     ClassMap,
+    Comparison,
     Curve,
     Finding,
     Flag,
@@ -35,7 +36,8 @@ from reportgen.report.scales import scale
 from reportgen.report.wording import number, place, plural, sentence, shape
 
 Visualization = Mapping[str, Any]
-Drawn = Heatmap | Picture | Mask | Segments | ClassMap | Curve  # findings that become a figure
+# findings that become a figure
+Drawn = Heatmap | Picture | Mask | Segments | ClassMap | Curve | Comparison
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def unfit(finding: Finding) -> str | None:
     """Why a finding must not be stretched into a picture, or None."""
     if isinstance(finding, Heatmap | Picture):
         return faults(finding.values)
-    if isinstance(finding, Curve) and (bad := int((~np.isfinite(finding.values)).sum())):
+    if isinstance(finding, Curve | Comparison) and (bad := int((~np.isfinite(finding.values)).sum())):
         return f"{bad} of {finding.values.size} values are not finite"
     if isinstance(finding, Mask) and not finding.values.any():
         return "empty: no pixel is chosen"
@@ -141,6 +143,10 @@ def _figures(finding: Finding, stem: str, scene: Scene) -> list[Figure]:
         return [_class_map(finding, empty, scene.classes)]
     if isinstance(finding, Curve):
         return [replace(empty, plot=plots.of_curve(finding), alt=f"{about}: {', '.join(finding.labels)}")]
+    if isinstance(finding, Comparison):
+        rows = zip(finding.labels, finding.values, strict=True)
+        told = ", ".join(f"{name} {number(float(value))}" for name, value in rows)
+        return [replace(empty, plot=plots.of_comparison(finding), alt=f"{about}: {told}")]
     if isinstance(finding, Segments):
         parts = int(np.unique(finding.values).size)
         return [
@@ -160,9 +166,16 @@ def _empty(finding: Drawn, stem: str, scene: Scene) -> Figure:
         id=f"{stem}-{finding.name}",
         name=finding.name,
         title=finding.title,
-        caption="" if isinstance(finding, Curve) else finding.quantity,
+        caption=_caption(finding),
         alt=about,
     )
+
+
+def _caption(finding: Drawn) -> str:
+    """What a figure is of; a curve says it on its axes."""
+    if isinstance(finding, Curve):
+        return ""
+    return finding.reading if isinstance(finding, Comparison) else finding.quantity
 
 
 def _heatmap(finding: Heatmap, empty: Figure, scene: Scene) -> Figure:

@@ -161,13 +161,14 @@ def _row(
 
 
 def _sections(evidence: Evidence, manifest: Mapping[str, Any]) -> tuple[Block, ...]:
-    """The visualizations of the model and of the whole set, in the recipe's order."""
+    """The visualizations of the model and of the whole set, and what others sum up to, in the recipe's
+    order."""
     found = evidence.model_findings()
     scene = Scene("model", "the model", "", np.zeros((1, 1, 3), np.uint8))
     return tuple(
         block(held, found[held["name"]][0], scene)
         for held in manifest["visualizations"]
-        if held["scope"] != "image" and held["applicable"] and held["name"] in found
+        if held["applicable"] and held["name"] in found
     )
 
 

@@ -17,7 +17,7 @@ from reportgen.audit.gates import evaluate
 from reportgen.audit.trust import summary
 from reportgen.audit.verify import seal
 from reportgen.evidence import Evidence, Record, write_whole
-from reportgen.findings import Array, Finding, Flag, Heatmap, Scalar, faults
+from reportgen.findings import Array, Comparison, Curve, Finding, Flag, Heatmap, Scalar, faults
 from reportgen.report.metrics import metrics
 
 SCHEMA = "reportgen.results/1"
@@ -109,9 +109,16 @@ def _image(evidence: Evidence, record: Record) -> dict[str, Any]:
 
 
 def _numbers(findings: tuple[Finding, ...]) -> dict[str, Any]:
-    """The scalars by name, and under `flags` the sentences that a reader must see."""
+    """The scalars by name, `curves` and `comparisons` where there are any, and under `flags` the sentences
+    that a reader must see."""
     numbers: dict[str, Any] = {}
     flags = []
+    curves = {held.name: _curve(held) for held in findings if isinstance(held, Curve)}
+    if curves:
+        numbers["curves"] = curves
+    compared = {held.name: _comparison(held) for held in findings if isinstance(held, Comparison)}
+    if compared:
+        numbers["comparisons"] = compared
     for finding in findings:
         if isinstance(finding, Scalar):
             numbers[finding.name] = float(finding.values)
@@ -120,6 +127,27 @@ def _numbers(findings: tuple[Finding, ...]) -> dict[str, Any]:
         elif isinstance(finding, Heatmap) and (fault := faults(finding.values)):
             flags.append(f"{finding.name}: {fault}")
     return numbers | {"flags": flags}
+
+
+def _curve(held: Curve) -> dict[str, Any]:
+    """A curve's axes, its lines by label, and the band of the last one where it has one."""
+    return {
+        "x_label": held.x_label,
+        "y_label": held.y_label,
+        "x": held.x.tolist(),
+        "lines": {label: line.tolist() for label, line in zip(held.labels, held.values, strict=True)},
+        "band": held.band.tolist() if np.ndim(held.band) else None,
+    }
+
+
+def _comparison(held: Comparison) -> dict[str, Any]:
+    """The rows by label: the number, and its reference's low, middle and high end."""
+    rows = zip(held.labels, held.values.tolist(), held.reference.tolist(), strict=True)
+    return {
+        "title": held.title,
+        "quantity": held.quantity,
+        "rows": {label: {"value": value, "reference": reference} for label, value, reference in rows},
+    }
 
 
 def _finite(value: Any) -> Any:

@@ -11,12 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from reportgen.findings import Array, Curve
+from reportgen.findings import Array, Comparison, Curve
 from reportgen.report.parts import Line, Plot, Point, Tick
 from reportgen.report.wording import count, number
 
 WIDTH, HEIGHT = 168.0, 130.0
 LEFT, TOP, RIGHT, BOTTOM = 26.0, 19.0, 157.0, 101.0  # room for the labels
+WIDE, DEEP = 60.0, 10.0  # by how much a curve of its own is larger than one of many maps
+CHARACTER = 6.0  # about what a digit is wide
+ROW = 24.0  # of a comparison
+LONGEST = 16  # characters of a row's name
 STYLES = 4  # kinds of stroke that are told apart without colour
 Band = tuple[Array, Array]  # lower and upper limits, (P,) each
 
@@ -25,7 +29,7 @@ def of_curve(held: Curve) -> Plot:
     """One image's curve: the band belongs to its last line."""
     lines = list(zip(held.labels, held.values, strict=True))
     bands = {len(lines) - 1: tuple(held.band)} if np.ndim(held.band) else {}
-    return plot(held.x, lines, bands, held.x_label, held.y_label)
+    return plot(held.x, lines, bands, held.x_label, held.y_label, held.limits, (WIDE, DEEP))
 
 
 def plot(
@@ -35,18 +39,24 @@ def plot(
     x_label: str,
     y_label: str,
     y_limits: tuple[float, float] | None = None,
+    larger: tuple[float, float] = (0.0, 0.0),
 ) -> Plot:
     """Lines (P,) over x (P,), all finite, with bands by the number of their line."""
     heights = [values for _, values in lines] + [edge for band in bands.values() for edge in band]
     low, high = y_limits or (min(map(np.min, heights)), max(map(np.max, heights)))
-    across, up = ticks(float(np.min(x)), float(np.max(x))), ticks(float(low), float(high))
+    ends, up = (float(np.min(x)), float(np.max(x))), ticks(float(low), float(high))
+    if ends[0] == ends[1]:
+        ends = (ends[0] - 0.5, ends[1] + 0.5)
+    across = inner_ticks(*ends, turned=x_label.endswith("°"))
+    start = max(LEFT, CHARACTER * max(len(label(v)) for v in up) + 6)
+    end, bottom = RIGHT + larger[0], BOTTOM + larger[1]
 
     def places(values: Array, within: tuple[float, ...], start: float, end: float) -> Array:
         part = (np.asarray(values, float) - within[0]) / (within[-1] - within[0])
         return np.asarray(start + np.clip(part, 0, 1) * (end - start))
 
     def points(xs: Array, ys: Array) -> str:
-        columns, rows = places(xs, across, LEFT, RIGHT), places(ys, up, BOTTOM, TOP)
+        columns, rows = places(xs, ends, start, end), places(ys, up, bottom, TOP)
         return " ".join(f"{c:.1f},{r:.1f}" for c, r in zip(columns, rows, strict=True))
 
     def band(n: int) -> str:
@@ -55,20 +65,58 @@ def plot(
         lower, upper = bands[n]
         return points(np.concatenate((x, x[::-1])), np.concatenate((upper, lower[::-1])))
 
-    def axis(values: tuple[float, ...], start: float, end: float) -> tuple[Tick, ...]:
-        at = places(np.array(values), values, start, end)
+    def axis(
+        values: tuple[float, ...], within: tuple[float, ...], first: float, last: float
+    ) -> tuple[Tick, ...]:
+        at = places(np.array(values), within, first, last)
         return tuple(Tick(round(float(a), 1), label(v)) for a, v in zip(at, values, strict=True))
 
     return Plot(
-        *(WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM),
+        *(WIDTH + larger[0], HEIGHT + larger[1], start, TOP, end, bottom),
         lines=tuple(
             Line(name, n % STYLES, points(x, values), band(n)) for n, (name, values) in enumerate(lines)
         ),
-        x_ticks=axis(across, LEFT, RIGHT),
-        y_ticks=axis(up, BOTTOM, TOP),
+        x_ticks=axis(across, ends, start, end),
+        y_ticks=axis(up, up, bottom, TOP),
         x_label=x_label,
         y_label=y_label,
     )
+
+
+def of_comparison(held: Comparison) -> Plot:
+    """A row a number: its dot, and the bar of its reference with a mark at the middle."""
+    everything = (*held.values, *held.reference.flat)
+    across = ticks(float(min(everything)), float(max(everything)))
+    names = [short(name) for name in held.labels]
+    left, right, top = 12 + CHARACTER * max(map(len, names)), 236.0, 8.0
+    bottom = top + ROW * len(names)
+
+    def at(value: float) -> float:
+        part = (value - across[0]) / (across[-1] - across[0])
+        return round(float(left + part * (right - left)), 1)
+
+    rows = [round(top + ROW * (n + 0.5), 1) for n in range(len(names))]
+    lines = []
+    for y, (low, middle, high) in zip(rows, held.reference, strict=True):
+        upper, lower = y - 6, y + 6
+        bar = f"{at(low)},{upper} {at(high)},{upper} {at(high)},{lower} {at(low)},{lower}"
+        lines.append(Line("reference", 0, f"{at(middle)},{upper} {at(middle)},{lower}", bar))
+    return Plot(
+        *(right + 18, bottom + 29, left, top, right, bottom),
+        lines=tuple(lines),
+        x_ticks=tuple(Tick(at(value), label(value)) for value in across),
+        y_ticks=tuple(Tick(y, name) for y, name in zip(rows, names, strict=True)),
+        x_label=held.quantity,
+        y_label="",
+        points=tuple(
+            Point(at(value), y, y, y, "", at(value), y) for y, value in zip(rows, held.values, strict=True)
+        ),
+    )
+
+
+def short(name: str) -> str:
+    """A name that leaves room for a plot beside it."""
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
 
 
 def reliability(bins: Sequence[Mapping[str, Any]], intervals: Sequence[tuple[float, float]]) -> Plot:
@@ -111,7 +159,19 @@ def ticks(low: float, high: float) -> tuple[float, ...]:
     rough = (high - low) / 3
     power = 10.0 ** math.floor(math.log10(rough))
     step = power * next(round_ for round_ in (1, 2, 5, 10) if round_ * power >= rough * (1 - 1e-9))
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    # single precision is a little more or less than what it stands for
+    first, last = math.floor(low / step + 1e-6), math.ceil(high / step - 1e-6)
+    return tuple(float(f"{n * step:.12g}") for n in range(first, last + 1))
+
+
+def inner_ticks(low: float, high: float, turned: bool = False) -> tuple[float, ...]:
+    """At most five round places inside of a range, an angle's by quarter turns where it is wide enough."""
+    if turned and high - low >= 180:
+        step = 90.0 * math.ceil((high - low) / 360)
+    else:
+        power = 10.0 ** math.floor(math.log10((high - low) / 5))
+        step = power * next(n for n in (1, 2, 5, 10, 20) if (high - low) / (n * power) < 5)
+    first, last = math.ceil(low / step - 1e-6), math.floor(high / step + 1e-6)
     return tuple(float(f"{n * step:.12g}") for n in range(first, last + 1))
 
 

@@ -72,10 +72,36 @@ PREDICTION = _object(
         "probability": _or_null(SHARE),
     }
 )
+ROW = _list(_or_null(NUMBER))
+CURVE = _object(
+    {
+        "x_label": TEXT,
+        "y_label": TEXT,
+        "x": _list(NUMBER),
+        "lines": {"type": "object", "additionalProperties": ROW},
+        "band": _or_null(_list(ROW)),  # the lower and the upper limit of the last line
+    }
+)
+COMPARISON = _object(
+    {
+        "title": TEXT,
+        "quantity": TEXT,
+        "rows": {
+            "type": "object",
+            "additionalProperties": _object({"value": _or_null(NUMBER), "reference": ROW}),
+        },
+    }
+)
 # scalars by name; where a visualization has a target, `target`, and `targets` for further ones
 FINDINGS: Schema = {
     "type": "object",
-    "properties": {"flags": _list(TEXT), "target": TEXT, "targets": _list(FREE)},
+    "properties": {
+        "flags": _list(TEXT),
+        "curves": {"type": "object", "additionalProperties": CURVE},
+        "comparisons": {"type": "object", "additionalProperties": COMPARISON},
+        "target": TEXT,
+        "targets": _list(FREE),
+    },
     "required": ["flags"],
     "additionalProperties": _or_null(NUMBER),
 }

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from reportgen.audit.trust import summarise, t_95
+from reportgen.audit.trust import summarise
+from reportgen.intervals import t_95
 
 LIMITS = {"randomised": 0.5, "beats_random_sd": 2.0}
 GOOD, BAD = (0.5, 0.1), (0.0, 0.9)  # faithfulness, rank correlation once the upper half is shuffled

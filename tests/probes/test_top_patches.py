@@ -30,7 +30,10 @@ def facts_of(network: nn.Module):
 
 def test_auto_takes_the_last_rectified_maps_of_each_resolution(awkward):
     needs = TopPatches().needs(facts_of(awkward))
-    assert needs == (Projected(Extremes("clip", 9), 4, "deconv", 96),)
+    # without max-pooling there are no switches for a deconvnet to go by
+    assert needs == (Projected(Extremes("clip", 9), 4, "guided", 96),)
+    pooled = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(900, 2))
+    assert TopPatches().needs(facts_of(pooled.eval())) == (Projected(Extremes("1", 9), 4, "deconv", 96),)
     plain = nn.Sequential(nn.Conv2d(3, 4, 3), nn.SiLU(), nn.MaxPool2d(2), nn.Conv2d(4, 5, 3), nn.Flatten())
     plain.append(nn.Linear(5 * 13 * 13, 2))
     smooth = TopPatches(strongest=3).needs(facts_of(plain.eval()))
@@ -126,6 +129,19 @@ def test_an_interrupted_second_round_ends_in_the_same_bytes(tmp_path, monkeypatc
     assert "relu2, channel 15" in page and "deconvnet&#39;s rule" in page
 
 
+def test_a_wished_channel_that_nothing_excites_is_named_and_the_others_are_shown(tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    state = load_file(CHECKPOINT)
+    state["conv2.bias"][3] = -1000.0
+    save_file(state, tmp_path / "dead.safetensors")
+    file = recipe(tmp_path, 60, 16)
+    found, _ = found_in(run(load(file), tmp_path / "dead.safetensors", MNIST / "digits", tmp_path / "o", limit=4).folder)
+    assert found["silent"].text == "No image of the set drives channel 3 of relu2 above zero."
+    assert "relu2-3-patches" not in found and len(found["relu2-15-patches"].values) == 4
+    assert [row[:2] for row in found["strongest"].rows] == [("relu2", 3), ("relu2", 15)]
+
+
 def test_a_layer_that_nothing_excites_is_said_in_words(tmp_path, monkeypatch):
     from safetensors.torch import load_file, save_file
 
@@ -137,4 +153,4 @@ def test_a_layer_that_nothing_excites_is_said_in_words(tmp_path, monkeypatch):
     outcome = run(load(file), tmp_path / "dead.safetensors", MNIST / "digits", tmp_path / "out", limit=4)
     found, _ = found_in(outcome.folder)
     assert found["silent"].values and "relu2" in found["silent"].text
-    assert "drives any channel above zero in relu2" in (outcome.folder / "report.html").read_text()
+    assert "No image of the set drives any channel of relu2 above zero." in (outcome.folder / "report.html").read_text()

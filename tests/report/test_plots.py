@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from reportgen.findings import ClassMap, Curve
+from reportgen.findings import ClassMap, Comparison, Curve
 from reportgen.report.blocks import Scene, block
 from reportgen.report.classmaps import NAMED, class_map, hatched
-from reportgen.report.plots import BOTTOM, LEFT, RIGHT, TOP, of_curve, plot, ticks
+from reportgen.report.plots import BOTTOM, LEFT, RIGHT, TOP, inner_ticks, of_comparison, of_curve, plot, ticks
 
 WORDS = {"name": "new-method", "title": "New", "summary": "what is new."}
 SCENE = Scene(
@@ -30,6 +30,66 @@ def test_ticks_are_round_evenly_apart_and_reach_over_the_range(low: float, high:
     np.testing.assert_allclose(steps, steps[0])
     leading = f"{steps[0]:e}".split("e")[0]
     assert float(leading) in (1, 2, 5)
+
+
+@pytest.mark.parametrize(
+    "low, high, expected",
+    [
+        (-60, 60, (-50, 0, 50)),
+        (1, np.float32(1.8), (1, 1.2, 1.4, 1.6, 1.8)),
+        (0, 1, (0, 0.5, 1)),
+        (-3, 4, (-2, 0, 2, 4)),
+    ],
+)
+def test_an_axis_that_ends_with_its_data_has_round_ticks_inside(low, high, expected) -> None:
+    assert inner_ticks(float(low), float(high)) == expected
+
+
+def test_turns_are_counted_in_quarters() -> None:
+    assert inner_ticks(0, 360, turned=True) == (0, 90, 180, 270, 360)
+    assert inner_ticks(0, 720, turned=True) == (0, 180, 360, 540, 720)
+    assert inner_ticks(-45, 45, turned=True) == (-40, -20, 0, 20, 40)
+
+
+def test_a_line_starts_and_ends_at_the_frame_and_long_numbers_have_room() -> None:
+    x = np.array([-60.0, 0, 60])
+    drawn = plot(x, [("far", np.array([0, 2.0e4, 0]))], {}, "moved down, px", "distance, L2")
+    held = places(drawn.lines[0].points)
+    assert (held[0, 0], held[-1, 0]) == (drawn.left, drawn.right)
+    assert [tick.text for tick in drawn.y_ticks] == ["0", "10,000", "20,000"]
+    assert drawn.left > LEFT, "six characters are wider than the room of three"
+
+
+def test_a_curve_of_its_own_is_drawn_larger_within_the_limits_of_its_quantity() -> None:
+    held = Curve("c", "Curve", np.array([[0.5, 0.6, 0.5]]), X, ("p",), "part", "p", None, (0.0, 1.0))
+    drawn = of_curve(held)
+    assert [tick.text for tick in drawn.y_ticks] == ["0", "0.5", "1"]
+    assert drawn.width > plot(X, [("p", X)], {}, "part", "p").width
+
+
+def test_a_comparison_has_a_dot_a_row_and_the_bar_of_its_reference() -> None:
+    held = Comparison(
+        "d",
+        "Delta",
+        np.array([0.2, 0.4]),
+        np.array([[0.3, 0.35, 0.4], [0.2, 0.3, 0.4]]),
+        ("left eye", "a name that is far too long"),
+        "share",
+        "dot: the part",
+    )
+    drawn = of_comparison(held)
+    assert [tick.text for tick in drawn.y_ticks] == ["left eye", "a name that is …"]
+    assert [(point.x, point.y) for point in drawn.points] == [
+        (drawn.left, drawn.y_ticks[0].at),
+        (drawn.right, drawn.y_ticks[1].at),
+    ]
+    middle = places(drawn.lines[0].points)
+    assert middle[0, 0] == middle[1, 0] == pytest.approx((drawn.left + 3 * drawn.right) / 4, abs=0.06)
+    bar = places(drawn.lines[0].band)
+    assert (bar[:, 0].min(), bar[:, 0].max()) == (pytest.approx((drawn.left + drawn.right) / 2), drawn.right)
+    (figure,) = block(WORDS, (held,), SCENE).figures
+    assert figure.caption == "dot: the part"
+    assert figure.alt.endswith("left eye 0.200, a name that is far too long 0.400")
 
 
 def test_a_line_runs_from_corner_to_corner_where_its_values_do() -> None:
