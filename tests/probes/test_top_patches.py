@@ -136,7 +136,8 @@ def test_a_wished_channel_that_nothing_excites_is_named_and_the_others_are_shown
     state["conv2.bias"][3] = -1000.0
     save_file(state, tmp_path / "dead.safetensors")
     file = recipe(tmp_path, 60, 16)
-    found, _ = found_in(run(load(file), tmp_path / "dead.safetensors", MNIST / "digits", tmp_path / "o", limit=4).folder)
+    outcome = run(load(file), tmp_path / "dead.safetensors", MNIST / "digits", tmp_path / "out", limit=4)
+    found, _ = found_in(outcome.folder)
     assert found["silent"].text == "No image of the set drives channel 3 of relu2 above zero."
     assert "relu2-3-patches" not in found and len(found["relu2-15-patches"].values) == 4
     assert [row[:2] for row in found["strongest"].rows] == [("relu2", 3), ("relu2", 15)]
@@ -153,4 +154,5 @@ def test_a_layer_that_nothing_excites_is_said_in_words(tmp_path, monkeypatch):
     outcome = run(load(file), tmp_path / "dead.safetensors", MNIST / "digits", tmp_path / "out", limit=4)
     found, _ = found_in(outcome.folder)
     assert found["silent"].values and "relu2" in found["silent"].text
-    assert "No image of the set drives any channel of relu2 above zero." in (outcome.folder / "report.html").read_text()
+    page = (outcome.folder / "report.html").read_text(encoding="utf-8")
+    assert "No image of the set drives any channel of relu2 above zero." in page
