@@ -17,6 +17,7 @@ from reportgen import records, trust
 from reportgen.engine import device as devices
 from reportgen.engine import ranks
 from reportgen.engine.ascent import Climber
+from reportgen.engine.needs import Activation, Extremes, Ranking
 from reportgen.engine.onepass import Counter, OnePass, frozen
 from reportgen.engine.places import Places
 from reportgen.engine.projector import Projector
@@ -63,6 +64,7 @@ class Measurement:
     writer: Writer
     progress: Progress
     watch: Stopwatch = field(default_factory=Stopwatch)
+    ranked: dict[Extremes, Ranking] = field(default_factory=dict)  # once the set has been seen
 
     def run(self) -> str:
         """Writes every shard that is not there yet. Returns how the shown images were chosen.
@@ -89,6 +91,7 @@ class Measurement:
                 files = [file for file in files if file.number in chosen]
                 # what is about the whole set was asked when it was scored
                 engine = replace(engine, plan=session.plan.second_round())
+                self.ranked = self._rankings()
             self._round("batch", files, engine, self._measured)
             self._refuse_empty()  # before anything that costs time and shows nothing without images
             self._trust_round(engine)
@@ -129,15 +132,7 @@ class Measurement:
         rankings = ranks.rankings(plan, tally)
         rows = tally.tops[ranks.UNITS][:, 0] if plan.records else ()
         best = {need: (float(v), int(n)) for need, (v, n, _) in zip(plan.records, rows, strict=True)}
-        projector = Projector(
-            engine.network,
-            plan.facts,
-            engine.normalisation,
-            engine.device,
-            self._numbered,
-            engine.output,
-            lambda done, total: self.progress("project", done, total),
-        )
+        projector = self._projector(engine)
         held = {need: holder for need, holder in best.items() if holder[1] >= 0}
         found = projector.run(plan.projected, rankings, held)
         cost = Counts(projector.cost)
@@ -152,6 +147,38 @@ class Measurement:
             found[need] = others.run(need, rankings)
             cost.update(others.cost)
         return {**logs, **dict.fromkeys(plan.records), **rankings, **found}, dict(+cost)
+
+    def _rankings(self) -> dict[Extremes, Ranking]:
+        """The set's rankings by every channel that is asked for."""
+        plan = self.session.plan
+        tally = self.writer.tally(RANKS) if plan.extremes else None
+        return ranks.rankings(plan, tally) if tally else {}
+
+    def _with_kindred(
+        self, engine: OnePass, tapes: list[BatchTape], numbers: list[int]
+    ) -> tuple[list[BatchTape], dict[str, int]]:
+        """The tapes with what is projected of their images and of those that are like them; its cost."""
+        if not engine.plan.kindred:
+            return tapes, {}
+        projector = self._projector(engine)
+        kin = {
+            need: projector.kindred(
+                need, self.ranked[need.extremes], tapes[0][Activation(need.layer)], numbers
+            )
+            for need in engine.plan.kindred
+        }
+        return [replace(tape, kin=kin) for tape in tapes], projector.cost
+
+    def _projector(self, engine: OnePass) -> Projector:
+        return Projector(
+            engine.network,
+            engine.plan.facts,
+            engine.normalisation,
+            engine.device,
+            self._numbered,
+            engine.output,
+            lambda done, total: self.progress("project", done, total),
+        )
 
     def _numbered(self, numbers: Iterable[int]) -> Iterator[tuple[list[int], torch.Tensor]]:
         """Images of the set by number, in batches."""
@@ -247,6 +274,7 @@ class Measurement:
         labels = [-1 if i.file.label_index is None else i.file.label_index for i in images]
         with self.watch.on("compute"):
             tapes = engine.run(pixels_of(images), torch.tensor(labels), places_of(images))
+            tapes, spent = self._with_kindred(engine, tapes, [image.file.number for image in images])
             found = self._findings(tapes)
             tallies = self._shown_tallies(tapes[0])
             if not self.session.two_rounds:
@@ -264,7 +292,7 @@ class Measurement:
             offset += size
         with self.watch.on("encode"):
             arrays = self._arrays(images, logits)
-            counted = asdict(engine.counted)
+            counted = {**asdict(engine.counted), **spent}
             self.writer.write(name, found, measured + refused, arrays, counted, tallies)
 
     def _trust_round(self, engine: OnePass) -> None:

@@ -57,8 +57,9 @@ class Session:
 
     @property
     def two_rounds(self) -> bool:
-        """Whether the set is larger than what is shown, so that it is scored before it is chosen."""
-        return self.readable > self.recipe.images.show.at_most
+        """Whether the set is larger than what is shown, so that it is scored before it is chosen, or
+        has to be ranked before an image of it is asked."""
+        return self.readable > self.recipe.images.show.at_most or bool(self.plan.kindred)
 
     @cached_property
     def key(self) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import hypothesis
 import pytest
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,11 @@ from reportgen.engine.plan import make_plan
 from reportgen.engine.tape import BatchTape, model_tape
 from reportgen.engine.targets import Slot
 from reportgen.engine.trace import trace
+
+# a slow machine is no failure
+calm = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
+hypothesis.settings.register_profile("calm", **calm)
+hypothesis.settings.load_profile("calm")
 
 
 class Awkward(nn.Module):

@@ -131,8 +131,29 @@ class Projected:
 
 
 @dataclass(frozen=True)
+class Kindred:
+    """For each image the map of a layer that it drives furthest (the largest sum over places), that
+    map's highest value sent back to the pixels, and beside it those of the `others` images of the set
+    that drive the same map furthest. Zeiler & Fergus 2013, fig. 7 c.
+
+    Gives Projections with a row an image, the image itself first. The set is ranked before any image
+    is asked, so all of it is scored in a first round.
+    """
+
+    layer: str
+    others: int = 3
+    rule: Rule = "deconv"
+    side_px: int = 96
+
+    @property
+    def extremes(self) -> Extremes:
+        """The ranks that it goes by; one more than `others`, as the image may be among them."""
+        return Extremes(self.layer, self.others + 1)
+
+
+@dataclass(frozen=True)
 class Projections:
-    """Of M channels the k strongest places: `ranking` of these channels alone, `boxes` (M, k, 4) as
+    """Of M `channels` the k strongest places: `ranking` of these channels alone, `boxes` (M, k, 4) as
     (top, left, bottom, right) in input pixels, `patches` (M, k, C, s, t) in [0, 1] and `projections`
     (M, k, C, s, t), raw."""
 

@@ -7,7 +7,7 @@ union of all probes' needs is the plan. Probes import this module and nothing el
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias, overload
 
@@ -25,6 +25,7 @@ from reportgen.engine.extremes import ChannelMean as ChannelMean
 from reportgen.engine.extremes import ClassLogit as ClassLogit
 from reportgen.engine.extremes import Extremes as Extremes
 from reportgen.engine.extremes import Held as Held
+from reportgen.engine.extremes import Kindred as Kindred
 from reportgen.engine.extremes import Projected as Projected
 from reportgen.engine.extremes import Projections as Projections
 from reportgen.engine.extremes import Ranking as Ranking
@@ -351,6 +352,7 @@ Need: TypeAlias = (
     | Responses
     | Parts
     | MeanGradient
+    | Kindred
     | OfModel
 )
 # what a probe of scope `model` may need
@@ -379,6 +381,10 @@ class Tape(Protocol):
     @property
     def coverage(self) -> dict[Rule, int]:
         """Rectifiers that each rule met in this batch's backward."""
+
+    @property
+    def kin(self) -> Mapping[Kindred, Projections]:
+        """What was projected of every image beside others of the set, by need."""
 
     def __getitem__(self, need: Need) -> Tensor: ...
 

@@ -19,6 +19,7 @@ from reportgen.engine.needs import (
     Evolved,
     Extremes,
     Gradient,
+    Kindred,
     MeanGradient,
     ModelFacts,
     Need,
@@ -82,7 +83,7 @@ class Plan:
         names += [family.layer for family in self.families if isinstance(family, ChannelMasks)]
         names += [n.layer for n in self.responses]
         names += [n.wrt for n in self.needs if isinstance(n, Gradient) and n.wrt != INPUT]
-        names += [n.layer for n in self.extremes]
+        names += [n.layer for n in self.extremes] + [n.layer for n in self.kindred]
         names += [n.unit.layer for n in self.records if isinstance(n.unit, ChannelMean)]
         return tuple(dict.fromkeys(names))
 
@@ -130,7 +131,13 @@ class Plan:
         """The layers whose channels rank the images of the set."""
         asked = [need for need in self.needs if isinstance(need, Extremes)]
         below = [*self.projected, *(need for held in self.evolved for need in held.projected)]
-        return tuple(dict.fromkeys([*asked, *(need.extremes for need in below)]))
+        asked += [need.extremes for need in below] + [need.extremes for need in self.kindred]
+        return tuple(dict.fromkeys(asked))
+
+    @cached_property
+    def kindred(self) -> tuple[Kindred, ...]:
+        """What is asked of single images once the set is ranked."""
+        return tuple(need for need in self.needs if isinstance(need, Kindred))
 
     @cached_property
     def evolved(self) -> tuple[Evolved, ...]:
@@ -203,7 +210,9 @@ class Plan:
 
     def first_round(self) -> Plan:
         """What every image of a large set is asked: what needs the whole set. No target, no gradient."""
-        return self.only("set", "model")
+        ranked = tuple(dict.fromkeys(need.extremes for need in self.kindred))
+        others = self.of_scope("set", "model")
+        return Plan((*others, Planned("ranks", "set", None, ranked)), self.facts, 1)
 
     def second_round(self) -> Plan:
         """What the images that are shown are asked after that."""
@@ -221,9 +230,9 @@ class Plan:
         """Forwards, backwards and occlusion forwards, in images, for a set of `scored` images.
 
         Of these, `measured` get figures: they are scored in the same forward where that is all of
-        them, and in a second round where it is not.
+        them, and in a second round where it is not, or where the set is ranked before.
         """
-        again = 0 if measured == scored else measured
+        again = measured if measured < scored or self.kindred else 0
         windows = measured * self.windows
         if again:  # what is about the set is asked of every image, when it is scored
             windows = measured * self.second_round().windows + scored * self.first_round().windows
@@ -253,6 +262,11 @@ class Plan:
             )
         if others := sum(len(need.checkpoints) for need in self.evolved):
             lines.append(f"{others} checkpoints of the run: {others * scored} forwards more")
+        for need in self.kindred:
+            lines.append(
+                f"the set is ranked by the maps of {need.layer} first; then each image that is shown is "
+                f"projected with {need.others} others"
+            )
         if again := self.seen_again(scored):
             tiles = sum(need.extremes.k for need in self.projected)
             lines.append(

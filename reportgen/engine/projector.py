@@ -19,6 +19,7 @@ from torch.nn.functional import interpolate
 from reportgen.engine.extremes import (
     Extremes,
     Held,
+    Kindred,
     Projected,
     Projections,
     Ranking,
@@ -93,9 +94,8 @@ class Projector:
         found: dict[Any, Any] = {}
         done = 0
         for numbers, pixels in self.load(sorted(wanted | pictured)):
-            x = pixels.to(self.device).contiguous(memory_format=torch.channels_last)
             if wanted & set(numbers):
-                self._project(sheets, numbers, x)
+                self._project(sheets, numbers, self._placed(pixels))
             rows = dict(zip(numbers, self._unnormalised(pixels), strict=True))
             for record, (value, number) in holders.items():
                 if number in rows:
@@ -104,10 +104,34 @@ class Projector:
             self.progress(done, len(wanted | pictured))
         return found | {sheet.need: sheet.finished() for sheet in sheets}
 
+    def kindred(
+        self, need: Kindred, ranking: Ranking, activation: Tensor, numbers: Sequence[int]
+    ) -> Projections:
+        """A row for each image of `numbers`: its own strongest map's highest place, then those of the
+        images of the set that drive this map furthest. `activation` (N, C, h, w) is the layer's."""
+        channels = activation.sum((2, 3)).argmax(1).tolist()  # (N,)
+        rows = [
+            _with_others(need, ranking, activation[n, channel], channel, number)
+            for n, (channel, number) in enumerate(zip(channels, numbers, strict=True))
+        ]
+        whole = Ranking(*(np.stack(parts) for parts in zip(*rows, strict=True)))
+        wished = Projected(need.extremes, tuple(channels), need.rule, need.side_px)
+        sheet = self._filled(wished, tuple(channels), whole)
+        for loaded, pixels in self.load(sorted(sheet.jobs)):
+            self._project([sheet], loaded, self._placed(pixels))
+        return sheet.finished()
+
+    def _placed(self, pixels: Tensor) -> Tensor:
+        return pixels.to(self.device).contiguous(memory_format=torch.channels_last)
+
     def _sheet(self, need: Projected, whole: Ranking) -> Sheet:
         channels = tuple(whole.channels(need.channels))
         held = list(channels)
         ranking = Ranking(whole.values[held], whole.numbers[held], whole.places[held])
+        return self._filled(need, channels, ranking)
+
+    def _filled(self, need: Projected, channels: tuple[int, ...], ranking: Ranking) -> Sheet:
+        """A sheet with a row for each of `channels`, whose places are those of the same row of `ranking`."""
         jobs: dict[int, list[Job]] = {}
         for row, channel in enumerate(channels):
             for rank, number in enumerate(ranking.numbers[row].tolist()):
@@ -173,6 +197,19 @@ class Projector:
         mean = x.new_tensor(self.normalisation.mean)[:, None, None]
         std = x.new_tensor(self.normalisation.std)[:, None, None]
         return (x * std + mean).clamp(0, 1).cpu()
+
+
+def _with_others(
+    need: Kindred, ranking: Ranking, own: Tensor, channel: int, number: int
+) -> tuple[Array, Array, Array]:
+    """Values, numbers and places of one row: the image's own map (h, w), then the others of the set."""
+    place = divmod(int(own.argmax()), own.shape[1])
+    there = np.flatnonzero(ranking.numbers[channel] != number)[: need.others]
+    return (
+        np.append(np.float32(own.max().cpu()), ranking.values[channel, there]),
+        np.append(number, ranking.numbers[channel, there]),
+        np.concatenate((np.array([place]), ranking.places[channel, there])),
+    )
 
 
 def cut(picture: Tensor, box: Box, size: tuple[int, ...]) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, overload
 
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from reportgen.engine.needs import (
     Evolved,
     Extremes,
     Held,
+    Kindred,
     Logits,
     ModelFacts,
     Need,
@@ -48,6 +49,7 @@ class BatchTape:
     labels: Tensor
     coverage: dict[Rule, int]
     values: dict[Need, Tensor]
+    kin: Mapping[Kindred, Projections] = field(default_factory=dict)
 
     def __getitem__(self, need: Need) -> Tensor:
         if isinstance(need, Logits):

@@ -51,6 +51,7 @@ ORDER = (
     "guided-grad-cam",
     "occlusion",
     "occlusion-class-map",
+    "occlusion-study",
     "rise",
     "invariance",
     "hypercolumns",
