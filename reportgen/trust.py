@@ -90,7 +90,9 @@ class Trial:
 
     def __post_init__(self) -> None:
         # the same engine with a counter of its own, explaining the same class whatever is answered
-        self.engine = replace(self.engine, counted=Counter(), slots=(Slot("label"),))
+        self.engine = replace(
+            self.engine, counted=Counter(), slots=(Slot("label"),), progress=lambda _done: None
+        )
 
     def cost(self) -> dict[str, int]:
         """What the test has cost so far, in images."""
