@@ -106,6 +106,20 @@ class ClassMap(_Arrays):
 
 
 @dataclass(frozen=True)
+class Distribution(_Arrays):
+    """A probability a class, (N, C), in the order of the classes.
+
+    `listed` says whether results.json has all of it: for few classes, or where it was asked for.
+    """
+
+    name: str
+    title: str
+    values: Any
+    quantity: str
+    listed: bool = False
+
+
+@dataclass(frozen=True)
 class Curve(_Arrays):
     """Lines over a common axis: `x` (P,), `values` (N, lines, P), a label a line.
 
@@ -227,7 +241,18 @@ class Tally:
 
 
 Finding: TypeAlias = (
-    Heatmap | Picture | Mask | Segments | ClassMap | Curve | Gallery | Scalar | Flag | Remark | Table
+    Heatmap
+    | Picture
+    | Mask
+    | Segments
+    | ClassMap
+    | Distribution
+    | Curve
+    | Gallery
+    | Scalar
+    | Flag
+    | Remark
+    | Table
 )
 KINDS: dict[str, type[Finding]] = {
     kind.__name__.lower(): kind
@@ -237,6 +262,7 @@ KINDS: dict[str, type[Finding]] = {
         Mask,
         Segments,
         ClassMap,
+        Distribution,
         Curve,
         Gallery,
         Scalar,

@@ -15,6 +15,7 @@ from reportgen.findings import (
     Array,
     ClassMap,
     Curve,
+    Distribution,
     Finding,
     Flag,
     Gallery,
@@ -32,6 +33,7 @@ from reportgen.report.classmaps import class_map
 from reportgen.report.grids import bar, strip, table
 from reportgen.report.parts import Block, Fact, Figure, Sign
 from reportgen.report.scales import scale
+from reportgen.report.vectors import vector
 from reportgen.report.wording import number, place, plural, sentence, shape
 
 Visualization = Mapping[str, Any]
@@ -49,6 +51,7 @@ class Scene:
     whole: figures.Whole | None = None  # the image before resize and crop
     classes: Sequence[str] = ()
     several: bool = False  # whether other targets are explained beside this one
+    label: int | None = None  # the true class's number
 
 
 def block(visualization: Visualization, found: Sequence[Finding], scene: Scene) -> Block:
@@ -59,6 +62,11 @@ def block(visualization: Visualization, found: Sequence[Finding], scene: Scene) 
         drawn += _figures(finding, stem, scene)
     scalars = [finding for finding in found if isinstance(finding, Scalar)]
     drawn, rest = _attach(drawn, scalars)
+    vectors = [
+        vector(held, stem, scene.subject, scene.classes, scene.label)
+        for held in found
+        if isinstance(held, Distribution)
+    ]
     return Block(
         id=stem,
         target=scene.target if scene.several else "",
@@ -72,6 +80,7 @@ def block(visualization: Visualization, found: Sequence[Finding], scene: Scene) 
         signs=tuple(flags(found)),
         remarks=tuple(finding.text for finding in found if isinstance(finding, Remark)),
         tables=tuple(table(f, stem) for f in found if isinstance(f, Table)),
+        vector=next(iter(vectors), None),
     )
 
 

@@ -145,6 +145,37 @@ def test_margin_and_entropy(measured):
     assert 0 < found["entropy"].values[1] < math.log2(3)
 
 
+def test_the_whole_vector_is_kept_and_results_list_it_for_few_classes(measured):
+    torch.manual_seed(0)
+    logits = torch.randn(3, 21) * 4
+    for count, listed in ((20, True), (21, False)):
+        p = (logits[:, :count].double().exp() / logits[:, :count].double().exp().sum(1, True)).tolist()
+        found = measured(Says(*p), torch.zeros(3, 3, 4, 4), Predictions()).findings(Predictions())
+        assert found["probabilities"].values == pytest.approx(np.array(p), abs=1e-6)
+        assert found["probabilities"].listed is listed
+    for wish, listed in (("always", True), ("never", False)):
+        probe = Predictions(vector_in_results=wish)
+        found = measured(Says(*p), torch.zeros(3, 3, 4, 4), probe).findings(probe)
+        assert found["probabilities"].listed is listed
+
+
+@pytest.mark.parametrize(
+    ("row", "count"),
+    [([0.95, 0.05, 0.0001], 1), ([0.5, 0.25, 0.25], 3), ([0.6, 0.31, 0.09], 2), ([0.4, 0.4, 0.2], 3)],
+)
+def test_classes_that_hold_nine_tenths(measured, row, count):
+    found = measured(Says(row), torch.zeros(1, 3, 4, 4), Predictions()).findings(Predictions())
+    assert found["classes-90"].values.tolist() == [count]
+
+
+def test_no_class_holds_anything_where_the_answer_is_not_finite(measured):
+    pixels = torch.zeros(2, 3, 4, 4)
+    pixels[0] = torch.nan
+    network = nn.Sequential(nn.Flatten(), nn.Linear(48, 6))
+    found = measured(network, pixels, Predictions()).findings(Predictions())
+    assert found["classes-90"].values[0] == 0 < found["classes-90"].values[1]
+
+
 def test_architecture_lists_every_layer_with_its_numbers(awkward, weights_of):
     found = weights_of(awkward, (3, 32, 32), Architecture())
     table = found["layers"]
