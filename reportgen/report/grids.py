@@ -31,7 +31,7 @@ def strip(finding: Gallery, stem: str, subject: str) -> Strip:
     drawn, by = sprite(finding.values, finding.signed, finding.scale == "grid", columns)
     held = finding.numbers if finding.numbers is not None else np.arange(tiles)
     shown = ranges([int(n) for n in np.asarray(held).reshape(-1)])
-    caption = f"{shape(finding.values.shape[-2:])}, no. {shown}"
+    caption = f"{shape(finding.values.shape[-2:])}, no. {shown}{_plain(finding)}"
     return Strip(
         id=f"{stem}-{finding.name}",
         title=finding.layer or finding.title,
@@ -42,6 +42,17 @@ def strip(finding: Gallery, stem: str, subject: str) -> Strip:
         columns=columns,
         bar=bar(by) if by else None,
     )
+
+
+def _plain(finding: Gallery) -> str:
+    """How many tiles hold nothing to draw, and why: they are left mid-grey."""
+    broken = [n for n, tile in enumerate(finding.values) if not np.isfinite(tile).all()]
+    even = [n for n, tile in enumerate(finding.values) if n not in broken and tile.min() == tile.max()]
+    if finding.scale == "grid" and not broken and len(even) < len(finding.values):
+        even = []  # one value has its place on the scale of the grid
+    parts = [(len(even), "of one value"), (len(broken), "not finite")]
+    words = [f"{plural(count, 'tile')} {why}" for count, why in parts if count]
+    return f"; {' and '.join(words)}, left grey" if words else ""
 
 
 def ranges(held: Sequence[int]) -> str:
