@@ -144,7 +144,8 @@ class Gallery(_Arrays):
     """A row or grid of small pictures: (N, k, h, w) grey or (N, k, 3, h, w) colour, raw values.
 
     `numbers` (N, k) are the tiles' own numbers (a channel, a filter), or None for 0 … k-1.
-    `scale` says how raw values become grey: each tile over its own range, or all over one.
+    `scale` says how raw values become grey: each tile over its own range, or all over one. `together`
+    tiles in a row belong to one another: where they have room, no row of the grid parts them.
     """
 
     arrays: ClassVar[tuple[str, ...]] = ("values", "numbers")
@@ -158,6 +159,7 @@ class Gallery(_Arrays):
     layer: str | None = None
     scale: Literal["each", "grid"] = "each"
     signed: bool = False
+    together: int = 1
 
 
 @dataclass(frozen=True)

@@ -65,9 +65,9 @@ class Filters:
         weight = tape[Weights(layer.name)]  # (K, C, h, w)
         firsts = self.layers == "block-firsts"
         tiles, kind = self._tiles(weight[:1] if firsts else weight)
+        kind = f"the first filter, {kind}" if firsts else kind
         shown = "" if len(tiles) <= self.at_most else f", {self.at_most} of {len(tiles)} shown"
         tiles = tiles[: self.at_most]
-        kind = f"the first filter, {kind}" if firsts else kind
         shape = "×".join(map(str, layer.weight_shape or ()))
         return Gallery(
             name=layer.name,
@@ -78,6 +78,7 @@ class Filters:
             layer=layer.name,
             scale=self.scale,
             signed=tiles.ndim == 3,
+            together=weight.shape[1] if self.slices == "every-slice" else 1,
         )
 
     def _tiles(self, weight: Tensor) -> tuple[Tensor, str]:
@@ -85,9 +86,10 @@ class Filters:
         if weight.shape[1] == 3 and self.slices == "first-slice":
             return weight, "in colour"
         if self.slices == "first-slice":
-            return weight[:, 0], "first slice of each filter"
-        each = weight.shape[1]
-        return weight.flatten(0, 1), f"every slice, filter by filter, {each} a filter"
+            return weight[:, 0], "its first slice" if len(weight) == 1 else "first slice of each filter"
+        if len(weight) == 1:
+            return weight[0], "every slice"
+        return weight.flatten(0, 1), f"every slice, filter by filter, {weight.shape[1]} a filter"
 
 
 def _wide(layers: list[LayerFacts]) -> list[LayerFacts]:

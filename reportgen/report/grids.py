@@ -27,7 +27,8 @@ def strip(finding: Gallery, stem: str, subject: str) -> Strip:
     """A gallery as one picture with its tiles' numbers in the caption."""
     kernels = max(finding.values.shape[-2:]) <= KERNEL_PX
     tiles = len(finding.values)
-    columns = min(tiles, KERNELS_IN_ROW if kernels else TILES_IN_ROW)
+    room = KERNELS_IN_ROW if kernels else TILES_IN_ROW
+    columns = min(tiles, room // finding.together * finding.together or room)
     drawn, by = sprite(finding.values, finding.signed, finding.scale == "grid", columns)
     held = finding.numbers if finding.numbers is not None else np.arange(tiles)
     shown = ranges([int(n) for n in np.asarray(held).reshape(-1)])
@@ -48,7 +49,7 @@ def _plain(finding: Gallery) -> str:
     """How many tiles hold nothing to draw, and why: they are left mid-grey."""
     broken = [n for n, tile in enumerate(finding.values) if not np.isfinite(tile).all()]
     even = [n for n, tile in enumerate(finding.values) if n not in broken and tile.min() == tile.max()]
-    if finding.scale == "grid" and not broken and len(even) < len(finding.values):
+    if finding.scale == "grid" and not broken and finding.values.min() < finding.values.max():
         even = []  # one value has its place on the scale of the grid
     parts = [(len(even), "of one value"), (len(broken), "not finite")]
     words = [f"{plural(count, 'tile')} {why}" for count, why in parts if count]

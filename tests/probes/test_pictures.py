@@ -200,7 +200,7 @@ def test_filters_are_the_weights(weights_of):
     assert np.array_equal(first.values, network[2].weight.detach().numpy()[:, 0])
     every = weights_of(network, shape, Filters(layers=(3,), slices="every-slice"))["2"]
     assert np.array_equal(every.values[7], network[2].weight.detach().numpy()[1, 2])
-    assert len(every.values) == 20
+    assert len(every.values) == 20 and every.together == 5
     blocks = weights_of(network, shape, Filters(layers="block-firsts"))
     assert [len(blocks[name].values) for name in ("0", "2")] == [1, 1]
     cut = weights_of(network, shape, Filters(at_most=2))["0"]
