@@ -48,29 +48,33 @@ class Hypercolumns:
 
     def measure(self, tape: Tape) -> tuple[Finding, ...]:
         stacks = self._stacks(tape.model)
-        found: list[Finding] = []
-        for number, layers in enumerate(stacks):
-            maps = [tape[need] for need in _activations(tape.model, layers)]  # each (N, C_i, h_i, w_i)
-            found += self._findings(tape, number, len(stacks), maps)
-            channels = sum(m.shape[1] for m in maps)
-            names = ", ".join(tape.model.layer(name).name for name in layers)
-            which = f"{number + 1}: " if len(stacks) > 1 else ""
-            found.append(Remark(nth("layers", number), f"{which}{channels} channels of {names}"))
-        return tuple(found)
+        if len(stacks) == 1:
+            told = _told(tape.model, stacks[0])
+            return (*self._findings(tape, stacks[0], 0, "Hypercolumns"), Remark("layers", told))
+        return tuple(
+            finding
+            for number, layers in enumerate(stacks)
+            for finding in self._findings(tape, layers, number, f"Hypercolumns {number + 1}")
+        )
 
-    def _findings(self, tape: Tape, number: int, of: int, maps: list[Tensor]) -> tuple[Finding, ...]:
-        """What is shown of one stack of layers."""
+    def _findings(
+        self, tape: Tape, layers: tuple[LayerName, ...], number: int, title: str
+    ) -> tuple[Finding, ...]:
+        """What is shown of one stack of layers; of several, each names its own layers."""
+        maps = [tape[need] for need in _activations(tape.model, layers)]  # each (N, C_i, h_i, w_i)
         side = tape.pixels.shape[-2:]
         parts = [self._describe([m[n : n + 1] for m in maps], side) for n in range(len(tape.pixels))]
         mean, pca, labels, share = (torch.stack(column) for column in zip(*parts, strict=True))
-        title = f"Hypercolumns {number + 1}" if of > 1 else "Hypercolumns"
-        held = f" of {title}" if of > 1 else ""
+        quantity = "mean activation"
+        if title != "Hypercolumns":
+            quantity = f"mean activation of {_told(tape.model, layers)}"
+        held = f"{nth('pca', number)}-" if number else ""  # of the first, it is known without
         return (
             Heatmap(
                 nth("map", number),
                 f"{title}, mean",
                 mean,
-                "mean activation",
+                quantity,
                 overlay=False,
                 attribution=False,
             ),
@@ -80,12 +84,7 @@ class Hypercolumns:
             Segments(
                 nth("segments", number), f"{title}, segments", labels, f"{self.segments} k-means segments"
             ),
-            Scalar(
-                nth("explained-variance", number),
-                f"Variance in three components{held}",
-                100 * share,
-                "%",
-            ),
+            Scalar(f"{held}explained-variance", "Variance in three components", 100 * share, "%"),
         )
 
     def _stacks(self, model: ModelFacts) -> tuple[tuple[LayerName, ...], ...]:
@@ -113,6 +112,13 @@ class Hypercolumns:
 
 def _activations(model: ModelFacts, layers: tuple[LayerName, ...]) -> list[Need]:
     return [Activation(model.spatial_layer(name).name) for name in layers]
+
+
+def _told(model: ModelFacts, layers: tuple[LayerName, ...]) -> str:
+    """The layers in words, with how many channels they have together."""
+    held = [model.layer(name) for name in layers]
+    channels = sum(layer.maps for layer in held)
+    return f"{channels} channels of {', '.join(layer.name for layer in held)}"
 
 
 def resampled(maps: Tensor, side: torch.Size) -> Tensor:

@@ -114,11 +114,13 @@ def unfit(finding: Finding) -> str | None:
 
 
 def _attach(drawn: list[Figure], scalars: list[Scalar]) -> tuple[list[Figure], list[Fact]]:
-    """A scalar `mask-share` belongs under the figure `mask`; the others stand by themselves."""
+    """A scalar `mask-share` belongs under the figure `mask`, and not under `mask-2` or the other way
+    round; the others stand by themselves."""
     rest = []
     for scalar in scalars:
         fact = Fact(scalar.title, _scalar(scalar), name=scalar.name)
-        owner = next((f for f in drawn if scalar.name.startswith(f"{f.name}-")), None)
+        owners = [f for f in drawn if scalar.name.startswith(f"{f.name}-")]
+        owner = max(owners, key=lambda f: len(f.name), default=None)  # the longest name is the nearest
         if owner is None:
             rest.append(fact)
         else:

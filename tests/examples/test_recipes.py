@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -103,8 +104,9 @@ def with_efficientnet(held: dict[str, Any]) -> None:
     held["model"] = photos["model"]
     for shown in held["visualizations"]:
         for options in shown.values() if isinstance(shown, dict) else ():
-            if isinstance(options, dict) and options.get("layer", "auto") != "auto":
-                del options["layer"]
+            for key in {"layer", "layers"} & (options or {}).keys():
+                if any("." in str(name) for name in np.ravel(options[key]).tolist()):
+                    del options[key]
 
 
 def shows(recipe: Recipe, checkpoint: Path, images: Path, out: Path) -> None:

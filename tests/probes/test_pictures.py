@@ -86,12 +86,13 @@ def test_several_stacks_are_each_what_they_are_alone(awkward, measured):
     for number, layers in enumerate(stacks):
         alone = Hypercolumns(layers=layers)
         expected = measured(awkward, pixels, alone).findings(alone)
-        for name in ("map", "pca", "segments", "explained-variance"):
-            mine = found[f"{name}-2" if number else name]
-            assert np.array_equal(mine.values, expected[name].values)
-        assert mine.name not in expected or not number
-        remark = found["layers-2" if number else "layers"].text
-        assert remark == f"{number + 1}: {expected['layers'].text}"
+        ending = "-2" if number else ""
+        names = {name: f"{name}{ending}" for name in ("map", "pca", "segments")}
+        names["explained-variance"] = "pca-2-explained-variance" if number else "explained-variance"
+        for name, mine in names.items():
+            assert np.array_equal(found[mine].values, expected[name].values)
+        assert found[names["map"]].quantity == f"mean activation of {expected['layers'].text}"
+    assert len(found) == 8
     titles = [finding.title for name, finding in found.items() if name.startswith("map")]
     assert titles == ["Hypercolumns 1, mean", "Hypercolumns 2, mean"]
 
