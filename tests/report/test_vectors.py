@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reportgen.findings import Distribution
@@ -68,6 +68,7 @@ def test_the_plot_by_rank_is_logarithmic_in_both_directions() -> None:
     assert even == pytest.approx(drawn.top + 3 * decade_y, abs=0.1), "1/C = 0.001 is three decades down"
 
 
+@settings(deadline=None)
 @given(st.integers(21, 3000), st.integers(0, 50), st.integers(0, 2**32))
 def test_every_point_lies_in_the_frame_and_the_line_falls(count: int, least: int, seed: int) -> None:
     draw = np.random.default_rng(seed)
