@@ -111,6 +111,20 @@ class ClassMap(_Arrays):
 
 
 @dataclass(frozen=True)
+class Distribution(_Arrays):
+    """A probability a class, (N, C), in the order of the classes.
+
+    `listed` says whether results.json has all of it: for few classes, or where it was asked for.
+    """
+
+    name: str
+    title: str
+    values: Any
+    quantity: str
+    listed: bool = False
+
+
+@dataclass(frozen=True)
 class Curve(_Arrays):
     """Lines over a common axis: `x` (P,), `values` (N, lines, P), a label a line.
 
@@ -158,7 +172,8 @@ class Gallery(_Arrays):
     `numbers` (N, k) are the tiles' own numbers (a channel, a filter, an image, as `counted` says; they
     are not printed where it is empty), or None for 0 … k-1.
     `scale` says how raw values become grey: each tile over its own range, all over one, or as they
-    are, for pixels in [0, 1]. `columns` are the tiles of a row, or None for as many as fit.
+    are, for pixels in [0, 1]. `columns` are the tiles of a row, or None for as many as fit. `together`
+    tiles in a row belong to one another: where they have room, no row of the grid parts them.
     """
 
     arrays: ClassVar[tuple[str, ...]] = ("values", "numbers")
@@ -174,6 +189,7 @@ class Gallery(_Arrays):
     signed: bool = False
     columns: int | None = None
     counted: str = "no."
+    together: int = 1
 
 
 @dataclass(frozen=True)
@@ -298,6 +314,7 @@ Finding: TypeAlias = (
     | Mask
     | Segments
     | ClassMap
+    | Distribution
     | Curve
     | Comparison
     | Gallery
@@ -314,6 +331,7 @@ KINDS: dict[str, type[Finding]] = {
         Mask,
         Segments,
         ClassMap,
+        Distribution,
         Curve,
         Comparison,
         Gallery,

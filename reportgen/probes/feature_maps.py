@@ -1,14 +1,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from itertools import product
+from typing import Annotated, Literal, TypeAlias
 
-from pydantic import PositiveInt
+import torch
+from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import Tensor
 
-from reportgen.engine.needs import Activation, LayerFacts, LayerName, ModelFacts, Need, Tape
+from reportgen.engine.needs import (
+    Activation,
+    LayerFacts,
+    LayerName,
+    ModelFacts,
+    Need,
+    Tape,
+    channel_of,
+)
 from reportgen.findings import Finding, Gallery, NotApplicable
 from reportgen.probes import probe
+
+Channels: TypeAlias = Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)]
 
 
 @probe("feature-maps", scope="image", group="inside the network")
@@ -17,8 +29,9 @@ class FeatureMaps:
 
     Definition. The output of a channel at every place of its grid, as it left the layer.
     `first-15` is the first fifteen layers with maps in call order, `each-scale` the last layer of
-    every resolution. `varied` channels are those with the largest standard deviation over the
-    image, `strongest` those with the largest mean magnitude, `first` the first in number.
+    every resolution but those that only pad. Of each, `maps` channels are chosen: `varied` are those
+    with the largest standard deviation over the image, `strongest` those with the largest mean
+    magnitude, `first` the first in number. A list of numbers, from 0, chooses just those channels.
 
     Reading. Bright is a strong response. Early maps look like edges and colours of the photograph;
     later ones light up at parts of it.
@@ -32,10 +45,14 @@ class FeatureMaps:
 
     layers: Literal["first-15", "each-scale"] | tuple[LayerName, ...] = "first-15"
     maps: PositiveInt = 3
-    choose: Literal["varied", "strongest", "first"] = "varied"
+    choose: Literal["varied", "strongest", "first"] | Channels = "varied"
 
     def needs(self, model: ModelFacts) -> Sequence[Need]:
-        return tuple(Activation(layer.name) for layer in self._layers(model))
+        layers = self._layers(model)
+        if isinstance(self.choose, tuple):
+            for layer, channel in product(layers, self.choose):
+                channel_of(layer, channel)  # says so where there is no such channel
+        return tuple(Activation(layer.name) for layer in layers)
 
     def measure(self, tape: Tape) -> tuple[Finding, ...]:
         return tuple(self._gallery(tape, layer) for layer in self._layers(tape.model))
@@ -48,7 +65,7 @@ class FeatureMaps:
         else:
             by_side: dict[int, LayerFacts] = {}
             for layer in sorted(model.layers, key=lambda x: x.finished):
-                if layer.spatial and layer.output_shape:
+                if layer.spatial and layer.output_shape and "Pad" not in layer.type:
                     by_side[layer.output_shape[1]] = layer
             found = list(by_side.values())
         if not found:
@@ -63,6 +80,8 @@ class FeatureMaps:
 
     def _channels(self, a: Tensor) -> Tensor:
         """The numbers of the chosen channels of each image, (N, k) int64, best first."""
+        if isinstance(self.choose, tuple):
+            return torch.tensor(self.choose, device=a.device).expand(len(a), -1)
         count = min(self.maps, a.shape[1])
         if self.choose == "varied":
             rank = a.flatten(2).std(2)  # (N, C)

@@ -16,12 +16,12 @@ from reportgen.probes import probe
 class FilterResponses:
     """Filter responses: the image as single kernels see it.
 
-    Definition. The first slice of each filter, correlated with the grey image (not flipped, stride
-    1, the border mirrored without repeating its pixels). `auto` is the first two convolutions with
-    windows larger than one pixel.
+    Definition. The first slice of each filter, correlated with the grey image, the mean of its
+    colours (not flipped, stride 1, the border mirrored without repeating its pixels). `auto` is the
+    first two convolutions with windows larger than one pixel.
 
     Reading. The kernel stands above its response: an edge kernel outlines the edges of its
-    direction, a blob kernel smooths. Red is a positive, blue a negative response.
+    direction, a blob kernel smooths. Mid-grey is zero, white a positive, black a negative value.
 
     Limits. Past the first layer a kernel never sees the image itself but other maps, of which this
     is one slice of many: the pictures show what kind of kernel it is, not what the network computes.
@@ -49,13 +49,13 @@ class FilterResponses:
             words = f"first slices of {layer.name}"
             name = layer.name
             found += [
-                Gallery(f"{name}-kernels", words, shown, numbers, "weights", name, signed=True),
+                Gallery(f"{name}-kernels", words, shown, numbers, "first slices", name, signed=True),
                 Gallery(
                     f"{name}-responses",
                     "their responses",
                     values,
                     numbers,
-                    "response",
+                    "responses",
                     name,
                     signed=True,
                 ),

@@ -18,8 +18,9 @@ class Filters:
     """Filters: the kernels of a convolution, as pictures.
 
     Definition. The weights of each filter. A layer with three inputs is drawn in colour; any other
-    as single-channel slices, `first-slice` of each filter or `every-slice`. `auto` is the first
-    convolution; `block-firsts` is the first convolution of every resolution, one filter each.
+    as single-channel slices, `first-slice` of each filter or `every-slice`, where white is positive
+    and black negative. `auto` is the first convolution; `block-firsts` is the first filter of the first
+    convolution of every resolution. Both pass over windows of one pixel where others are there.
 
     Reading. Trained first-layer filters are smooth: oriented edges, colour blobs, gratings. Noise
     means too little training or too strong a learning rate; uniform grey is a filter not in use.
@@ -49,10 +50,12 @@ class Filters:
         if not convolutions:
             raise NotApplicable("the model has no two-dimensional convolution")
         if self.layers == "auto":
-            return convolutions[:1]
+            return (_wide(convolutions) or convolutions)[:1]
         if self.layers == "block-firsts":
-            first_of = {x.input_shape[1:]: x for x in reversed(convolutions) if x.input_shape}
-            return list(reversed(first_of.values()))
+            by_side: dict[tuple[int, ...], list[LayerFacts]] = {}
+            for layer in convolutions:
+                by_side.setdefault((layer.input_shape or ())[1:], []).append(layer)
+            return [(_wide(block) or block)[0] for block in by_side.values()]
         found = [model.layer(name) for name in self.layers]
         if bad := [x.name for x in found if x not in convolutions]:
             raise NotApplicable(f"not a two-dimensional convolution: {', '.join(bad)}")
@@ -60,11 +63,11 @@ class Filters:
 
     def _gallery(self, tape: Bench, layer: LayerFacts) -> Gallery:
         weight = tape[Weights(layer.name)]  # (K, C, h, w)
-        if self.layers == "block-firsts":
-            weight = weight[:1]
-        tiles, kind = self._tiles(weight)
+        firsts = self.layers == "block-firsts"
+        tiles, kind = self._tiles(weight[:1] if firsts else weight)
+        kind = f"the first filter, {kind}" if firsts else kind
+        shown = "" if len(tiles) <= self.at_most else f", {self.at_most} of {len(tiles)} shown"
         tiles = tiles[: self.at_most]
-        shown = "" if len(tiles) == len(weight) else f", {len(tiles)} shown"
         shape = "×".join(map(str, layer.weight_shape or ()))
         return Gallery(
             name=layer.name,
@@ -75,6 +78,7 @@ class Filters:
             layer=layer.name,
             scale=self.scale,
             signed=tiles.ndim == 3,
+            together=weight.shape[1] if self.slices == "every-slice" else 1,
         )
 
     def _tiles(self, weight: Tensor) -> tuple[Tensor, str]:
@@ -82,5 +86,12 @@ class Filters:
         if weight.shape[1] == 3 and self.slices == "first-slice":
             return weight, "in colour"
         if self.slices == "first-slice":
-            return weight[:, 0], "first slice of each filter"
-        return weight.flatten(0, 1), "every slice, filter by filter"
+            return weight[:, 0], "its first slice" if len(weight) == 1 else "first slice of each filter"
+        if len(weight) == 1:
+            return weight[0], "every slice"
+        return weight.flatten(0, 1), f"every slice, filter by filter, {weight.shape[1]} a filter"
+
+
+def _wide(layers: list[LayerFacts]) -> list[LayerFacts]:
+    """The layers whose window has more than one pixel: one weight alone is no picture."""
+    return [layer for layer in layers if max((layer.weight_shape or ())[2:]) > 1]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated, TypeAlias
 
 import torch
 from pydantic import Field
@@ -8,12 +9,15 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from reportgen.engine.needs import Activation, LayerName, ModelFacts, Need, Tape
-from reportgen.findings import Finding, Heatmap, Picture, Remark, Scalar, Segments
+from reportgen.findings import Finding, Heatmap, Picture, Remark, Scalar, Segments, nth
 from reportgen.probes import probe
 
 SAMPLE = 12_500  # points that the segments are fitted to; all are then assigned
 TRIES = 3
 ROUNDS = 25  # Lloyd's rounds: labels of a picture settle well before
+
+
+Layers: TypeAlias = Annotated[tuple[LayerName, ...], Field(min_length=1)]
 
 
 @probe("hypercolumns", scope="image", group="inside the network")
@@ -23,7 +27,8 @@ class Hypercolumns:
     Definition. The chosen layers' maps, resampled to the input and stacked, give each pixel a
     vector. Shown are its mean over all channels, its first three principal components as red,
     green and blue (each layer scaled to the same total variance first), and k-means segments of
-    its leading components. Layers given by number count in call order from 1.
+    its leading components. Layers given by number count in call order from 1; a list of lists makes
+    one description each.
 
     Reading. Pixels of one colour look alike to the network. Regions that follow the object's parts
     mean that these layers already tell them apart.
@@ -34,40 +39,63 @@ class Hypercolumns:
     Source. Hariharan et al. 2014, Hypercolumns for Object Segmentation, sec. 3 (arXiv:1411.5752).
     """
 
-    layers: tuple[LayerName, ...] = (1, 4, 7)
+    layers: Layers | tuple[Layers, ...] = (1, 4, 7)
     segments: int = Field(default=5, ge=2, le=12)
 
     def needs(self, model: ModelFacts) -> Sequence[Need]:
-        return tuple(Activation(model.spatial_layer(name).name) for name in self._present(model))
+        every = [need for layers in self._stacks(model) for need in _activations(model, layers)]
+        return tuple(dict.fromkeys(every))
 
     def measure(self, tape: Tape) -> tuple[Finding, ...]:
-        maps = [tape[need] for need in self.needs(tape.model)]  # each (N, C_i, h_i, w_i)
+        stacks = self._stacks(tape.model)
+        if len(stacks) == 1:
+            told = _told(tape.model, stacks[0])
+            return (*self._findings(tape, stacks[0], 0, "Hypercolumns"), Remark("layers", told))
+        return tuple(
+            finding
+            for number, layers in enumerate(stacks)
+            for finding in self._findings(tape, layers, number, f"Hypercolumns {number + 1}")
+        )
+
+    def _findings(
+        self, tape: Tape, layers: tuple[LayerName, ...], number: int, title: str
+    ) -> tuple[Finding, ...]:
+        """What is shown of one stack of layers; of several, each names its own layers."""
+        maps = [tape[need] for need in _activations(tape.model, layers)]  # each (N, C_i, h_i, w_i)
         side = tape.pixels.shape[-2:]
         parts = [self._describe([m[n : n + 1] for m in maps], side) for n in range(len(tape.pixels))]
         mean, pca, labels, share = (torch.stack(column) for column in zip(*parts, strict=True))
-        names = [model_layer.name for model_layer in map(tape.model.layer, self._present(tape.model))]
-        channels = sum(m.shape[1] for m in maps)
+        quantity = "mean activation"
+        if title != "Hypercolumns":
+            quantity = f"mean activation of {_told(tape.model, layers)}"
+        held = f"{nth('pca', number)}-" if number else ""  # of the first, it is known without
         return (
             Heatmap(
-                "map",
-                "Hypercolumns, mean",
+                nth("map", number),
+                f"{title}, mean",
                 mean,
-                "mean activation",
+                quantity,
                 overlay=False,
                 attribution=False,
             ),
-            Picture("pca", "Hypercolumns, components", pca, "three components as red, green, blue"),
-            Segments("segments", "Hypercolumns, segments", labels, f"{self.segments} k-means segments"),
-            Scalar("explained-variance", "Variance in three components", 100 * share, "%"),
-            Remark("layers", f"{channels} channels of {', '.join(names)}"),
+            Picture(
+                nth("pca", number), f"{title}, components", pca, "three components as red, green, blue"
+            ),
+            Segments(
+                nth("segments", number), f"{title}, segments", labels, f"{self.segments} k-means segments"
+            ),
+            Scalar(f"{held}explained-variance", "Variance in three components", 100 * share, "%"),
         )
 
-    def _present(self, model: ModelFacts) -> tuple[LayerName, ...]:
-        """The layers, less the numbers of a preset that a small network does not reach."""
-        last = len(model.leaves())
-        kept = tuple(x for x in self.layers if isinstance(x, str) or x <= last)
+    def _stacks(self, model: ModelFacts) -> tuple[tuple[LayerName, ...], ...]:
+        """The stacks of layers, each less the numbers of a preset that a small network does not reach."""
+        several = self.layers if isinstance(self.layers[0], tuple) else (self.layers,)
         spatial = {layer.number for layer in model.leaves() if layer.spatial}
-        return tuple(x for x in kept if isinstance(x, str) or x in spatial) or self.layers
+        kept: list[tuple[LayerName, ...]] = []
+        for layers in several:
+            assert isinstance(layers, tuple)
+            kept.append(tuple(x for x in layers if isinstance(x, str) or x in spatial) or layers)
+        return tuple(kept)
 
     def _describe(self, maps: list[Tensor], side: torch.Size) -> tuple[Tensor, ...]:
         """One image's mean (H, W), components (3, H, W), segments (H, W) and explained share."""
@@ -80,6 +108,17 @@ class Hypercolumns:
         components, share = principal(torch.cat(scaled), count=8)  # (8, H·W)
         labels = k_means(components, self.segments)
         return mean, as_rgb(components[:3]).unflatten(1, side), labels.unflatten(0, side), share
+
+
+def _activations(model: ModelFacts, layers: tuple[LayerName, ...]) -> list[Need]:
+    return [Activation(model.spatial_layer(name).name) for name in layers]
+
+
+def _told(model: ModelFacts, layers: tuple[LayerName, ...]) -> str:
+    """The layers in words, with how many channels they have together."""
+    held = [model.layer(name) for name in layers]
+    channels = sum(layer.maps for layer in held)
+    return f"{channels} channels of {', '.join(layer.name for layer in held)}"
 
 
 def resampled(maps: Tensor, side: torch.Size) -> Tensor:

@@ -1,21 +1,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
+
+import torch
 
 from reportgen.engine.needs import Logits, ModelFacts, Need, Tape
-from reportgen.findings import Finding, Scalar
+from reportgen.findings import Distribution, Finding, Scalar
 from reportgen.probes import probe
+
+FEW = 20  # classes whose probabilities results.json lists unasked
+MOST = 0.9  # of the probability
 
 
 @probe("predictions", scope="image", group="answers")
 class Predictions:
     """Predictions: what the model answers, and how sure it is.
 
-    Definition. The softmax of the logits. The margin is the gap between the two most probable
-    classes; the entropy, in bits, is 0 for a certain answer and log2(classes) for a guess.
+    Definition. The softmax of the logits: the five most probable classes, and the whole vector, up
+    to twenty classes in their own order, more of them by rank on logarithmic axes. The margin is the
+    gap between the two most probable classes; the entropy, in bits, is 0 for a certain answer and
+    log2(classes) for a guess.
 
     Reading. A tall first bar and a wide margin are a sure answer; read maps of unsure answers as
-    explanations of a guess.
+    explanations of a guess. By rank, a line that falls at once leaves few classes in question; one
+    that stays above the even guess for long leaves many.
 
     Limits. A probability is the model's own opinion. It is not calibrated, and it is high for
     pictures of things that are not among the classes, too.
@@ -23,14 +32,28 @@ class Predictions:
     Source. Guo et al. 2017, On Calibration of Modern Neural Networks, sec. 2 (arXiv:1706.04599).
     """
 
+    vector_in_results: Literal["auto", "always", "never"] = "auto"
+
     def needs(self, model: ModelFacts) -> Sequence[Need]:
         return (Logits(),)
 
     def measure(self, tape: Tape) -> tuple[Finding, ...]:
         p = tape[Logits()].softmax(1)  # (N, C)
-        top = p.topk(min(2, p.shape[1]), dim=1).values  # (N, 2)
+        ranked = p.sort(dim=1, descending=True).values  # (N, C)
         entropy_bits = -(p * p.clamp(min=1e-30).log2()).sum(1)  # (N,)
+        # summed in double: a thousand roundings must not move a class; none where p is not finite
+        held = 1 + (ranked.double().cumsum(1) < MOST).sum(1)  # (N,)
+        held = torch.where(p.isfinite().all(1), held.clamp(max=p.shape[1]), 0)
+        few = p.shape[1] <= FEW
         return (
-            Scalar("margin", "Margin to the second answer", top[:, 0] - top[:, -1]),
+            Distribution(
+                "probabilities",
+                "The probability of every class",
+                p,
+                "softmax of the logits",
+                listed=few if self.vector_in_results == "auto" else self.vector_in_results == "always",
+            ),
+            Scalar("margin", "Margin to the second answer", ranked[:, 0] - ranked[:, :2][:, -1]),
             Scalar("entropy", "Entropy", entropy_bits, "bit"),
+            Scalar("classes-90", "Classes that hold 90 %", held),
         )

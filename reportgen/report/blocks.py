@@ -16,6 +16,7 @@ from reportgen.findings import (
     ClassMap,
     Comparison,
     Curve,
+    Distribution,
     Finding,
     Flag,
     Gallery,
@@ -33,6 +34,7 @@ from reportgen.report.classmaps import class_map
 from reportgen.report.grids import bar, strip, table
 from reportgen.report.parts import Block, Fact, Figure, Sign
 from reportgen.report.scales import scale
+from reportgen.report.vectors import vector
 from reportgen.report.wording import number, place, plural, sentence, shape
 
 Visualization = Mapping[str, Any]
@@ -51,6 +53,7 @@ class Scene:
     whole: figures.Whole | None = None  # the image before resize and crop
     classes: Sequence[str] = ()
     several: bool = False  # whether other targets are explained beside this one
+    label: int | None = None  # the true class's number
 
 
 def block(visualization: Visualization, found: Sequence[Finding], scene: Scene) -> Block:
@@ -61,6 +64,11 @@ def block(visualization: Visualization, found: Sequence[Finding], scene: Scene) 
         drawn += _figures(finding, stem, scene)
     scalars = [finding for finding in found if isinstance(finding, Scalar)]
     drawn, rest = _attach(drawn, scalars)
+    vectors = [
+        vector(held, stem, scene.subject, scene.classes, scene.label)
+        for held in found
+        if isinstance(held, Distribution)
+    ]
     return Block(
         id=stem,
         target=scene.target if scene.several else "",
@@ -74,6 +82,7 @@ def block(visualization: Visualization, found: Sequence[Finding], scene: Scene) 
         signs=tuple(flags(found)),
         remarks=tuple(finding.text for finding in found if isinstance(finding, Remark)),
         tables=tuple(table(f, stem) for f in found if isinstance(f, Table)),
+        vector=next(iter(vectors), None),
     )
 
 
@@ -107,11 +116,13 @@ def unfit(finding: Finding) -> str | None:
 
 
 def _attach(drawn: list[Figure], scalars: list[Scalar]) -> tuple[list[Figure], list[Fact]]:
-    """A scalar `mask-share` belongs under the figure `mask`; the others stand by themselves."""
+    """A scalar `mask-share` belongs under the figure `mask`, and not under `mask-2` or the other way
+    round; the others stand by themselves."""
     rest = []
     for scalar in scalars:
         fact = Fact(scalar.title, _scalar(scalar), name=scalar.name)
-        owner = next((f for f in drawn if scalar.name.startswith(f"{f.name}-")), None)
+        owners = [f for f in drawn if scalar.name.startswith(f"{f.name}-")]
+        owner = max(owners, key=lambda f: len(f.name), default=None)  # the longest name is the nearest
         if owner is None:
             rest.append(fact)
         else:

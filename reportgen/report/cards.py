@@ -90,7 +90,7 @@ def _card(
     assert seen is not None  # every measured record has it
     photo, whole = figures.photo(seen), _whole(evidence, record)
     subject, classes = f"{record['id']} {record['path']}", evidence.manifest["model"]["classes"]
-    scene = Scene(anchor(record), subject, "", photo, whole, classes)
+    scene = Scene(anchor(record), subject, "", photo, whole, classes, label=record["label_index"])
     held_groups = groups(record, found, visualizations, scene, badges(trust))
     titles = {name: held["title"] for name, held in visualizations.items()}
     flagged = any(sign.level in ("warn", "bad") for _, sign in found_signs(found, titles))

@@ -17,7 +17,17 @@ from reportgen.audit.gates import evaluate
 from reportgen.audit.trust import summary
 from reportgen.audit.verify import seal
 from reportgen.evidence import Evidence, Record, write_whole
-from reportgen.findings import Array, Comparison, Curve, Finding, Flag, Heatmap, Scalar, faults
+from reportgen.findings import (
+    Array,
+    Comparison,
+    Curve,
+    Distribution,
+    Finding,
+    Flag,
+    Heatmap,
+    Scalar,
+    faults,
+)
 from reportgen.report.metrics import metrics
 
 SCHEMA = "reportgen.results/1"
@@ -95,7 +105,9 @@ def _image(evidence: Evidence, record: Record) -> dict[str, Any]:
     per_target = {shown["name"] for shown in evidence.manifest["visualizations"] if shown["per_target"]}
     targets = [target["class_name"] for target in record["targets"]]
     found = {}
+    vectors: list[list[float]] = []
     for name, slots in evidence.findings(record).items():
+        vectors += [f.values.tolist() for f in slots[0] if isinstance(f, Distribution) and f.listed]
         rows = [
             ({"target": targets[slot]} if name in per_target else {}) | _numbers(findings)
             for slot, findings in enumerate(slots)
@@ -104,6 +116,7 @@ def _image(evidence: Evidence, record: Record) -> dict[str, Any]:
     return {
         **{key: record[key] for key in keys},
         "predictions": record["predictions"],
+        **({"probabilities": vectors[0]} if vectors else {}),
         "findings": found,
     }
 

@@ -27,12 +27,13 @@ def strip(finding: Gallery, stem: str, subject: str) -> Strip:
     """A gallery as one picture with its tiles' numbers in the caption."""
     kernels = max(finding.values.shape[-2:]) <= KERNEL_PX
     tiles = len(finding.values)
-    columns = min(tiles, finding.columns or (KERNELS_IN_ROW if kernels else TILES_IN_ROW))
+    room = KERNELS_IN_ROW if kernels else TILES_IN_ROW
+    columns = min(tiles, finding.columns or room // finding.together * finding.together or room)
     drawn, by = sprite(finding.values, finding.signed, finding.scale, columns)
     held = finding.numbers if finding.numbers is not None else np.arange(tiles)
     shown = ranges([int(n) for n in np.asarray(held).reshape(-1)])
     counted = f", {finding.counted} {shown}" if finding.counted else ""
-    caption = f"{shape(finding.values.shape[-2:])}{counted}"
+    caption = f"{shape(finding.values.shape[-2:])}{counted}{_plain(finding)}"
     return Strip(
         id=f"{stem}-{finding.name}",
         title=finding.layer or finding.title,
@@ -43,6 +44,19 @@ def strip(finding: Gallery, stem: str, subject: str) -> Strip:
         columns=columns,
         bar=bar(by) if by else None,
     )
+
+
+def _plain(finding: Gallery) -> str:
+    """How many tiles hold nothing to draw, and why: they are left mid-grey."""
+    broken = [n for n, tile in enumerate(finding.values) if not np.isfinite(tile).all()]
+    even = [n for n, tile in enumerate(finding.values) if n not in broken and tile.min() == tile.max()]
+    if finding.scale == "grid" and not broken and finding.values.min() < finding.values.max():
+        even = []  # one value has its place on the scale of the grid
+    if finding.scale == "unit":
+        even = []  # and an even patch of a photograph is one
+    parts = [(len(even), "of one value"), (len(broken), "not finite")]
+    words = [f"{plural(count, 'tile')} {why}" for count, why in parts if count]
+    return f"; {' and '.join(words)}, left grey" if words else ""
 
 
 def ranges(held: Sequence[int]) -> str:

@@ -149,6 +149,28 @@ class TableView:
 
 
 @dataclass(frozen=True)
+class Answer:
+    """One of the most probable classes of an image."""
+
+    class_name: str
+    probability: str
+    logit: str
+    percent: int
+    is_label: bool
+
+
+@dataclass(frozen=True)
+class Vector:
+    """The probability of every class: `rows` in the model's order, or a plot, or why there is none."""
+
+    id: str
+    title: str
+    rows: tuple[Answer, ...] = ()
+    figure: Figure | None = None
+    words: str = ""
+
+
+@dataclass(frozen=True)
 class Block:
     """What one visualization found, for one image and target or for the model."""
 
@@ -165,6 +187,7 @@ class Block:
     signs: tuple[Sign, ...] = ()
     remarks: tuple[str, ...] = ()
     tables: tuple[TableView, ...] = ()
+    vector: Vector | None = None
 
     def fact(self, name: str) -> Fact:
         """The number of that name. Raises KeyError where there is none."""
@@ -229,17 +252,6 @@ class Trial:
     lead: str
     figures: tuple[Figure, ...]
     lines: tuple[Line, ...]  # what the lines of every plot are, without points
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One of the most probable classes of an image."""
-
-    class_name: str
-    probability: str
-    logit: str
-    percent: int
-    is_label: bool
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ WIDE, DEEP = 60.0, 10.0  # by how much a curve of its own is larger than one of 
 CHARACTER = 6.0  # about what a digit is wide
 ROW = 24.0  # of a comparison
 LONGEST = 16  # characters of a row's name
+LEAST = 1e-6  # the smallest probability that an axis has room for
 STYLES = 4  # kinds of stroke that are told apart without colour
 Band = tuple[Array, Array]  # lower and upper limits, (P,) each
 
@@ -150,6 +151,56 @@ def reliability(bins: Sequence[Mapping[str, Any]], intervals: Sequence[tuple[flo
             for n, (b, (low, high)) in enumerate(zip(bins, intervals, strict=True))
         ),
     )
+
+
+def ranked(falling: Array, marked: int, label_rank: int | None) -> Plot:
+    """Probabilities (C,) from the largest down over their rank, both logarithmic, from 1 to `LEAST`.
+
+    The first `marked` have dots, and so has the label's; a dashed line is an even guess, 1/C. One
+    frame for every image of a model, so that plots can be compared.
+    """
+    count = len(falling)
+    across = (*(10**n for n in range(len(str(count - 1)))), count)
+    up = (1.0, 1e-2, 1e-4, LEAST)
+    left, right = LEFT + 4, RIGHT - 6  # "1e−6" and "1,000" are long
+
+    def place(rank: float, p: float) -> tuple[float, float]:
+        x = left + (right - left) * math.log(rank) / math.log(count)
+        y = TOP + (BOTTOM - TOP) * math.log(max(p, LEAST)) / math.log(LEAST)
+        return round(x, 1), round(y, 1)
+
+    def point(rank: int, text: str = "") -> Point:
+        x, y = place(rank, falling[rank - 1])
+        return Point(x, y, y, y, text, text_x=min(x + 16, right - 10), text_y=max(y - 4, TOP + 4))
+
+    # more than one rank a unit of width draws nothing new
+    shown = sorted({round(count ** (n / (right - left))) for n in range(int(right - left) + 1)})
+    curve = " ".join("{},{}".format(*place(rank, falling[rank - 1])) for rank in shown)
+    even = place(1, 1 / count)[1]
+    crowded = len(across) > 2 and count < 3 * across[-2]
+    return Plot(
+        *(WIDTH, HEIGHT, left, TOP, right, BOTTOM),
+        lines=(
+            Line("probability", 0, curve),
+            Line(f"an even guess, {label(1 / count)}", 1, f"{left},{even} {right},{even}"),
+        ),
+        x_ticks=tuple(
+            Tick(place(rank, 1)[0], f"{rank:,}")
+            for rank in (across[:-2] + across[-1:] if crowded else across)
+        ),
+        y_ticks=tuple(Tick(place(1, p)[1], power(p)) for p in up),
+        x_label="rank of the class",
+        y_label="probability",
+        points=(
+            *(point(rank) for rank in range(1, marked + 1) if rank != label_rank),
+            *([point(label_rank, "label")] if label_rank else ()),
+        ),
+    )
+
+
+def power(value: float) -> str:
+    """A power of ten as a tick has it: 1, 0.01, 1e−4."""
+    return f"{value:.0e}".replace("e-0", "e−") if value < 1e-3 else f"{value:g}"
 
 
 def ticks(low: float, high: float) -> tuple[float, ...]:

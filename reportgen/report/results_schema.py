@@ -118,7 +118,9 @@ IMAGE = _object(
         "loss": _or_null(NUMBER),
         "predictions": _list(PREDICTION),
         "findings": {"type": "object", "additionalProperties": FINDINGS},
-    }
+    },
+    # of every class, in the model's order: of shown images, for few classes or where it was asked for
+    optional={"probabilities": _list(_or_null(SHARE))},
 )
 CLASS = _object(
     {

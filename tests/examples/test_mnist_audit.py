@@ -96,5 +96,8 @@ def test_the_whole_recipe_draws_every_figure_of_a_digit(tmp_path: Path) -> None:
         assert maps[name].shape == (28, 28)
         assert np.ptp(maps[name]) > 0
     assert maps["input"].shape == (1, 28, 28)
+    logits = maps["logits"].astype(np.float64)
+    expected = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
+    assert results["images"][0]["probabilities"] == pytest.approx(expected.tolist(), abs=1e-6)
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "53,030" in page

@@ -10,6 +10,8 @@ import torch
 from torch import nn
 from torch.nn.functional import interpolate
 
+from reportgen.engine.trace import trace
+from reportgen.errors import UnknownName
 from reportgen.findings import NotApplicable
 from reportgen.probes.architecture import COLUMNS, Architecture
 from reportgen.probes.feature_maps import FeatureMaps
@@ -46,6 +48,67 @@ def test_components_are_those_of_a_singular_value_decomposition(awkward, measure
         drawn = found["pca"].values[0, number].ravel()
         r = np.corrcoef(drawn, components[number])[0, 1]
         assert abs(r) > 0.99  # up to sign, and to the clipped tails
+
+
+def test_layers_of_any_size_weigh_alike_in_the_components(awkward, measured):
+    """An SVD of the centred stack, each layer divided by the root of its total variance."""
+    pixels = torch.randn(1, 3, 32, 32)
+    probe = Hypercolumns(layers=("stem", "last"))
+    found = measured(awkward, pixels, probe).findings(probe)
+    kept = []
+    handles = [
+        module.register_forward_hook(lambda _m, _args, out: kept.append(out.clone()))
+        for module in (awkward.stem, awkward.last)
+    ]
+    with torch.no_grad():
+        awkward(pixels)
+    for handle in handles:
+        handle.remove()
+    parts = [interpolate(a, (32, 32), mode="bilinear")[0].flatten(1).double().numpy() for a in kept]
+    centred = [part - part.mean(1, keepdims=True) for part in parts]
+    scaled = np.concatenate([part / np.sqrt((part**2).sum()) for part in centred])
+    _, singular, components = np.linalg.svd(scaled, full_matrices=False)
+    share = 100 * (singular[:3] ** 2).sum() / (singular**2).sum()
+    assert found["explained-variance"].values[0] == pytest.approx(share, rel=1e-4)
+    for number in range(3):
+        low, high = np.quantile(components[number], (0.01, 0.99))
+        expected = np.clip((components[number] - low) / (high - low), 0, 1)
+        drawn = found["pca"].values[0, number].ravel()
+        error = min(abs(drawn - expected).max(), abs(1 - drawn - expected).max())  # up to sign
+        assert error < 0.01
+
+
+def test_several_stacks_are_each_what_they_are_alone(awkward, measured):
+    pixels = torch.randn(2, 3, 32, 32)
+    stacks = (("stem", 3), ("last",))
+    both = Hypercolumns(layers=stacks)
+    found = measured(awkward, pixels, both).findings(both)
+    for number, layers in enumerate(stacks):
+        alone = Hypercolumns(layers=layers)
+        expected = measured(awkward, pixels, alone).findings(alone)
+        ending = "-2" if number else ""
+        names = {name: f"{name}{ending}" for name in ("map", "pca", "segments")}
+        names["explained-variance"] = "pca-2-explained-variance" if number else "explained-variance"
+        for name, mine in names.items():
+            assert np.array_equal(found[mine].values, expected[name].values)
+        assert found[names["map"]].quantity == f"mean activation of {expected['layers'].text}"
+    assert len(found) == 8
+    titles = [finding.title for name, finding in found.items() if name.startswith("map")]
+    assert titles == ["Hypercolumns 1, mean", "Hypercolumns 2, mean"]
+
+
+def test_segments_are_as_tight_as_scikit_learns():
+    """The within-cluster sum of squares of regions that overlap, against KMeans with ten starts."""
+    from sklearn.cluster import KMeans
+
+    torch.manual_seed(2)
+    points = torch.cat([torch.randn(400, 3) * 0.8 + centre for centre in torch.randn(5, 3) * 2])
+    labels = k_means(points.T, 5)
+    spread = sum(float((points[labels == k] - points[labels == k].mean(0)).square().sum()) for k in range(5))
+    best = KMeans(5, n_init=10, random_state=0).fit(points.numpy()).inertia_
+    assert spread <= 1.01 * best
+    counts = torch.bincount(labels).tolist()
+    assert counts == sorted(counts, reverse=True)
 
 
 def test_segments_find_planted_regions():
@@ -91,6 +154,30 @@ def test_feature_maps_choose_the_planted_channels(measured, choose, numbers):
     assert np.allclose(gallery.values, expected)
 
 
+def test_feature_maps_show_the_channels_that_the_recipe_names(measured):
+    pixels = torch.stack([torch.arange(16.0).view(1, 4, 4), torch.ones(1, 4, 4)])
+    probe = FeatureMaps(layers=("maps",), choose=(3, 0))
+    gallery = measured(Planted(), pixels, probe).findings(probe)["maps"]
+    assert gallery.numbers.tolist() == [[3, 0]] * 2
+    with torch.no_grad():
+        assert np.allclose(gallery.values, Planted().maps(pixels)[:, [3, 0]].numpy())
+
+
+def test_a_channel_that_is_not_there_is_named():
+    facts = trace(Planted(), (1, 4, 4))
+    with pytest.raises(UnknownName, match="unknown channel of maps 4"):
+        FeatureMaps(layers=("maps",), choose=(0, 4)).needs(facts)
+
+
+def test_each_scale_passes_over_layers_that_only_pad(measured):
+    network = nn.Sequential(
+        nn.ZeroPad2d(1), nn.Conv2d(1, 2, 3), nn.ReflectionPad2d(2), nn.MaxPool2d(2), nn.Flatten()
+    )
+    probe = FeatureMaps(layers="each-scale")
+    found = measured(network, torch.randn(1, 1, 8, 8), probe).findings(probe)
+    assert sorted(found) == ["1", "3"]
+
+
 def test_first_15_takes_layers_with_maps_in_call_order(awkward, measured):
     probe = FeatureMaps()
     found = measured(awkward, torch.randn(1, 3, 32, 32), probe).findings(probe)
@@ -114,11 +201,39 @@ def test_filters_are_the_weights(weights_of):
     assert np.array_equal(first.values, network[2].weight.detach().numpy()[:, 0])
     every = weights_of(network, shape, Filters(layers=(3,), slices="every-slice"))["2"]
     assert np.array_equal(every.values[7], network[2].weight.detach().numpy()[1, 2])
-    assert len(every.values) == 20
+    assert len(every.values) == 20 and every.together == 5
     blocks = weights_of(network, shape, Filters(layers="block-firsts"))
     assert [len(blocks[name].values) for name in ("0", "2")] == [1, 1]
     cut = weights_of(network, shape, Filters(at_most=2))["0"]
-    assert len(cut.values) == 2 and "2 shown" in cut.quantity
+    assert len(cut.values) == 2 and cut.quantity.endswith("2 of 5 shown")
+    assert "shown" not in every.quantity and "5 a filter" in every.quantity
+    for scale, words in (("each", "its own range"), ("grid", "the range of the whole grid")):
+        found = weights_of(network, shape, Filters(scale=scale))
+        assert found["0"].scale == scale
+        assert words in found["scale"].text
+
+
+def test_one_weight_alone_is_not_taken_for_a_block(weights_of):
+    """MobileNets begin most resolutions with windows of one pixel: the first wider one stands for it."""
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        nn.Conv2d(3, 4, 1),
+        nn.Conv2d(4, 4, 3, padding=1, groups=4),
+        nn.MaxPool2d(2),
+        nn.Conv2d(4, 6, 1),
+        nn.Conv2d(6, 6, 5, padding=2),
+        nn.MaxPool2d(2),
+        nn.Conv2d(6, 6, 1),
+        nn.Flatten(),
+        nn.Linear(24, 2),
+    )
+    found = weights_of(network, (3, 8, 8), Filters(layers="block-firsts"))
+    assert [name for name in found if name != "scale"] == ["1", "4", "6"]
+    assert np.array_equal(found["4"].values, network[4].weight.detach().numpy()[:1, 0])
+    assert "the first filter" in found["4"].quantity
+    slices = weights_of(network, (3, 8, 8), Filters(layers="block-firsts", slices="every-slice"))
+    assert np.array_equal(slices["4"].values, network[4].weight.detach().numpy()[0])
+    assert "1" in weights_of(network, (3, 8, 8), Filters()), "auto takes it too"
 
 
 def test_filters_need_a_convolution(weights_of):
@@ -143,6 +258,37 @@ def test_margin_and_entropy(measured):
     assert found["margin"].values == pytest.approx([0.25, 0.97], abs=1e-5)
     assert found["entropy"].values[0] == pytest.approx(1.5, abs=1e-5)
     assert 0 < found["entropy"].values[1] < math.log2(3)
+
+
+def test_the_whole_vector_is_kept_and_results_list_it_for_few_classes(measured):
+    torch.manual_seed(0)
+    logits = torch.randn(3, 21) * 4
+    for count, listed in ((20, True), (21, False)):
+        p = (logits[:, :count].double().exp() / logits[:, :count].double().exp().sum(1, True)).tolist()
+        found = measured(Says(*p), torch.zeros(3, 3, 4, 4), Predictions()).findings(Predictions())
+        assert found["probabilities"].values == pytest.approx(np.array(p), abs=1e-6)
+        assert found["probabilities"].listed is listed
+    for wish, listed in (("always", True), ("never", False)):
+        probe = Predictions(vector_in_results=wish)
+        found = measured(Says(*p), torch.zeros(3, 3, 4, 4), probe).findings(probe)
+        assert found["probabilities"].listed is listed
+
+
+@pytest.mark.parametrize(
+    ("row", "count"),
+    [([0.95, 0.05, 0.0001], 1), ([0.5, 0.25, 0.25], 3), ([0.6, 0.31, 0.09], 2), ([0.4, 0.4, 0.2], 3)],
+)
+def test_classes_that_hold_nine_tenths(measured, row, count):
+    found = measured(Says(row), torch.zeros(1, 3, 4, 4), Predictions()).findings(Predictions())
+    assert found["classes-90"].values.tolist() == [count]
+
+
+def test_no_class_holds_anything_where_the_answer_is_not_finite(measured):
+    pixels = torch.zeros(2, 3, 4, 4)
+    pixels[0] = torch.nan
+    network = nn.Sequential(nn.Flatten(), nn.Linear(48, 6))
+    found = measured(network, pixels, Predictions()).findings(Predictions())
+    assert found["classes-90"].values[0] == 0 < found["classes-90"].values[1]
 
 
 def test_architecture_lists_every_layer_with_its_numbers(awkward, weights_of):

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pypdf import PdfReader
 
@@ -58,6 +58,7 @@ def slow_ece(pairs: list[tuple[float, bool]]) -> float:
     return error
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(CONFIDENCES, st.booleans()), min_size=1, max_size=80))
 def test_ece_is_that_of_the_definition(pairs: list[tuple[float, bool]]) -> None:
     bins = calibration(answers(pairs))
@@ -79,6 +80,7 @@ def test_ece_worked_by_hand() -> None:
     assert [(n, held["count"]) for n, held in enumerate(bins or []) if held["count"]] == [(7, 1), (13, 4)]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(1, BINS * 8), st.integers(1, 4)), min_size=1, max_size=6))
 def test_answers_as_often_right_as_they_say_have_no_error(planted: list[tuple[int, int]]) -> None:
     grain = BINS * 8
@@ -99,6 +101,7 @@ def test_a_confidence_that_is_not_known_leaves_the_error_unknown() -> None:
     assert found["confusion"]["counts"] == [[1, 1], [0, 0]]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), min_size=1, max_size=150))
 def test_the_confusions_count_every_labelled_image_once(pairs: list[tuple[int, int]]) -> None:
     records = [record(0.5, label, answer) for label, answer in pairs]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from reportgen.findings import ClassMap, Comparison, Curve
+from reportgen.findings import ClassMap, Comparison, Curve, Picture, Scalar
 from reportgen.report.blocks import Scene, block
 from reportgen.report.classmaps import NAMED, class_map, hatched
 from reportgen.report.plots import BOTTOM, LEFT, RIGHT, TOP, inner_ticks, of_comparison, of_curve, plot, ticks
@@ -140,6 +140,20 @@ def test_a_curve_that_is_not_finite_is_told_in_words() -> None:
     (figure,) = block(WORDS, (held,), SCENE).figures
     assert figure.plot is None
     assert figure.words == "1 of 3 values are not finite"
+
+
+def test_a_number_stands_under_the_figure_that_it_is_named_after() -> None:
+    colours = np.random.default_rng(0).uniform(size=(3, 8, 8))
+    found = (
+        *(Picture(name, name, colours, "colours") for name in ("pca", "pca-2")),
+        *(Scalar(name, name, 0.5) for name in ("pca-2-share", "pca-share", "share")),
+    )
+    held = block(WORDS, found, SCENE)
+    assert [[fact.name for fact in figure.facts] for figure in held.figures] == [
+        ["pca-share"],
+        ["pca-2-share"],
+    ]
+    assert [fact.name for fact in held.facts] == ["share"]
 
 
 def test_the_legend_names_the_classes_of_a_class_map_with_their_shares() -> None:
