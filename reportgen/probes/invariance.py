@@ -88,9 +88,7 @@ class Invariance:
         asked: list[Need] = [Logits()]
         for change in self._changes(model):
             asked.append(Scores(change.copies))
-            asked += [
-                Responses(change.copies, row.layer.name) for row in self._rows(model) if row.layer
-            ]
+            asked += [Responses(change.copies, row.layer.name) for row in self._rows(model) if row.layer]
         return asked
 
     def measure(self, tape: Tape) -> tuple[Finding, ...]:
