@@ -11,6 +11,7 @@ from reportgen.errors import InputError
 from reportgen.evidence import Evidence, Writer, canonical_json
 from reportgen.findings import (
     ClassMap,
+    Comparison,
     Curve,
     Flag,
     Gallery,
@@ -51,6 +52,8 @@ IMAGE = (
     Remark("r", "35 of 35"),
 )
 TABLE = Table("t", "T", ("a", "b, px"), ((1, "x"), (None, "y")), (1, ""))
+COMPARED = Comparison("x", "X", np.array([0.5, 1]), np.ones((2, 3)), ("a", "b"), "share", "dot: a part")
+LIMITED = Curve("l", "L", np.ones((1, 3)), np.arange(3), ("a",), "px", "p", None, (0.0, 1.0))
 
 
 def record(number: int, row: int, measured: bool = True) -> dict:
@@ -80,7 +83,7 @@ def same(a, b) -> bool:
     )
 
 
-@pytest.mark.parametrize("finding", [*IMAGE, TABLE], ids=lambda f: type(f).__name__)
+@pytest.mark.parametrize("finding", [*IMAGE, TABLE, COMPARED, LIMITED], ids=lambda f: type(f).__name__)
 def test_packing_is_undone_by_unpacking(finding):
     arrays, rest = pack(finding)
     assert same(unpack(arrays, json.loads(json.dumps(rest))), finding)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
 from typing import TypeAlias
 
 from reportgen.engine.receptive import Field
@@ -121,12 +120,18 @@ class ModelFacts:
         of. Where no module puts that out, the module that ended last before it. Raises NotApplicable."""
         last = self._weighted()[-1]
         before = [x for x in self.layers if x.output_shape and 0 < x.finished < last.finished]
-        # in eval mode a dropout puts out what it is given
-        kept = [x for x in before if "Dropout" not in x.type] or before
-        if not kept:
+        if not before:
             raise NotApplicable("the model has no layer before the one that answers")
-        size = prod(last.input_shape or ())
-        return max(kept, key=lambda x: (prod(x.output_shape or ()) == size, x.finished))
+
+        def long_sides(shape: tuple[int, ...] | None) -> list[int]:
+            return [side for side in shape or () if side > 1]  # (C, 1, 1) is the vector (C,)
+
+        def likely(x: LayerFacts) -> tuple[bool, bool, int]:
+            fits = long_sides(x.output_shape) == long_sides(last.input_shape)
+            # in eval mode a dropout puts out what it is given
+            return fits, "Dropout" not in x.type, x.finished
+
+        return max(before, key=likely)
 
     def _weighted(self) -> list[LayerFacts]:
         found = [x for x in self.leaves() if len(x.weight_shape or ()) > 1]  # not a normalisation's

@@ -49,16 +49,19 @@ def warp(images: Tensor, matrix: Tensor, fill: Tensor | None) -> Tensor:
     at = by_y * y + by_x * x + shift  # (B, 2, H, W)
     at = (at * SNAP).round() / SNAP
     low = at.floor()
+    pixels = images.flatten(2)  # (B, C, H·W)
     part_y, part_x = (at - low).to(images.dtype)[:, :, None].unbind(1)  # (B, 1, H, W) each
 
     def corner(step_y: int, step_x: int) -> Tensor:
         row, column = (low[:, 0] + step_y).long(), (low[:, 1] + step_x).long()  # (B, H, W)
         flat = row.clamp(0, height - 1) * width + column.clamp(0, width - 1)
-        found = images.flatten(2).gather(2, flat.flatten(1)[:, None].expand(-1, images.shape[1], -1))
+        found = pixels.gather(2, flat.flatten(1)[:, None].expand(-1, images.shape[1], -1))
         if fill is None:
             return found.view(images.shape)
         inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
         return torch.where(inside[:, None], found.view(images.shape), fill)
 
     upper = corner(0, 0).lerp(corner(0, 1), part_x)
-    return upper.lerp(corner(1, 0).lerp(corner(1, 1), part_x), part_y)
+    warped = upper.lerp(corner(1, 0).lerp(corner(1, 1), part_x), part_y)
+    # the layout in which convolutions are fastest, as the images have it
+    return warped.contiguous(memory_format=torch.channels_last)

@@ -173,6 +173,7 @@ class Correspondence:
             else:
                 said = "no part has a lower Δ than all random boxes of its size"
             found.append(Remark(f"verdict {held.layer.name}", f"At {held.layer.name}: {said}."))
+        found.append(Remark("reading", "Lower than random: the network ties this part across images."))
         if images < FEW:
             pairs = images * (images - 1) // 2
             text = f"{images} images make {pairs} pair{'s' * (pairs > 1)}: too few to tell a tie from chance."

@@ -70,7 +70,8 @@ class Invariance:
 
     Limits. Distances of different layers have different units: compare shapes, not heights. A
     shift or an enlargement also pushes parts of the object out of view, and an edge that is drawn out
-    is itself unusual. A mean over few images says little of others.
+    is itself unusual. The images that have figures are chosen, the wrong and the unsure ones first
+    unless the recipe says otherwise: their mean is not that of the set.
 
     Source. Zeiler & Fergus 2013, Visualizing and Understanding Convolutional Networks, sec. 4.1 and
     fig. 5 (arXiv:1311.2901).
@@ -87,9 +88,7 @@ class Invariance:
         asked: list[Need] = [Logits()]
         for change in self._changes(model):
             asked.append(Scores(change.copies))
-            asked += [
-                Responses(change.copies, row.layer.name) for row in self._rows(model) if row.layer
-            ]
+            asked += [Responses(change.copies, row.layer.name) for row in self._rows(model) if row.layer]
         return asked
 
     def measure(self, tape: Tape) -> tuple[Finding, ...]:
@@ -200,7 +199,7 @@ class Invariance:
         return Remark(
             "what",
             f"Distances are L2 norms of the change at {layers}; the probability is that of the label, or,"
-            " where there is none, of the answer.",
+            " where there is none, of the answer. A flat line: the change does not matter to the network.",
         )
 
 

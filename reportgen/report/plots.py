@@ -160,7 +160,8 @@ def ranked(falling: Array, marked: int, label_rank: int | None) -> Plot:
     frame for every image of a model, so that plots can be compared.
     """
     count = len(falling)
-    across = (*(10**n for n in range(len(str(count - 1)))), count)
+    # the last power of ten before the end leaves it room
+    across = (*(10**n for n in range(len(str(count - 1))) if 10**n <= count / 4 or n == 0), count)
     up = (1.0, 1e-2, 1e-4, LEAST)
     left, right = LEFT + 4, RIGHT - 6  # "1e−6" and "1,000" are long
 

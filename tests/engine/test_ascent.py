@@ -205,7 +205,7 @@ def test_the_plan_knows_what_ascents_cost_and_the_pass_is_not_charged(awkward):
 
 
 def test_a_probe_of_the_model_may_not_need_an_image(awkward):
-    with pytest.raises(TypeError, match="weights and ascents only"):
+    with pytest.raises(TypeError, match="only what needs no image at hand"):
         make_plan([("a", "model", Wish(Logits()))], trace(awkward, (3, 32, 32)), 1)
 
 

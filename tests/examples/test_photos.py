@@ -15,6 +15,8 @@ from torchvision.transforms import functional as F
 
 from reportgen.demo import prepare
 from reportgen.errors import InputError
+from reportgen.inputs.parts import placed, read_parts
+from reportgen.inputs.preprocessing import Preprocessing, apply
 
 PHOTOS = Path(__file__).resolve().parents[2] / "examples" / "photos"
 CLASSES: list[str] = EfficientNet_B0_Weights.IMAGENET1K_V1.meta["categories"]
@@ -66,6 +68,21 @@ def test_labels_are_classes_of_photographs_that_are_there() -> None:
     assert set(labels) <= set(names())
     for label in labels.values():
         assert CLASSES.count(label) == 1
+
+
+def test_parts_lie_in_view_with_the_nose_below_and_between_the_eyes() -> None:
+    found = read_parts(PHOTOS / "parts.csv")
+    assert found.names == ("left eye", "right eye", "nose")
+    boxes = {(row.path.name, row.part): row.box for row in found.rows}
+    assert {name for name, _ in boxes} == {"astronaut.jpg", "chelsea.png"}
+    preprocessing = Preprocessing(resize=256, crop=(224, 224), mean=(0.5,) * 3, std=(0.5,) * 3)
+    for name in ("astronaut.jpg", "chelsea.png"):
+        left, right, nose = own = [boxes[name, part] for part in found.names]
+        with Image.open(PHOTOS / name) as photo:
+            assert all(box[2] <= photo.width and box[3] <= photo.height for box in own)
+            assert placed(own, apply(photo, preprocessing)[2]).any(1).all()
+        assert left[0] < nose[0] < right[2] and left[2] <= right[0]
+        assert nose[1] > max(left[1], right[1])
 
 
 def test_prepare_hands_out_a_copy_that_can_be_run(tmp_path: Path) -> None:

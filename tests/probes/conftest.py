@@ -106,6 +106,7 @@ def small(side: int, middle: str) -> dict[str, Probe]:
         "score-cam": {"channels": 4},
         "occlusion": occluded,
         "occlusion-class-map": occluded,
+        "invariance": {"steps": 2},
         "rise": {"masks": 8, "cells": 4, "baseline": "black"},
     }
     groups = ("gradients", "class activation maps", "perturbations")

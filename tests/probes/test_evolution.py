@@ -11,14 +11,15 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import nn
 
-from reportgen.engine.needs import Noted
-from reportgen.errors import InputError
+from reportgen.engine.needs import Evolved, Extremes, Noted, Projected, TrainingLog
+from reportgen.engine.trace import trace
+from reportgen.errors import InputError, UnknownName
 from reportgen.evidence import Evidence
-from reportgen.findings import wilson
+from reportgen.findings import NotApplicable, wilson
 from reportgen.inputs.history import read
 from reportgen.measure import Measurement
 from reportgen.pipeline import run
-from reportgen.probes.evolution import grouped
+from reportgen.probes.evolution import Evolution, grouped
 from reportgen.recipe import load
 
 MNIST = Path(__file__).resolve().parents[2] / "examples" / "mnist"
@@ -186,6 +187,18 @@ def test_event_files_are_read_as_tensorboard_writes_them(tmp_path):
     held = next(h for h in history.noted if h.name == "val/loss")
     assert held.steps.tolist() == [0, 1, 2, 3] and np.allclose(held.values, [1, 1 / 2, 1 / 3, 1 / 4])
     assert sorted(grouped(history.noted)) == ["accuracy", "loss"]
+
+
+def test_its_layers_and_channels_are_those_of_the_model(awkward):
+    facts = trace(awkward, (3, 32, 32))
+    with pytest.raises(NotApplicable, match="no checkpoints"):
+        Evolution().needs(facts)
+    wished = Evolution(checkpoints=("a.pt", "b.pt"), log="log.csv", layers=("last",), channels=(2, 5))
+    log, evolved = wished.needs(facts)
+    assert log == TrainingLog("log.csv")
+    assert evolved == Evolved(("a.pt", "b.pt"), (Projected(Extremes("last", 1), (2, 5), "guided", 96),))
+    with pytest.raises(UnknownName, match="channel of last 12"):
+        Evolution(checkpoints=("a.pt",), layers=("last",), channels=(12,)).needs(facts)
 
 
 def test_many_lines_of_a_kind_are_spread_over_plots():
