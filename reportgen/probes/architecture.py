@@ -35,7 +35,8 @@ class Architecture:
     For each layer the table has its output shape (channels × height × width), window, parameters
     and whether training may change them, multiply-adds (MACs) of one image, the receptive field and
     its step in input pixels, and the memory of its output in float32. The last column checks each
-    window against floor((n - k + 2p - (d - 1)(k - 1))/s) + 1.
+    window against floor((n - k + 2p - (d - 1)(k - 1))/s) + 1. Activations, forward and backward, are
+    the outputs of the layers with parameters, and as much again for their gradients.
 
     Reading. Follow the lines from top to bottom: where they part, the network has branches; a line
     beside the boxes that ends in a "+" is a residual. The receptive field tells how much of the image
@@ -60,7 +61,6 @@ class Architecture:
         total = ("", f"{listed} layers", "", "", "", "", "", "", model.parameters)
         sums = (f"{model.trainable_parameters:,}", model.macs)
         memory = (None, None, round(model.activation_bytes / 1024, 3), "")
-        # and once more for their gradients: what other tools call the size of forward and backward
         kept = 2 * sum(layer.output_bytes for layer in model.leaves() if layer.parameters) / MIB
         unused = sum(1 for x in model.layers if not x.calls and x.parameters)
         remarks = (
@@ -76,7 +76,7 @@ class Architecture:
             Scalar("macs", "Multiply-adds of one image", model.macs),
             Scalar("parameter-memory", "Memory of the parameters", model.parameter_bytes / MIB, "MiB"),
             Scalar("output-memory", "Memory of all outputs", model.activation_bytes / MIB, "MiB"),
-            Scalar("activation-memory", "Outputs of layers with parameters, twice", kept, "MiB"),
+            Scalar("activation-memory", "Activations, forward and backward", kept, "MiB"),
             *remarks,
         )
 

@@ -108,7 +108,9 @@ def outline(kind: str, x: float, y: float, width: float, height: float) -> tuple
         return polygon([(x + 8, y), (right, y), (right - 8, bottom), (x, bottom)]), ""
     if kind in ("add", "multiply", "join", "norm", "activation"):
         return rounded(x, y, width, height, height / 2), ""
-    frame = rounded(x, y, width, height, 4 if kind == "conv" else 0)
+    if kind == "conv":
+        return rounded(x, y, width, height, 4), ""
+    frame = polygon([(x, y), (right, y), (right, bottom), (x, bottom)])
     if kind == "linear":
         return frame, f"M{x + 5:g},{y:g}V{bottom:g}M{right - 5:g},{y:g}V{bottom:g}"
     if kind == "folded":  # a stack
