@@ -14,6 +14,7 @@ from reportgen.findings import (
     Curve,
     Flag,
     Gallery,
+    Graph,
     Heatmap,
     Mask,
     Picture,
@@ -52,6 +53,13 @@ IMAGE = (
 )
 TABLE = Table("t", "T", ("a", "b, px"), ((1, "x"), (None, "y")), (1, ""))
 
+GRAPH = Graph(
+    "g",
+    "G",
+    (("input", "input", "", "", (3, 8, 8)), ("conv", "conv 3×3, 8", "a.b", "a", None)),
+    ((0, 1),),
+)
+
 
 def record(number: int, row: int, measured: bool = True) -> dict:
     return {"number": number, "row": row, "measured": measured, "status": "ok"}
@@ -59,7 +67,7 @@ def record(number: int, row: int, measured: bool = True) -> dict:
 
 def written(folder, key="k"):
     writer = Writer(folder, key)
-    writer.write("model", {"architecture": [(TABLE,)]})
+    writer.write("model", {"architecture": [(TABLE, GRAPH)]})
     slots = [IMAGE, IMAGE[:1]]
     logits = np.arange(6, dtype=np.float32).reshape(2, 3)
     originals = np.frombuffer(b"abcde", np.uint8)
@@ -80,10 +88,13 @@ def same(a, b) -> bool:
     )
 
 
-@pytest.mark.parametrize("finding", [*IMAGE, TABLE], ids=lambda f: type(f).__name__)
+@pytest.mark.parametrize("finding", [*IMAGE, TABLE, GRAPH], ids=lambda f: type(f).__name__)
 def test_packing_is_undone_by_unpacking(finding):
     arrays, rest = pack(finding)
-    assert same(unpack(arrays, json.loads(json.dumps(rest))), finding)
+    found = unpack(arrays, json.loads(json.dumps(rest)))
+    assert same(found, finding)
+    if not arrays:
+        assert found == finding  # tuples again, not lists
 
 
 def test_every_image_reads_its_own_row_back(tmp_path):
@@ -96,7 +107,7 @@ def test_every_image_reads_its_own_row_back(tmp_path):
         assert evidence.array(found, "logits").tolist() == [[0, 1, 2], [3, 4, 5]][n]
         assert evidence.array(found, "input") is None
         assert evidence.original(found) == [b"ab", b"cde"][n]
-    assert same(evidence.model_findings()["architecture"][0][0], TABLE)
+    assert evidence.model_findings()["architecture"][0] == (TABLE, GRAPH)
     assert evidence.timing["seconds"] == {"total": 1.5}
 
 

@@ -1,4 +1,4 @@
-"""Writes a checkpoint of ZFNet with seeded random weights: python examples/zfnet/untrained.py zfnet.safetensors"""
+"""Writes a checkpoint of ZFNet with seeded random weights: untrained.py zfnet.safetensors"""
 
 from __future__ import annotations
 

@@ -166,9 +166,13 @@ def test_inspect_lists_the_layers(recipe: Path) -> None:
     # by hand: 10·(3·3+1), 20·(10·3·3+1), 100·(20·5·5+1), 10·(100+1)
     assert leaves | {"conv1": 100, "conv2": 1820, "fc1": 50_100, "fc2": 1010} == leaves
     assert facts["parameters"] == sum(leaves.values()) == 53_030
+    words = [held["words"] for held in facts["graph"]["operations"]]
+    assert words[:4] == ["input", "conv 3×3, 10", "relu", "max-pool 2×2/2"]
+    assert facts["graph"]["edges"] == [[at, at + 1] for at in range(len(words) - 1)]
     table = reportgen("inspect", CHECKPOINT, "--recipe", recipe, "--input", "1x28x28").stdout
     assert "53,030" in table
     assert "10×26×26" in table
+    assert "2 convolutions, 2 linear layers, 2 pools" in table
     is_told(reportgen("inspect", CHECKPOINT, "--recipe", recipe, "--input", "28"), 2, "'28'")
 
 
