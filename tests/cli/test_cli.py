@@ -176,6 +176,27 @@ def test_inspect_lists_the_layers(recipe: Path) -> None:
     is_told(reportgen("inspect", CHECKPOINT, "--recipe", recipe, "--input", "28"), 2, "'28'")
 
 
+def test_inspect_prints_the_table_of_the_report(recipe: Path, tmp_path: Path) -> None:
+    """The same heads, cells and totals: the page is taken apart with regular expressions."""
+    printed = reportgen("inspect", CHECKPOINT, "--recipe", recipe).stdout
+    shorter = recipe.with_name("architecture.yaml")
+    lines = recipe.read_text(encoding="utf-8").splitlines()
+    text = [line if "visualizations" not in line else "visualizations: [architecture]" for line in lines]
+    shorter.write_text("\n".join(text), encoding="utf-8")
+    out = tmp_path / "out"
+    done = reportgen("run", CHECKPOINT, MNIST / "digits", "--recipe", shorter, "--limit", 1, "--out", out)
+    assert done.returncode == 0
+    page = (out / "report.html").read_text(encoding="utf-8")
+    section = page[page.index('id="model-architecture-layers"') :]
+    table = section[: section.index("</table>")]
+    lines = re.findall(r"<tr>(.*?)</tr>", table, re.S)
+    rows = [re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", line) for line in lines]
+    assert len(rows) == 12  # heads, ten layers, totals
+    by_line = [line.split() for line in printed.splitlines()]
+    for row in rows:
+        assert " ".join(filter(None, row)).split() in by_line
+
+
 def test_recipe_new_check_and_schema(tmp_path: Path) -> None:
     file = tmp_path / "recipe.yaml"
     done = reportgen("recipe", "new", file)

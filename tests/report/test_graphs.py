@@ -49,7 +49,10 @@ def dense_net(layers: int) -> Graph:
         edges += [*((at, joined) for at in made), (joined, conv)]
         made.append(conv)
     end = len(boxes)
-    return graph([*boxes, box("concatenate", within="block"), box("output")], [*edges, *((m, end) for m in made), (end, end + 1)])
+    return graph(
+        [*boxes, box("concatenate", within="block"), box("output")],
+        [*edges, *((m, end) for m in made), (end, end + 1)],
+    )
 
 
 def test_conv_bn_relu_is_one_box_and_so_is_an_addition_with_its_relu():
@@ -109,7 +112,9 @@ def test_columns_go_on_where_the_one_before_ends():
 
 def test_a_residual_is_a_rail_on_the_right_of_its_block():
     """The only kept line starts at the entry, runs right of every box and ends in the addition's side."""
-    placed = place((1, 2, 3), [(0, 1), (1, 2), (2, 3), (0, 3)], {1: (90, 30), 2: (90, 30), 3: (30, 20)}, 0, 3, 20.0)
+    placed = place(
+        (1, 2, 3), [(0, 1), (1, 2), (2, 3), (0, 3)], {1: (90, 30), 2: (90, 30), 3: (30, 20)}, 0, 3, 20.0
+    )
     (rail,) = [way for way in placed.ways if way.kept]
     assert rail.points[0] == (0, 0)
     assert max(x for x, _ in rail.points) > 45
@@ -132,7 +137,8 @@ def nets(draw: st.DrawFn) -> Graph:
     for at in range(1, count):
         read = draw(st.sets(st.integers(max(0, at - 4), at - 1), min_size=1, max_size=3))
         edges += [(a, at) for a in sorted(read)]
-        kind = draw(st.sampled_from(["conv", "pool", "linear"])) if len(read) == 1 else draw(st.sampled_from(["add", "concatenate"]))
+        kinds = ("conv", "pool", "linear") if len(read) == 1 else ("add", "concatenate")
+        kind = draw(st.sampled_from(kinds))
         boxes.append(box(kind, within=draw(st.sampled_from(["", "a", "a.b", "c"]))))
     return graph([*boxes, box("output")], [*edges, (count - 1, count)])
 
@@ -142,18 +148,19 @@ def nets(draw: st.DrawFn) -> Graph:
 def test_boxes_of_any_net_do_not_overlap_and_every_edge_leads_from_its_maker_down_to_its_reader(found: Graph):
     held = net(found)
     for segment, after in zip(parts := segments(held), [*parts[1:], None], strict=True):
-        sizes = {at: (80.0, 30.0) for at in range(len(held.boxes))}
+        sizes = dict.fromkeys(range(len(held.boxes)), (80.0, 30.0))
         edges = [(a, b) for a, b in held.edges if b in segment.boxes]
         placed = place(segment.boxes, edges, sizes, segment.entry, after.entry if after else None, 20.0)
         assert set(placed.corners) == set(segment.boxes)
         for (x, y), (u, v) in combinations(placed.corners.values(), 2):
             assert abs(x - u) >= 80 or abs(y - v) >= 30
         for (a, b), way in zip(edges, placed.ways, strict=False):
-            x, y = placed.corners[a] if a in placed.corners else (-40.0, -30.0)
+            x, y = placed.corners.get(a, (-40.0, -30.0))
             assert way.points[0] == pytest.approx((x + 40, y + 30))
             x, y = placed.corners[b]
             end = way.points[-1]
-            assert end == pytest.approx((x + 40, y)) or (end[0] == pytest.approx(x + 80) and y < end[1] < y + 30)
+            aside = end[0] == pytest.approx(x + 80) and y < end[1] < y + 30
+            assert aside or end == pytest.approx((x + 40, y))
             levels = [point[1] for point in way.points]
             assert levels == sorted(levels)
             assert all(p[0] == q[0] or p[1] == q[1] for p, q in zip(way.points, way.points[1:], strict=False))
@@ -163,7 +170,8 @@ def test_boxes_of_any_net_do_not_overlap_and_every_edge_leads_from_its_maker_dow
 @given(nets())
 def test_folding_keeps_every_operation_and_the_order(found: Graph):
     held = net(found)
-    assert sorted(kind for made in held.boxes for kind, _ in made.operations) == sorted(made[0] for made in found.boxes)
+    kinds = [kind for made in held.boxes for kind, _ in made.operations]
+    assert sorted(kinds) == sorted(made[0] for made in found.boxes)
     assert all(a < b for a, b in held.edges)
     assert [at for segment in segments(held) for at in segment.boxes] == list(range(len(held.boxes)))
 
