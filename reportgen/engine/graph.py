@@ -36,7 +36,7 @@ class Recorder:
     def __init__(self, x: Tensor) -> None:
         self.boxes: list[_Box] = []
         # keeps the memory, so that its address stays its own
-        self.makers: dict[int, tuple[UntypedStorage, int]] = {}
+        self.makers: dict[int, tuple[UntypedStorage | Tensor, int]] = {}
         self.around: list[str] = []  # modules that hold others, outermost first
         self.leaf: _Box | None = None  # the leaf module that is being called
         self.opened = False  # whether that leaf has a box already
@@ -111,12 +111,21 @@ class Recorder:
 
     def _made(self, tensors: Sequence[Tensor], maker: int) -> None:
         for tensor in tensors:
-            self.makers[_memory(tensor)] = (tensor.untyped_storage(), maker)
+            self.makers[_memory(tensor)] = (_held(tensor), maker)
+
+
+def _held(tensor: Tensor) -> UntypedStorage | Tensor:
+    """What holds a tensor's values: its storage, which views share, or itself where it has none."""
+    try:
+        return tensor.untyped_storage()
+    except NotImplementedError:  # sparse and opaque tensors
+        return tensor
 
 
 def _memory(tensor: Tensor) -> int:
     """What tells one tensor's memory from another's, on `meta` too, where no memory is."""
-    return int(tensor.untyped_storage()._cdata)
+    held = _held(tensor)
+    return id(held) if isinstance(held, Tensor) else int(held._cdata)
 
 
 def _operation(box: _Box) -> Operation:

@@ -77,12 +77,19 @@ class Architecture:
             Scalar("parameter-memory", "Memory of the parameters", model.parameter_bytes / MIB, "MiB"),
             Scalar("output-memory", "Memory of all outputs", model.activation_bytes / MIB, "MiB"),
             Scalar("activation-memory", "Activations, forward and backward", kept, "MiB"),
+            Scalar("joins", "Joins of values in the graph", _joins(model)),
             *remarks,
         )
 
 
 def _boxes(model: ModelFacts) -> tuple[tuple[str, str, str, str, tuple[int, ...] | None], ...]:
     return tuple((o.kind, o.words, o.layer, o.within, o.shape) for o in model.graph.operations)
+
+
+def _joins(model: ModelFacts) -> int:
+    """How many operations read two values or more."""
+    readers = [reader for _, reader in model.graph.edges]
+    return sum(readers.count(at) > 1 for at in range(len(model.graph.operations)))
 
 
 def _row(layer: LayerFacts) -> tuple[Any, ...]:

@@ -24,7 +24,7 @@ from reportgen.report.flow import Net, Segment, net, segments
 from reportgen.report.routing import Placed, place
 from reportgen.report.wording import plural, shape
 
-COLUMN_PX = 700.0  # a column's height, unless one segment is higher
+COLUMN_PX = 640.0  # a column's height, unless one segment is higher: a page holds it below the facts
 LINE_PX = {"what": 13.0, "more": 12.0, "size": 12.0}
 LETTER_PX = {"what": 5.9, "more": 5.3, "size": 5.6}
 PLACE_PX, PLACE_AT_MOST = 5.8, 26  # of a letter of a label; letters
@@ -78,16 +78,26 @@ def drawing(found: Graph, stem: str) -> Drawing:
     columns = [
         _column(held, lines, sizes, [laid[at] for at in run], n, len(runs)) for n, run in enumerate(runs)
     ]
-    kept = "A line beside the boxes is a value that is kept and read again further down. "
-    goes_on = "A number in a circle is where a column goes on in the next. " if len(columns) > 1 else ""
-    sizes_note = "Sizes are channels × height × width, where an operation changes them."
     return Drawing(
         id=f"{stem}-{found.name}",
         title=found.title,
-        caption=f"{_counts(found)}. Read from top to bottom. {kept}{goes_on}{sizes_note}",
+        caption=f"{_counts(found)}. {_how_to_read(held, columns)}",
         alt=f"{found.title}: {_counts(found)}",
         columns=tuple(columns),
     )
+
+
+def _how_to_read(held: Net, columns: Sequence[Column]) -> str:
+    """A sentence for each sign that the drawing has."""
+    told = ["Read from top to bottom"]
+    if any(route.kept for column in columns for route in column.routes):
+        told.append("a line beside the boxes is a value that is kept and read again further down")
+    if any(box.kind == "folded" for box in held.boxes):
+        told.append("a box with another behind it is a module with all that is in it")
+    if len(columns) > 1:
+        told.append("a number in a circle is where a column goes on in the next")
+    told.append("sizes are channels × height × width, where an operation changes them")
+    return "; ".join(told) + "."
 
 
 def residuals(found: Graph) -> tuple[int, int]:

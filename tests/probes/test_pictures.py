@@ -321,7 +321,9 @@ def test_architecture_says_what_training_may_change(awkward, weights_of):
 
 
 def test_architecture_has_the_graph_of_the_trace(awkward, weights_of):
-    graph = weights_of(awkward, (3, 32, 32), Architecture())["graph"]
+    found = weights_of(awkward, (3, 32, 32), Architecture())
+    assert found["joins"].values == 2
+    graph = found["graph"]
     assert graph.boxes[6] == ("add", "+", "", "", (8, 16, 16))
     assert graph.boxes[1] == ("conv", "conv 3×3/2, 8", "stem", "", (8, 16, 16))
     assert [a for a, b in graph.edges if b == 6] == [5, 3]
