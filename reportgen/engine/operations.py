@@ -96,9 +96,9 @@ def _convolution(args: tuple[Any, ...]) -> str:
     name = "deconv" if transposed else "conv"
     if groups > 1 and groups == x.shape[1]:
         name = "depthwise"
+    elif groups > 1:
+        name = f"{groups}-group {name}"
     words = f"{name} {_times(weight.shape[2:])}{_over(stride)}, {channels}"
-    if name != "depthwise" and groups > 1:
-        words += f" in {groups} groups"
     return words + ("" if set(dilation) == {1} else f", dilated {max(dilation)}")
 
 

@@ -27,6 +27,7 @@ from reportgen.report.wording import plural, shape
 COLUMN_PX = 640.0  # a column's height, unless one segment is higher: a page holds it below the facts
 LINE_PX = {"what": 13.0, "more": 12.0, "size": 12.0}
 LETTER_PX = {"what": 5.9, "more": 5.3, "size": 5.6}
+SHORT_PX, FEW = 440.0, 4  # where so few columns are enough, each may be shorter
 PLACE_PX, PLACE_AT_MOST = 5.8, 26  # of a letter of a label; letters
 WIDEST_PX = 152.0
 JOINS = ("add", "multiply", "concatenate", "join")
@@ -96,7 +97,7 @@ def _how_to_read(held: Net, columns: Sequence[Column]) -> str:
         told.append("a box with another behind it is a module with all that is in it")
     if len(columns) > 1:
         told.append("a number in a circle is where a column goes on in the next")
-    told.append("sizes are channels × height × width, where an operation changes them")
+    told.append("sizes (of maps: channels × height × width) stand where an operation changes them")
     return "; ".join(told) + "."
 
 
@@ -184,7 +185,9 @@ def _common(held: Net, segment: Segment) -> str:
 
 def _columns(heights: Sequence[float]) -> list[list[int]]:
     """Runs of segments: as few columns as their height allows, and the highest of them least high."""
-    fewest = len(_runs(heights, COLUMN_PX))
+    fewest = len(_runs(heights, SHORT_PX))
+    if fewest > FEW:
+        fewest = len(_runs(heights, COLUMN_PX))
     limits = sorted({sum(heights[a:b]) for b in range(len(heights) + 1) for a in range(b)})
     lowest = bisect_left(limits, True, key=lambda limit: len(_runs(heights, limit)) <= fewest)
     return _runs(heights, limits[lowest])

@@ -221,6 +221,24 @@ def test_functions_have_boxes_as_layers_have():
     ]
 
 
+def test_convolutions_say_their_window_stride_groups_and_dilation():
+    layers = (
+        nn.Conv2d(3, 6, (1, 3), stride=(1, 2)),
+        nn.Conv2d(6, 12, 3, groups=2, padding=1),
+        nn.Conv2d(12, 24, 3, groups=12, padding=2, dilation=2),
+        nn.ConvTranspose2d(24, 4, 2, stride=2),
+        nn.Conv2d(4, 4, 1, groups=4),
+    )
+    network = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    assert [held.words for held in graph_of(network, 9).operations[1:6]] == [
+        "conv 1×3/1×2, 6",
+        "2-group conv 3×3, 12",
+        "depthwise 3×3, 24, dilated 2",
+        "deconv 2×2/2, 4",
+        "depthwise 1×1, 4",
+    ]
+
+
 def test_what_is_made_and_never_read_ends_there():
     def function(net: Planted, x: Tensor) -> Tensor:
         net.b(x)
