@@ -19,6 +19,7 @@ from reportgen.errors import RecipeError, ReportgenError, did_you_mean, nearest
 
 if TYPE_CHECKING:
     from reportgen import Outcome
+    from reportgen.engine.needs import ModelFacts
     from reportgen.recipe import Recipe
 
 
@@ -212,11 +213,10 @@ def inspect(
     verbose: Verbose = False,
     as_json: Json = False,
 ) -> None:
-    """List the layers: names, shapes, parameters, multiply-adds, receptive fields."""
+    """List the layers: names, shapes, parameters, multiply-adds, receptive fields, as the report does."""
     from reportgen.engine.trace import trace
     from reportgen.inputs import load_subject
     from reportgen.recipe import load
-    from reportgen.terminal import layers
 
     shape = _shape(size) if size else None
     loaded = load(recipe).with_overrides(source=model)
@@ -226,7 +226,19 @@ def inspect(
     if as_json:
         print(json.dumps({"source": subject.source, **dataclasses.asdict(facts)}, indent=1))
     else:
-        layers(facts, f"{subject.source}, {checkpoint.name}")
+        _show_architecture(facts, f"{subject.source}, {checkpoint.name}")
+
+
+def _show_architecture(facts: ModelFacts, title: str) -> None:
+    from reportgen.engine.tape import ModelTape
+    from reportgen.probes import methods
+    from reportgen.report.blocks import of_model
+    from reportgen.terminal import architecture
+
+    method = methods()["architecture"]
+    found = method.probe().measure(ModelTape(facts, {}))
+    holders = [layer.name for layer in facts.layers if layer.calls and not layer.number]
+    architecture(of_model(method.words(), found), title, holders)
 
 
 def _shape(size: str) -> tuple[int, int, int]:

@@ -244,6 +244,23 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Graph:
+    """Boxes and the values that pass between them, in the order in which they run. Scope `model` only.
+
+    A box is (kind, words, layer, within, shape): what it is, how it is labelled, the layer whose call
+    it is or "", the module around it or "", and the sizes of what it gives or None. An edge is
+    (from, to), two numbers of boxes, and leads from an earlier box to a later one.
+    """
+
+    name: str
+    title: str
+    boxes: tuple[tuple[str, str, str, str, tuple[int, ...] | None], ...]
+    edges: tuple[tuple[int, int], ...]
+    per_image: ClassVar[tuple[str, ...]] = ()
+    arrays: ClassVar[tuple[str, ...]] = ()
+
+
+@dataclass(frozen=True)
 class Tally:
     """What is kept of a batch for the whole set: numbers that merge, whatever the batches were.
 
@@ -322,6 +339,7 @@ Finding: TypeAlias = (
     | Flag
     | Remark
     | Table
+    | Graph
 )
 KINDS: dict[str, type[Finding]] = {
     kind.__name__.lower(): kind
@@ -339,6 +357,7 @@ KINDS: dict[str, type[Finding]] = {
         Flag,
         Remark,
         Table,
+        Graph,
     )
 }
 
@@ -361,6 +380,9 @@ def unpack(arrays: dict[str, Array], rest: dict[str, Any]) -> Finding:
         fields["columns"] = tuple(fields["columns"])
         fields["rows"] = tuple(tuple(row) for row in fields["rows"])
         fields["total"] = tuple(fields["total"]) if fields["total"] else None
+    if rest["kind"] == "graph":
+        fields["boxes"] = tuple((*box[:4], box[4] and tuple(box[4])) for box in fields["boxes"])
+        fields["edges"] = tuple((start, end) for start, end in fields["edges"])
     make: Any = KINDS[rest["kind"]]
     found: Finding = make(**arrays, **fields)
     return found

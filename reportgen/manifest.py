@@ -51,6 +51,7 @@ def manifest(session: Session, writer: Writer, chosen: str) -> dict[str, Any]:
 
 def _model(session: Session) -> dict[str, Any]:
     facts = asdict(session.facts)
+    facts.pop("graph")  # a finding of `architecture`
     return {
         "source": session.subject.source,
         "arguments": session.subject.arguments,

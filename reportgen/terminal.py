@@ -7,11 +7,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeAlias
 
 if TYPE_CHECKING:
-    from reportgen.engine.needs import ModelFacts
     from reportgen.probes import Method
+    from reportgen.report.parts import Block
 
 # (stage, done, total, note)
 Progress: TypeAlias = Callable[..., None]
@@ -23,6 +23,7 @@ UNITS = {
     "render": "documents",
 }
 LINES_A_STAGE = 10
+WHOLE_WIDTH = 10_000  # letters: more than any table has
 
 
 @contextmanager
@@ -100,37 +101,44 @@ def _bars() -> Iterator[Progress]:
         yield show
 
 
-def table(title: str, heads: tuple[str, ...], rows: Sequence[tuple[str, ...]], right: set[int]) -> None:
-    """Prints a table to stdout; the columns in `right` hold numbers."""
+def table(
+    title: str, heads: tuple[str, ...], rows: Sequence[tuple[str, ...]], right: set[int], whole: bool = False
+) -> None:
+    """Prints a table to stdout; the columns in `right` hold numbers. One that is shown `whole` keeps its
+    width: its lines pass the end of a narrow window rather than break inside each cell."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     drawn = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for place, head in enumerate(heads):
-        drawn.add_column(head, justify="right" if place in right else "left", overflow="fold")
+        justify: Literal["left", "right"] = "right" if place in right else "left"
+        drawn.add_column(head, justify=justify, overflow="fold", no_wrap=whole)
     for row in rows:
         drawn.add_row(*map(Text, row))  # Text: a name such as [0] is no markup
     # a pipe or a file has no width to fit into
-    Console(width=None if sys.stdout.isatty() else 200).print(drawn)
+    width = WHOLE_WIDTH if whole else None if sys.stdout.isatty() else 200
+    Console(width=width).print(drawn)
 
 
-def layers(facts: ModelFacts, title: str) -> None:
-    """Prints every layer, with the totals."""
+def architecture(shown: Block, title: str, holders: Sequence[str]) -> None:
+    """Prints what the report shows of the network: the table of layers, the totals, the graph in words.
 
-    def words(value: object) -> str:
-        if isinstance(value, tuple):
-            return "×".join(map(str, value))
-        return "" if value is None else f"{value:,}"
-
-    keys = ("output_shape", "parameters", "macs", "receptive_field_px")
-    rows = [
-        (str(layer.number or ""), layer.name, layer.type, *(words(getattr(layer, key)) for key in keys))
-        for layer in facts.layers
-    ]
-    rows.append(("", "total", "", "", words(facts.parameters), words(facts.macs), ""))
-    heads = ("#", "name", "type", "output", "parameters", "MACs", "field, px")
-    table(title, heads, rows, {0, 4, 5, 6})
+    `holders` are the modules that hold others, which a recipe may name as layers too.
+    """
+    for held in shown.tables:
+        heads = tuple(column.head for column in held.columns)
+        right = {place for place, column in enumerate(held.columns) if column.numeric}
+        table(title, heads, [*held.rows, *([held.total] if held.total else [])], right, whole=True)
+    print()
+    for fact in shown.facts:
+        print(f"{fact.label}: {fact.value}")
+    for drawn in shown.drawings:
+        print(drawn.alt)
+    for remark in shown.remarks:
+        print(remark)
+    if holders:
+        print(f"Modules that hold others: {', '.join(holders)}")
 
 
 def method(found: Method) -> None:

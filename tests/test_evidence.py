@@ -15,6 +15,7 @@ from reportgen.findings import (
     Curve,
     Flag,
     Gallery,
+    Graph,
     Heatmap,
     Mask,
     Picture,
@@ -55,6 +56,13 @@ TABLE = Table("t", "T", ("a", "b, px"), ((1, "x"), (None, "y")), (1, ""))
 COMPARED = Comparison("x", "X", np.array([0.5, 1]), np.ones((2, 3)), ("a", "b"), "share", "dot: a part")
 LIMITED = Curve("l", "L", np.ones((1, 3)), np.arange(3), ("a",), "px", "p", None, (0.0, 1.0))
 
+GRAPH = Graph(
+    "g",
+    "G",
+    (("input", "input", "", "", (3, 8, 8)), ("conv", "conv 3×3, 8", "a.b", "a", None)),
+    ((0, 1),),
+)
+
 
 def record(number: int, row: int, measured: bool = True) -> dict:
     return {"number": number, "row": row, "measured": measured, "status": "ok"}
@@ -62,7 +70,7 @@ def record(number: int, row: int, measured: bool = True) -> dict:
 
 def written(folder, key="k"):
     writer = Writer(folder, key)
-    writer.write("model", {"architecture": [(TABLE,)]})
+    writer.write("model", {"architecture": [(TABLE, GRAPH)]})
     slots = [IMAGE, IMAGE[:1]]
     logits = np.arange(6, dtype=np.float32).reshape(2, 3)
     originals = np.frombuffer(b"abcde", np.uint8)
@@ -83,10 +91,15 @@ def same(a, b) -> bool:
     )
 
 
-@pytest.mark.parametrize("finding", [*IMAGE, TABLE, COMPARED, LIMITED], ids=lambda f: type(f).__name__)
+@pytest.mark.parametrize(
+    "finding", [*IMAGE, TABLE, COMPARED, LIMITED, GRAPH], ids=lambda f: type(f).__name__
+)
 def test_packing_is_undone_by_unpacking(finding):
     arrays, rest = pack(finding)
-    assert same(unpack(arrays, json.loads(json.dumps(rest))), finding)
+    found = unpack(arrays, json.loads(json.dumps(rest)))
+    assert same(found, finding)
+    if not arrays:
+        assert found == finding  # tuples again, not lists
 
 
 def test_every_image_reads_its_own_row_back(tmp_path):
@@ -99,7 +112,7 @@ def test_every_image_reads_its_own_row_back(tmp_path):
         assert evidence.array(found, "logits").tolist() == [[0, 1, 2], [3, 4, 5]][n]
         assert evidence.array(found, "input") is None
         assert evidence.original(found) == [b"ab", b"cde"][n]
-    assert same(evidence.model_findings()["architecture"][0][0], TABLE)
+    assert evidence.model_findings()["architecture"][0] == (TABLE, GRAPH)
     assert evidence.timing["seconds"] == {"total": 1.5}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from reportgen.engine.receptive import Field
 from reportgen.errors import UnknownName
@@ -14,6 +14,20 @@ RECTIFIERS = ("ReLU", "ReLU6")
 # a module's name, its number in call order (1 is the first), or "auto"
 LayerName: TypeAlias = str | int
 LayerNames: TypeAlias = LayerName | tuple[LayerName, ...]
+Kind: TypeAlias = Literal[
+    "input",
+    "conv",
+    "linear",
+    "norm",
+    "activation",
+    "pool",
+    "add",
+    "multiply",
+    "concatenate",
+    "join",  # of two values or more, in another way
+    "other",
+    "output",
+]
 
 
 @dataclass(frozen=True)
@@ -44,6 +58,7 @@ class LayerFacts:
     stride: tuple[int, int] | None = None
     padding: tuple[int, int] | None = None
     dilation: tuple[int, int] | None = None
+    groups: int = 1
     weight_shape: tuple[int, ...] | None = None
     formula_holds: bool | None = None  # floor((n + 2p - d(k-1) - 1)/s) + 1 against the shape seen
 
@@ -57,6 +72,28 @@ class LayerFacts:
         """Whether the output is a stack of maps with more than one place, (C, h, w)."""
         shape = self.output_shape
         return shape is not None and len(shape) == 3 and shape[1] * shape[2] > 1
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A box of the network's graph: a leaf module's call, or an operation that is in no layer."""
+
+    kind: Kind
+    words: str  # with its window: "conv 3×3/2, 64"
+    layer: str  # the leaf module's name, or ""
+    within: str  # the module around it that holds others, "" for the network itself
+    shape: tuple[int, ...] | None  # of what it gives, without the batch axis
+
+
+@dataclass(frozen=True)
+class Graph:
+    """What each operation reads, in call order: the first is the input, the last the output.
+
+    `edges` lead from the maker of a value to its reader, an edge a value that is read.
+    """
+
+    operations: tuple[Operation, ...]
+    edges: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True)
@@ -74,6 +111,7 @@ class ModelFacts:
     smooth_activations: tuple[str, ...]  # names of SiLU, GELU, … operations met in the forward
     classes: tuple[str, ...]
     class_count: int
+    graph: Graph
     max_pools: int = 0  # max-pooling calls of one forward: their switches are what a deconvnet goes by
     parts: tuple[str, ...] = ()  # names of the parts that the recipe gives boxes of
 

@@ -34,11 +34,13 @@ from reportgen.engine.extremes import Rule as Rule
 from reportgen.engine.extremes import Unit as Unit
 from reportgen.engine.extremes import rule_of as rule_of
 from reportgen.engine.facts import AUTO as AUTO
+from reportgen.engine.facts import Graph as Graph
 from reportgen.engine.facts import LayerFacts as LayerFacts
 from reportgen.engine.facts import LayerName as LayerName
 from reportgen.engine.facts import LayerNames as LayerNames
 from reportgen.engine.facts import ModelFacts as ModelFacts
 from reportgen.engine.facts import Normalisation as Normalisation
+from reportgen.engine.facts import Operation as Operation
 from reportgen.errors import UnknownName
 from reportgen.findings import NotApplicable
 

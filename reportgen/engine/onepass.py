@@ -30,7 +30,7 @@ from reportgen.engine.needs import (
     Variants,
     Weights,
 )
-from reportgen.engine.output import logits_of
+from reportgen.engine.output import first_tensor, logits_of, with_first
 from reportgen.engine.places import Places
 from reportgen.engine.plan import Plan
 from reportgen.engine.relu_rules import RectifierRule
@@ -64,10 +64,12 @@ def tapped(network: nn.Module, names: Sequence[str]) -> Iterator[dict[str, Tenso
     modules = dict(network.named_modules())
 
     def keep(name: str) -> Callable[[nn.Module, Any, Tensor], Tensor]:
-        def hook(_module: nn.Module, _args: Any, result: Tensor) -> Tensor:
-            kept[name] = result
+        def hook(_module: nn.Module, _args: Any, result: Any) -> Any:
+            given = first_tensor(result)
+            assert given is not None, f"{name} gives no tensor: the facts say which layers do"
+            kept[name] = given
             # an in-place operation after the layer rewrites this copy, not what was kept
-            return result.clone()
+            return with_first(result, given.clone())
 
         return hook
 

@@ -1,4 +1,4 @@
-"""Which of a network's outputs are the logits."""
+"""Which of a network's outputs are the logits, and which of a layer's is what it gives on."""
 
 from __future__ import annotations
 
@@ -49,3 +49,20 @@ def _described(result: Any) -> str:
     if isinstance(result, tuple | list):
         return f"a {type(result).__name__} of {len(result)}"
     return f"a {type(result).__name__}"
+
+
+def first_tensor(result: Any) -> Tensor | None:
+    """What a layer gives on: its tensor, or the first of several (a max-pool's maps before its indices)."""
+    if isinstance(result, tuple | list) and result:
+        result = result[0]
+    return result if isinstance(result, Tensor) else None
+
+
+def with_first(result: Any, tensor: Tensor) -> Any:
+    """The result with `tensor` for its first tensor."""
+    if isinstance(result, Tensor):
+        return tensor
+    rest = result[1:]
+    if isinstance(result, list):
+        return [tensor, *rest]
+    return type(result)(tensor, *rest) if hasattr(result, "_fields") else (tensor, *rest)

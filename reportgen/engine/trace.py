@@ -20,13 +20,12 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from reportgen.engine.needs import LayerFacts, ModelFacts
-from reportgen.engine.output import logits_of
+from reportgen.engine.graph import Recorder
+from reportgen.engine.needs import Graph, LayerFacts, ModelFacts
+from reportgen.engine.operations import RECTIFIERS, SMOOTH
+from reportgen.engine.output import first_tensor, logits_of
 from reportgen.engine.receptive import Field, field_after
 from reportgen.errors import InputError
-
-RECTIFIERS = {"relu", "relu_", "relu6", "relu6_", "hardtanh", "hardtanh_"}
-SMOOTH = {"silu", "gelu", "mish", "hardswish", "elu", "softplus", "leaky_relu", "prelu", "_prelu_kernel"}
 
 
 @dataclass
@@ -58,18 +57,18 @@ class _Seen:
 class _Observer(TorchDispatchMode):
     """Follows each tensor's receptive field and charges each operation to the modules around it."""
 
-    def __init__(self, seen: _Seen) -> None:
+    def __init__(self, seen: _Seen, recorder: Recorder) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.seen = seen
+        self.recorder = recorder
         self.fields: dict[int, tuple[Tensor, Field]] = {}  # keeps the tensor, so its id stays its own
 
     def field_of(self, value: Any) -> Field | None:
         found = self.fields.get(id(value))
         return found[1] if found else None
 
-    def set_field(self, value: Any, seen_field: Field | None) -> None:
-        if seen_field and isinstance(value, Tensor):
-            self.fields[id(value)] = (value, seen_field)
+    def set_field(self, value: Tensor, seen_field: Field) -> None:
+        self.fields[id(value)] = (value, seen_field)
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -88,9 +87,11 @@ class _Observer(TorchDispatchMode):
         self.seen.max_pools += "max_pool" in name
         if name.removesuffix("_") in SMOOTH:
             self.seen.smooth.add(name.removesuffix("_"))
+        results = [x for x in torch.utils._pytree.tree_leaves(result) if isinstance(x, Tensor)]
+        self.recorder.operation(func, args, inputs, results)
         if known:
             after = field_after(name, args, result, known)
-            for value in torch.utils._pytree.tree_leaves(result):
+            for value in results:
                 self.set_field(value, after)
         return result
 
@@ -112,7 +113,7 @@ def trace(
     the network does not accept such an input or does not return (1, classes).
     """
     try:
-        seen, logits = _observed(network, input_shape, output)
+        seen, graph, logits = _observed(network, input_shape, output)
     except InputError:
         raise
     except Exception as error:  # any code of the user's may run here
@@ -136,12 +137,13 @@ def trace(
         smooth_activations=tuple(sorted(seen.smooth)),
         classes=tuple(classes) if classes else (),
         class_count=logits.shape[1],
+        graph=graph,
     )
 
 
 def _observed(
     network: nn.Module, input_shape: tuple[int, int, int], output: str | int | None
-) -> tuple[_Seen, Tensor]:
+) -> tuple[_Seen, Graph, Tensor]:
     """The observed forward on `meta`, or on a real copy where `meta` will not do."""
     try:
         return _forward(_bare_copy(network, "meta"), input_shape, output, "meta")
@@ -166,15 +168,15 @@ def _bare_copy(network: nn.Module, device: str) -> nn.Module:
 
 def _forward(
     network: nn.Module, input_shape: tuple[int, int, int], output: str | int | None, device: str
-) -> tuple[_Seen, Tensor]:
+) -> tuple[_Seen, Graph, Tensor]:
     """Runs the observed forward of a copy that nothing else uses."""
     seen = _Seen()
-    observer = _Observer(seen)
     x = torch.zeros(1, *input_shape, device=device)
+    observer = _Observer(seen, Recorder(x))
     observer.set_field(x, Field((1, 1), (1, 1), input_shape[1:]))
     with _watched(network, seen, observer), torch.no_grad(), observer:
         logits = logits_of(network(x), output)
-    return seen, logits
+    return seen, observer.recorder.finish(logits), logits
 
 
 @contextmanager
@@ -187,7 +189,8 @@ def _watched(network: nn.Module, seen: _Seen, observer: _Observer) -> Iterator[N
         inner += (f"{name}.",) if leaf else ()
         seen.calls[name] = _Call(leaf=leaf)
 
-        def before(_module: nn.Module, _args: Any, name: str = name) -> None:
+        def before(module: nn.Module, _args: Any, name: str = name) -> None:
+            observer.recorder.enter(name, type(module).__name__, seen.calls[name].leaf)
             seen.inside.append(name)
 
         def after(
@@ -200,10 +203,12 @@ def _watched(network: nn.Module, seen: _Seen, observer: _Observer) -> Iterator[N
             call.finished = seen.ended
             if args and isinstance(args[0], Tensor):
                 call.input_shape = tuple(args[0].shape[1:])
-            if isinstance(result, Tensor):
-                call.output_shape = tuple(result.shape[1:])
-                call.output_bytes = result.numel() * result.element_size()
-                call.field = observer.field_of(result)
+            given = first_tensor(result)
+            observer.recorder.leave(name, given)
+            if given is not None:
+                call.output_shape = tuple(given.shape[1:])
+                call.output_bytes = given.numel() * given.element_size()
+                call.field = observer.field_of(given)
 
         handles += [module.register_forward_pre_hook(before), module.register_forward_hook(after)]
     try:
@@ -258,6 +263,7 @@ def _layer(name: str, module: nn.Module, call: _Call, number: int) -> LayerFacts
         receptive_stride_px=max(call.field.stride) if call.field else None,
         receptive=call.field,
         weight_shape=tuple(weight.shape) if isinstance(weight, Tensor) else None,
+        groups=int(getattr(module, "groups", 1)) if isinstance(module, nn.Conv2d) else 1,
         formula_holds=_formula_holds(call, window, getattr(module, "ceil_mode", False)),
         **window,
     )
@@ -271,14 +277,18 @@ def _window(module: nn.Module) -> dict[str, tuple[int, int]]:
     """Kernel, stride, padding and dilation of a two-dimensional convolution or pool, else nothing."""
     if not isinstance(module, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d):
         return {}
+    kernel, dilation = _pair(module.kernel_size), _pair(getattr(module, "dilation", 1))
     padding = module.padding
-    if isinstance(padding, str):
-        return {}
+    if isinstance(padding, str):  # "same" or "valid"
+        spans = [d * (k - 1) * (padding == "same") for k, d in zip(kernel, dilation, strict=True)]
+        if any(span % 2 for span in spans):  # an even kernel pads one side more than the other
+            return {}
+        padding = (spans[0] // 2, spans[1] // 2)
     return {
-        "kernel": _pair(module.kernel_size),
+        "kernel": kernel,
         "stride": _pair(module.stride),
         "padding": _pair(padding),
-        "dilation": _pair(getattr(module, "dilation", 1)),
+        "dilation": dilation,
     }
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from reportgen.engine.needs import Bench, LayerFacts, ModelFacts, Need
-from reportgen.findings import Finding, Remark, Scalar, Table
+from reportgen.findings import Finding, Graph, Remark, Scalar, Table
 from reportgen.probes import probe
 
 MIB = 2**20
@@ -18,6 +18,7 @@ COLUMNS = (
     "padding",
     "dilation",
     "parameters",
+    "trainable",
     "MACs",
     "field, px",
     "step, px",
@@ -28,19 +29,23 @@ COLUMNS = (
 
 @probe("architecture", scope="model", group="inside the network")
 class Architecture:
-    """Architecture: every layer of the network, in the order in which it runs.
+    """Architecture: the network's graph, and every layer in the order in which it runs.
 
-    Definition. For each layer its output shape (channels × height × width), window, parameters,
-    multiply-adds (MACs) of one image, the receptive field and its step in input pixels, and the
-    memory of its output in float32. The last column checks each window against
-    floor((n - k + 2p)/s) + 1.
+    Definition. The graph shows which operation reads what another one made, as one forward met them.
+    For each layer the table has its output shape (channels × height × width), window, parameters
+    and whether training may change them, multiply-adds (MACs) of one image, the receptive field and
+    its step in input pixels, and the memory of its output in float32. The last column checks each
+    window against floor((n - k + 2p - (d - 1)(k - 1))/s) + 1. Activations, forward and backward, are
+    the outputs of the layers with parameters, and as much again for their gradients.
 
-    Reading. The receptive field tells how much of the image one value can depend on; parameters
-    and MACs tell where the size and the time go.
+    Reading. Follow the lines from top to bottom: where they part, the network has branches; a line
+    beside the boxes that ends in a "+" is a residual. The receptive field tells how much of the image
+    one value can depend on; parameters and MACs tell where the size and the time go.
 
     Limits. The receptive field is the theoretical one: what a layer really uses is smaller. Only
     layers that ran for this input are listed; operations that are no layer are counted in the
-    totals alone.
+    totals alone. What only rearranges, copies or scales one value has no box, nor has dropout, which
+    does nothing here; a part that is too wide to draw is one box for the module that holds it.
 
     Source. Araujo, Norris & Sim 2019, Computing Receptive Fields of Convolutional Neural Networks,
     eq. 2 (doi:10.23915/distill.00021).
@@ -53,8 +58,10 @@ class Architecture:
         model = tape.model
         rows = tuple(_row(layer) for layer in model.leaves())
         listed = len(rows)
-        total = ("", f"{listed} layers", "", "", "", "", "", "", model.parameters, model.macs)
-        memory = (None, None, round(model.activation_bytes / 1024, 1), "")
+        total = ("", f"{listed} layers", "", "", "", "", "", "", model.parameters)
+        sums = (f"{model.trainable_parameters:,}", model.macs)
+        memory = (None, None, round(model.activation_bytes / 1024, 3), "")
+        kept = 2 * sum(layer.output_bytes for layer in model.leaves() if layer.parameters) / MIB
         unused = sum(1 for x in model.layers if not x.calls and x.parameters)
         remarks = (
             (Remark("unused", f"Modules with parameters that do not run for this input: {unused}."),)
@@ -62,33 +69,55 @@ class Architecture:
             else ()
         )
         return (
-            Table("layers", "Layers in call order", COLUMNS, rows, (*total, *memory)),
+            Graph("graph", "The network's graph", _boxes(model), model.graph.edges),
+            Table("layers", "Layers in call order", COLUMNS, rows, (*total, *sums, *memory)),
             Scalar("parameters", "Parameters", model.parameters),
             Scalar("trainable", "Trainable parameters", model.trainable_parameters),
             Scalar("macs", "Multiply-adds of one image", model.macs),
             Scalar("parameter-memory", "Memory of the parameters", model.parameter_bytes / MIB, "MiB"),
             Scalar("output-memory", "Memory of all outputs", model.activation_bytes / MIB, "MiB"),
+            Scalar("activation-memory", "Activations, forward and backward", kept, "MiB"),
+            Scalar("joins", "Joins of values in the graph", _joins(model)),
             *remarks,
         )
+
+
+def _boxes(model: ModelFacts) -> tuple[tuple[str, str, str, str, tuple[int, ...] | None], ...]:
+    return tuple((o.kind, o.words, o.layer, o.within, o.shape) for o in model.graph.operations)
+
+
+def _joins(model: ModelFacts) -> int:
+    """How many operations read two values or more."""
+    readers = [reader for _, reader in model.graph.edges]
+    return sum(readers.count(at) > 1 for at in range(len(model.graph.operations)))
 
 
 def _row(layer: LayerFacts) -> tuple[Any, ...]:
     return (
         layer.number,
         layer.name if layer.calls == 1 else f"{layer.name} (called {layer.calls} times)",
-        layer.type,
+        layer.type if layer.groups == 1 else f"{layer.type} in {layer.groups} groups",
         _times(layer.output_shape),
         _times(layer.kernel),
         _times(layer.stride),
         _times(layer.padding),
         _times(layer.dilation),
         layer.parameters or None,
+        _trainable(layer),
         layer.macs or None,
         layer.receptive_field_px,
         layer.receptive_stride_px,
-        round(layer.output_bytes / 1024, 1),
+        round(layer.output_bytes / 1024, 3),
         {True: "holds", False: "pads itself", None: ""}[layer.formula_holds],
     )
+
+
+def _trainable(layer: LayerFacts) -> str:
+    """How many of a layer's parameters training may change: all, none, or so many."""
+    if not layer.parameters:
+        return ""
+    words = {layer.parameters: "all", 0: "none"}
+    return words.get(layer.trainable_parameters, f"{layer.trainable_parameters:,}")
 
 
 def _times(sides: Sequence[int] | None) -> str:

@@ -20,6 +20,7 @@ from reportgen.findings import (
     Finding,
     Flag,
     Gallery,
+    Graph,
     Heatmap,
     Mask,
     Picture,
@@ -31,6 +32,7 @@ from reportgen.findings import (
 )
 from reportgen.report import figures, plots
 from reportgen.report.classmaps import class_map
+from reportgen.report.graphs import drawing
 from reportgen.report.grids import bar, strip, table
 from reportgen.report.parts import Block, Fact, Figure, Sign
 from reportgen.report.scales import scale
@@ -83,7 +85,13 @@ def block(visualization: Visualization, found: Sequence[Finding], scene: Scene) 
         remarks=tuple(finding.text for finding in found if isinstance(finding, Remark)),
         tables=tuple(table(f, stem) for f in found if isinstance(f, Table)),
         vector=next(iter(vectors), None),
+        drawings=tuple(drawing(f, stem) for f in found if isinstance(f, Graph)),
     )
+
+
+def of_model(visualization: Visualization, found: Sequence[Finding]) -> Block:
+    """One visualization's findings about the model or the whole set, where there is no photograph."""
+    return block(visualization, found, Scene("model", "the model", "", np.zeros((1, 1, 3), np.uint8)))
 
 
 def flags(found: Sequence[Finding]) -> list[Sign]:

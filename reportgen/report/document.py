@@ -8,12 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from reportgen.evidence import Evidence, Record
 from reportgen.report import figures
 from reportgen.report.answers import accuracy, by_class, calibrated, confused, interval, mistakes
-from reportgen.report.blocks import Scene, block
+from reportgen.report.blocks import of_model
 from reportgen.report.cards import STATES, anchor, found_signs, marks, states
 from reportgen.report.parts import Block, Fact, Sign
 from reportgen.report.provenance import recipe_yaml, sheets
@@ -164,9 +162,8 @@ def _sections(evidence: Evidence, manifest: Mapping[str, Any]) -> tuple[Block, .
     """The visualizations of the model and of the whole set, and what others sum up to, in the recipe's
     order."""
     found = evidence.model_findings()
-    scene = Scene("model", "the model", "", np.zeros((1, 1, 3), np.uint8))
     return tuple(
-        block(held, found[held["name"]][0], scene)
+        of_model(held, found[held["name"]][0])
         for held in manifest["visualizations"]
         if held["applicable"] and held["name"] in found
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from reportgen.report.drawing import Drawing
 from reportgen.report.rasters import Raster
 
 Level = Literal["bad", "warn", "note", "ok"]
@@ -188,6 +189,7 @@ class Block:
     remarks: tuple[str, ...] = ()
     tables: tuple[TableView, ...] = ()
     vector: Vector | None = None
+    drawings: tuple[Drawing, ...] = ()
 
     def fact(self, name: str) -> Fact:
         """The number of that name. Raises KeyError where there is none."""
@@ -196,7 +198,7 @@ class Block:
     @property
     def pictured(self) -> bool:
         """Whether there is anything to look at."""
-        return bool(self.figures or self.strips or self.tables)
+        return bool(self.figures or self.strips or self.tables or self.drawings)
 
 
 @dataclass(frozen=True)

@@ -166,10 +166,35 @@ def test_inspect_lists_the_layers(recipe: Path) -> None:
     # by hand: 10·(3·3+1), 20·(10·3·3+1), 100·(20·5·5+1), 10·(100+1)
     assert leaves | {"conv1": 100, "conv2": 1820, "fc1": 50_100, "fc2": 1010} == leaves
     assert facts["parameters"] == sum(leaves.values()) == 53_030
+    words = [held["words"] for held in facts["graph"]["operations"]]
+    assert words[:4] == ["input", "conv 3×3, 10", "relu", "max-pool 2×2/2"]
+    assert facts["graph"]["edges"] == [[at, at + 1] for at in range(len(words) - 1)]
     table = reportgen("inspect", CHECKPOINT, "--recipe", recipe, "--input", "1x28x28").stdout
     assert "53,030" in table
     assert "10×26×26" in table
+    assert "2 convolutions, 2 linear layers, 2 pools" in table
     is_told(reportgen("inspect", CHECKPOINT, "--recipe", recipe, "--input", "28"), 2, "'28'")
+
+
+def test_inspect_prints_the_table_of_the_report(recipe: Path, tmp_path: Path) -> None:
+    """The same heads, cells and totals: the page is taken apart with regular expressions."""
+    printed = reportgen("inspect", CHECKPOINT, "--recipe", recipe).stdout
+    shorter = recipe.with_name("architecture.yaml")
+    lines = recipe.read_text(encoding="utf-8").splitlines()
+    text = [line if "visualizations" not in line else "visualizations: [architecture]" for line in lines]
+    shorter.write_text("\n".join(text), encoding="utf-8")
+    out = tmp_path / "out"
+    done = reportgen("run", CHECKPOINT, MNIST / "digits", "--recipe", shorter, "--limit", 1, "--out", out)
+    assert done.returncode == 0
+    page = (out / "report.html").read_text(encoding="utf-8")
+    section = page[page.index('id="model-architecture-layers"') :]
+    table = section[: section.index("</table>")]
+    lines = re.findall(r"<tr>(.*?)</tr>", table, re.S)
+    rows = [re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", line) for line in lines]
+    assert len(rows) == 12  # heads, ten layers, totals
+    by_line = [line.split() for line in printed.splitlines()]
+    for row in rows:
+        assert " ".join(filter(None, row)).split() in by_line
 
 
 def test_recipe_new_check_and_schema(tmp_path: Path) -> None:

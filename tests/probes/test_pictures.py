@@ -305,3 +305,25 @@ def test_architecture_lists_every_layer_with_its_numbers(awkward, weights_of):
     parameters = sum(p.numel() for p in awkward.parameters())
     assert found["parameters"].values == parameters == table.total[8]
     assert sum(row[8] or 0 for row in table.rows) == parameters
+    assert rows["stem"]["trainable"] == "all" and rows["relu"]["trainable"] == ""
+
+
+def test_architecture_says_what_training_may_change(awkward, weights_of):
+    awkward.stem.requires_grad_(False)
+    awkward.last.bias.requires_grad_(False)
+    found = weights_of(awkward, (3, 32, 32), Architecture())
+    rows = {row[1].split()[0]: dict(zip(COLUMNS, row, strict=True)) for row in found["layers"].rows}
+    told = {name: rows[name]["trainable"] for name in ("stem", "last", "head")}
+    assert told == {"stem": "none", "last": f"{12 * 16 * 9:,}", "head": "all"}
+    trainable = sum(p.numel() for p in awkward.parameters() if p.requires_grad)
+    assert found["trainable"].values == trainable
+    assert dict(zip(COLUMNS, found["layers"].total, strict=True))["trainable"] == f"{trainable:,}"
+
+
+def test_architecture_has_the_graph_of_the_trace(awkward, weights_of):
+    found = weights_of(awkward, (3, 32, 32), Architecture())
+    assert found["joins"].values == 2
+    graph = found["graph"]
+    assert graph.boxes[6] == ("add", "+", "", "", (8, 16, 16))
+    assert graph.boxes[1] == ("conv", "conv 3×3/2, 8", "stem", "", (8, 16, 16))
+    assert [a for a, b in graph.edges if b == 6] == [5, 3]

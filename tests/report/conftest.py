@@ -16,6 +16,7 @@ from reportgen.evidence import Writer
 from reportgen.findings import (
     Flag,
     Gallery,
+    Graph,
     Heatmap,
     Mask,
     Picture,
@@ -86,6 +87,19 @@ def model_findings() -> dict[str, list[tuple[Any, ...]]]:
         "architecture": [
             (
                 Table("layers", "Layers in call order", columns, rows, total),
+                Graph(
+                    "graph",
+                    "The network's graph",
+                    (
+                        ("input", "input", "", "", (3, 96, 96)),
+                        ("conv", "conv 3×3/2, 8", "conv", "", (8, 48, 48)),
+                        ("activation", "relu", "relu", "", (8, 48, 48)),
+                        ("conv", "conv 3×3, 8", "conv", "", (8, 48, 48)),
+                        ("add", "+", "", "", (8, 48, 48)),
+                        ("output", "output", "", "", (3,)),
+                    ),
+                    ((0, 1), (1, 2), (2, 3), (2, 4), (3, 4), (4, 5)),
+                ),
                 Scalar("parameters", "Parameters", 224),
                 Remark("unused", "1 module does not run."),
             )
