@@ -38,7 +38,10 @@ CHEAP: dict[str, dict[str, Any]] = {
     "score-cam": {"channels": 2},
     "occlusion": {"stride_px": 1000},  # at most the window: no overlap
     "occlusion-class-map": {"stride_px": 1000},
+    "occlusion-study": {"stride_px": 1000},
     "rise": {"masks": 4},
+    "invariance": {"steps": 3},
+    "top-patches": {"channels": 2, "strongest": 2},
 }
 SMALL_PX = 112  # side of the image for networks that take any
 
