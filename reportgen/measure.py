@@ -50,11 +50,16 @@ class Stopwatch:
 
 @dataclass
 class Measurement:
-    """Measures a session into a writer's shards, in one round or, for a large set, in two."""
+    """Measures a session into a writer's shards, in one round or, for a large set, in two.
+
+    `shown` are the numbers of the images to show, and how they were chosen, where that was decided
+    elsewhere: a second model shows what the first one chose.
+    """
 
     session: Session
     writer: Writer
     progress: Progress
+    shown: tuple[list[int], str] | None = None
     watch: Stopwatch = field(default_factory=Stopwatch)
 
     def run(self) -> str:
@@ -108,6 +113,8 @@ class Measurement:
         self.writer.write("model", found, cost=climber.cost if ascended else None)
 
     def _chosen(self) -> tuple[list[int], str]:
+        if self.shown is not None:
+            return self.shown
         show = self.session.recipe.images.show
         seed = self.session.recipe.run.seed
         # of the first round: in an interrupted run some images of the second are there already

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from reportgen.audit.ranks import spearman
 from reportgen.audit.trust import JUDGED
 from reportgen.engine.erasure import Curves, cell_means, curves, erasing, ranks
 from reportgen.engine.needs import MeanGradient, Noisy, Scores
@@ -244,23 +245,3 @@ def magnitude_correlation(mine: Array, other: Array) -> float | None:
     if not faults(mine) and not np.any(other):
         return 0.0
     return spearman(abs(mine), abs(other))
-
-
-def spearman(a: Array, b: Array) -> float | None:
-    """The rank correlation of two arrays of one shape, equal values sharing their mean rank.
-
-    None where one of them is constant or not finite. Spearman 1904.
-    """
-    if a.shape != b.shape or not (np.isfinite(a).all() and np.isfinite(b).all()):
-        return None
-    x, y = (_mean_ranks(v.ravel()) for v in (a, b))
-    x, y = x - x.mean(), y - y.mean()
-    below = float(np.sqrt((x @ x) * (y @ y)))
-    return float(x @ y) / below if below > 0 else None
-
-
-def _mean_ranks(values: Array) -> Array:
-    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ends = counts.cumsum()
-    found: Array = (ends - (counts - 1) / 2)[places.ravel()]
-    return found

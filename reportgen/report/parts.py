@@ -157,7 +157,9 @@ class Block:
     title: str
     summary: str
     target: str = ""  # the class that is explained, where there are several
+    model: str = ""  # whose it is, where two models are side by side
     badge: Sign | None = None  # what the test of the maps said of this visualization
+    badge_at: str = ""  # the id where that is said; the visualization's row in the tests without
     figures: tuple[Figure, ...] = ()
     again: tuple[Figure, ...] = ()  # its maps once more, over the whole file
     strips: tuple[Strip, ...] = ()
@@ -243,6 +245,16 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Rival:
+    """What the model beside answered for an image."""
+
+    main: str  # what the models are called
+    name: str
+    answers: tuple[Answer, ...]
+    facts: tuple[Fact, ...]
+
+
+@dataclass(frozen=True)
 class Card:
     """All that is shown of one image."""
 
@@ -260,6 +272,7 @@ class Card:
     groups: tuple[Group, ...]
     side: tuple[Block, ...]
     trial: Trial | None = None
+    rival: Rival | None = None
     before: str = ""  # anchors of the neighbouring cards
     after: str = ""
 
