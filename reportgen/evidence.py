@@ -7,6 +7,7 @@
     score-000000.json, …          shards of a first round: records and logits of every image
     batch-000000.json, …          shards: records of images, their arrays and findings
     trust-000000.json, …          shards: what putting the maps to the test gave
+    changed.json, .safetensors    small pictures of images that a second model answers differently
     beside/                       evidence of its own: a second model on the same images
 
 Every file is written under a temporary name, flushed and renamed. A shard's .json is written
@@ -253,6 +254,15 @@ class Evidence:
             if f"core/{key}" not in tensors.keys():  # noqa: SIM118 - not a dict
                 return None
             return np.asarray(tensors.get_slice(f"core/{key}")[record["row"]])
+
+    def thumbnails(self) -> dict[str, Array]:
+        """Small pictures (h, w, C) uint8 of images without figures, by id: of those that two models
+        answer differently."""
+        if "changed" not in self._shards:
+            return {}
+        with self._open("changed") as tensors:
+            seen = tensors.get_tensor("core/seen")
+        return {record["id"]: seen[record["row"]] for record in self._shards["changed"]["records"]}
 
     def original(self, record: Record) -> bytes:
         """The image before resize and crop, as a JPEG of bounded size."""

@@ -6,11 +6,10 @@ import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from reportgen.engine.device import peak_memory_bytes
+from reportgen.beside import measure_beside, timing
 from reportgen.errors import RenderError
-from reportgen.evidence import BESIDE, Writer, sha256_of
+from reportgen.evidence import Writer
 from reportgen.manifest import manifest
 from reportgen.measure import Measurement, Progress
 from reportgen.recipe import Recipe
@@ -56,9 +55,9 @@ def run(
     with workspace(out) as folder:
         measurement = Measurement(session, Writer(folder / "evidence", session.key), progress)
         chosen = measurement.run()
-        second = _beside(measurement, chosen)
+        second = measure_beside(measurement, chosen)
         held = manifest(session, measurement.writer, chosen, second)
-        measurement.writer.seal(held, _timing(measurement, begun))
+        measurement.writer.seal(held, timing(measurement, begun))
         progress("render", 0, 1)
         problem = _rendered(folder, out, recipe)
         progress("render", 1, 1)
@@ -68,39 +67,6 @@ def run(
     done = out if whole else folder
     gates = json.loads((done / "results.json").read_bytes())["gates"]
     return Outcome(done, all(gate["passed"] for gate in gates), problem)
-
-
-def _beside(main: Measurement, chosen: str) -> dict[str, Any] | None:
-    """Measures the second model on the images that the first one chose, and seals its evidence."""
-    session = main.session.beside
-    if session is None:
-        return None
-    begun = time.perf_counter()
-    main.session.subject.network.cpu()  # the device holds one network at a time
-    shown = [record["number"] for record in main.writer.records("batch") if record["measured"]]
-
-    def progress(stage: str, done: int, total: int, note: str = "") -> None:
-        main.progress(f"{stage} beside", done, total, note)
-
-    writer = Writer(main.writer.folder / BESIDE, session.key)
-    measurement = Measurement(session, writer, progress, (shown, chosen))
-    measurement.run()
-    writer.seal(manifest(session, writer, chosen), _timing(measurement, begun))
-    return {
-        "name": session.name,
-        "main": main.session.name,
-        "manifest_sha256": sha256_of(writer.folder / "manifest.json"),
-    }
-
-
-def _timing(measurement: Measurement, begun: float) -> dict[str, Any]:
-    """What it took until now, in seconds by stage, and the most memory."""
-    # a run that only had to be sealed has spent nothing on these
-    stages = dict.fromkeys(("decode", "compute", "encode"), 0.0)
-    return {
-        "seconds": {**stages, **measurement.watch.seconds, "total": time.perf_counter() - begun},
-        "peak_memory_bytes": peak_memory_bytes(measurement.session.device),
-    }
 
 
 def _rendered(folder: Path, out: Path, recipe: Recipe) -> RenderError | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from reportgen.evidence import Record
 
+LISTED = 40  # changed answers that a report lists
 # how an answer changed, from the model beside to the main one; the worst first
 KINDS = ("broken", "mended", "both wrong", "no label")
 

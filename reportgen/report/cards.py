@@ -75,7 +75,19 @@ def _beside(card: Card, mine: Seen, rival: Seen, side: SideBySide) -> Card:
             for seen in (mine, rival)
             for held in explained(seen.record)
         ),
-        rival=Rival(side.main, side.other, _answers(rival.record), _facts(rival.record)[1:]),
+        facts=(*_facts(mine.record, mine.model), *_judged(rival.record, rival.model)),
+        rival=Rival(side.main, side.other, _answers(rival.record), _of_answers(rival)),
+    )
+
+
+def _of_answers(rival: Seen) -> tuple[Fact, ...]:
+    """What stands under the first model's answers, of the second one's."""
+    return tuple(
+        fact
+        for name in rival.found
+        for held in rival.blocks(name)
+        if not held.pictured
+        for fact in held.facts
     )
 
 
@@ -157,16 +169,22 @@ def _card(
     return _beside(card, mine, rival, side) if side and rival else card
 
 
-def _facts(record: Record) -> tuple[Fact, ...]:
+def _facts(record: Record, model: str = "") -> tuple[Fact, ...]:
+    """The file and its label, and how the model judged that; it is named where there are two."""
     geometry = record["geometry"]
     width, height = geometry["original_px"]
     facts = [Fact("file, px", f"{width} × {height}")]
     if record["label"] is not None:
         facts.append(Fact("label", record["label"]))
+    return (*facts, *_judged(record, model))
+
+
+def _judged(record: Record, model: str) -> tuple[Fact, ...]:
+    facts, whose = [], f", {model}" if model else ""
     if record["label_probability"] is not None:
-        facts.append(Fact("p of the label", probability(record["label_probability"])))
+        facts.append(Fact(f"p of the label{whose}", probability(record["label_probability"])))
     if record["loss"] is not None:
-        facts.append(Fact("loss", number(record["loss"])))
+        facts.append(Fact(f"loss{whose}", number(record["loss"])))
     return tuple(facts)
 
 

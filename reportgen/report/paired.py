@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 from reportgen.evidence import Findings, Record
 from reportgen.report.blocks import Scene, Visualization, block
 from reportgen.report.grouping import FEW, about, joined
 from reportgen.report.parts import Block, Fact, Figure, Group, Sign
 from reportgen.report.wording import sentence
+
+ABSENT = "absent"  # the name of a figure that says why there is none
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Seen:
         why = held["reason"]
         stem = f"{self.scene.anchor}-{held['name']}"
         told = f"{held['title']} of {self.scene.subject} by {self.model}: {why}"
-        empty = Figure(f"{stem}-absent", "absent", held["title"], "", told, words=sentence(why))
+        empty = Figure(f"{stem}-{ABSENT}", ABSENT, held["title"], "", told, words=sentence(why))
         summary = sentence(held["summary"])
         return Block(stem, held["name"], held["title"], summary, model=self.model, figures=(empty,))
 
@@ -65,17 +68,26 @@ def paired(main: Seen, other: Seen, alike: Mapping[str, str]) -> tuple[Group, ..
         if any(one.strips or one.tables for one in pictured):
             blocks.extend(pictured)  # as broad as the card: one below the other
         elif pictured:
-            rows.append(_row(mine, theirs))
+            rows.extend(_rows(mine, theirs))
         elif name in main.found:
             blocks.extend(mine)
     held_groups = tuple(Group(title, tuple(once), tuple(rows)) for title, (once, rows) in made.items())
     return held_groups if sum(len(group.figures) for group in held_groups) > FEW else joined(held_groups)
 
 
-def _row(mine: tuple[Block, ...], theirs: tuple[Block, ...]) -> tuple[Block, ...]:
-    """Target by target, the main model first; one that is absent stands once."""
-    longest = max(len(mine), len(theirs))
-    return tuple(found[slot] for slot in range(longest) for found in (mine, theirs) if slot < len(found))
+def _rows(mine: Sequence[Block], theirs: Sequence[Block]) -> Iterator[tuple[Block, ...]]:
+    """A row a figure: target by target the main model's and then the other's. A figure that one of
+    them lacks is left out of its row; words in its place stand in the first."""
+    blocks = [one for pair in zip_longest(mine, theirs) for one in pair if one is not None]
+    names = list(dict.fromkeys(held.name for one in blocks for held in one.figures if held.name != ABSENT))
+    for number, name in enumerate(names):
+        wanted = (name, ABSENT) if number == 0 else (name,)
+        yield tuple(
+            replace(one, figures=(held,), again=one.again if number == 0 else (), follows=number > 0)
+            for one in blocks
+            for held in one.figures
+            if held.name in wanted
+        )
 
 
 def _correlated(blocks: tuple[Block, ...], main: str, rho: str | None) -> tuple[Block, ...]:

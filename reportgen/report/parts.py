@@ -158,6 +158,7 @@ class Block:
     summary: str
     target: str = ""  # the class that is explained, where there are several
     model: str = ""  # whose it is, where two models are side by side
+    follows: bool = False  # another part of this visualization has said its facts and remarks
     badge: Sign | None = None  # what the test of the maps said of this visualization
     badge_at: str = ""  # the id where that is said; the visualization's row in the tests without
     figures: tuple[Figure, ...] = ()
@@ -251,7 +252,7 @@ class Rival:
     main: str  # what the models are called
     name: str
     answers: tuple[Answer, ...]
-    facts: tuple[Fact, ...]
+    facts: tuple[Fact, ...]  # of the answers
 
 
 @dataclass(frozen=True)

@@ -10,17 +10,19 @@ from typing import Any
 
 import numpy as np
 
+from reportgen.audit.changes import LISTED
 from reportgen.evidence import Evidence
-from reportgen.findings import Finding, Gallery, Table, pack
+from reportgen.findings import Array, Finding, Gallery, Table, pack
+from reportgen.report import figures
 from reportgen.report.blocks import Scene, block
 from reportgen.report.compared import gained, numbers
 from reportgen.report.parts import Block, Level, Sign
+from reportgen.report.rasters import Raster
 from reportgen.report.sections import FindingLine, ImageRow, Method, TrustSection
 from reportgen.report.trust import badges, section
 from reportgen.report.versus import ChangedRow, MapRow, Pair, SideBySide
 from reportgen.report.wording import NONE, plural, probability, share
 
-CHANGED_AT_MOST = 40
 CHANCE = 0.05  # from which p on a difference may well be chance
 LEVELS: dict[str, Level] = {"broken": "bad", "mended": "ok", "both wrong": "warn", "no label": "note"}
 Results = Mapping[str, Any]
@@ -43,7 +45,7 @@ def side_by_side(
         left_out=_left_out(evidence, held),
         answers=_answers(held),
         crossed=_crossed(held),
-        changed=tuple(_changed(held["changed"], rows)),
+        changed=tuple(_changed(evidence, held["changed"], rows)),
         changed_note=_changed_note(len(held["changed"])),
         changed_count=f"{len(held['changed']):,}",
         maps=tuple(_maps(evidence, held, trust, theirs)),
@@ -121,9 +123,9 @@ def _crossed(held: Results) -> tuple[tuple[str, str, str], ...]:
     )
 
 
-def _changed(found: Sequence[Results], rows: Sequence[ImageRow]) -> Iterable[ChangedRow]:
-    listed = {row.number: row for row in rows}
-    for one in found[:CHANGED_AT_MOST]:
+def _changed(evidence: Evidence, found: Sequence[Results], rows: Sequence[ImageRow]) -> Iterable[ChangedRow]:
+    listed, thumbnails = {row.number: row for row in rows}, evidence.thumbnails()
+    for one in found[:LISTED]:
         row = listed.get(one["id"])
         mine, theirs = one["answers"]
         yield ChangedRow(
@@ -136,15 +138,19 @@ def _changed(found: Sequence[Results], rows: Sequence[ImageRow]) -> Iterable[Cha
             main_probability=probability(mine["probability"]),
             other=theirs["class_name"],
             other_probability=probability(theirs["probability"]),
-            picture=row.picture if row else None,
+            picture=row.picture if row and row.picture else _thumbnail(thumbnails.get(one["id"])),
         )
 
 
+def _thumbnail(seen: Array | None) -> Raster | None:
+    return None if seen is None else figures.fit(figures.photo(seen))
+
+
 def _changed_note(total: int) -> str:
-    if total <= CHANGED_AT_MOST:
+    if total <= LISTED:
         return "Broken answers first, then the mended ones; of each kind the surest first."
     return (
-        f"{CHANGED_AT_MOST} of {total:,} are listed, broken answers first, then the mended ones, of each kind"
+        f"{LISTED} of {total:,} are listed, broken answers first, then the mended ones, of each kind"
         " the surest first; all are in results.json."
     )
 
