@@ -73,7 +73,7 @@ def attributions(found: Findings) -> dict[str, Tensor]:
     """One image's map (h, w) by every method that explains the answer, for its first target."""
     return {
         method: torch.from_numpy(finding.values)
-        for method, slots in found.items()
+        for method, slots in sorted(found.items())  # the order of a shard that was read back
         for finding in slots[0]
         if isinstance(finding, Heatmap) and finding.name == "map" and finding.attribution
     }

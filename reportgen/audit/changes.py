@@ -24,7 +24,7 @@ def changed(main: Sequence[Record], beside: Sequence[Record]) -> list[dict[str, 
     return found
 
 
-def tests(main: Sequence[Record], beside: Sequence[Record]) -> dict[str, Any]:
+def counts(main: Sequence[Record], beside: Sequence[Record]) -> dict[str, Any]:
     """The counts of both models' right and wrong answers, and McNemar's exact test of them.
 
     `mended` are answers that the main model has right and the one beside wrong, `broken` the other

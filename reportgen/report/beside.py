@@ -34,6 +34,6 @@ def beside(evidence: Evidence, second: Mapping[str, Any]) -> dict[str, Any]:
             {"id": one["id"], "path": paths[one["id"]][0], "label": paths[one["id"]][1]} | one
             for one in changes.changed(mine, theirs)
         ],
-        "tests": changes.tests(mine, theirs),
+        "tests": changes.counts(mine, theirs),
         "maps": likeness.summary(alike, [v["name"] for v in held]),
     }
