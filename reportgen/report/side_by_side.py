@@ -21,7 +21,7 @@ from reportgen.report.rasters import Raster
 from reportgen.report.sections import FindingLine, ImageRow, Method, TrustSection
 from reportgen.report.trust import badges, section
 from reportgen.report.versus import ChangedRow, MapRow, Pair, SideBySide
-from reportgen.report.wording import NONE, plural, probability, share
+from reportgen.report.wording import NONE, plural, probability, sentence, share
 
 CHANCE = 0.05  # from which p on a difference may well be chance
 LEVELS: dict[str, Level] = {"broken": "bad", "mended": "ok", "both wrong": "warn", "no label": "note"}
@@ -36,7 +36,7 @@ def side_by_side(
     if other is None or held is None:
         return None
     theirs = section(held["trust"], other)
-    sections = _sections(other, held["name"])
+    maps = tuple(_maps(evidence, held, trust, theirs))
     return SideBySide(
         main=held["main"],
         other=held["name"],
@@ -46,11 +46,12 @@ def side_by_side(
         answers=_answers(held),
         crossed=_crossed(held),
         changed=tuple(_changed(evidence, held["changed"], rows)),
-        changed_note=_changed_note(len(held["changed"])),
+        changed_note=_changed_note(held["changed"]),
         changed_count=f"{len(held['changed']):,}",
-        maps=tuple(_maps(evidence, held, trust, theirs)),
+        maps=maps,
+        maps_note=_maps_note(maps),
         pairs=tuple(_pairs(evidence, other, held)),
-        sections=sections,
+        sections=_sections(other, held["name"]),
         same=frozenset(_same(evidence, other)),
         badges=badges(theirs),
         signs={one["id"]: _sign(one["kind"], held["name"], one["answers"][1]) for one in held["changed"]},
@@ -146,17 +147,24 @@ def _thumbnail(seen: Array | None) -> Raster | None:
     return None if seen is None else figures.fit(figures.photo(seen))
 
 
-def _changed_note(total: int) -> str:
-    if total <= LISTED:
-        return "Broken answers first, then the mended ones; of each kind the surest first."
-    return (
-        f"{LISTED} of {total:,} are listed, broken answers first, then the mended ones, of each kind"
-        " the surest first; all are in results.json."
-    )
+def _changed_note(found: Sequence[Results]) -> str:
+    kinds = {one["kind"] for one in found}
+    order = "the surest first" if len(kinds) < 2 else "broken answers first, of each kind the surest first"
+    if len(found) <= LISTED:
+        return f"{sentence(order)}."
+    return f"{LISTED} of {len(found):,} are listed, {order}; all are in results.json."
 
 
 def _sign(kind: str, other: str, answer: Results) -> Sign:
-    return Sign(LEVELS[kind], f"{kind}: {other} answered {answer['class_name']}")
+    words = f"{other} answered {answer['class_name']}"
+    return Sign(LEVELS[kind], words if kind == "no label" else f"{kind}: {words}")
+
+
+def _maps_note(rows: Sequence[MapRow]) -> str:
+    """What it means that some visualizations have no correlation."""
+    if all(row.rho != NONE for row in rows):
+        return ""
+    return f"ρ is {NONE} where no image has both maps on one grid, of one crop and for one class."
 
 
 def _maps(
@@ -182,9 +190,9 @@ def _two(rho: float) -> str:
 
 
 def _pairs(evidence: Evidence, other: Evidence, held: Results) -> Iterable[Pair]:
-    """The filters of the first layer and the health of the channels, where both have them."""
+    """The filters of the first layer that is shown and the channels' health, where both have them."""
     wanted: tuple[tuple[str, str, type[Finding]], ...] = (
-        ("filters", "Filters of the first layer", Gallery),
+        ("filters", "Filters", Gallery),
         ("channel-health", "Channel health", Table),
     )
     mine, theirs = evidence.model_findings(), other.model_findings()
@@ -193,9 +201,10 @@ def _pairs(evidence: Evidence, other: Evidence, held: Results) -> Iterable[Pair]
         if name not in mine or name not in theirs:
             continue
         firsts = [_first(found[name][0], kind) for found in (mine, theirs)]
+        of_first = name == "filters" and shown[name]["options"].get("layers") == "auto"
         if all(firsts):
             yield Pair(
-                title,
+                f"{title} of the first layer" if of_first else title,
                 f"#model-{name}",
                 block(shown[name], firsts[0], _scene("beside-main", held["main"])),
                 block(shown[name], firsts[1], _scene("beside-other", held["name"])),

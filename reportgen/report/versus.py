@@ -74,6 +74,7 @@ class SideBySide:
     changed_note: str
     changed_count: str
     maps: tuple[MapRow, ...]
+    maps_note: str
     pairs: tuple[Pair, ...]
     sections: Mapping[str, Block]  # the other model's sections, by visualization
     same: frozenset[str]  # visualizations of which both models' sections would be equal
