@@ -183,6 +183,7 @@ def _tell(outcome: Outcome, as_json: bool) -> None:
             "results": str(outcome.folder / "results.json"),
             "gates_passed": outcome.gates_passed,
             **{key: found[key] for key in ("metrics", "gates", "cost")},
+            **({"beside": found["beside"]["tests"]} if found["beside"] else {}),
         }
         print(json.dumps(summary, indent=1))
     else:

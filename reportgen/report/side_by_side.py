@@ -129,9 +129,11 @@ def _changed(evidence: Evidence, found: Sequence[Results], rows: Sequence[ImageR
     for one in found[:LISTED]:
         row = listed.get(one["id"])
         mine, theirs = one["answers"]
+        href = (row.href or f"#row-{row.number}") if row else "#images"
         yield ChangedRow(
             number=one["id"],
-            href=(row.href or f"#row-{row.number}") if row else "#images",
+            href=href,
+            print_href=href if row and (row.picture or row.states) else "",
             path=one["path"],
             label=one["label"] or NONE,
             sign=Sign(LEVELS[one["kind"]], one["kind"]),

@@ -28,6 +28,7 @@ class ChangedRow:
 
     number: str
     href: str
+    print_href: str  # "" where print has neither its card nor its row
     path: str
     label: str
     sign: Sign

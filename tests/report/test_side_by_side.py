@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import jsonschema
 import pytest
 
 from reportgen.evidence import Evidence
+from reportgen.report import layout
 from reportgen.report.cards import cards
 from reportgen.report.document import document
 from reportgen.report.exports import results
@@ -130,3 +132,23 @@ def test_a_report_of_one_model_says_nothing_of_a_second(small_evidence: Path) ->
     made = document(evidence, found)
     assert made.side is None
     assert not any(line.tag == "side by side" for line in made.findings)
+
+
+def test_print_has_the_same_numbers_and_no_link_to_what_it_lacks(
+    folder: Path, made: tuple[Document, dict[str, Any]]
+) -> None:
+    evidence, side = Evidence(folder / "evidence"), side_of(made[0])
+    pages = layout.render(
+        lambda _: "picture:",
+        "print.html.j2",
+        document=made[0],
+        cards=cards(evidence, made[0].trust, side=side),
+    )
+    screen = (folder / "report.html").read_text(encoding="utf-8")
+    for page in (pages, screen):
+        assert side.answers in unescape(page)
+        for row in side.rows:
+            assert row.main in unescape(page) and row.other in unescape(page)
+        assert all(f">{row.number}<" in page for row in side.changed)
+    ids = set(re.findall(r'\bid="([^"]+)"', pages))
+    assert set(re.findall(r'href="#([^"]+)"', pages)) - ids == set()
