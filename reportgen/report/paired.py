@@ -65,7 +65,7 @@ def paired(main: Seen, other: Seen, alike: Mapping[str, str]) -> tuple[Group, ..
         blocks, rows = made.setdefault(sentence(held.get("group", "")), ([], []))
         mine, theirs = main.blocks(name), _correlated(other.blocks(name), main.model, alike.get(name))
         pictured = [one for one in (*mine, *theirs) if one.pictured]
-        if any(one.strips or one.tables for one in pictured):
+        if any((one.strips or one.tables) and not one.figures for one in pictured):
             blocks.extend(pictured)  # as broad as the card: one below the other
         elif pictured:
             rows.extend(_rows(mine, theirs))
@@ -83,11 +83,16 @@ def _rows(mine: Sequence[Block], theirs: Sequence[Block]) -> Iterator[tuple[Bloc
     for number, name in enumerate(names):
         wanted = (name, ABSENT) if number == 0 else (name,)
         yield tuple(
-            replace(one, figures=(held,), again=one.again if number == 0 else (), follows=number > 0)
+            replace(one, figures=(held,)) if number == 0 else _following(one, held)
             for one in blocks
             for held in one.figures
             if held.name in wanted
         )
+
+
+def _following(block: Block, figure: Figure) -> Block:
+    """A further figure of a block, without what the first one brings."""
+    return replace(block, figures=(figure,), again=(), strips=(), tables=(), follows=True)
 
 
 def _correlated(blocks: tuple[Block, ...], main: str, rho: str | None) -> tuple[Block, ...]:

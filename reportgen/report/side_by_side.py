@@ -222,12 +222,12 @@ def _scene(anchor: str, subject: str) -> Scene:
 
 
 def _sections(other: Evidence, called: str) -> dict[str, Block]:
-    """The other model's sections of the model and of the whole set."""
+    """The other model's sections of the network and of the whole set."""
     found, shown = other.model_findings(), other.manifest["visualizations"]
     return {
         held["name"]: block(held, found[held["name"]][0], _scene("beside", called))
         for held in shown
-        if held["scope"] != "image" and held["applicable"] and held["name"] in found
+        if held["applicable"] and held["name"] in found
     }
 
 
