@@ -65,7 +65,7 @@ def paired(main: Seen, other: Seen, alike: Mapping[str, str]) -> tuple[Group, ..
         blocks, rows = made.setdefault(sentence(held.get("group", "")), ([], []))
         mine, theirs = main.blocks(name), _correlated(other.blocks(name), main.model, alike.get(name))
         pictured = [one for one in (*mine, *theirs) if one.pictured]
-        if any((one.strips or one.tables) and not one.figures for one in pictured):
+        if any(_is_broad(one) for one in pictured):
             blocks.extend(pictured)  # as broad as the card: one below the other
         elif pictured:
             rows.extend(_rows(mine, theirs))
@@ -73,6 +73,12 @@ def paired(main: Seen, other: Seen, alike: Mapping[str, str]) -> tuple[Group, ..
             blocks.extend(mine)
     held_groups = tuple(Group(title, tuple(once), tuple(rows)) for title, (once, rows) in made.items())
     return held_groups if sum(len(group.figures) for group in held_groups) > FEW else joined(held_groups)
+
+
+def _is_broad(block: Block) -> bool:
+    """Whether it takes more room than a column: strips and tables, plots."""
+    tall = (block.strips or block.tables) and not block.figures
+    return bool(tall) or any(held.plot for held in block.figures)
 
 
 def _rows(mine: Sequence[Block], theirs: Sequence[Block]) -> Iterator[tuple[Block, ...]]:

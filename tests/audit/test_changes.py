@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
@@ -29,6 +29,7 @@ def record(
     }
 
 
+@settings(deadline=None)  # a slow machine is no failure
 @given(st.integers(0, 400), st.integers(0, 400))
 def test_mcnemar_is_scipys_binomial_test_of_the_discordant_pairs(mended: int, broken: int) -> None:
     if mended + broken == 0:
@@ -47,6 +48,7 @@ def test_mcnemar_of_many_images_stays_exact_and_finite() -> None:
 ANSWER = st.one_of(st.none(), st.integers(0, CLASSES - 1))
 
 
+@settings(deadline=None)  # a slow machine is no failure
 @given(st.lists(st.tuples(ANSWER, ANSWER, st.one_of(st.none(), st.integers(0, CLASSES - 1))), max_size=30))
 def test_counts_are_those_of_a_plain_loop(images: list[tuple[int | None, int | None, int | None]]) -> None:
     main = [record(n, a, label) for n, (a, _, label) in enumerate(images)]

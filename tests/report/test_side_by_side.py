@@ -16,6 +16,8 @@ from reportgen.report import layout
 from reportgen.report.cards import cards
 from reportgen.report.document import document
 from reportgen.report.exports import results
+from reportgen.report.paired import _is_broad, _rows
+from reportgen.report.parts import Block, Figure
 from reportgen.report.results_schema import results_schema
 from reportgen.report.sections import Document
 from reportgen.report.side_by_side import lines
@@ -152,3 +154,28 @@ def test_print_has_the_same_numbers_and_no_link_to_what_it_lacks(
         assert all(f">{row.number}<" in page for row in side.changed)
     ids = set(re.findall(r'\bid="([^"]+)"', pages))
     assert set(re.findall(r'href="#([^"]+)"', pages)) - ids == set()
+
+
+def drawn(model: str, *figures: Figure, strips: tuple[Any, ...] = ()) -> Block:
+    return Block("id", "method", "Title", "", "a", model, figures=figures, strips=strips, again=figures[:1])
+
+
+def test_rows_keep_figures_of_one_name_together_and_say_further_things_once() -> None:
+    map_, mask, absent = (Figure(name, name, name, "", "") for name in ("map", "mask", "absent"))
+    two = [drawn("first", map_, mask), drawn("first", map_, mask)]  # two targets
+    rows = list(_rows(two, [drawn("second", mask, map_), drawn("second", map_)]))
+    assert [[(one.model, one.figures[0].name) for one in row] for row in rows] == [
+        [("first", "map"), ("second", "map"), ("first", "map"), ("second", "map")],
+        [("first", "mask"), ("second", "mask"), ("first", "mask")],
+    ]
+    assert [[bool(one.again) for one in row] for row in rows] == [[True] * 4, [False] * 3]
+    assert [one.follows for row in rows for one in row] == [False] * 4 + [True] * 3
+    lacking = list(_rows([drawn("first", map_, mask)], [drawn("second", absent)]))
+    assert [[one.figures[0].name for one in row] for row in lacking] == [["map", "absent"], ["mask"]]
+
+
+def test_plots_and_strips_take_the_whole_breadth() -> None:
+    plotted = Figure("x", "x", "x", "", "", plot=object())  # type: ignore[arg-type]
+    assert _is_broad(drawn("first", plotted))
+    assert _is_broad(drawn("first", strips=(object(),)))
+    assert not _is_broad(drawn("first", Figure("map", "map", "map", "", "")))
