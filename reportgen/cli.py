@@ -89,6 +89,12 @@ Model = Annotated[
     typer.Option("--model", help="torchvision:NAME, timm:NAME, package:callable, file.py:callable."),
 ]
 Labels = Annotated[str | None, typer.Option("--labels", help="A CSV with path,label; folder; none.")]
+Beside = Annotated[
+    Path | None, typer.Option("--beside", help="A second model's checkpoint, shown side by side.")
+]
+BesideModel = Annotated[
+    str | None, typer.Option("--beside-model", help="What it belongs to; as --model without.")
+]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N images.")]
 NoPdf = Annotated[bool, typer.Option("--no-pdf", help="Write no report.pdf.")]
 SaveMaps = Annotated[bool, typer.Option("--save-maps", help="Write maps/<id>.npz, raw float32.")]
@@ -107,6 +113,8 @@ def run(
     device: Device = None,
     model: Model = None,
     labels: Labels = None,
+    beside: Beside = None,
+    beside_model: BesideModel = None,
     limit: Limit = None,
     no_pdf: NoPdf = False,
     save_maps: SaveMaps = False,
@@ -120,7 +128,12 @@ def run(
     _watch_sigterm()
     loaded = load(recipe)
     loaded = loaded.with_overrides(
-        device=device, source=model, labels=_labels(labels, loaded), pdf=False if no_pdf else None
+        device=device,
+        source=model,
+        labels=_labels(labels, loaded),
+        pdf=False if no_pdf else None,
+        beside=None if beside is None else os.path.relpath(beside, loaded.folder),
+        beside_source=beside_model,
     )
     _run(loaded, checkpoint, images, out, limit, save_maps, quiet, as_json)
 
@@ -171,6 +184,7 @@ def _tell(outcome: Outcome, as_json: bool) -> None:
             "results": str(outcome.folder / "results.json"),
             "gates_passed": outcome.gates_passed,
             **{key: found[key] for key in ("metrics", "gates", "cost")},
+            **({"beside": found["beside"]["tests"]} if found["beside"] else {}),
         }
         print(json.dumps(summary, indent=1))
     else:

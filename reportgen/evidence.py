@@ -7,6 +7,8 @@
     score-000000.json, …          shards of a first round: records and logits of every image
     batch-000000.json, …          shards: records of images, their arrays and findings
     trust-000000.json, …          shards: what putting the maps to the test gave
+    changed.json, .safetensors    small pictures of images that a second model answers differently
+    beside/                       evidence of its own: a second model on the same images
 
 Every file is written under a temporary name, flushed and renamed. A shard's .json is written
 after its .safetensors and carries its hash, so a shard is whole or absent, and a run resumes.
@@ -32,6 +34,7 @@ from reportgen.errors import InputError
 from reportgen.findings import KINDS, Array, Finding, Tally, pack, unpack
 
 SCHEMA = "reportgen.evidence/1"
+BESIDE = "beside"  # the folder of a second model's evidence
 TALLIED = ("sums", "highs", "lows", "tops")
 Record: TypeAlias = dict[str, Any]
 # visualization name -> one tuple of findings a target slot (a single slot where it has no target)
@@ -206,6 +209,11 @@ class Evidence:
         return dict(json.loads((self.folder / "timing.json").read_bytes()))
 
     @cached_property
+    def beside(self) -> Evidence | None:
+        """The second model's evidence, where one was measured on the same images."""
+        return Evidence(self.folder / BESIDE) if self.manifest.get("beside") else None
+
+    @cached_property
     def _shards(self) -> dict[str, dict[str, Any]]:
         return {
             shard["name"]: json.loads((self.folder / f"{shard['name']}.json").read_bytes())
@@ -247,6 +255,15 @@ class Evidence:
                 return None
             return np.asarray(tensors.get_slice(f"core/{key}")[record["row"]])
 
+    def thumbnails(self) -> dict[str, Array]:
+        """Small pictures (h, w, C) uint8 of images without figures, by id: of those that two models
+        answer differently."""
+        if "changed" not in self._shards:
+            return {}
+        with self._open("changed") as tensors:
+            seen = tensors.get_tensor("core/seen")
+        return {record["id"]: seen[record["row"]] for record in self._shards["changed"]["records"]}
+
     def original(self, record: Record) -> bytes:
         """The image before resize and crop, as a JPEG of bounded size."""
         first, last = record["original_bytes"]
@@ -267,6 +284,15 @@ class Evidence:
                 yield path.name
             elif not _is_whole(path):
                 yield path.with_suffix(".safetensors").name
+        if self.beside is not None:
+            yield from (f"{BESIDE}/{name}" for name in self._altered_beside(self.beside))
+
+    def _altered_beside(self, other: Evidence) -> Iterator[str]:
+        sealed = other.folder / "manifest.json"
+        if sealed.exists() and sha256_of(sealed) == self.manifest["beside"]["manifest_sha256"]:
+            yield from other.altered()
+        else:  # what it says of its shards is not to be relied on
+            yield sealed.name
 
 
 def _read(arrays: Path, packed: dict[str, Any], row: int | None) -> Findings:

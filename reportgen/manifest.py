@@ -14,8 +14,13 @@ from reportgen.probes import methods
 from reportgen.session import Session
 
 
-def manifest(session: Session, writer: Writer, chosen: str) -> dict[str, Any]:
-    """The manifest's content. Holds no duration: equal inputs give equal bytes but for the date."""
+def manifest(
+    session: Session, writer: Writer, chosen: str, beside: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The manifest's content. Holds no duration: equal inputs give equal bytes but for the date.
+
+    `beside` is what a sealed second model's evidence is known by.
+    """
     found = writer.records("score" if session.two_rounds else "batch")
     checkpoint = session.subject.checkpoint
     moment, fixed = _moment()
@@ -46,6 +51,7 @@ def manifest(session: Session, writer: Writer, chosen: str) -> dict[str, Any]:
         "plan": session.lines,
         "cost": {**_cost(writer.cost()), "device": devices.name_of(session.device)},
         "environment": session.environment(),
+        "beside": None if beside is None else dict(beside),
     }
 
 

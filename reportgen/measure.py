@@ -58,11 +58,16 @@ class Stopwatch:
 
 @dataclass
 class Measurement:
-    """Measures a session into a writer's shards, in one round or, for a large set, in two."""
+    """Measures a session into a writer's shards, in one round or, for a large set, in two.
+
+    `shown` are the numbers of the images to show, and how they were chosen, where that was decided
+    elsewhere: a second model shows what the first one chose.
+    """
 
     session: Session
     writer: Writer
     progress: Progress
+    shown: tuple[list[int], str] | None = None
     watch: Stopwatch = field(default_factory=Stopwatch)
     ranked: dict[Extremes, Ranking] = field(default_factory=dict)  # once the set has been seen
 
@@ -188,6 +193,8 @@ class Measurement:
                 yield [image.file.number for image in images], pixels_of(images)
 
     def _chosen(self) -> tuple[list[int], str]:
+        if self.shown is not None:
+            return self.shown
         show = self.session.recipe.images.show
         seed = self.session.recipe.run.seed
         # of the first round: in an interrupted run some images of the second are there already

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from reportgen.engine.device import peak_memory_bytes
+from reportgen.beside import measure_beside, timing
 from reportgen.errors import RenderError
 from reportgen.evidence import Writer
 from reportgen.manifest import manifest
@@ -55,11 +55,9 @@ def run(
     with workspace(out) as folder:
         measurement = Measurement(session, Writer(folder / "evidence", session.key), progress)
         chosen = measurement.run()
-        timing = {
-            "seconds": {**measurement.watch.seconds, "total": time.perf_counter() - begun},
-            "peak_memory_bytes": peak_memory_bytes(session.device),
-        }
-        measurement.writer.seal(manifest(session, measurement.writer, chosen), timing)
+        second = measure_beside(measurement, chosen)
+        held = manifest(session, measurement.writer, chosen, second)
+        measurement.writer.seal(held, timing(measurement, begun))
         progress("render", 0, 1)
         problem = _rendered(folder, out, recipe)
         progress("render", 1, 1)

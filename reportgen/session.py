@@ -14,22 +14,23 @@ import torch
 
 from reportgen.engine import device as devices
 from reportgen.engine.needs import ModelFacts, TrainingLog
-from reportgen.engine.plan import Plan, make_plan
+from reportgen.engine.plan import Plan, Planned, make_plan
 from reportgen.engine.targets import Slot, slots
 from reportgen.engine.trace import trace
-from reportgen.errors import RecipeError, UnknownName
+from reportgen.errors import InputError, RecipeError, UnknownName
 from reportgen.evidence import canonical_json, sha256_of
 from reportgen.inputs import ImageFile, Subject, load_subject, survey
 from reportgen.inputs.checkpoint import load as load_checkpoint
 from reportgen.inputs.classes import check, index_of
 from reportgen.inputs.history import History, read
 from reportgen.inputs.models import fill
-from reportgen.inputs.parts import read_parts
+from reportgen.inputs.parts import PartsList, read_parts
 from reportgen.probes import methods
 from reportgen.recipe import Recipe
 from reportgen.version import __version__
 
-RENDERED = ("title", "gates", "output")  # parts of a recipe that change no measurement
+# parts of a recipe that change no measurement of the model
+RENDERED = ("title", "gates", "output", "beside")
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class Session:
     notes: tuple[str, ...]
     logs: Mapping[TrainingLog, History]  # the training logs that the recipe names
     snapshots: Mapping[str, str]  # hashes of the run's other checkpoints, by their names in the recipe
+    name: str  # what the model is called where two are side by side
+    beside: Session | None = None  # a second model on the same files
 
     @cached_property
     def readable(self) -> int:
@@ -82,6 +85,7 @@ class Session:
             "save_maps": self.save_maps,
             "logs": {need.path: log.sha256 for need, log in self.logs.items()},
             "snapshots": dict(self.snapshots),
+            "beside": self.beside.key if self.beside else None,
         }
         return hashlib.sha256(canonical_json(depends)).hexdigest()
 
@@ -95,10 +99,13 @@ class Session:
     def lines(self) -> list[str]:
         """The plan in words."""
         shown = min(self.readable, self.recipe.images.show.at_most)
-        return [
+        own = [
             *self.plan.lines(self.readable, shown),
             f"batches of {self.batch_size} on {devices.name_of(self.device)}",
         ]
+        if self.beside is None:
+            return own
+        return own + [f"{self.beside.name}, beside it: {line}" for line in self.beside.lines]
 
     def environment(self) -> dict[str, Any]:
         """Versions, devices and flags that the numbers depend on."""
@@ -110,7 +117,45 @@ class Session:
 def prepare(
     recipe: Recipe, checkpoint: Path, images: Path, limit: int | None, save_maps: bool
 ) -> Session:
-    """Reads the model and surveys the images. Raises RecipeError and InputError."""
+    """Reads the model, and the one beside it, and surveys the images.
+
+    Raises RecipeError and InputError.
+    """
+    _refuse_gates(recipe)
+    main = _of_model(recipe, checkpoint, save_maps)
+    second = _second(main)
+    classes, parts = main.facts.classes, _parts(recipe)
+    files, notes = survey(images, recipe.images.labels, classes, recipe.folder, limit, parts)
+    # a box may yet lie out of the model's view: the plan counts those that the CSV lists
+    parted = sum(bool(file.parts) and None not in file.parts and file.reason is None for file in files)
+    shared: dict[str, Any] = {"files": tuple(files), "images": images.resolve().name}
+    main = replace(main, **shared, notes=(*main.notes, *notes), plan=replace(main.plan, parted=parted))
+    if second is None:
+        return main
+    name, other = _names(main, second)
+    second = replace(second, **shared, name=other, plan=replace(second.plan, parted=parted))
+    return replace(main, name=name, beside=second)
+
+
+def _parts(recipe: Recipe) -> PartsList | None:
+    """The boxes of parts that the recipe lists, if it does."""
+    listed = recipe.images.parts
+    return read_parts(recipe.folder / listed) if listed else None
+
+
+def _refuse_gates(recipe: Recipe) -> None:
+    """Raises RecipeError for a gate on a second model where there is none: it could never be passed."""
+    for number, gate in enumerate(recipe.gates):
+        if gate.metric.startswith("beside.") and recipe.beside is None:
+            place = recipe.place("gates", number, "metric")
+            raise RecipeError(
+                f"{place}{gate.metric} is not known where no second model is beside",
+                "name one: `beside: {checkpoint: …}` in the recipe, or --beside CHECKPOINT",
+            )
+
+
+def _of_model(recipe: Recipe, checkpoint: Path, save_maps: bool, like: Session | None = None) -> Session:
+    """A session without files yet. `like` is the main model's, where this one is beside it."""
     device = devices.choose(recipe.run.device)
     try:
         subject = load_subject(recipe, checkpoint)
@@ -119,25 +164,17 @@ def prepare(
     facts = trace(
         subject.network, subject.preprocessing.input_shape, output=recipe.model.output
     )
-    classes = check(subject.classes, facts.class_count)
-    listed = recipe.images.parts
-    parts = read_parts(recipe.folder / listed) if listed else None
-    facts = replace(facts, classes=classes, parts=parts.names if parts else ())
+    parts = _parts(recipe)
     try:
+        names = subject.classes if like is None else _agreed(like, subject, facts)
+        classes = check(names, facts.class_count)
+        facts = replace(facts, classes=classes, parts=parts.names if parts else ())
         chosen = slots(recipe.targets, facts.class_count, partial(index_of, classes=classes))
-        plan = make_plan(
-            [(v.name, methods()[v.name].scope, v.probe) for v in recipe.visualizations],
-            facts,
-            len(chosen),
-        )
-    except UnknownName as error:
+        plan = _plan(recipe, facts, len(chosen), strict=like is None)
+    except (RecipeError, UnknownName) as error:
         raise recipe.located(error) from error
     logs = {need: read(recipe.folder / need.path) for need in plan.logs}
     snapshots = {name: _fits(recipe.folder / name, subject) for e in plan.evolved for name in e.checkpoints}
-    files, notes = survey(images, recipe.images.labels, classes, recipe.folder, limit, parts)
-    # a box may yet lie out of the model's view: the plan counts those that the CSV lists
-    parted = sum(bool(file.parts) and None not in file.parts and file.reason is None for file in files)
-    plan = replace(plan, parted=parted)
     per_image = devices.bytes_per_image(facts, plan.tapped_bytes, bool(plan.rules))
     return Session(
         recipe=recipe,
@@ -145,12 +182,13 @@ def prepare(
         facts=facts,
         plan=plan,
         slots=chosen,
-        files=tuple(files),
-        images=images.resolve().name,
+        files=(),
+        images="",
         device=device,
         batch_size=devices.batch_size(recipe.run.batch_size, device, per_image),
         save_maps=save_maps,
-        notes=(*subject.notes, *notes),
+        notes=subject.notes,
+        name=checkpoint.stem,
         logs=logs,
         snapshots=snapshots,
     )
@@ -162,3 +200,63 @@ def _fits(path: Path, subject: Subject) -> str:
     bare = copy.deepcopy(subject.network).to("cpu")
     fill(bare, loaded, subject.source)
     return loaded.sha256
+
+
+def _plan(recipe: Recipe, facts: ModelFacts, targets: int, strict: bool) -> Plan:
+    """The plan of the recipe's visualizations.
+
+    Of a model beside, that lacks a layer which the recipe names for the main one, nothing is shown.
+    """
+    wishes = [(v.name, methods()[v.name].scope, v.probe) for v in recipe.visualizations]
+    if strict:
+        return make_plan(wishes, facts, targets)
+    planned: list[Planned] = []
+    for wish in wishes:
+        try:
+            found = make_plan([wish], facts, targets)
+            foreign = bool(found.evolved or found.logs)
+            reason = "the training run is the main model's"
+            planned += [Planned(*wish, reason=reason)] if foreign else found.planned
+        except UnknownName as error:
+            noun = error.kind.split()[0]
+            planned.append(Planned(*wish, reason=f"this network has no {noun} {error.value!r}"))
+    return Plan(tuple(planned), facts, targets)
+
+
+def _second(main: Session) -> Session | None:
+    """The session of the model beside, with names for both; without files yet."""
+    recipe, beside = main.recipe.second(), main.recipe.beside
+    if recipe is None or beside is None:
+        return None
+    try:
+        return _of_model(recipe, recipe.folder / beside.checkpoint, main.save_maps, main)
+    except InputError as error:
+        place = main.recipe.place("beside", "checkpoint")
+        raise InputError(f"{place}the model beside: {error.cause}", error.remedy) from error
+
+
+def _names(main: Session, second: Session) -> tuple[str, str]:
+    """What the two are called: as the recipe says, or as their files are."""
+    said = main.recipe.beside
+    name, other = (said and said.main) or main.name, (said and said.name) or second.name
+    return (name, other) if name != other else (f"{name} (main)", f"{other} (beside)")
+
+
+def _agreed(main: Session, subject: Subject, facts: ModelFacts) -> tuple[str, ...]:
+    """The classes of both models. Raises InputError and RecipeError where they are not the same."""
+    own, theirs = facts.class_count, main.facts.class_count
+    if own != theirs:
+        raise InputError(
+            f"{subject.checkpoint.name} has {own} classes, {main.subject.checkpoint.name} {theirs}",
+            "put models of the same classes side by side, or leave `beside` out",
+        )
+    if main.subject.classes is None or subject.classes is None:
+        return main.facts.classes  # one of them has no names of its own
+    classes = check(subject.classes, own)
+    for number, (mine, other) in enumerate(zip(main.facts.classes, classes, strict=True)):
+        if mine != other:
+            raise RecipeError(
+                f"model.classes: class {number} is {other!r} beside, but {mine!r} in the main model",
+                "give both models the same classes in the same order",
+            )
+    return classes

@@ -26,6 +26,11 @@ LINES_A_STAGE = 10
 WHOLE_WIDTH = 10_000  # letters: more than any table has
 
 
+def unit(stage: str) -> str:
+    """What a stage counts; `measure beside` is that of a second model."""
+    return UNITS.get(stage.removesuffix(" beside"), "steps")
+
+
 @contextmanager
 def progress(quiet: bool) -> Iterator[Progress]:
     """A progress function for `audit`: silent, bars, or lines, as asked for and as stderr allows."""
@@ -61,7 +66,7 @@ class Lines:
             return
         self.shown[stage] = tenths
         left = (self.clock() - begun) / max(1, done - before) * (total - done)
-        words = f"{stage}: {done} of {total} {UNITS.get(stage, 'steps')}"
+        words = f"{stage}: {done} of {total} {unit(stage)}"
         words += f", about {left:.0f} s left" if left >= 1 else ""
         print(words + (f" ({note})" if note else ""), file=self.stream, flush=True)
 
@@ -94,8 +99,7 @@ def _bars() -> Iterator[Progress]:
                 bars.console.print(f"{stage}: {note}", markup=False, highlight=False)
                 return
             if stage not in tasks:
-                unit = UNITS.get(stage, "steps")
-                tasks[stage] = bars.add_task(stage, total=total, unit=unit, note=note)
+                tasks[stage] = bars.add_task(stage, total=total, unit=unit(stage), note=note)
             bars.update(tasks[stage], completed=done, total=total, note=note)
 
         yield show

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from reportgen.audit.ranks import spearman
 from reportgen.audit.trust import JUDGED
 from reportgen.engine.erasure import Curves, cell_means, curves, erasing, ranks
 from reportgen.engine.needs import MeanGradient, Noisy, Scores
@@ -72,7 +73,7 @@ def attributions(found: Findings) -> dict[str, Tensor]:
     """One image's map (h, w) by every method that explains the answer, for its first target."""
     return {
         method: torch.from_numpy(finding.values)
-        for method, slots in found.items()
+        for method, slots in sorted(found.items())  # the order of a shard that was read back
         for finding in slots[0]
         if isinstance(finding, Heatmap) and finding.name == "map" and finding.attribution
     }
@@ -246,23 +247,3 @@ def magnitude_correlation(mine: Array, other: Array) -> float | None:
     if not faults(mine) and not np.any(other):
         return 0.0
     return spearman(abs(mine), abs(other))
-
-
-def spearman(a: Array, b: Array) -> float | None:
-    """The rank correlation of two arrays of one shape, equal values sharing their mean rank.
-
-    None where one of them is constant or not finite. Spearman 1904.
-    """
-    if a.shape != b.shape or not (np.isfinite(a).all() and np.isfinite(b).all()):
-        return None
-    x, y = (_mean_ranks(v.ravel()) for v in (a, b))
-    x, y = x - x.mean(), y - y.mean()
-    below = float(np.sqrt((x @ x) * (y @ y)))
-    return float(x @ y) / below if below > 0 else None
-
-
-def _mean_ranks(values: Array) -> Array:
-    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ends = counts.cumsum()
-    found: Array = (ends - (counts - 1) / 2)[places.ravel()]
-    return found

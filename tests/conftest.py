@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import hypothesis
+import numpy as np
 import pytest
 import torch
+from PIL import Image
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -18,6 +22,9 @@ from reportgen.engine.plan import make_plan
 from reportgen.engine.tape import BatchTape, model_tape
 from reportgen.engine.targets import Slot
 from reportgen.engine.trace import trace
+from reportgen.pipeline import run, silent
+from reportgen.recipe import load
+from reportgen.session import prepare
 
 # a slow machine is no failure
 calm = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
@@ -150,6 +157,109 @@ def weights_of() -> Callable[[nn.Module, tuple[int, int, int], Probe], dict[str,
         return {finding.name: finding for finding in probe.measure(tape)}
 
     return measure
+
+
+TWO_NETWORKS = """
+import torch
+from torch import nn
+
+class Small(nn.Module):
+    def __init__(self, classes=3):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 6, 3, padding=1)
+        self.more = nn.Conv2d(6, 8, 3, stride=2, padding=1)
+        self.head = nn.Linear(8, classes)
+
+    def forward(self, x):
+        x = torch.relu(self.conv(x))
+        return self.head(torch.relu(self.more(x)).mean((2, 3)))
+
+class Other(nn.Module):
+    def __init__(self, classes=3):
+        super().__init__()
+        self.first = nn.Conv2d(3, 4, 5, stride=2, padding=2)
+        self.act = nn.ReLU()
+        self.head = nn.Linear(4, classes)
+
+    def forward(self, x):
+        return {"logits": self.head(self.act(self.first(x)).mean((2, 3)))}
+"""
+TWO_RECIPE = """
+title: Two models
+model:
+  source: networks.py:Small
+  classes: [red, green, blue]
+  preprocessing: {resize: 32, crop: 28, mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5]}
+images: {labels: folder, show: {at_most: AT_MOST}}
+run: {device: cpu, batch_size: 2}
+trust: {images: 1, steps: 2, random_orders: 2}
+visualizations:
+  - architecture
+  - filters
+  - channel-health
+  - predictions
+  - saliency
+  - grad-cam
+  - grad-cam-plus-plus: {layer: more}
+  - feature-maps: {layers: [conv], maps: 3}
+  - occlusion: {window_px: 12, stride_px: 8}
+output: {pdf: false}
+beside:
+  checkpoint: other.safetensors
+  name: second
+"""
+OWN_MODEL = """  main: first
+  model:
+    source: networks.py:Other
+    output: logits
+    preprocessing: {resize: [24, 24], mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5]}
+"""
+
+
+class Two:
+    """Checkpoints of two networks, nine photographs of noise in three folders, and a broken one."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "networks.py").write_text(TWO_NETWORKS)
+        space: dict[str, Any] = {}
+        exec(TWO_NETWORKS, space)
+        for name, make, seed in (("main", "Small", 0), ("same", "Small", 7), ("other", "Other", 3)):
+            torch.manual_seed(seed)
+            state = space[make]().state_dict()
+            # logits far enough apart that the two do not answer every image alike
+            state = {key: value * (6 if key == "head.weight" else 1) for key, value in state.items()}
+            save_file(state, folder / f"{name}.safetensors")
+        self.images = folder / "images"
+        draw = np.random.default_rng(1)
+        for number, label in enumerate(3 * ("red", "green", "blue")):
+            (self.images / label).mkdir(parents=True, exist_ok=True)
+            pixels = draw.integers(0, 256, (6, 7, 3), dtype=np.uint8).repeat(7, 0).repeat(7, 1)
+            Image.fromarray(pixels).save(self.images / label / f"{number}.png")
+        (self.images / "red" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and nothing more")
+
+    def recipe(self, at_most: int = 200, own: str = OWN_MODEL, edit: Callable[[str], str] = str) -> Any:
+        path = self.folder / "recipe.yaml"
+        path.write_text(edit(TWO_RECIPE.replace("AT_MOST", str(at_most)) + own))
+        return load(path)
+
+    def run(self, recipe: Any, out: str, progress: Any = silent, **options: Any) -> Path:
+        checkpoint = self.folder / "main.safetensors"
+        return run(recipe, checkpoint, self.images, self.folder / out, progress=progress, **options).folder
+
+    def session(self, recipe: Any) -> Any:
+        return prepare(recipe, self.folder / "main.safetensors", self.images, None, False)
+
+
+@pytest.fixture(scope="session")
+def two_at() -> Callable[[Path], Two]:
+    """Makes two models and their images in a folder."""
+    return Two
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Two:
+    return Two(tmp_path)
 
 
 def oracle_table(rows: list[list[Any]]) -> list[str]:

@@ -12,27 +12,35 @@ def evaluate(
     gates: Iterable[Mapping[str, Any]],
     metrics: Mapping[str, Any],
     trust: Mapping[str, Any] | None = None,
+    beside: Mapping[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
     """One row a limit: name, metric, value, limit, passed and, where it failed, why.
 
     `gates` are the recipe's {metric, min, max}; `trust` is the summary of the maps' tests, which
-    `trust.METHOD.NUMBER` names. What is not known fails its gate: a gate that could not be checked
-    has not been passed.
+    `trust.METHOD.NUMBER` names, `beside` what two models give together, which `beside.NUMBER` names.
+    What is not known fails its gate: a gate that could not be checked has not been passed.
     """
     rows = []
     for gate in gates:
         for bound, sign in (("min", ">="), ("max", "<=")):
             limit = gate.get(bound)
             if limit is not None:
-                value, missing = _value(gate["metric"], metrics, trust)
+                value, missing = _value(gate["metric"], metrics, trust, beside)
                 rows.append(_row(gate["metric"], sign, limit, value, missing))
     return rows
 
 
 def _value(
-    metric: str, metrics: Mapping[str, Any], trust: Mapping[str, Any] | None
+    metric: str,
+    metrics: Mapping[str, Any],
+    trust: Mapping[str, Any] | None,
+    beside: Mapping[str, Any] | None,
 ) -> tuple[float | None, str]:
     """A metric's value, and what it means that there is none."""
+    if metric.startswith("beside."):
+        if beside is None:
+            return None, "no second model was measured"
+        return beside["tests"][metric.partition(".")[2]], "no image that both models answered has a label"
     if not metric.startswith("trust."):
         return metrics[metric], UNKNOWN
     _, method, number = metric.split(".")

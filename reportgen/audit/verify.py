@@ -22,7 +22,7 @@ def seal(folder: Path) -> None:
 def _sealed(folder: Path) -> list[str]:
     """The names of the files that the seal covers, that are there, relative to the folder."""
     named = ("report.html", "report.pdf", "results.json", "junit.xml", "evidence/manifest.json")
-    maps = sorted(path.relative_to(folder).as_posix() for path in folder.glob("maps/*.npz"))
+    maps = sorted(path.relative_to(folder).as_posix() for path in folder.glob("maps/**/*.npz"))
     return [name for name in (*named, *maps) if (folder / name).is_file()]
 
 

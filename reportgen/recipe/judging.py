@@ -20,6 +20,8 @@ Metric: TypeAlias = Literal[
     "rejected",
     "labelled",
 ]
+# what is known where a second model is beside: `beside.<number>`
+BesideNumber: TypeAlias = Literal["accuracy_change", "changed", "mended", "broken", "mcnemar_p"]
 # what is known of a method's maps once they were put to the test: `trust.<method>.<number>`
 TrustNumber: TypeAlias = Literal[
     "randomised", "faithfulness", "advantage", "beats_random_sd", "stability"
@@ -33,7 +35,8 @@ def metric_names() -> list[str]:
 
     tested = [name for name, method in methods().items() if method.group in EXPLAINING]
     numbers = get_args(TrustNumber)
-    return [*get_args(Metric), *(f"trust.{name}.{number}" for name in tested for number in numbers)]
+    beside = [f"beside.{number}" for number in get_args(BesideNumber)]
+    return [*get_args(Metric), *beside, *(f"trust.{name}.{number}" for name in tested for number in numbers)]
 
 
 def tested_method(metric: str) -> str | None:
@@ -88,6 +91,7 @@ class Gate(Part):
 
     metric: Annotated[StrictStr, AfterValidator(_is_metric)] = Field(
         description=f"one of {', '.join(get_args(Metric))}, "
+        f"or beside.NUMBER with one of {', '.join(get_args(BesideNumber))}, "
         f"or trust.METHOD.NUMBER with one of {', '.join(get_args(TrustNumber))}"
     )
     min: Number | None = Field(default=None, description="a number")

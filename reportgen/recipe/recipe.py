@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from reportgen.errors import RecipeError, UnknownName
+from reportgen.recipe.beside import BesideRecipe, as_main, merged
 from reportgen.recipe.complaints import complaint
 from reportgen.recipe.judging import Gate, TrustRecipe, tested_method
 from reportgen.recipe.parts import (
@@ -78,6 +79,9 @@ class Recipe(Part):
         default=TrustRecipe(),
         description="false, or a mapping with images, steps, random_orders, noise_std, limits",
     )
+    beside: BesideRecipe | None = Field(
+        default=None, description="a mapping with checkpoint, name, main, model"
+    )
     gates: tuple[Gate, ...] = Field(default=(), description="a list of {metric, min, max}")
     output: Output = Field(default=Output(), description="a mapping with theme, html, pdf")
 
@@ -134,7 +138,22 @@ class Recipe(Part):
         """The recipe as JSON values, every default and every option spelled out; itself a recipe."""
         plain = self.model_dump(mode="json")
         plain["visualizations"] = [shown.resolved() for shown in self.visualizations]
+        if self.beside is not None:
+            own = merged(self.model, self.beside.model)
+            plain["beside"]["model"] = own.model_dump(mode="json")
         return plain
+
+    def second(self) -> Recipe | None:
+        """The recipe by which the model beside is measured, None where there is none.
+
+        An error in it has the place under `beside.model` where the file says it there.
+        """
+        if self.beside is None:
+            return None
+        model = merged(self.model, self.beside.model)
+        made = self.model_copy(update={"model": model, "beside": None})
+        made._source = as_main(self._source) if self._source else None
+        return made
 
     def with_overrides(
         self,
@@ -143,15 +162,33 @@ class Recipe(Part):
         source: str | None = None,
         labels: str | None = None,
         pdf: bool | None = None,
+        beside: str | None = None,
+        beside_source: str | None = None,
     ) -> Recipe:
-        """The recipe with what the command line says instead. Raises RecipeError for a wrong value."""
-        parts: dict[str, Part] = {
+        """The recipe with what the command line says instead. Raises RecipeError for a wrong value.
+
+        `beside` is the second model's checkpoint, relative to the recipe's folder, and
+        `beside_source` what it belongs to.
+        """
+        parts: dict[str, Part | None] = {
+            "beside": self._beside(beside, beside_source),
             "run": _with(self.run, device=device),
             "model": _with(self.model, source=source),
             "images": _with(self.images, labels=labels),
             "output": _with(self.output, pdf=pdf),
         }
         return self.model_copy(update=parts)
+
+    def _beside(self, checkpoint: str | None, source: str | None) -> BesideRecipe | None:
+        """The second model with what the command line says of it."""
+        given = self.beside.model_dump(exclude_unset=True) if self.beside else {}
+        if checkpoint is not None:  # another file than the one that the recipe gave a name
+            given = {**given, "checkpoint": checkpoint, "name": None}
+        if source is not None:
+            given["model"] = {**given.get("model", {}), "source": source}
+        if given and "checkpoint" not in given:
+            raise RecipeError("--beside-model is given, but no checkpoint for it", "add --beside CHECKPOINT")
+        return BesideRecipe.model_validate(given) if given else None
 
     def located(self, error: UnknownName | RecipeError) -> RecipeError:
         """The error with the place in the recipe of what it is about, where the recipe says that.

@@ -52,6 +52,11 @@ trust:
   # Past these the report says "do not rely on this map".
   limits: {randomised: 0.5, beats_random_sd: 2.0}
 
+# A second model on the same images, side by side: another checkpoint, or another network. For example
+# {checkpoint: epoch-01.safetensors, name: epoch 1, model: {source: …}}; what it leaves out is the
+# main model's, and `main` is what that is called beside it.
+beside:
+
 # Limits on metrics; the exit code is 1 where one is not met. For example:
 #   - {metric: accuracy, min: 0.9}
 #   - {metric: trust.grad-cam.beats_random_sd, min: 2}

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+import numpy as np
+
 from reportgen.evidence import Evidence, Findings, Record
-from reportgen.findings import Array
 from reportgen.report import figures
 from reportgen.report.blocks import Scene, Visualization, signs
 from reportgen.report.grouping import explained, groups
 from reportgen.report.metrics import UNSURE_BELOW
-from reportgen.report.parts import Answer, Card, Fact, Figure, Sign
+from reportgen.report.paired import Seen, paired
+from reportgen.report.parts import Answer, Card, Fact, Figure, Rival, Sign
 from reportgen.report.sections import TrustSection
 from reportgen.report.trust import badges, trial
+from reportgen.report.versus import SideBySide
 from reportgen.report.wording import number, probability
 
 STATES = ("wrong", "unsure", "flagged")  # what the page can be narrowed to
@@ -25,24 +28,75 @@ def anchor(record: Record) -> str:
 
 
 def cards(
-    evidence: Evidence, trust: TrustSection | None = None, at_most: int | None = None
+    evidence: Evidence,
+    trust: TrustSection | None = None,
+    at_most: int | None = None,
+    side: SideBySide | None = None,
 ) -> Iterator[Card]:
     """The cards of the images that have figures, in the order of their numbers.
 
-    `trust` says which of the figures are not to be relied on.
+    `trust` says which of the figures are not to be relied on. `side` is what is known of two models
+    side by side: the figures of both then stand in rows.
     """
     shown = [record for record in evidence.records() if record["measured"]][:at_most]
-    visualizations = {
-        held["name"]: held
-        for held in evidence.manifest["visualizations"]
-        if held["scope"] == "image" and held["applicable"]
-    }
+    visualizations = _of_images(evidence)
     tested = {held["id"]: held for held in evidence.trust()} if trust else {}
+    others = {held["id"]: held for held in evidence.beside.records()} if side and evidence.beside else {}
     for at, record in enumerate(shown):
         before = anchor(shown[at - 1]) if at else ""
         after = anchor(shown[at + 1]) if at + 1 < len(shown) else ""
-        card = _card(evidence, record, visualizations, trust, tested.get(record["id"]))
+        rival = _rival(evidence.beside, others[record["id"]], side) if side and evidence.beside else None
+        card = _card(evidence, record, visualizations, trust, tested.get(record["id"]), rival, side)
         yield replace(card, before=before, after=after)
+
+
+def _of_images(evidence: Evidence) -> dict[str, Visualization]:
+    return {held["name"]: held for held in evidence.manifest["visualizations"] if held["scope"] == "image"}
+
+
+def _rival(other: Evidence, record: Record, side: SideBySide) -> Seen | None:
+    """What the second model made of an image, None where it could not use it."""
+    if not record["measured"]:
+        return None
+    scene = _scene(other, record, f"{anchor(record)}-beside")
+    found = other.findings(record)
+    return Seen(side.other, record, found, _of_images(other), scene, side.badges, "beside-maps")
+
+
+def _beside(card: Card, mine: Seen, rival: Seen, side: SideBySide) -> Card:
+    """The card with the second model's answers and, where it differs, its view of the image."""
+    sign = side.signs.get(card.number)
+    return replace(
+        card,
+        signs=(*card.signs, *([sign] if sign else [])),
+        figures=(*card.figures, *_another_view(mine, rival)),
+        explained=tuple(
+            replace(held, note=f"{held.note}, by {seen.model}")
+            for seen in (mine, rival)
+            for held in explained(seen.record)
+        ),
+        facts=(*_facts(mine.record, mine.model), *_judged(rival.record, rival.model)),
+        rival=Rival(side.main, side.other, _answers(rival.record), _of_answers(rival)),
+    )
+
+
+def _of_answers(rival: Seen) -> tuple[Fact, ...]:
+    """What stands under the first model's answers, of the second one's."""
+    return tuple(
+        fact
+        for name in rival.found
+        for held in rival.blocks(name)
+        if not held.pictured
+        for fact in held.facts
+    )
+
+
+def _another_view(mine: Seen, rival: Seen) -> tuple[Figure, ...]:
+    """The image as the second model saw it, where that is not as the first one did."""
+    if np.array_equal(rival.scene.photo, mine.scene.photo):
+        return ()
+    seen = _photographs(rival.record, rival.scene)[1]
+    return (replace(seen, id=f"{rival.scene.anchor}-seen", title=f"As {rival.model} saw it"),)
 
 
 def found_signs(found: Findings, titles: Mapping[str, str]) -> list[tuple[str, Sign]]:
@@ -84,17 +138,19 @@ def _card(
     visualizations: Mapping[str, Visualization],
     trust: TrustSection | None,
     tested: Record | None,
+    rival: Seen | None,
+    side: SideBySide | None,
 ) -> Card:
     found = evidence.findings(record)
-    seen = evidence.array(record, "seen")
-    assert seen is not None  # every measured record has it
-    photo, whole = figures.photo(seen), _whole(evidence, record)
-    subject, classes = f"{record['id']} {record['path']}", evidence.manifest["model"]["classes"]
-    scene = Scene(anchor(record), subject, "", photo, whole, classes, label=record["label_index"])
-    held_groups = groups(record, found, visualizations, scene, badges(trust))
+    scene = _scene(evidence, record, anchor(record))
+    mine = Seen(side.main if side else "", record, found, visualizations, scene, badges(trust))
+    if side and rival:
+        held_groups = paired(mine, rival, side.alike.get(record["id"], {}))
+    else:
+        held_groups = groups(record, found, visualizations, scene, mine.badges)
     titles = {name: held["title"] for name, held in visualizations.items()}
     flagged = any(sign.level in ("warn", "bad") for _, sign in found_signs(found, titles))
-    return Card(
+    card = Card(
         id=anchor(record),
         number=record["id"],
         path=record["path"],
@@ -104,24 +160,31 @@ def _card(
         facts=_facts(record),
         notes=(*record["notes"], *(t["note"] for t in record["targets"] if t["note"])),
         answers=_answers(record),
-        figures=_photographs(record, photo, whole),
+        figures=_photographs(record, scene),
         explained=explained(record),
         groups=tuple(group for group in held_groups if group.pictured),
         side=tuple(held for group in held_groups for held in group.blocks if not held.pictured),
         trial=trial(tested, trust.stage, titles, anchor(record)) if trust and tested else None,
     )
+    return _beside(card, mine, rival, side) if side and rival else card
 
 
-def _facts(record: Record) -> tuple[Fact, ...]:
+def _facts(record: Record, model: str = "") -> tuple[Fact, ...]:
+    """The file and its label, and how the model judged that; it is named where there are two."""
     geometry = record["geometry"]
     width, height = geometry["original_px"]
     facts = [Fact("file, px", f"{width} × {height}")]
     if record["label"] is not None:
         facts.append(Fact("label", record["label"]))
+    return (*facts, *_judged(record, model))
+
+
+def _judged(record: Record, model: str) -> tuple[Fact, ...]:
+    facts, whose = [], f", {model}" if model else ""
     if record["label_probability"] is not None:
-        facts.append(Fact("p of the label", probability(record["label_probability"])))
+        facts.append(Fact(f"p of the label{whose}", probability(record["label_probability"])))
     if record["loss"] is not None:
-        facts.append(Fact("loss", number(record["loss"])))
+        facts.append(Fact(f"loss{whose}", number(record["loss"])))
     return tuple(facts)
 
 
@@ -138,14 +201,24 @@ def _answers(record: Record) -> tuple[Answer, ...]:
     )
 
 
+def _scene(evidence: Evidence, record: Record, stem: str) -> Scene:
+    """What an image's figures are drawn on."""
+    seen = evidence.array(record, "seen")
+    assert seen is not None  # every measured record has it
+    subject, classes = f"{record['id']} {record['path']}", evidence.manifest["model"]["classes"]
+    return Scene(stem, subject, "", figures.photo(seen), _whole(evidence, record), classes)
+
+
 def _whole(evidence: Evidence, record: Record) -> figures.Whole:
     geometry = record["geometry"]
     size, crop = tuple(geometry["original_px"]), tuple(geometry["crop_original_px"])
     return figures.Whole(evidence.original(record), size, crop)
 
 
-def _photographs(record: Record, photo: Array, whole: figures.Whole) -> tuple[Figure, ...]:
+def _photographs(record: Record, scene: Scene) -> tuple[Figure, ...]:
     """The file with the crop marked, and the crop as the model saw it."""
+    photo, whole = scene.photo, scene.whole
+    assert whole is not None  # every measured record has it
     (width, height), (rows, columns) = whole.size, photo.shape[:2]
     caption = "framed: the part that the model saw" if whole.cropped else "the model saw all of it"
     answer = record["predictions"][0]["class_name"]

@@ -6,6 +6,7 @@ The document is made once and holds no card; `cards.cards` makes those one at a 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from reportgen.evidence import Evidence, Record
@@ -15,10 +16,13 @@ from reportgen.report.blocks import of_model
 from reportgen.report.cards import STATES, anchor, found_signs, marks, states
 from reportgen.report.parts import Block, Fact, Sign
 from reportgen.report.provenance import recipe_yaml, sheets
-from reportgen.report.sections import Document, ImageRow, Method, MethodGroup
+from reportgen.report.sections import Document, ImageRow, Method, MethodGroup, Sheet
+from reportgen.report.side_by_side import method as how_two
+from reportgen.report.side_by_side import side_by_side
 from reportgen.report.trust import method as how_trust
 from reportgen.report.trust import section as trust_section
 from reportgen.report.verdict import Signs, findings, verdict
+from reportgen.report.versus import SideBySide
 from reportgen.report.wording import NONE, count, date, plural, probability, sentence, shape
 
 ROWS_AT_MOST = 1000  # lines of the summary table: every image stays in results.json
@@ -36,9 +40,10 @@ def document(evidence: Evidence, results: Mapping[str, Any]) -> Document:
         if record["measured"] and (found := found_signs(evidence.findings(record), titles))
     }
     trust = trust_section(results.get("trust"), evidence)
-    lines = findings(results, manifest, records, signs, trust, evidence.model_findings())
-    word, details = verdict(results, lines)
     rows, more = _rows(evidence, records, signs, titles)
+    side = side_by_side(evidence, results, trust, rows)
+    lines = findings(results, manifest, records, signs, trust, evidence.model_findings(), side)
+    word, details = verdict(results, lines)
     printed = tuple(row for row in rows if row.picture or row.states)
     classes, classes_note = by_class(results["metrics"]["per_class"] or [])
     return Document(
@@ -65,7 +70,8 @@ def document(evidence: Evidence, results: Mapping[str, Any]) -> Document:
         mistakes=mistakes(records, rows),
         sections=_sections(evidence, manifest),
         trust=trust,
-        methods=_methods(manifest, results.get("trust")),
+        side=side,
+        methods=_methods(manifest, results.get("trust"), side),
         rejected=tuple(
             (record["id"], record["path"], record["reason"] or "")
             for record in records
@@ -73,7 +79,7 @@ def document(evidence: Evidence, results: Mapping[str, Any]) -> Document:
         ),
         cards_note=_cards_note(manifest),
         card_count=sum(record["measured"] for record in records),
-        provenance=sheets(manifest, evidence.timing),
+        provenance=_provenance(evidence),
         plan=tuple(manifest["plan"]),
         recipe=recipe_yaml(manifest["recipe"]),
     )
@@ -177,13 +183,28 @@ def _cards_note(manifest: Mapping[str, Any]) -> str:
     )
 
 
-def _methods(manifest: Mapping[str, Any], trust: Mapping[str, Any] | None) -> tuple[MethodGroup, ...]:
-    """How to read each visualization, by kind, and last how to read the tests of the maps."""
+def _provenance(evidence: Evidence) -> tuple[Sheet, ...]:
+    """The sheets of the model, and the checkpoint and the network of the one beside it."""
+    held, other = sheets(evidence.manifest, evidence.timing), evidence.beside
+    if other is None:
+        return held
+    name = evidence.manifest["beside"]["name"]
+    theirs = sheets(other.manifest, other.timing)[:3]
+    return (*held, *(replace(sheet, title=f"{sheet.title}, {name}") for sheet in theirs))
+
+
+def _methods(
+    manifest: Mapping[str, Any], trust: Mapping[str, Any] | None, side: SideBySide | None
+) -> tuple[MethodGroup, ...]:
+    """How to read each visualization, by kind, and last how to read the tests of the maps and of two
+    models."""
     by_kind: dict[str, list[Method]] = {}
     for held in manifest["visualizations"]:
         by_kind.setdefault(sentence(held.get("group", "")), []).append(_method(held))
     if tests := how_trust(trust, manifest["recipe"]):
         by_kind["Can the maps be relied on?"] = [tests]
+    if side:
+        by_kind["Two models"] = [how_two(side)]
     return tuple(MethodGroup(title, tuple(held)) for title, held in by_kind.items())
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 from reportgen.audit.gates import evaluate
 from reportgen.audit.trust import summary
 from reportgen.audit.verify import seal
-from reportgen.evidence import Evidence, Record, write_whole
+from reportgen.evidence import BESIDE, Evidence, Record, write_whole
 from reportgen.findings import (
     Array,
     Comparison,
@@ -28,6 +28,7 @@ from reportgen.findings import (
     Scalar,
     faults,
 )
+from reportgen.report.beside import beside
 from reportgen.report.metrics import metrics
 
 SCHEMA = "reportgen.results/1"
@@ -45,13 +46,19 @@ def write(folder: Path) -> None:
     write_whole(folder / "results.json", _json(found))
     write_whole(folder / "junit.xml", junit(found, evidence.manifest))
     if evidence.manifest["save_maps"]:
-        (folder / "maps").mkdir(exist_ok=True)
-        for record in evidence.records():
-            if record["measured"]:
-                data = io.BytesIO()
-                # numpy dates the members of an archive 1980: equal maps give equal bytes
-                np.savez_compressed(data, **maps(evidence, record))  # type: ignore[arg-type]
-                write_whole(folder / "maps" / f"{record['id']}.npz", data.getvalue())
+        _write_maps(evidence, folder / "maps")
+        if evidence.beside is not None:
+            _write_maps(evidence.beside, folder / "maps" / BESIDE)
+
+
+def _write_maps(evidence: Evidence, folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    for record in evidence.records():
+        if record["measured"]:
+            data = io.BytesIO()
+            # numpy dates the members of an archive 1980: equal maps give equal bytes
+            np.savez_compressed(data, **maps(evidence, record))  # type: ignore[arg-type]
+            write_whole(folder / f"{record['id']}.npz", data.getvalue())
 
 
 def close(folder: Path, render_s: float) -> None:
@@ -73,6 +80,7 @@ def results(evidence: Evidence) -> dict[str, Any]:
     manifest, timing, records = evidence.manifest, evidence.timing, evidence.records()
     model = manifest["model"]
     totals, trust = metrics(records, model["classes"]), summary(evidence)
+    other = beside(evidence, results(evidence.beside)) if evidence.beside else None
     found = {
         "schema": SCHEMA,
         "created": manifest["created"],
@@ -91,7 +99,8 @@ def results(evidence: Evidence) -> dict[str, Any]:
         "images": [_image(evidence, record) for record in records],
         "metrics": totals,
         "trust": trust,
-        "gates": evaluate(manifest["recipe"]["gates"], totals, trust),
+        "beside": other,
+        "gates": evaluate(manifest["recipe"]["gates"], totals, trust, other),
         # rendering comes after this: `close` fills its time in
         "cost": {**manifest["cost"], **timing, "seconds": {"render": None, **timing["seconds"]}},
         "environment": manifest["environment"],

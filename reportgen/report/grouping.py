@@ -40,7 +40,7 @@ def groups(
         for_each = several and held["per_target"]
         badge = badges.get(name)
         drawn = tuple(
-            replace(block(held, found[name][slot], _about(scene, held, slot, targets)), badge=badge)
+            replace(block(held, found[name][slot], about(scene, held, slot, targets)), badge=badge)
             for slot in range(len(found[name]) if for_each else 1)
         )
         if for_each:
@@ -48,24 +48,29 @@ def groups(
         else:
             blocks.extend(drawn)
     held_groups = tuple(Group(title, tuple(once), tuple(rows)) for title, (once, rows) in made.items())
-    return held_groups if sum(len(group.figures) for group in held_groups) > FEW else _joined(held_groups)
+    return held_groups if sum(len(group.figures) for group in held_groups) > FEW else joined(held_groups)
 
 
-def _joined(held: tuple[Group, ...]) -> tuple[Group, ...]:
+def joined(held: tuple[Group, ...]) -> tuple[Group, ...]:
     """One group without a heading: few figures need none."""
     once = tuple(made for group in held for made in group.blocks)
     return (Group("", once, tuple(row for group in held for row in group.rows)),)
 
 
-def _about(scene: Scene, held: Visualization, slot: int, targets: list[Mapping[str, Any]]) -> Scene:
-    """The scene of one target; a visualization without a target has none in its words."""
+def about(
+    scene: Scene, held: Visualization, slot: int, targets: list[Mapping[str, Any]], named: bool = False
+) -> Scene:
+    """The scene of one target; a visualization without a target has none in its words.
+
+    The class stands by the figures where there are several, or where it must be `named`.
+    """
     if not held["per_target"]:
         return scene
     return replace(
         scene,
         anchor=f"{scene.anchor}-t{slot}" if slot else scene.anchor,
         target=targets[slot]["class_name"],
-        several=len(targets) > 1,
+        several=named or len(targets) > 1,
     )
 
 

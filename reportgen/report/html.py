@@ -84,7 +84,7 @@ def _body(document: Document, evidence: Evidence, fit: Fit, at_most_mb: float) -
         made = webp(raster, fit.encoding)
         return f"data:{made.media_type};base64,{base64.b64encode(made.data).decode()}"
 
-    shown = cards(evidence, document.trust, fit.cards)
+    shown = cards(evidence, document.trust, fit.cards, document.side)
     measured = [record for record in evidence.records() if record["measured"]]
     limits = fit.words(document, at_most_mb) if at_most_mb else ""
     return layout.render(

@@ -180,7 +180,10 @@ class Block:
     title: str
     summary: str
     target: str = ""  # the class that is explained, where there are several
+    model: str = ""  # whose it is, where two models are side by side
+    follows: bool = False  # another part of this visualization has said its facts and remarks
     badge: Sign | None = None  # what the test of the maps said of this visualization
+    badge_at: str = ""  # the id where that is said; the visualization's row in the tests without
     figures: tuple[Figure, ...] = ()
     again: tuple[Figure, ...] = ()  # its maps once more, over the whole file
     strips: tuple[Strip, ...] = ()
@@ -257,6 +260,16 @@ class Trial:
 
 
 @dataclass(frozen=True)
+class Rival:
+    """What the model beside answered for an image."""
+
+    main: str  # what the models are called
+    name: str
+    answers: tuple[Answer, ...]
+    facts: tuple[Fact, ...]  # of the answers
+
+
+@dataclass(frozen=True)
 class Card:
     """All that is shown of one image."""
 
@@ -274,6 +287,7 @@ class Card:
     groups: tuple[Group, ...]
     side: tuple[Block, ...]
     trial: Trial | None = None
+    rival: Rival | None = None
     before: str = ""  # anchors of the neighbouring cards
     after: str = ""
 

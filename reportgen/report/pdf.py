@@ -57,7 +57,8 @@ def write(document: Document, evidence: Evidence, theme: Theme, path: Path) -> N
         pictures[name] = made
         return name
 
-    body = layout.render(source, "print.html.j2", document=document, cards=cards(evidence, document.trust))
+    shown = cards(evidence, document.trust, side=document.side)
+    body = layout.render(source, "print.html.j2", document=document, cards=shown)
     page = layout.render(
         source,
         "page.html.j2",

@@ -11,7 +11,10 @@ from reportgen.report.parts import Fact
 from reportgen.report.sections import Sheet
 from reportgen.report.wording import cell, count, date, duration, number, plural, shape, size
 
-RECIPE_ORDER = ("title", "model", "images", "targets", "run", "visualizations", "trust", "gates", "output")
+RECIPE_ORDER = (
+    *("title", "model", "images", "targets", "run", "visualizations", "trust", "beside", "gates"),
+    "output",
+)
 
 
 def sheets(manifest: Mapping[str, Any], timing: Mapping[str, Any]) -> tuple[Sheet, ...]:

@@ -221,6 +221,55 @@ COST = _object(
         ("trust_forwards", "trust_backwards", "ascent_forwards", "ascent_backwards"), COUNT
     ),
 )
+# a model beside the main one; `changed` and `tests` are from it to the main one
+LIKENESS = _object({"rho": RHO, "same_class": {"type": "boolean"}})
+BESIDE = _object(
+    {
+        "name": TEXT,
+        "main": TEXT,  # what the main model is called beside it
+        "model": MODEL,
+        "findings": {"type": "object", "additionalProperties": FINDINGS},
+        "metrics": METRICS,
+        "trust": _or_null(TRUST),
+        "cost": COST,
+        "left_out": {"type": "object", "additionalProperties": TEXT},  # visualizations, and why
+        "images": _list(
+            _object(
+                {
+                    **{
+                        key: IMAGE["properties"][key]
+                        for key in ("id", "status", "reason", "correct", "loss", "predictions", "findings")
+                    },
+                    "maps": {"type": "object", "additionalProperties": LIKENESS},
+                }
+            )
+        ),
+        "changed": _list(
+            _object(
+                {
+                    "id": TEXT,
+                    "path": TEXT,
+                    "label": _or_null(TEXT),
+                    "kind": {"enum": ["broken", "mended", "both wrong", "no label"]},
+                    # the main model's, then the other's
+                    "answers": {"type": "array", "items": PREDICTION, "minItems": 2, "maxItems": 2},
+                }
+            )
+        ),
+        "tests": _object(
+            {
+                **dict.fromkeys(("compared", "labelled", "changed"), COUNT),
+                **dict.fromkeys(("mended", "broken"), _or_null(COUNT)),  # null without labels
+                **dict.fromkeys(("changed_both_wrong", "changed_unlabelled"), COUNT),
+                **dict.fromkeys(("both_right", "both_wrong"), COUNT),
+                "accuracy_change": _or_null({"type": "number", "minimum": -1, "maximum": 1}),
+                "mcnemar_p": _or_null(SHARE),
+            }
+        ),
+        # the mean rank correlation of the two models' maps, by visualization
+        "maps": {"type": "object", "additionalProperties": _object({"images": COUNT, "rho": RHO})},
+    }
+)
 ENVIRONMENT = _object(
     {
         **dict.fromkeys(("reportgen", "python", "torch", "torchvision", "precision"), TEXT),
@@ -247,6 +296,7 @@ def results_schema() -> Schema:
             "cost": COST,
             "environment": ENVIRONMENT,
             "recipe": FREE,
-        }
+        },
+        optional={"beside": _or_null(BESIDE)},
     )
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "results.json", **whole}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from reportgen.report.parts import Block, Fact, Figure, Level, Sign
 from reportgen.report.rasters import Raster
+from reportgen.report.versus import SideBySide
 
 
 @dataclass(frozen=True)
@@ -228,6 +229,7 @@ class Document:
     mistakes: tuple[Mistake, ...]
     sections: tuple[Block, ...]
     trust: TrustSection | None
+    side: SideBySide | None
     methods: tuple[MethodGroup, ...]
     rejected: tuple[tuple[str, str, str], ...]  # number, path, reason
     cards_note: str

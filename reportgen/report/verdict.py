@@ -11,8 +11,10 @@ from reportgen.report.cards import anchor, unsure
 from reportgen.report.metrics import UNSURE_BELOW
 from reportgen.report.parts import LEVELS, Sign
 from reportgen.report.sections import FindingLine, TrustSection
+from reportgen.report.side_by_side import lines as compared
 from reportgen.report.trust import ADVICE
 from reportgen.report.trust import lines as doubted
+from reportgen.report.versus import SideBySide
 from reportgen.report.wording import number, plural, probability, share
 
 LISTED = 6  # images named one by one before the rest are counted
@@ -50,6 +52,7 @@ def findings(
     signs: Signs,
     trust: TrustSection | None = None,
     whole: Findings | None = None,
+    side: SideBySide | None = None,
 ) -> tuple[FindingLine, ...]:
     """Sentences with a number and a link to their evidence, worst first."""
     lines = [
@@ -62,6 +65,7 @@ def findings(
         *_of_the_whole(whole or {}),
         *_rejected(records),
         *_absent(manifest["visualizations"]),
+        *compared(side, results),
         *_notes(manifest["model"]["notes"]),
         *_right(results["metrics"]),
     ]

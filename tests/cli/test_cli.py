@@ -139,6 +139,26 @@ def test_a_failed_gate_is_exit_1_with_the_report_written(recipe: Path, tmp_path:
     assert (out / "report.html").exists()
 
 
+def test_a_second_model_is_named_on_the_command_line(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its checkpoint is in the working folder, as the first one's; what it belongs to as for --model."""
+    monkeypatch.chdir(MNIST / "checkpoints")
+    shown = ("run", CHECKPOINT, MNIST / "digits", "--recipe", recipe, "--limit", 2, "--quiet")
+    out = ("--out", tmp_path / "out")
+    done = reportgen(*shown, *out, "--json", "--beside", "epoch-01.safetensors")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["beside"]["compared"] == 2
+    found = json.loads((tmp_path / "out" / "results.json").read_bytes())
+    assert (found["beside"]["main"], found["beside"]["name"]) == ("epoch-10", "epoch-01")
+    assert (tmp_path / "out" / "evidence" / "beside" / "manifest.json").is_file()
+    source = ("--beside-model", f"{MNIST / 'network.py'}:DigitsNet")
+    is_told(reportgen(*shown, *out, *source), 2, "no checkpoint")
+    named = ("--beside", "epoch-01.safetensors", *source)
+    is_told(reportgen(*shown, *out, *named), 2, "'DigitsNet' (did you mean 'DigitNet'?)")
+    is_told(reportgen(*shown, *out, "--beside", "epoch-99.safetensors"), 3, "the model beside: ", "epoch-99")
+
+
 def test_a_misspelt_layer_is_found_in_the_recipe(recipe: Path, tmp_path: Path) -> None:
     recipe.write_text(RECIPE.replace("layer: conv2", "layer: conf2"))
     done = program("run", CHECKPOINT, MNIST / "digits", "--recipe", recipe, "--out", tmp_path / "out")
