@@ -86,7 +86,9 @@ def heat(values: Array, by: Scale) -> Raster:
     drawn = held.levels
     if max(drawn.shape) > SIDE_PX:
         drawn = resample(drawn, *shown_size(*drawn.shape))
-    return Raster(held.colours[np.rint(drawn).astype(np.uint8)], max(drawn.shape) <= EXACT_PX, held)
+    part = drawn / np.float32(by.top)
+    index = np.rint(part * 255).astype(np.uint8)
+    return Raster(table(by.palette)[index], exact=max(drawn.shape) <= EXACT_PX, map=held)
 
 
 def raw_map(values: Array, by: Scale, alone: bool) -> RawMap:

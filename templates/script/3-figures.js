@@ -73,8 +73,12 @@ function figuresAround(figure) {
   return [...room.querySelectorAll("figure")].filter((held) => pictured(held) && !("again" in held.dataset));
 }
 
+function pictureOf(figure) {
+  return figure.querySelector("img, svg.plot");
+}
+
 function pictured(figure) {
-  return figure.querySelector("img, svg.plot") !== null && figure.querySelector(".name") !== null;
+  return pictureOf(figure) !== null && figure.querySelector(".name") !== null;
 }
 
 function titleOf(figure) {

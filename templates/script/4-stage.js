@@ -106,7 +106,8 @@ function told(held) {
   if (!inside) return "outside what the model saw";
   const { map, columns, rows } = held;
   const on = (wide, high) => `${Math.floor(inside[0] * wide)}, ${Math.floor(inside[1] * high)}`;
-  const cell = map.columns === columns && map.rows === rows ? "" : ` · cell ${on(map.columns, map.rows)} of ${map.columns} × ${map.rows}`;
+  const own = map.columns !== columns || map.rows !== rows; // a grid of its own
+  const cell = own ? ` · cell ${on(map.columns, map.rows)} of ${map.columns} × ${map.rows}` : "";
   return `${valueOf(held)} · pixel ${on(columns, rows)}${cell}`;
 }
 

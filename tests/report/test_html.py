@@ -23,6 +23,7 @@ class Page(HTMLParser):
         self.tags: list[tuple[str, dict[str, str]]] = []
         self.text = ""
         self.style = ""
+        self.script = ""
         self._inside = ""
         self.feed(text)
 
@@ -36,6 +37,8 @@ class Page(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self._inside == "style":
             self.style += data
+        elif self._inside == "script":
+            self.script += data
         else:
             self.text += data
 
@@ -57,18 +60,22 @@ def test_the_page_asks_nothing_of_anyone(page: Page) -> None:
     assert "@import" not in page.style
 
 
-def test_there_is_no_script_and_no_inline_style(page: Page) -> None:
-    names = {tag for tag, _ in page.tags}
-    assert not names & {"script", "iframe", "object", "embed", "link", "base"}
+def test_there_is_one_script_and_no_inline_style_or_handler(page: Page) -> None:
+    names = [tag for tag, _ in page.tags]
+    assert not set(names) & {"iframe", "object", "embed", "link", "base"}
+    assert names.count("script") == 1
+    assert [held for tag, held in page.tags if tag == "script"] == [{}], "nothing is loaded"
     attributes = {key for _, held in page.tags for key in held}
     assert "style" not in attributes
     assert not [key for key in attributes if key.startswith("on")]
 
 
-def test_the_policy_admits_exactly_the_style_sheet_of_the_page(page: Page) -> None:
+@pytest.mark.parametrize("kind", ["style", "script"])
+def test_the_policy_admits_exactly_the_style_sheet_and_the_script_of_the_page(page: Page, kind: str) -> None:
     (policy,) = [h["content"] for _, h in page.tags if h.get("http-equiv")]
-    digest = base64.b64encode(hashlib.sha256(page.style.encode()).digest()).decode()
-    assert f"style-src 'sha256-{digest}'" in policy
+    digest = base64.b64encode(hashlib.sha256(getattr(page, kind).encode()).digest()).decode()
+    assert f"{kind}-src 'sha256-{digest}';" in policy
+    assert "unsafe" not in policy
     assert policy.startswith("default-src 'none'")
 
 
