@@ -12,6 +12,7 @@ function explore(figure, whole = false) {
   choice.whole = whole;
   fillFilm();
   if (!dialog.open) dialog.showModal();
+  document.documentElement.classList.add("exploring"); // a class: `:has` would slow the whole page
   part("h2").focus();
   return goTo(figure);
 }
@@ -83,14 +84,13 @@ async function drawMaps() {
 
 // A figure that is no map: its picture or plot, large.
 function showPlain() {
-  panes.beside.hidden = true;
+  split(false);
   const copy = pictureOf(current).cloneNode(true);
   copy.removeAttribute("loading");
   plain.replaceChildren(copy);
 }
 
 function drawIn(pane, held, figure, view = viewOf(held)) {
-  pane.hidden = false;
   pane.querySelector("canvas").setAttribute("aria-label", pictureOf(figure).alt);
   pane.querySelector(".of").textContent = nameOf(figure);
   held.alone = view === "alone";
@@ -110,11 +110,15 @@ async function drawBeside() {
   const made = figure ? await sceneOf(figure, choice.whole) : null;
   if (scene !== shown || !scene) return; // walked on, or closed
   other = made;
+  const photo = scene.photo && choice.beside === PHOTO;
+  split(other || photo);
   if (other) drawIn(panes.beside, other, figure);
-  else if (scene.photo && choice.beside === PHOTO) {
-    const seen = photoOf(current, choice.whole ? "original" : "seen");
-    drawIn(panes.beside, { ...scene }, seen, "photo");
-  } else panes.beside.hidden = true;
+  else if (photo) drawIn(panes.beside, { ...scene }, photoOf(current, choice.whole ? "original" : "seen"), "photo");
+}
+
+function split(both) {
+  panes.beside.hidden = !both;
+  stage.classList.toggle("split", Boolean(both));
 }
 
 function mapped() {
@@ -170,6 +174,7 @@ function clicked(event) {
 }
 
 function shut() {
+  document.documentElement.classList.remove("exploring");
   scene = other = at = null;
   part(".film").replaceChildren();
   opener?.focus();
