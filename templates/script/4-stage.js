@@ -1,13 +1,16 @@
 // The stage: a map drawn over its photograph, and the value under the pointer.
 
 const stage = dialog.querySelector(".stage");
-const panes = { map: stage.querySelector("[data-pane=map]"), beside: stage.querySelector("[data-pane=beside]") };
+const panes = {
+  map: stage.querySelector("[data-pane=map]"),
+  beside: stage.querySelector("[data-pane=beside]"),
+};
 const plain = stage.querySelector(".plain");
 const said = stage.querySelector(".reading output");
 const CELLS = 64; // a map of so few places keeps them when it stands alone, as its figure does
 let scene = null; // what the first pane shows
 let other = null; // a second map, beside it
-let at = null; // the place that is read, as fractions of what is shown
+let at = null; // the place that is read, as fractions of what is shown; before one is, the strongest
 
 // A map, the photograph under it, the box in it that the map covers, and what the model saw, in pixels.
 async function sceneOf(figure, whole) {
@@ -77,19 +80,34 @@ function readAt(x, y) {
 }
 
 function tell() {
-  const marks = stage.querySelectorAll(".spot");
-  const lines = scene && at ? [told(scene), other ? `beside: ${valueOf(other) ?? "–"}` : ""] : [];
-  said.textContent = lines.filter(Boolean).join(" · ");
-  for (const mark of marks) {
-    mark.hidden = !scene || !at;
-    if (at) Object.assign(mark.style, { left: `${at[0] * 100}%`, top: `${at[1] * 100}%` });
+  const place = placeRead();
+  const beside = other ? ` · beside: ${valueOf(other) ?? "–"}` : "";
+  said.textContent = `${at ? "" : "largest: "}${told(scene)}${beside}`;
+  for (const mark of stage.querySelectorAll(".spot")) {
+    Object.assign(mark.style, { left: `${place[0] * 100}%`, top: `${place[1] * 100}%` });
   }
+}
+
+function placeRead() {
+  if (at) return at;
+  const { map, box, width, height, alone } = scene;
+  const [x, y] = peakOf(map);
+  return alone ? [x, y] : [(box.left + x * box.width) / width, (box.top + y * box.height) / height];
+}
+
+// The middle of the place with the largest value, as fractions of the map's sides.
+function peakOf(map) {
+  const size = (level) => strength(level / map.top, map.signed);
+  map.peak ??= map.levels.reduce((best, level, n, all) => (size(level) > size(all[best]) ? n : best), 0);
+  const [x, y] = [map.peak % map.width, Math.floor(map.peak / map.width)];
+  return [(x + 0.5) / map.width, (y + 0.5) / map.height];
 }
 
 // Where in the map the read place lies, as fractions of its sides; null beyond it.
 function insideOf({ width, height, box, alone }) {
-  if (alone) return at;
-  const inside = [(at[0] * width - box.left) / box.width, (at[1] * height - box.top) / box.height];
+  const place = placeRead();
+  if (alone) return place;
+  const inside = [(place[0] * width - box.left) / box.width, (place[1] * height - box.top) / box.height];
   return inside.every((side) => side >= 0 && side < 1) ? inside : null;
 }
 
@@ -122,7 +140,7 @@ function step(event) {
   if (!way || !scene) return;
   const { width, height } = panes.map.querySelector("canvas");
   const size = event.shiftKey ? 10 : 1;
-  const [x, y] = at ?? [0.5, 0.5];
+  const [x, y] = placeRead();
   const moved = (from, by, side) => (Math.floor(from * side) + by * size + 0.5) / side;
   readAt(moved(x, way[0], width), moved(y, way[1], height));
   event.preventDefault();

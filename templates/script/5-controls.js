@@ -2,7 +2,15 @@
 
 const PHOTO = "the photo";
 const DIVERGING = ["coolwarm", "PuOr"];
-const AS_REPORTED = { view: "", opacity: 85, threshold: 0, palette: "", beside: "", colour: false, whole: false };
+const AS_REPORTED = {
+  view: "", // as the figure has it
+  opacity: 85,
+  threshold: 0,
+  palette: "", // as the figure has it
+  beside: "",
+  colour: false,
+  whole: false,
+};
 const choice = { ...AS_REPORTED }; // stays from figure to figure
 
 function part(selector) {
@@ -46,7 +54,8 @@ function fillPicks() {
 }
 
 function layersOf(method) {
-  return distinct(figures.filter((figure) => titleOf(figure) === method).map((figure) => figure.dataset.layer));
+  const own = figures.filter((figure) => titleOf(figure) === method);
+  return distinct(own.map((figure) => figure.dataset.layer));
 }
 
 // How it is drawn: the controls say what is shown, and offer what this map has.

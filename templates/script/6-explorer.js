@@ -52,8 +52,9 @@ function introduce(figure) {
 function aboutOf(figure) {
   const card = figure.closest(".card");
   if (!card) return figure.closest("section").querySelector("h2").textContent;
+  const [image, answer] = [card.querySelector("h3"), card.querySelector(".answer")];
   const target = figure.dataset.target ? `, for ${figure.dataset.target}` : "";
-  return `${card.querySelector("h3").textContent.trim()} · ${card.querySelector(".answer").textContent}${target}`;
+  return `${image.textContent.trim()} · ${answer.textContent}${target}`;
 }
 
 // All that the caption says but the name, which is the title here.
@@ -112,8 +113,9 @@ async function drawBeside() {
   other = made;
   const photo = scene.photo && choice.beside === PHOTO;
   split(other || photo);
+  const photograph = photoOf(current, choice.whole ? "original" : "seen");
   if (other) drawIn(panes.beside, other, figure);
-  else if (photo) drawIn(panes.beside, { ...scene }, photoOf(current, choice.whole ? "original" : "seen"), "photo");
+  else if (photo) drawIn(panes.beside, { ...scene }, photograph, "photo");
 }
 
 function split(both) {

@@ -70,6 +70,15 @@ def test_there_is_one_script_and_no_inline_style_or_handler(page: Page) -> None:
     assert not [key for key in attributes if key.startswith("on")]
 
 
+def test_the_script_makes_no_markup_of_text_and_speaks_to_nobody(page: Page) -> None:
+    assert "DecompressionStream" in page.script
+    assert not re.findall(
+        r"innerHTML|outerHTML|insertAdjacent|document\.write|\beval\b|new Function|fetch\(|XMLHttp|WebSocket"
+        r"|import\(|localStorage|cookie|setAttribute\(.style",
+        page.script,
+    )
+
+
 @pytest.mark.parametrize("kind", ["style", "script"])
 def test_the_policy_admits_exactly_the_style_sheet_and_the_script_of_the_page(page: Page, kind: str) -> None:
     (policy,) = [h["content"] for _, h in page.tags if h.get("http-equiv")]
