@@ -59,6 +59,25 @@ function reading(map, level) {
   return `${beyond || ""}${number(value)} ± ${number((unit * map.step) / 2, 1)}`;
 }
 
+function valueAt(map, [x, y]) {
+  return reading(map, map.levels[Math.floor(y * map.height) * map.width + Math.floor(x * map.width)]);
+}
+
+// What is said of a place, given as fractions of the map's sides: value, pixel of what the model saw,
+// and cell where the map has a grid of its own.
+function toldAt(map, input, [x, y]) {
+  const on = ([columns, rows]) => `${Math.floor(x * columns)}, ${Math.floor(y * rows)}`;
+  const grid = [map.columns, map.rows];
+  const cell = `${grid}` === `${input}` ? "" : ` · cell ${on(grid)} of ${map.columns} × ${map.rows}`;
+  return `${valueAt(map, [x, y])} · pixel ${on(input)}${cell}`;
+}
+
+// How many columns and rows of pixels the model saw.
+function inputOf(figure, map) {
+  const seen = photoOf(figure, "seen");
+  return seen ? numbers(seen.dataset.input) : [map.columns, map.rows];
+}
+
 function number(value, digits = 3) {
   if (value === 0) return "0";
   const size = Math.abs(value);

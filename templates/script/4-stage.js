@@ -21,8 +21,7 @@ async function sceneOf(figure, whole) {
   const { width, height } = photo ?? enlarged(map);
   const [left, top, right, bottom] = original ? numbers(original.dataset.crop) : [0, 0, width, height];
   const box = { left, top, width: right - left, height: bottom - top };
-  const [columns, rows] = photo ? numbers(photoOf(figure, "seen").dataset.input) : [map.columns, map.rows];
-  return { map, photo, width, height, box, columns, rows };
+  return { map, photo, width, height, box, input: inputOf(figure, map) };
 }
 
 function enlarged({ width, height }) {
@@ -113,20 +112,12 @@ function insideOf({ width, height, box, alone }) {
 
 function valueOf(held) {
   const inside = insideOf(held);
-  if (!inside) return null;
-  const { map } = held;
-  const place = Math.floor(inside[1] * map.height) * map.width + Math.floor(inside[0] * map.width);
-  return reading(map, map.levels[place]);
+  return inside && valueAt(held.map, inside);
 }
 
 function told(held) {
   const inside = insideOf(held);
-  if (!inside) return "outside what the model saw";
-  const { map, columns, rows } = held;
-  const on = (wide, high) => `${Math.floor(inside[0] * wide)}, ${Math.floor(inside[1] * high)}`;
-  const own = map.columns !== columns || map.rows !== rows; // a grid of its own
-  const cell = own ? ` · cell ${on(map.columns, map.rows)} of ${map.columns} × ${map.rows}` : "";
-  return `${valueOf(held)} · pixel ${on(columns, rows)}${cell}`;
+  return inside ? toldAt(held.map, held.input, inside) : "outside what the model saw";
 }
 
 function follow(event) {

@@ -303,6 +303,18 @@ def test_hovering_tells_the_raw_value_and_the_pixel(
             assert f"cell {int(x * columns)}, {int(y * rows)} of {columns} × {rows}" in rest
 
 
+def test_hovering_a_map_of_the_card_tells_its_value_too(watched: Callable[..., Any], rendered: Path) -> None:
+    page = watched(rendered)
+    picture = page.locator(f"{OVER} img")
+    picture.scroll_into_view_if_needed()
+    box = picture.bounding_box()
+    page.mouse.move(box["x"] + 0.9 * box["width"], box["y"] + 0.1 * box["height"])
+    page.wait_for_selector(".tip:not([hidden])")
+    assert page.locator(".tip").inner_text() == "2.00 ± 0.004 · pixel 86, 9 · cell 5, 0 of 6 × 6"
+    page.mouse.move(2, 2)
+    page.wait_for_selector(".tip", state="hidden")
+
+
 def test_a_clipped_value_says_that_it_is_at_least_that(watched: Callable[..., Any], rendered: Path) -> None:
     page = watched(rendered)
     explore(page, ALONE)
@@ -433,6 +445,26 @@ def test_methods_and_targets_are_picked(
     assert dialog.locator("h2").inner_text() == "Saliency"
     assert dialog.locator("[name=target]").input_value() == "dog"
     assert not dialog.locator("[name=layer]").is_visible(), "each method has one layer"
+
+
+def test_a_layer_is_picked_where_a_method_has_several(watched: Callable[..., Any], rendered: Path) -> None:
+    page = watched(rendered)
+    page.locator(OVER).evaluate(
+        """(figure) => {
+          const late = figure.cloneNode(true);
+          late.id = "i000000-grad-cam-map-2";
+          late.dataset.layer = "late";
+          figure.after(late);
+        }"""
+    )
+    dialog = explore(page)
+    layer = dialog.locator("[name=layer]")
+    assert layer.locator("option").all_inner_texts() == ["conv", "late"]
+    dialog.evaluate("(held) => held.addEventListener('explored', (e) => (window.last = e.detail.figure))")
+    layer.select_option("late")
+    settled(page)
+    assert page.evaluate("window.last") == "i000000-grad-cam-map-2"
+    assert "Grad-CAM, late" in dialog.locator("[name=beside] option").all_inner_texts()
 
 
 def test_figures_without_raw_values_are_shown_large(watched: Callable[..., Any], rendered: Path) -> None:

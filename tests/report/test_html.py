@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from reportgen.report import render
+from reportgen.evidence import Evidence
+from reportgen.report import html, render
+from reportgen.report.document import document
 
 
 class Page(HTMLParser):
@@ -138,6 +140,34 @@ def test_a_page_over_its_limit_says_what_it_gave_up(
     written = (folder / "report.html").read_bytes()
     assert len(written) <= at_most_mb * 1e6
     assert f"To stay within {at_most_mb} MB, pictures are stored at quality" in written.decode()
+
+
+def test_at_the_least_large_maps_are_pictures_and_small_ones_keep_their_values(
+    write_evidence: Callable[..., Path], tmp_path: Path, page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_evidence(tmp_path, trust=True)
+    monkeypatch.setattr(html, "ENCODINGS", html.ENCODINGS[-1:])
+    assert render(folder, pdf=False) is None
+    least = Page((folder / "report.html").read_text(encoding="utf-8"))
+
+    def figures(held: Page, *attributes: str) -> set[str]:
+        named = [found for tag, found in held.tags if tag == "figure"]
+        return {found["id"] for found in named if all(key in found for key in attributes)}
+
+    assert figures(least) == figures(page)
+    lost = figures(page, "data-low") - figures(least, "data-low")
+    assert {"i000000-saliency-map", "i000000-hypercolumns-map"} <= lost, "96 × 96, drawn alone"
+    assert {"i000000-grad-cam-map", "i000000-occlusion-map"} <= figures(least, "data-low")
+
+
+def test_a_page_says_that_large_maps_lost_their_values(rendered: Path) -> None:
+    evidence = Evidence(rendered / "evidence")
+    made = document(evidence, json.loads((rendered / "results.json").read_bytes()))
+    words = html.Fit(html.ENCODINGS[-1], made.card_count).words(made, 1)
+    assert words == (
+        "To stay within 1 MB, pictures are stored at quality 40 and at 50% of their side"
+        " and large maps are pictures without their raw values."
+    )
 
 
 def test_links_hold_where_cards_were_left_out(write_evidence: Callable[..., Path], tmp_path: Path) -> None:
