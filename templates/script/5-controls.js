@@ -49,6 +49,7 @@ function fillPicks() {
   fill("target", targets, current.dataset.target);
   fill("method", distinct(figures.map(titleOf)), method);
   fill("layer", layers, current.dataset.layer);
+  part(".of-method").firstChild.textContent = current.closest(".card") ? "Method " : "Figure ";
   part(".of-target").hidden = targets.length < 2;
   part(".of-layer").hidden = layers.length < 2;
 }

@@ -61,7 +61,8 @@ function aboutOf(figure) {
 function captionOf(figure) {
   const copy = figure.querySelector("figcaption").cloneNode(true);
   copy.querySelector(".name").remove();
-  return [...copy.childNodes];
+  const legend = figure.closest(".trial")?.querySelector(".keys"); // one for all plots
+  return [...copy.childNodes, ...(legend ? [legend.cloneNode(true)] : [])];
 }
 
 async function redraw() {
@@ -131,7 +132,8 @@ function mapped() {
 function nameOf(figure) {
   const { target, layer } = figure.dataset;
   const title = titleOf(figure);
-  return [title, target, layersOf(title).length > 1 ? layer : ""].filter(Boolean).join(", ");
+  const tested = figure.closest(".trial") ? "tested" : "";
+  return [title, target, layersOf(title).length > 1 ? layer : "", tested].filter(Boolean).join(", ");
 }
 
 function fillFilm() {
