@@ -61,7 +61,8 @@ def render(source: Source, template: str, levels: Levels | None = None, **values
 def style(theme: assets.Theme, sheet: str, text: str, *more: str) -> str:
     """The whole style sheet of a document: fonts for its text, variables, layout, scales."""
     widths = "".join(f".w{n}{{width:{n}%}}" for n in range(101))
-    return "\n".join((theme.fonts(text), theme.css("tokens.css", sheet, *more), figures.palette_css(), widths))
+    sheets = theme.css("tokens.css", sheet, *more)
+    return "\n".join((theme.fonts(text), sheets, figures.palette_css(), widths))
 
 
 def script() -> str:

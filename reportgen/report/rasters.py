@@ -12,6 +12,7 @@ from reportgen.findings import Array
 from reportgen.report.maps import RawMap, png, shrunk, thinned
 
 EXACT_PX = 64  # pictures up to this size are kept pixel by pixel and drawn without smoothing
+LARGEST_PX = 448  # the longest side of a map that the page carries
 SMALL_PX = 160  # the longest side at which the page keeps a picture that it draws again on demand
 
 
@@ -77,7 +78,8 @@ def kept(held: RawMap, encoding: Encoding) -> Array:
     over a photograph in full size: they are smooth, and their opacity shows every level near zero."""
     if not held.large:
         return held.levels
-    smaller = shrunk(held.levels, encoding.scale) if encoding.scale < 1 else held.levels
+    scale = encoding.scale * min(1.0, LARGEST_PX / max(held.levels.shape))
+    smaller = shrunk(held.levels, scale) if scale < 1 else held.levels
     return thinned(smaller, held.by, encoding.step) if held.alone else smaller
 
 

@@ -475,7 +475,7 @@ def test_figures_without_raw_values_are_shown_large(watched: Callable[..., Any],
     assert dialog.locator(".plain img").get_attribute("alt")
     explored = explore_plot(page)
     assert explored.locator(".plain svg").is_visible()
-    assert "random" in explored.locator(".caption").inner_text(), "the legend of all plots"
+    assert "insertion" in explored.locator(".caption").inner_text(), "the legend of all plots"
 
 
 def explore_plot(page: Any) -> Any:

@@ -97,6 +97,7 @@ def test_what_a_page_gives_up_of_a_map() -> None:
     assert not carried(raw(224, True), least)
     assert carried(raw(224, False), least)
     assert kept(raw(224, True), Encoding(40, 0.5, 15)).shape == (112, 112)
+    assert kept(raw(896, True), Encoding(60)).shape == (448, 448), "no larger than it is shown"
     over = raw(224, False)
     np.testing.assert_array_equal(kept(over, Encoding(60, 1.0, 3)), over.levels)
 
