@@ -4,7 +4,7 @@ const dialog = document.getElementById("explorer");
 const maps = new WeakMap(); // figure -> promise of its map, decoded when it is first looked at
 
 function mapOf(figure) {
-  if (!("low" in figure.dataset)) return null;
+  if (!("low" in figure.dataset) || !globalThis.DecompressionStream) return null;
   if (!maps.has(figure)) maps.set(figure, readMap(figure));
   return maps.get(figure);
 }

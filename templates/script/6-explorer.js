@@ -184,14 +184,18 @@ function shut() {
   opener?.focus();
 }
 
-dialog.addEventListener("input", changed);
-dialog.addEventListener("keydown", keyed);
-dialog.addEventListener("close", shut);
-dialog.addEventListener("click", (event) => {
-  if (event.target === dialog || event.target.closest(".shut")) dialog.close();
-});
-part(".prev").addEventListener("click", () => walk(-1));
-part(".next").addEventListener("click", () => walk(1));
-part(".reset").addEventListener("click", reset);
-document.addEventListener("click", clicked);
-document.documentElement.classList.add("with-script");
+function start() {
+  dialog.addEventListener("input", changed);
+  dialog.addEventListener("keydown", keyed);
+  dialog.addEventListener("close", shut);
+  dialog.addEventListener("click", (event) => {
+    if (event.target === dialog || event.target.closest(".shut")) dialog.close();
+  });
+  part(".prev").addEventListener("click", () => walk(-1));
+  part(".next").addEventListener("click", () => walk(1));
+  part(".reset").addEventListener("click", reset);
+  document.addEventListener("click", clicked);
+  document.documentElement.classList.add("with-script");
+}
+
+if ("showModal" in dialog) start(); // an older browser has the page as it is without script
