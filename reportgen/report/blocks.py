@@ -214,7 +214,8 @@ def _heatmap(finding: Heatmap, empty: Figure, scene: Scene) -> Figure:
     )
     where = place(np.abs(finding.values) if finding.signed else finding.values)
     alt = f"{empty.alt}: largest at the {where}, {number(largest)}"
-    return replace(empty, picture=drawn, bar=bar(by), details=tuple(details), alt=alt)
+    layer = finding.layer or ""
+    return replace(empty, picture=drawn, bar=bar(by), details=tuple(details), alt=alt, layer=layer)
 
 
 def _again(finding: Finding, stem: str, scene: Scene) -> list[Figure]:
@@ -232,6 +233,7 @@ def _again(finding: Finding, stem: str, scene: Scene) -> list[Figure]:
             name=f"{empty.name}-original",
             title=f"{finding.title}, on the original",
             caption="",
+            again=empty.id,
             details=(finding.layer,) if finding.layer else (),
             picture=figures.on_original(finding.values, by, scene.whole),
             alt=f"{empty.alt}, laid over the whole file",

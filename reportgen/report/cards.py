@@ -231,6 +231,7 @@ def _photographs(record: Record, scene: Scene) -> tuple[Figure, ...]:
             details=(f"{width} × {height} px",),
             alt=f"The file {record['path']}, label {record['label'] or 'unknown'}; {caption}",
             picture=figures.original(whole),
+            crop=whole.box if whole.cropped else None,
         ),
         Figure(
             id=f"{anchor(record)}-seen",
@@ -240,5 +241,6 @@ def _photographs(record: Record, scene: Scene) -> tuple[Figure, ...]:
             details=(f"{columns} × {rows} px",),
             alt=f"{record['id']} as the model saw it: answered {answer}",
             picture=figures.fit(photo),
+            input_px=(columns, rows),
         ),
     )

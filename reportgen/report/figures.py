@@ -14,14 +14,15 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from reportgen.findings import Array
+from reportgen.report.maps import RawMap
 from reportgen.report.rasters import EXACT_PX, Raster
-from reportgen.report.scales import UNIT, Scale, fractions, scale, tile_scale
+from reportgen.report.scales import UNIT, Scale, fractions, levels, scale, tile_scale
 
 SIDE_PX = 256  # the longest side that a figure is kept at
 TILE_PX = 72  # the longest side of a gallery's tile
 KERNEL_PX = 11  # tiles up to this size are kernels, which need less room
 GAP_PX = 4
-PALETTES = ("inferno", "viridis", "coolwarm", "gray")
+PALETTES = ("inferno", "viridis", "cividis", "gray", "coolwarm", "PuOr")  # the last two diverge
 OUTSIDE = np.array((232, 234, 238), np.float32)  # the veil over what a mask leaves out
 
 
@@ -81,21 +82,32 @@ def fit(pixels: Array, limit_px: int = SIDE_PX) -> Raster:
 
 def heat(values: Array, by: Scale) -> Raster:
     """A map alone. Grids of few cells keep their cells."""
-    if max(values.shape) > SIDE_PX:
-        values = resample(values, *shown_size(values.shape[0], values.shape[1]))
-    index = np.rint(fractions(values, by) * 255).astype(np.uint8)
-    return Raster(table(by.palette)[index], exact=max(values.shape) <= EXACT_PX)
+    held = raw_map(values, by, alone=True)
+    drawn = held.levels
+    if max(drawn.shape) > SIDE_PX:
+        drawn = resample(drawn, *shown_size(*drawn.shape))
+    part = drawn / np.float32(by.top)
+    index = np.rint(part * 255).astype(np.uint8)
+    return Raster(table(by.palette)[index], exact=max(drawn.shape) <= EXACT_PX, map=held)
+
+
+def raw_map(values: Array, by: Scale, alone: bool) -> RawMap:
+    """A map (h, w) as the page gets it."""
+    places = np.rint(np.arange(by.top + 1) * (255 / by.top)).astype(np.uint8)
+    return RawMap(levels(values, by), by, table(by.palette)[places], alone)
 
 
 def overlay(values: Array, by: Scale, rgb: Array) -> Raster:
     """A map over the photograph in grey: colour is the map's alone, and stronger where it is."""
     under = fit(rgb)
-    return Raster(_blend(values, by, under.pixels), under.exact)
+    drawn = _blend(values, by, under.pixels)
+    return Raster(drawn, under.exact, raw_map(values, by, alone=False), small=True)
 
 
 def _blend(values: Array, by: Scale, rgb: Array) -> Array:
     """A map (h, w) over a photograph (H, W, 3) of the same place, uint8."""
-    part = fractions(resample(values, *rgb.shape[:2]), by)  # (H, W)
+    # from whole levels, as the page does: the root below would show what rounding takes near zero
+    part = resample(levels(values, by), *rgb.shape[:2]) / np.float32(by.top)  # (H, W)
     colour = table(by.palette)[np.rint(part * 255).astype(np.uint8)].astype(np.float32)
     strength = np.abs(2 * part - 1) if by.signed else part
     # the photograph shows where the map is 0; coolwarm is light there, and must not veil it
@@ -157,6 +169,17 @@ class Whole:
     crop: tuple[float, float, float, float]
 
     @property
+    def box(self) -> tuple[int, int, int, int]:
+        """The crop in the pixels of the picture that is shown."""
+        width, height = Image.open(io.BytesIO(self.jpeg)).size  # not decoded yet
+        rows, columns = shown_size(height, width)
+        factors = (columns / self.size[0], rows / self.size[1]) * 2
+        left, top, right, bottom = (
+            round(edge * factor) for edge, factor in zip(self.crop, factors, strict=True)
+        )
+        return left, top, max(right, left + 1), max(bottom, top + 1)
+
+    @property
     def cropped(self) -> bool:
         """Whether the model saw less than all of it."""
         left, top, right, bottom = self.crop
@@ -166,12 +189,7 @@ class Whole:
         """The picture at the size it is shown, and the crop in that picture's pixels."""
         image = Image.open(io.BytesIO(self.jpeg)).convert("RGB")
         height, width = shown_size(image.height, image.width)
-        factors = (width / self.size[0], height / self.size[1]) * 2
-        left, top, right, bottom = (
-            round(edge * factor) for edge, factor in zip(self.crop, factors, strict=True)
-        )
-        image = image.resize((width, height), Image.Resampling.LANCZOS)
-        return image, (left, top, max(right, left + 1), max(bottom, top + 1))
+        return image.resize((width, height), Image.Resampling.LANCZOS), self.box
 
 
 def original(whole: Whole) -> Raster:
@@ -188,7 +206,7 @@ def on_original(values: Array, by: Scale, whole: Whole) -> Raster:
     window = np.asarray(under.crop((left, top, right, bottom)))  # beyond the image it is black
     drawn = under.copy()
     drawn.paste(Image.fromarray(_blend(values, by, window)), (left, top))
-    return Raster(np.asarray(_framed(under, drawn, (left, top, right, bottom))))
+    return Raster(np.asarray(_framed(under, drawn, (left, top, right, bottom))), small=True)
 
 
 def _framed(under: Image.Image, bright: Image.Image, box: tuple[int, int, int, int]) -> Image.Image:

@@ -1,4 +1,7 @@
-"""The document as one HTML file: no script, no request to anywhere, at most so many megabytes."""
+"""The document as one HTML file: no request to anywhere, at most so many megabytes.
+
+Its one script explores the maps; without it everything is still there to read.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +16,19 @@ from reportgen.evidence import Evidence, write_whole
 from reportgen.report import layout
 from reportgen.report.assets import Theme
 from reportgen.report.cards import cards
-from reportgen.report.rasters import Encoding, Raster, webp
+from reportgen.report.maps import RawMap, png
+from reportgen.report.rasters import Encoding, Raster, carried, kept, screen
 from reportgen.report.sections import Document
-from reportgen.report.wording import plural
+from reportgen.report.wording import listed, plural
 
 # what a file over its limit gives up, in this order; then cards, from the last
 ENCODINGS = (
-    Encoding(80),
-    Encoding(68, 0.85),
-    Encoding(60, 0.7),
-    Encoding(50, 0.6),
-    Encoding(40, 0.5),
+    Encoding(60, step=3),  # within one level of 255
+    Encoding(58, 0.85, 3),
+    Encoding(55, 0.7, 5),
+    Encoding(48, 0.6, 9),
+    Encoding(40, 0.5, 15),
+    Encoding(40, 0.5, 0),
 )
 SAMPLED = 6  # cards that the first estimate of the size is made from
 
@@ -42,10 +47,12 @@ class Fit:
             smaller = f" and at {self.encoding.scale:.0%} of their side"
             shrunk = smaller if self.encoding.scale < 1 else ""
             lost.append(f"pictures are stored at quality {self.encoding.quality}{shrunk}")
+        if not self.encoding.step:
+            lost.append("large maps are pictures without their raw values")
         missing = document.card_count - self.cards
         if missing:
             lost.append(f"{plural(missing, 'card is', 'cards are')} left out, from the last")
-        return f"To stay within {at_most_mb:g} MB, {' and '.join(lost)}." if lost else ""
+        return f"To stay within {at_most_mb:g} MB, {listed(lost)}." if lost else ""
 
 
 def write(document: Document, evidence: Evidence, theme: Theme, path: Path, at_most_mb: float) -> None:
@@ -81,8 +88,14 @@ def _less(fit: Fit, excess: float) -> Fit:
 
 def _body(document: Document, evidence: Evidence, fit: Fit, at_most_mb: float) -> str:
     def source(raster: Raster) -> str:
-        made = webp(raster, fit.encoding)
-        return f"data:{made.media_type};base64,{base64.b64encode(made.data).decode()}"
+        made = screen(raster, fit.encoding)
+        return f"data:{made.media_type};base64,{_base64(made.data)}"
+
+    def levels(held: RawMap) -> str | None:
+        """Nothing to add where the picture is the map itself; None where its values are given up."""
+        if not carried(held, fit.encoding):
+            return None
+        return "" if held.alone else _base64(png(kept(held, fit.encoding)))
 
     shown = cards(evidence, document.trust, fit.cards, document.side)
     measured = [record for record in evidence.records() if record["measured"]]
@@ -90,6 +103,8 @@ def _body(document: Document, evidence: Evidence, fit: Fit, at_most_mb: float) -
     return layout.render(
         source,
         "report.html.j2",
+        levels,
+        step=fit.encoding.step,
         document=document,
         cards=shown,
         limits=limits,
@@ -98,20 +113,31 @@ def _body(document: Document, evidence: Evidence, fit: Fit, at_most_mb: float) -
 
 
 def _page(document: Document, evidence: Evidence, theme: Theme, fit: Fit, at_most_mb: float) -> str:
-    """The whole page. Its policy admits this style sheet, data: pictures and fonts, nothing else."""
+    """The whole page. Its policy admits this style sheet and script, data: pictures and fonts,
+    nothing else."""
     body = _body(document, evidence, fit, at_most_mb)
-    style = layout.style(theme, "screen.css", body)
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    style = layout.style(theme, "screen.css", body, "explorer.css")
+    script = layout.script()
     return layout.render(
         _no_picture,
         "page.html.j2",
         title=document.title,
         created=evidence.manifest["created"],
-        policy=f"default-src 'none'; img-src data:; font-src data:; style-src 'sha256-{digest}';"
-        " base-uri 'none'; form-action 'none'",
+        policy=f"default-src 'none'; img-src data:; font-src data:; style-src '{_digest(style)}';"
+        f" script-src '{_digest(script)}'; base-uri 'none'; form-action 'none'",
         style=Markup(style),
+        script=Markup(script),
         body=Markup(body),
     )
+
+
+def _digest(text: str) -> str:
+    """What a policy names a style sheet or script by."""
+    return f"sha256-{_base64(hashlib.sha256(text.encode()).digest())}"
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
 
 
 def _no_picture(raster: Raster) -> str:

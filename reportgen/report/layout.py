@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -11,13 +13,15 @@ from markupsafe import Markup, escape
 
 from reportgen.errors import RenderError
 from reportgen.report import assets, figures
+from reportgen.report.maps import RawMap
 from reportgen.report.rasters import Raster
 
 CODE = re.compile(r"`([^`]+)`")
 Source = Callable[[Raster], str]  # where a document finds a picture: a data: URI or a name
+Levels = Callable[[RawMap], str | None]  # what a page carries of a map beside its picture, in base64
 
 
-def environment(source: Source) -> Environment:
+def environment(source: Source, levels: Levels | None = None) -> Environment:
     """Templates with autoescape; a name that is not known is an error, not an empty string."""
     made = Environment(
         loader=FileSystemLoader(assets.folder("templates")),
@@ -27,7 +31,9 @@ def environment(source: Source) -> Environment:
         lstrip_blocks=True,
     )
     made.globals["src"] = source
+    made.globals["levels"] = levels
     made.filters["prose"] = prose
+    made.filters["oneline"] = oneline
     return made
 
 
@@ -36,10 +42,15 @@ def prose(text: str) -> Markup:
     return Markup(CODE.sub(r"<code>\1</code>", str(escape(text))))
 
 
-def render(source: Source, template: str, **values: Any) -> str:
+def oneline(markup: Markup) -> Markup:
+    """Markup without line breaks: attributes that were written one a line."""
+    return Markup(" ").join(Markup(part) for part in markup.splitlines() if part)
+
+
+def render(source: Source, template: str, levels: Levels | None = None, **values: Any) -> str:
     """A template's markup with pictures from `source`. Raises RenderError where one is missing."""
     try:
-        return environment(source).get_template(template).render(**values)
+        return environment(source, levels).get_template(template).render(**values)
     except TemplateNotFound as error:
         raise RenderError(
             f"there is no template {error.name}",
@@ -47,7 +58,16 @@ def render(source: Source, template: str, **values: Any) -> str:
         ) from error
 
 
-def style(theme: assets.Theme, sheet: str, text: str) -> str:
+def style(theme: assets.Theme, sheet: str, text: str, *more: str) -> str:
     """The whole style sheet of a document: fonts for its text, variables, layout, scales."""
     widths = "".join(f".w{n}{{width:{n}%}}" for n in range(101))
-    return "\n".join((theme.fonts(text), theme.css("tokens.css", sheet), figures.palette_css(), widths))
+    sheets = theme.css("tokens.css", sheet, *more)
+    return "\n".join((theme.fonts(text), sheets, figures.palette_css(), widths))
+
+
+def script() -> str:
+    """The page's script: the palettes and every file of templates/script, closed to the outside."""
+    held = {name: base64.b64encode(figures.table(name).tobytes()).decode() for name in figures.PALETTES}
+    files = sorted((assets.folder("templates") / "script").glob("*.js"))
+    text = "\n".join(path.read_text(encoding="utf-8") for path in files)
+    return f'(() => {{\n"use strict";\nconst PALETTES = {json.dumps(held)};\n{text}\n}})();'

@@ -114,6 +114,10 @@ class Figure:
     details: tuple[str, ...] = ()  # layer and grid, target, scale
     facts: tuple[Fact, ...] = ()
     signs: tuple[Sign, ...] = ()
+    layer: str = ""
+    again: str = ""  # the id of the figure that this one shows once more, over the whole file
+    crop: tuple[int, int, int, int] | None = None  # of a whole file: what the model saw, in its pixels
+    input_px: tuple[int, int] | None = None  # of what the model saw: (width, height), however it is stored
 
 
 @dataclass(frozen=True)

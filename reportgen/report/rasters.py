@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
 
 from reportgen.findings import Array
+from reportgen.report.maps import RawMap, png, shrunk, thinned
 
 EXACT_PX = 64  # pictures up to this size are kept pixel by pixel and drawn without smoothing
+LARGEST_PX = 448  # the longest side of a map that the page carries
+SMALL_PX = 160  # the longest side at which the page keeps a picture that it draws again on demand
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,8 @@ class Raster:
 
     pixels: Array
     exact: bool = False
+    map: RawMap | None = None  # what it is drawn from, for the page to draw it again
+    small: bool = False  # the page draws it larger on demand, and stores it small
 
     @property
     def width(self) -> int:
@@ -37,10 +42,12 @@ class Raster:
 
 @dataclass(frozen=True)
 class Encoding:
-    """How much a picture may cost: the quality of lossy pictures, and a factor on their side."""
+    """How much a picture may cost: the quality of lossy pictures, a factor on their side, and
+    which levels of a large map are kept: every one, every third, …, or with 0 none."""
 
     quality: int
     scale: float = 1.0
+    step: int = 1
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,31 @@ class Encoded:
 
     data: bytes
     media_type: str
+
+
+def screen(raster: Raster, encoding: Encoding) -> Encoded:
+    """For the page: a map that stands alone as its own levels, without loss; the rest as WebP."""
+    if raster.map is not None and raster.map.alone and carried(raster.map, encoding):
+        return Encoded(png(kept(raster.map, encoding), raster.map.colours), "image/png")
+    if raster.small:
+        factor = min(1.0, SMALL_PX / max(raster.width, raster.height))
+        return webp(raster, replace(encoding, scale=factor * encoding.scale))
+    return webp(raster, encoding)
+
+
+def carried(held: RawMap, encoding: Encoding) -> bool:
+    """Whether the page has the values of a map, and not its picture only."""
+    return bool(encoding.step) or not (held.alone and held.large)
+
+
+def kept(held: RawMap, encoding: Encoding) -> Array:
+    """The levels of a map that a page can afford. Small ones are whole, as are those that are laid
+    over a photograph in full size: they are smooth, and their opacity shows every level near zero."""
+    if not held.large:
+        return held.levels
+    scale = encoding.scale * min(1.0, LARGEST_PX / max(held.levels.shape))
+    smaller = shrunk(held.levels, scale) if scale < 1 else held.levels
+    return thinned(smaller, held.by, encoding.step) if held.alone else smaller
 
 
 def webp(raster: Raster, encoding: Encoding) -> Encoded:

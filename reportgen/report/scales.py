@@ -27,6 +27,11 @@ class Scale:
     clipped: bool  # whether values beyond `high` (or its negative) exist
     signed: bool
 
+    @property
+    def top(self) -> int:
+        """The highest level of `levels`; signed maps have an odd number, so that zero is one of them."""
+        return 254 if self.signed else 255
+
 
 UNIT = Scale("gray", 0.0, 1.0, False, False)  # pixels as they are
 
@@ -51,6 +56,11 @@ def fractions(values: Array, by: Scale) -> Array:
     """Values as places in the palette, 0 to 1, float32, same shape."""
     part = (values.astype(np.float32) - by.low) / (by.high - by.low)
     return np.asarray(np.clip(part, 0, 1))
+
+
+def levels(values: Array, by: Scale) -> Array:
+    """Values as whole levels of the scale, 0 to `by.top`, uint8: what screen and paper draw from."""
+    return np.asarray(np.rint(fractions(values, by) * by.top).astype(np.uint8))
 
 
 def tile_scale(values: Array, signed: bool, colour: bool) -> Scale | None:

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from reportgen.report import render
+from reportgen.evidence import Evidence
+from reportgen.report import html, render
+from reportgen.report.document import document
 
 
 class Page(HTMLParser):
@@ -23,6 +25,7 @@ class Page(HTMLParser):
         self.tags: list[tuple[str, dict[str, str]]] = []
         self.text = ""
         self.style = ""
+        self.script = ""
         self._inside = ""
         self.feed(text)
 
@@ -36,6 +39,8 @@ class Page(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self._inside == "style":
             self.style += data
+        elif self._inside == "script":
+            self.script += data
         else:
             self.text += data
 
@@ -57,18 +62,31 @@ def test_the_page_asks_nothing_of_anyone(page: Page) -> None:
     assert "@import" not in page.style
 
 
-def test_there_is_no_script_and_no_inline_style(page: Page) -> None:
-    names = {tag for tag, _ in page.tags}
-    assert not names & {"script", "iframe", "object", "embed", "link", "base"}
+def test_there_is_one_script_and_no_inline_style_or_handler(page: Page) -> None:
+    names = [tag for tag, _ in page.tags]
+    assert not set(names) & {"iframe", "object", "embed", "link", "base"}
+    assert names.count("script") == 1
+    assert [held for tag, held in page.tags if tag == "script"] == [{}], "nothing is loaded"
     attributes = {key for _, held in page.tags for key in held}
     assert "style" not in attributes
     assert not [key for key in attributes if key.startswith("on")]
 
 
-def test_the_policy_admits_exactly_the_style_sheet_of_the_page(page: Page) -> None:
+def test_the_script_makes_no_markup_of_text_and_speaks_to_nobody(page: Page) -> None:
+    assert "DecompressionStream" in page.script
+    assert not re.findall(
+        r"innerHTML|outerHTML|insertAdjacent|document\.write|\beval\b|new Function|fetch\(|XMLHttp|WebSocket"
+        r"|import\(|localStorage|cookie|setAttribute\(.style",
+        page.script,
+    )
+
+
+@pytest.mark.parametrize("kind", ["style", "script"])
+def test_the_policy_admits_exactly_the_style_sheet_and_the_script_of_the_page(page: Page, kind: str) -> None:
     (policy,) = [h["content"] for _, h in page.tags if h.get("http-equiv")]
-    digest = base64.b64encode(hashlib.sha256(page.style.encode()).digest()).decode()
-    assert f"style-src 'sha256-{digest}'" in policy
+    digest = base64.b64encode(hashlib.sha256(getattr(page, kind).encode()).digest()).decode()
+    assert f"{kind}-src 'sha256-{digest}';" in policy
+    assert "unsafe" not in policy
     assert policy.startswith("default-src 'none'")
 
 
@@ -122,6 +140,34 @@ def test_a_page_over_its_limit_says_what_it_gave_up(
     written = (folder / "report.html").read_bytes()
     assert len(written) <= at_most_mb * 1e6
     assert f"To stay within {at_most_mb} MB, pictures are stored at quality" in written.decode()
+
+
+def test_at_the_least_large_maps_are_pictures_and_small_ones_keep_their_values(
+    write_evidence: Callable[..., Path], tmp_path: Path, page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_evidence(tmp_path, trust=True)
+    monkeypatch.setattr(html, "ENCODINGS", html.ENCODINGS[-1:])
+    assert render(folder, pdf=False) is None
+    least = Page((folder / "report.html").read_text(encoding="utf-8"))
+
+    def figures(held: Page, *attributes: str) -> set[str]:
+        named = [found for tag, found in held.tags if tag == "figure"]
+        return {found["id"] for found in named if all(key in found for key in attributes)}
+
+    assert figures(least) == figures(page)
+    lost = figures(page, "data-low") - figures(least, "data-low")
+    assert {"i000000-saliency-map", "i000000-hypercolumns-map"} <= lost, "96 × 96, drawn alone"
+    assert {"i000000-grad-cam-map", "i000000-occlusion-map"} <= figures(least, "data-low")
+
+
+def test_a_page_says_that_large_maps_lost_their_values(rendered: Path) -> None:
+    evidence = Evidence(rendered / "evidence")
+    made = document(evidence, json.loads((rendered / "results.json").read_bytes()))
+    words = html.Fit(html.ENCODINGS[-1], made.card_count).words(made, 1)
+    assert words == (
+        "To stay within 1 MB, pictures are stored at quality 40 and at 50% of their side"
+        " and large maps are pictures without their raw values."
+    )
 
 
 def test_links_hold_where_cards_were_left_out(write_evidence: Callable[..., Path], tmp_path: Path) -> None:

@@ -1,0 +1,116 @@
+// The controls: what the reader set, and what it means for the map that is shown.
+
+const PHOTO = "the photo";
+const DIVERGING = ["coolwarm", "PuOr"];
+const AS_REPORTED = {
+  view: "", // as the figure has it
+  opacity: 85,
+  threshold: 0,
+  palette: "", // as the figure has it
+  beside: "",
+  colour: false,
+  whole: false,
+};
+const choice = { ...AS_REPORTED }; // stays from figure to figure
+
+function part(selector) {
+  return dialog.querySelector(selector);
+}
+
+function input(name) {
+  return [...dialog.querySelectorAll(`[name=${name}]`)];
+}
+
+function viewOf(held) {
+  if (!held.photo) return "alone";
+  return choice.view || (held.map.alone ? "alone" : "over");
+}
+
+// A palette that fits: one that diverges for signed maps, one that rises for the others.
+function paletteOf({ map }) {
+  const fits = DIVERGING.includes(choice.palette) === map.signed;
+  return choice.palette && fits ? choice.palette : map.palette;
+}
+
+function fill(name, values, chosen) {
+  const options = values.map((value) => new Option(value || "nothing", value, false, value === chosen));
+  input(name)[0].replaceChildren(...options);
+}
+
+function distinct(values) {
+  return [...new Set(values.filter(Boolean))];
+}
+
+// Which figure: its target, method and layer, where there are several.
+function fillPicks() {
+  const method = titleOf(current);
+  const targets = distinct(figures.map((figure) => figure.dataset.target));
+  const layers = layersOf(method);
+  fill("target", targets, current.dataset.target);
+  fill("method", distinct(figures.map(titleOf)), method);
+  fill("layer", layers, current.dataset.layer);
+  part(".of-method").firstChild.textContent = current.closest(".card") ? "Method " : "Figure ";
+  part(".of-target").hidden = targets.length < 2;
+  part(".of-layer").hidden = layers.length < 2;
+}
+
+function layersOf(method) {
+  const own = figures.filter((figure) => titleOf(figure) === method);
+  return distinct(own.map((figure) => figure.dataset.layer));
+}
+
+// How it is drawn: the controls say what is shown, and offer what this map has.
+function fillLook() {
+  const names = Object.keys(PALETTES).filter((name) => DIVERGING.includes(name) === scene.map.signed);
+  fill("palette", names, paletteOf(scene));
+  fill("beside", ["", PHOTO, ...distinct(mapped().map(nameOf))], choice.beside);
+  for (const held of input("view")) held.checked = held.value === viewOf(scene);
+  for (const name of ["colour", "whole"]) input(name)[0].checked = choice[name];
+  for (const name of ["opacity", "threshold"]) input(name)[0].value = choice[name];
+  for (const held of [...input("view"), ...input("colour")]) held.disabled = !scene.photo;
+  part(".of-whole").hidden = !("crop" in (photoOf(current, "original")?.dataset ?? {}));
+  sayAmounts();
+}
+
+function sayAmounts() {
+  const { low, high, signed } = scene.map;
+  const share = choice.threshold / 100;
+  const from = signed ? `beyond ±${number(share * high)}` : `from ${number(low + share * (high - low))}`;
+  const [opacity, threshold] = part(".set").querySelectorAll(".slide output");
+  opacity.textContent = `${choice.opacity} %`;
+  threshold.textContent = share ? from : "all shown";
+}
+
+// The figure that has most of what the selects say; what was just changed counts most.
+function picked(name) {
+  const weight = { target: 1, method: 2, layer: 1, [name]: 4 };
+  const wanted = (key) => input(key)[0].value;
+  const score = (figure) => {
+    const own = { ...figure.dataset, method: titleOf(figure) };
+    return Object.keys(weight).reduce((sum, key) => sum + (own[key] === wanted(key) ? weight[key] : 0), 0);
+  };
+  return figures.reduce((best, figure) => (score(figure) > score(best) ? figure : best));
+}
+
+function changed(event) {
+  const { name, type, value, checked } = event.target;
+  if (["target", "method", "layer"].includes(name)) return goTo(picked(name));
+  choice[name] = type === "checkbox" ? checked : type === "range" ? Number(value) : value;
+  if (name === "whole") return goTo(current);
+  sayAmounts();
+  return redraw();
+}
+
+// The photograph, and back to what was shown before.
+function flip() {
+  if (!scene?.photo) return;
+  if (choice.view === "photo") choice.view = choice.before;
+  else [choice.before, choice.view] = [choice.view, "photo"];
+  fillLook();
+  redraw();
+}
+
+function reset() {
+  Object.assign(choice, AS_REPORTED);
+  goTo(current);
+}
