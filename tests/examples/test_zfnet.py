@@ -54,7 +54,7 @@ def bare(**options: Any) -> nn.Module:
 @pytest.mark.parametrize("options", WAYS, ids=str)
 def test_its_numbers_are_the_known_ones_whatever_its_pools_return(options):
     facts = trace(bare(**options), (3, 224, 224))
-    found = {held.name: held for held in Architecture().measure(ModelTape(facts, {}, {}))}
+    found = {held.name: held for held in Architecture().measure(ModelTape(facts, {}))}
     assert {name: facts.layer(name).output_shape for name in SHAPES} == SHAPES
     assert facts.parameters == found["parameters"].values == 58_281_093
     assert round(facts.macs / 1e9, 3) == 1.164
