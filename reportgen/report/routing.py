@@ -84,7 +84,7 @@ def _tracks(chains: list[list[Item]], side: dict[int, float], upper: int) -> dic
         at = upper - chain[0].rank
         if 0 <= at < len(chain) - 1 and not (n in side and at == len(chain) - 2):
             a, b = chain[at], chain[at + 1]
-            if abs(a.x - b.x) > 0.5:
+            if a.x != b.x:  # both are rounded
                 pieces.append((a, b))
     groups: list[list[tuple[Item, Item]]] = []
     for piece in pieces:

@@ -6,7 +6,7 @@ import re
 from itertools import combinations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from reportgen.findings import Graph
@@ -143,8 +143,16 @@ def nets(draw: st.DrawFn) -> Graph:
     return graph([*boxes, box("output")], [*edges, (count - 1, count)])
 
 
+# two boxes that are nearly above one another: a line between them must not slant
+NEARLY = graph(
+    [*map(box, ("input", "conv", "conv", "conv", "add", "add", "conv", "output"))],
+    [(0, 1), (0, 2), (1, 3), (0, 4), (1, 4), (3, 4), (1, 5), (4, 5), (2, 6), (6, 7)],
+)
+
+
 @settings(max_examples=60, deadline=None)
 @given(nets())
+@example(NEARLY)
 def test_boxes_of_any_net_do_not_overlap_and_every_edge_leads_from_its_maker_down_to_its_reader(found: Graph):
     held = net(found)
     for segment, after in zip(parts := segments(held), [*parts[1:], None], strict=True):
