@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections import Counter as Counts
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,10 +16,8 @@ from reportgen import records, trust
 from reportgen.engine import device as devices
 from reportgen.engine import ranks
 from reportgen.engine.ascent import Climber
-from reportgen.engine.needs import Activation, Extremes, Ranking
 from reportgen.engine.onepass import Counter, OnePass, frozen
 from reportgen.engine.places import Places
-from reportgen.engine.projector import Projector
 from reportgen.engine.tape import BatchTape, model_tape
 from reportgen.engine.targets import Slot
 from reportgen.errors import InputError
@@ -28,17 +25,10 @@ from reportgen.evidence import Findings, Record, Writer
 from reportgen.findings import Array, Tally
 from reportgen.inputs import ImageFile, stream
 from reportgen.inputs.images import Decoded, Rejected, none_readable
+from reportgen.progress import Progress
+from reportgen.ranked import RANKS, RankedSet
 from reportgen.selection import choose
 from reportgen.session import Session
-from reportgen.snapshots import Snapshots
-
-RANKS = "ranks"  # the engine's own tally, beside those of the visualizations
-
-
-class Progress(Protocol):
-    """Told how far a stage has come: images for `score` and `measure`, windows for `occlude`."""
-
-    def __call__(self, stage: str, done: int, total: int, note: str = "") -> None: ...
 
 
 @dataclass
@@ -69,7 +59,9 @@ class Measurement:
     progress: Progress
     shown: tuple[list[int], str] | None = None
     watch: Stopwatch = field(default_factory=Stopwatch)
-    ranked: dict[Extremes, Ranking] = field(default_factory=dict)  # once the set has been seen
+
+    def __post_init__(self) -> None:
+        self.ranked = RankedSet(self.session, self.writer, self._numbered, self.progress)
 
     def run(self) -> str:
         """Writes every shard that is not there yet. Returns how the shown images were chosen.
@@ -96,7 +88,6 @@ class Measurement:
                 files = [file for file in files if file.number in chosen]
                 # what is about the whole set was asked when it was scored
                 engine = replace(engine, plan=session.plan.second_round())
-                self.ranked = self._rankings()
             self._round("batch", files, engine, self._measured)
             self._refuse_empty()  # before anything that costs time and shows nothing without images
             self._trust_round(engine)
@@ -121,69 +112,11 @@ class Measurement:
         )
         with self.watch.on("compute"):
             ascended = climber.run(plan.ascents)
-            again, spent = self._seen_again(engine)
+            again, spent = self.ranked.seen_again(engine)
         tape = model_tape(engine.network, facts, plan.needs, again | ascended)
         found: Findings = {p.name: [tuple(p.probe.measure(tape))] for p in plan.of_scope("model")}
         cost = {**(climber.cost if ascended else {}), **spent}
         self.writer.write("model", found, cost=cost)
-
-    def _seen_again(self, engine: OnePass) -> tuple[dict[Any, Any], dict[str, int]]:
-        """The set's rankings and records, and the projections of the strongest places; and its cost."""
-        plan = self.session.plan
-        logs = {need: self.session.logs[need].noted for need in plan.logs}
-        tally = self.writer.tally(RANKS) if plan.extremes or plan.records else None
-        if tally is None:
-            return logs, {}
-        rankings = ranks.rankings(plan, tally)
-        rows = tally.tops[ranks.UNITS][:, 0] if plan.records else ()
-        best = {need: (float(v), int(n)) for need, (v, n, _) in zip(plan.records, rows, strict=True)}
-        projector = self._projector(engine)
-        held = {need: holder for need, holder in best.items() if holder[1] >= 0}
-        found = projector.run(plan.projected, rankings, held)
-        cost = Counts(projector.cost)
-        for need in plan.evolved:
-            others = Snapshots(
-                self.session,
-                self.writer,
-                engine,
-                self._numbered,
-                lambda done, total: self.progress("evolve", done, total),
-            )
-            found[need] = others.run(need, rankings)
-            cost.update(others.cost)
-        return {**logs, **dict.fromkeys(plan.records), **rankings, **found}, dict(+cost)
-
-    def _rankings(self) -> dict[Extremes, Ranking]:
-        """The set's rankings by every channel that is asked for."""
-        plan = self.session.plan
-        tally = self.writer.tally(RANKS) if plan.extremes else None
-        return ranks.rankings(plan, tally) if tally else {}
-
-    def _with_kindred(
-        self, engine: OnePass, tapes: list[BatchTape], numbers: list[int]
-    ) -> tuple[list[BatchTape], dict[str, int]]:
-        """The tapes with what is projected of their images and of those that are like them; its cost."""
-        if not engine.plan.kindred:
-            return tapes, {}
-        projector = self._projector(engine)
-        kin = {
-            need: projector.kindred(
-                need, self.ranked[need.extremes], tapes[0][Activation(need.layer)], numbers
-            )
-            for need in engine.plan.kindred
-        }
-        return [replace(tape, kin=kin) for tape in tapes], projector.cost
-
-    def _projector(self, engine: OnePass) -> Projector:
-        return Projector(
-            engine.network,
-            engine.plan.facts,
-            engine.normalisation,
-            engine.device,
-            self._numbered,
-            engine.output,
-            lambda done, total: self.progress("project", done, total),
-        )
 
     def _numbered(self, numbers: Iterable[int]) -> Iterator[tuple[list[int], torch.Tensor]]:
         """Images of the set by number, in batches."""
@@ -281,7 +214,7 @@ class Measurement:
         labels = [-1 if i.file.label_index is None else i.file.label_index for i in images]
         with self.watch.on("compute"):
             tapes = engine.run(pixels_of(images), torch.tensor(labels), places_of(images))
-            tapes, spent = self._with_kindred(engine, tapes, [image.file.number for image in images])
+            tapes, spent = self.ranked.with_kindred(engine, tapes, [image.file.number for image in images])
             found = self._findings(tapes)
             tallies = self._shown_tallies(tapes[0])
             if not self.session.two_rounds:

@@ -11,7 +11,8 @@ from reportgen.beside import measure_beside, timing
 from reportgen.errors import RenderError
 from reportgen.evidence import Writer
 from reportgen.manifest import manifest
-from reportgen.measure import Measurement, Progress
+from reportgen.measure import Measurement
+from reportgen.progress import Progress
 from reportgen.recipe import Recipe
 from reportgen.report import render
 from reportgen.session import prepare

@@ -72,7 +72,9 @@ def preprocessing(held: Mapping[str, Any]) -> str:
 
 def _run(manifest: Mapping[str, Any], timing: Mapping[str, Any]) -> tuple[Fact, ...]:
     held, cost = manifest["environment"], manifest["cost"]
-    trust, climbed = cost.get("trust_forwards"), cost.get("ascent_forwards")
+    more = (("trust", "test the maps"), ("ascent", "climb activations"), ("snapshot", "see other checkpoints"))
+    extra = [(cost.get(f"{key}_forwards"), words) for key, words in more]
+    projected = cost.get("projection_backwards")
     facts = [
         Fact("date", date(manifest["created"])),
         Fact("images from", manifest["images"]["source"]),
@@ -85,8 +87,8 @@ def _run(manifest: Mapping[str, Any], timing: Mapping[str, Any]) -> tuple[Fact, 
             "passes, in images",
             f"{plural(cost['forwards'], 'forward')}, {plural(cost['backwards'], 'backward')},"
             f" {plural(cost['occlusion_forwards'], 'occluded forward')}"
-            + (f", {plural(trust, 'forward')} to test the maps" if trust else "")
-            + (f", {plural(climbed, 'forward')} to climb activations" if climbed else ""),
+            + "".join(f", {plural(count, 'forward')} to {words}" for count, words in extra if count)
+            + (f", {plural(projected, 'backward')} to project single values" if projected else ""),
         ),
     ]
     if not manifest["reproducible"]:

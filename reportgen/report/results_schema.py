@@ -218,7 +218,11 @@ COST = _object(
         "device": TEXT,
     },
     optional=dict.fromkeys(
-        ("trust_forwards", "trust_backwards", "ascent_forwards", "ascent_backwards"), COUNT
+        (
+            *("trust_forwards", "trust_backwards", "ascent_forwards", "ascent_backwards"),
+            *("projection_forwards", "projection_backwards", "snapshot_forwards"),
+        ),
+        COUNT,
     ),
 )
 # a model beside the main one; `changed` and `tests` are from it to the main one

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pytest
 import torch
@@ -21,6 +23,7 @@ from reportgen.measure import Measurement
 from reportgen.pipeline import run
 from reportgen.probes.evolution import Evolution, grouped
 from reportgen.recipe import load
+from reportgen.report.results_schema import results_schema
 
 MNIST = Path(__file__).resolve().parents[2] / "examples" / "mnist"
 NAMES = ("epoch-01", "epoch-03", "epoch-10")
@@ -132,6 +135,7 @@ def test_it_is_counted_and_planned_and_resumes_to_the_same_bytes(tmp_path, monke
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
     file = recipe(tmp_path, three())
     whole = run(load(file), FILES[-1], MNIST / "digits", tmp_path / "whole", limit=40).folder
+    jsonschema.validate(json.loads((whole / "results.json").read_bytes()), results_schema())
     manifest = Evidence(whole / "evidence").manifest
     assert manifest["cost"]["snapshot_forwards"] == 120
     assert any(line == "3 checkpoints of the run: 120 forwards more" for line in manifest["plan"])

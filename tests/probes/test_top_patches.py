@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pytest
 import torch
@@ -19,6 +21,7 @@ from reportgen.measure import Measurement
 from reportgen.pipeline import run
 from reportgen.probes.top_patches import TopPatches
 from reportgen.recipe import load
+from reportgen.report.results_schema import results_schema
 
 MNIST = Path(__file__).resolve().parents[2] / "examples" / "mnist"
 CHECKPOINT = MNIST / "checkpoints" / "epoch-10.safetensors"
@@ -125,6 +128,7 @@ def test_an_interrupted_second_round_ends_in_the_same_bytes(tmp_path, monkeypatc
     cost = Evidence(again / "evidence").manifest["cost"]
     assert cost["projection_backwards"] == 8 and 0 < cost["projection_forwards"] <= 8
     assert any("seen again" in line for line in Evidence(again / "evidence").manifest["plan"])
+    jsonschema.validate(json.loads((again / "results.json").read_bytes()), results_schema())
     page = (again / "report.html").read_text(encoding="utf-8")
     assert "relu2, channel 15" in page and "deconvnet&#39;s rule" in page
 
