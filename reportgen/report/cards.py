@@ -76,18 +76,19 @@ def _beside(card: Card, mine: Seen, rival: Seen, side: SideBySide) -> Card:
             for held in explained(seen.record)
         ),
         facts=(*_facts(mine.record, mine.model), *_judged(rival.record, rival.model)),
-        rival=Rival(side.main, side.other, _answers(rival.record), _of_answers(rival)),
+        rival=_rival_of(rival, side.main),
     )
 
 
-def _of_answers(rival: Seen) -> tuple[Fact, ...]:
-    """What stands under the first model's answers, of the second one's."""
-    return tuple(
-        fact
-        for name in rival.found
-        for held in rival.blocks(name)
-        if not held.pictured
-        for fact in held.facts
+def _rival_of(rival: Seen, main: str) -> Rival:
+    """The second model's answers, and what stands under them, as under the first one's."""
+    beneath = [held for name in rival.found for held in rival.blocks(name) if not held.pictured]
+    return Rival(
+        main,
+        rival.model,
+        _answers(rival.record),
+        facts=tuple(fact for held in beneath for fact in held.facts),
+        vector=next((held.vector for held in beneath if held.vector), None),
     )
 
 

@@ -271,6 +271,7 @@ class Rival:
     name: str
     answers: tuple[Answer, ...]
     facts: tuple[Fact, ...]  # of the answers
+    vector: Vector | None = None
 
 
 @dataclass(frozen=True)
