@@ -54,13 +54,19 @@ def _linked(document: Document, anchors: Collection[str]) -> Document:
     def mended(held: FindingLine | ImageRow | Mistake) -> Any:
         return held if is_there(held.href) else replace(held, href="")
 
-    trust = document.trust
+    trust, side = document.trust, document.side
+    if side:
+        changed = (
+            row if is_there(row.print_href) else replace(row, print_href="") for row in side.changed
+        )
+        side = replace(side, changed=tuple(changed))
     return replace(
         document,
         findings=_each(document.findings, mended),
         rows=_each(document.rows, mended),
         print_rows=_each(document.print_rows, mended),
         mistakes=_each(document.mistakes, mended),
+        side=side,
         trust=trust and replace(trust, images=tuple(held for held in trust.images if is_there(held[1]))),
     )
 
