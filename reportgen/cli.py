@@ -210,7 +210,7 @@ def render(
     from reportgen.report import render as render_report
 
     asked = Evidence(folder / "evidence").manifest["recipe"]["output"]["pdf"]
-    problem = render_report(folder, theme, pdf=asked and not no_pdf)
+    problem = render_report(folder, theme, pdf=asked is not False and not no_pdf)
     print(folder / "report.html")
     if problem:
         raise problem

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reportgen.beside import measure_beside, timing
-from reportgen.errors import RenderError
+from reportgen.errors import RecipeError, RenderError
 from reportgen.evidence import Writer
 from reportgen.manifest import manifest
 from reportgen.measure import Measurement
 from reportgen.progress import Progress
 from reportgen.recipe import Recipe
-from reportgen.report import render
+from reportgen.report import assets, render
 from reportgen.session import prepare
 from reportgen.workspace import check, is_report, publish, workspace
 
@@ -50,6 +50,7 @@ def run(
     """
     begun = time.perf_counter()
     check(out)
+    theme = _theme(recipe)
     session = prepare(recipe, checkpoint, images, limit, save_maps)
     for line in session.lines:
         progress("plan", 0, 0, line)
@@ -60,7 +61,7 @@ def run(
         held = manifest(session, measurement.writer, chosen, second)
         measurement.writer.seal(held, timing(measurement, begun))
         progress("render", 0, 1)
-        problem = _rendered(folder, out, recipe)
+        problem = _rendered(folder, out, recipe, theme)
         progress("render", 1, 1)
         whole = problem is None or not is_report(out)
         if whole:
@@ -70,10 +71,22 @@ def run(
     return Outcome(done, all(gate["passed"] for gate in gates), problem)
 
 
-def _rendered(folder: Path, out: Path, recipe: Recipe) -> RenderError | None:
+def _theme(recipe: Recipe) -> str:
+    """The recipe's theme, a folder of its own beside the recipe; looked at before anything is measured."""
+    name = recipe.output.theme
+    own = recipe.folder / name
+    chosen = str(own) if own.is_dir() and name not in assets.themes() else name
+    try:
+        assets.theme(chosen)
+    except RecipeError as error:
+        raise recipe.located(RecipeError(f"output.theme: {error.cause}", error.remedy)) from error
+    return chosen
+
+
+def _rendered(folder: Path, out: Path, recipe: Recipe, theme: str) -> RenderError | None:
     """Renders; where even report.html fails, the evidence becomes the output if nothing else is."""
     try:
-        return render(folder, pdf=recipe.output.pdf)
+        return render(folder, theme, pdf=recipe.output.pdf is not False)
     except RenderError:
         if not is_report(out):
             publish(folder, out)

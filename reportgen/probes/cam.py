@@ -26,10 +26,10 @@ class Cam:
     the last maps A_k, each times the linear layer's weight from k to the class; a rectifier between
     the maps and the pooling takes part. Its mean over the grid, plus the bias, is the logit.
 
-    Reading. Red areas added to the logit and blue ones took from it; nothing else made it.
+    Reading. Red areas added to the class's score and blue ones took from it; nothing else made it.
 
-    Limits. Only such heads have it, and each value sees a large part of the image, so the grid is
-    less precise than it looks.
+    Limits. Only networks that end in this way have it. Each place stands for a large part of the
+    image, so the map is less precise than it looks.
 
     Source. Zhou et al. 2016, Learning Deep Features for Discriminative Localization, eq. 1-2
     (arXiv:1512.04150).

@@ -69,7 +69,8 @@ class ChannelHealth:
 
     Reading. Dead and near-constant channels cost time and carry nothing: look for too high a
     learning rate, or preprocessing other than in training. Duplicates and copies can be pruned.
-    Aliased maps in early layers come of a stride too large for what the filters let through.
+    Aliased channels of early layers show stripes or checks that are not in the image: the layer skips
+    more pixels (a large stride) than its filters smooth.
 
     Limits. It holds for these images: a channel that sleeps on few may wake on others, and two that
     each fire once, at one place, count as duplicates. Dead, saturated and sparse are said only of

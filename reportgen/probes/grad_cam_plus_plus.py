@@ -17,8 +17,8 @@ class GradCamPlusPlus:
 
     Reading. As Grad-CAM. Where the class appears more than once, every instance should be warm.
 
-    Limits. As coarse as the layer's grid; its weights rest on an exponential score that the network
-    does not have, and it often differs little from Grad-CAM.
+    Limits. It is as coarse as the layer's grid. Its formula supposes another kind of score than
+    the network has, and it often differs little from Grad-CAM.
 
     Source. Chattopadhyay et al. 2018, Grad-CAM++, eq. 19 (arXiv:1710.11063).
     """

@@ -12,13 +12,13 @@ class GradientTimesInput:
     """Gradient × input: the share of the score that each pixel holds, to first order.
 
     Definition. The input times the derivative of the class's logit by it, x·dS/dx, summed over the
-    colour channels. The input is the normalised one, so a pixel of the mean colour counts nothing.
+    colour channels. The input is the normalised one. Where the network is piecewise linear without
+    biases the values add up to the logit.
 
-    Reading. Red pixels speak for the class, blue ones against it. Where the network is piecewise
-    linear without biases the values add up to the logit.
+    Reading. Red pixels speak for the class, blue ones against it; pale ones hardly count.
 
-    Limits. It is local and noisy as saliency is, and what is mid-grey after normalisation is zero
-    whatever the network thinks of it.
+    Limits. It is noisy as saliency is, and says what a small change would do. A pixel of the data's
+    mean colour is zero here whatever the network makes of it.
 
     Source. Shrikumar et al. 2016, Not Just a Black Box, sec. 2 (arXiv:1605.01713).
     """

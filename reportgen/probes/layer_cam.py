@@ -17,8 +17,8 @@ class LayerCam:
     Reading. Warm places hold features that raise the score right there. Name an earlier layer for
     a finer map.
 
-    Limits. It leaves out all that speaks against the class, and in early layers it comes close to
-    gradient times input, noise included.
+    Limits. It leaves out all that speaks against the class, and in early layers it is
+    as noisy as the maps of single pixels are.
 
     Source. Jiang et al. 2021, LayerCAM, eq. 5-7 (doi:10.1109/TIP.2021.3089943).
     """

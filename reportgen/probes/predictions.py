@@ -26,8 +26,8 @@ class Predictions:
     explanations of a guess. By rank, a line that falls at once leaves few classes in question; one
     that stays above the even guess for long leaves many.
 
-    Limits. A probability is the model's own opinion. It is not calibrated, and it is high for
-    pictures of things that are not among the classes, too.
+    Limits. A probability is the model's own opinion. It need not be right as
+    often as it says, and it is high for pictures of things that are not among the classes, too.
 
     Source. Guo et al. 2017, On Calibration of Modern Neural Networks, sec. 2 (arXiv:1706.04599).
     """

@@ -31,8 +31,8 @@ class ScoreCam:
     Reading. As Grad-CAM, but without gradients: warm areas are those that suffice to raise the
     score on their own.
 
-    Limits. It takes a forward a channel. The softmax lets a few channels decide, and masked images
-    are unlike any that the network has seen.
+    Limits. The network runs once for every map, which takes long. A few maps decide nearly alone,
+    and masked images are unlike any that the network has seen.
 
     Source. Wang et al. 2020, Score-CAM, eq. 4-7 (arXiv:1910.01279).
     """

@@ -21,7 +21,7 @@ class SmoothGrad:
     sensitive whatever the exact pixels are.
 
     Limits. It blurs what the network does at this very image, and the amount of noise is a matter
-    of taste. It is still sensitivity, not support.
+    of taste. It still says what moves the score, not what speaks for the class.
 
     Source. Smilkov et al. 2017, SmoothGrad, sec. 3 (arXiv:1706.03825).
     """

@@ -227,6 +227,14 @@ class Html(Part):
     at_most_mb: Annotated[Number, Field(gt=0)] = Field(default=15, description="a number of MB above 0")
 
 
+class Pdf(Part):
+    """Limits of report.pdf."""
+
+    cards: Annotated[int, Strict(), Field(ge=0)] | None = Field(
+        default=None, description="a whole number of at least 0"
+    )
+
+
 class Output(Part):
     """How the report looks and what is written."""
 
@@ -234,4 +242,4 @@ class Output(Part):
         default="default", min_length=1, description="a theme's name or the path of its folder"
     )
     html: Html = Field(default=Html(), description="a mapping with at_most_mb")
-    pdf: StrictBool = Field(default=True, description="true or false")
+    pdf: StrictBool | Pdf = Field(default=True, description="true, false, or a mapping with cards")

@@ -62,6 +62,7 @@ beside:
 #   - {metric: trust.grad-cam.beats_random_sd, min: 2}
 gates: []
 
+# A theme's name (default, print, high-contrast) or folder. `pdf: {cards: 50}` prints so many cards at most.
 output: {theme: default, html: {at_most_mb: 15}, pdf: true}
 """
 

@@ -34,7 +34,7 @@ def render(folder: Path, theme: str | None = None, pdf: bool = True) -> RenderEr
     (folder / "report.pdf").unlink(missing_ok=True)
     if pdf:
         try:
-            printed.write(made, evidence, clothed, folder / "report.pdf")
+            printed.write(made, evidence, clothed, folder / "report.pdf", results)
         except RenderError as error:
             problem = error
     exports.close(folder, time.perf_counter() - begun)

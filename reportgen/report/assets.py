@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reportgen.errors import RecipeError, did_you_mean, nearest
+from reportgen.report.rasters import Encoded
+from reportgen.report.theme_check import COMMENT, check, logo
 
 PACKAGE = Path(__file__).resolve().parents[1]
 FACE = re.compile(r"@font-face\s*\{[^}]*\}")
 RANGE = re.compile(r"U\+([0-9A-F]+)(?:-([0-9A-F]+))?")
+VARIABLE = re.compile(r"(--[\w-]+)\s*:\s*([^;{}]+);")
 URL = re.compile(r'url\("([^"]+)"\)')
 
 
@@ -23,7 +26,8 @@ def folder(name: str) -> Path:
 
 @dataclass(frozen=True)
 class Theme:
-    """A folder with tokens.css (variables only) and, where it has its own, the other sheets.
+    """A folder with tokens.css (variables only) and, where it has its own, the other sheets, fonts
+    and a logo.svg or logo.png.
 
     What the folder lacks is taken from the default theme, so a theme may be one file.
     """
@@ -38,6 +42,25 @@ class Theme:
     def css(self, *names: str) -> str:
         """The named style sheets, one after another."""
         return "\n".join(self.path(name).read_text(encoding="utf-8") for name in names)
+
+    def variables(self) -> dict[str, str]:
+        """The theme's variables in its light scheme, by name: what paper shows."""
+        light = self.css("tokens.css").partition("@media")[0]
+        return dict(VARIABLE.findall(COMMENT.sub("", light)))
+
+    def logo(self) -> Encoded | None:
+        """The theme's logo, where it has one."""
+        return logo(self.folder)
+
+    def logo_uri(self) -> str:
+        """The logo as a data: URI, or ""."""
+        held = self.logo()
+        return f"data:{held.media_type};base64,{base64.b64encode(held.data).decode()}" if held else ""
+
+    def font_files(self) -> list[Path]:
+        """The font files that fonts.css names."""
+        sheet = self.path("fonts.css")
+        return [sheet.parent / name for name in URL.findall(sheet.read_text(encoding="utf-8"))]
 
     def fonts(self, text: str) -> str:
         """The @font-face rules that `text` has a character for, each font as a data: URI."""
@@ -59,13 +82,23 @@ def _data_uri(font: Path) -> str:
     return f'url("data:font/woff2;base64,{base64.b64encode(font.read_bytes()).decode()}")'
 
 
+def themes() -> dict[str, Path]:
+    """The themes that come with reportgen, by name."""
+    return {path.parent.name: path.parent for path in folder("themes").glob("*/tokens.css")}
+
+
 def theme(name: str) -> Theme:
-    """A theme by name, or by the path of its folder. Raises RecipeError with the nearest name."""
-    known = {path.parent.name: path.parent for path in folder("themes").glob("*/tokens.css")}
+    """A theme by name, or by the path of its folder.
+
+    Raises RecipeError with the nearest name, or with what is wrong with the folder.
+    """
+    known = themes()
     if name in known:
         return Theme(known[name])
-    if (Path(name) / "tokens.css").is_file():
-        return Theme(Path(name))
+    own = Path(name)
+    if own.is_dir():
+        check(own, Theme(known["default"]).variables())
+        return Theme(own)
     raise RecipeError(
         f"unknown theme {name!r}{did_you_mean(nearest(name, known))}",
         f"themes here: {', '.join(sorted(known))}; or the path of a folder with a tokens.css",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -32,13 +32,15 @@ def cards(
     trust: TrustSection | None = None,
     at_most: int | None = None,
     side: SideBySide | None = None,
+    only: Collection[str] | None = None,
 ) -> Iterator[Card]:
     """The cards of the images that have figures, in the order of their numbers.
 
     `trust` says which of the figures are not to be relied on. `side` is what is known of two models
-    side by side: the figures of both then stand in rows.
+    side by side: the figures of both then stand in rows. `only` names the images by id.
     """
     shown = [record for record in evidence.records() if record["measured"]][:at_most]
+    shown = [record for record in shown if only is None or record["id"] in only]
     visualizations = _of_images(evidence)
     tested = {held["id"]: held for held in evidence.trust()} if trust else {}
     others = {held["id"]: held for held in evidence.beside.records()} if side and evidence.beside else {}

@@ -14,6 +14,7 @@ from reportgen.report import figures
 from reportgen.report.answers import accuracy, by_class, calibrated, confused, interval, mistakes
 from reportgen.report.blocks import of_model
 from reportgen.report.cards import STATES, anchor, found_signs, marks, states
+from reportgen.report.glossary import glossary
 from reportgen.report.parts import Block, Fact, Sign
 from reportgen.report.provenance import recipe_yaml, sheets
 from reportgen.report.sections import Document, ImageRow, Method, MethodGroup, Sheet
@@ -72,6 +73,7 @@ def document(evidence: Evidence, results: Mapping[str, Any]) -> Document:
         trust=trust,
         side=side,
         methods=_methods(manifest, results.get("trust"), side),
+        glossary=glossary(),
         rejected=tuple(
             (record["id"], record["path"], record["reason"] or "")
             for record in records

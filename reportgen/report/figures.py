@@ -52,6 +52,11 @@ def palette_css() -> str:
     return "\n".join(rules)
 
 
+def palette_strips() -> dict[str, Raster]:
+    """The palettes as pictures of one row, where gradients cost too much."""
+    return {palette: Raster(table(palette)[None], exact=True) for palette in PALETTES}
+
+
 def resample(values: Array, height: int, width: int) -> Array:
     """One map (h, w) on another grid, bilinear with align_corners=False (for enlargement)."""
     image = Image.fromarray(values.astype(np.float32), mode="F")

@@ -127,6 +127,7 @@ def _page(document: Document, evidence: Evidence, theme: Theme, fit: Fit, at_mos
         f" script-src '{_digest(script)}'; base-uri 'none'; form-action 'none'",
         style=Markup(style),
         script=Markup(script),
+        logo=theme.logo_uri(),
         body=Markup(body),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateNotFound
@@ -17,6 +17,8 @@ from reportgen.report.maps import RawMap
 from reportgen.report.rasters import Raster
 
 CODE = re.compile(r"`([^`]+)`")
+VAR = re.compile(r"var\((--[\w-]+)\)")
+WIDTH = re.compile(r'class="w(\d+)"')
 Source = Callable[[Raster], str]  # where a document finds a picture: a data: URI or a name
 Levels = Callable[[RawMap], str | None]  # what a page carries of a map beside its picture, in base64
 
@@ -56,6 +58,19 @@ def render(source: Source, template: str, levels: Levels | None = None, **values
             f"there is no template {error.name}",
             f"add templates/{error.name}: it says how that visualization is laid out",
         ) from error
+
+
+def print_style(theme: assets.Theme, text: str, bars: Mapping[str, str]) -> str:
+    """The style sheet of the PDF: variables replaced by their values, as WeasyPrint would otherwise
+    do for every element; `bars` are the pictures of the palettes."""
+    held = theme.variables()
+    sheet = VAR.sub(lambda found: held[found[1]], theme.css("print.css"))
+    used = sorted(set(WIDTH.findall(text)), key=int)
+    widths = "".join(f".w{n}{{width:{n}%}}" for n in used)
+    drawn = "".join(
+        f'.bar-{palette}{{background:url("{url}") 0 0/100% 100% no-repeat}}' for palette, url in bars.items()
+    )
+    return "\n".join((theme.fonts(text), sheet, drawn, widths))
 
 
 def style(theme: assets.Theme, sheet: str, text: str, *more: str) -> str:

@@ -10,6 +10,8 @@ from reportgen.report.rasters import Raster
 
 Level = Literal["bad", "warn", "note", "ok"]
 FOLDED_ABOVE = 2
+UPRIGHT_COLUMNS = 9
+LARGE_FIGURES = 8
 LEVELS: tuple[Level, ...] = ("bad", "warn", "note", "ok")  # worst first
 
 
@@ -207,6 +209,11 @@ class Block:
         """Whether there is anything to look at."""
         return bool(self.figures or self.strips or self.tables or self.drawings)
 
+    @property
+    def wide(self) -> bool:
+        """Whether a table has more columns than an upright page has room for."""
+        return any(len(held.columns) > UPRIGHT_COLUMNS for held in self.tables)
+
 
 @dataclass(frozen=True)
 class Group:
@@ -300,3 +307,9 @@ class Card:
     def long(self) -> bool:
         """Whether it has so much to show that it takes a page of its own."""
         return len(self.groups) > 1
+
+    @property
+    def dense(self) -> bool:
+        """Whether its figures are so many that they are printed small."""
+        held = (*self.figures, *(figure for group in self.groups for figure in group.figures))
+        return self.long or len(held) > LARGE_FIGURES

@@ -8,6 +8,9 @@ from reportgen.report.parts import Block, Fact, Figure, Level, Sign
 from reportgen.report.rasters import Raster
 from reportgen.report.versus import SideBySide
 
+COVER_FINDINGS = 4
+MARK = 1.2  # the width of the mark in the middle of a drawn interval
+
 
 @dataclass(frozen=True)
 class ImageRow:
@@ -49,6 +52,16 @@ class ClassRow:
     low: float
     high: float
     middle: float
+
+    @property
+    def width(self) -> float:
+        """Of the drawn interval."""
+        return round(self.high - self.low, 1)
+
+    @property
+    def mark(self) -> float:
+        """Where the mark of the middle begins."""
+        return round(self.middle - MARK / 2, 1)
 
 
 @dataclass(frozen=True)
@@ -171,6 +184,16 @@ class TrustRow:
     high: float | None
     middle: float | None
 
+    @property
+    def width(self) -> float:
+        """Of the drawn interval."""
+        return round((self.high or 0) - (self.low or 0), 1)
+
+    @property
+    def mark(self) -> float:
+        """Where the mark of the middle begins."""
+        return round((self.middle or 0) - MARK / 2, 1)
+
 
 @dataclass(frozen=True)
 class AgreementCell:
@@ -231,9 +254,15 @@ class Document:
     trust: TrustSection | None
     side: SideBySide | None
     methods: tuple[MethodGroup, ...]
+    glossary: tuple[Fact, ...]
     rejected: tuple[tuple[str, str, str], ...]  # number, path, reason
     cards_note: str
     card_count: int
     provenance: tuple[Sheet, ...]
     plan: tuple[str, ...]
     recipe: str
+
+    @property
+    def worst(self) -> tuple[FindingLine, ...]:
+        """The first findings that are more than notes, for a cover."""
+        return tuple(line for line in self.findings if line.level in ("bad", "warn"))[:COVER_FINDINGS]

@@ -7,6 +7,7 @@ from typing import Any
 
 from reportgen.evidence import Findings, Record
 from reportgen.findings import Flag
+from reportgen.report import overall
 from reportgen.report.cards import anchor, unsure
 from reportgen.report.metrics import UNSURE_BELOW
 from reportgen.report.parts import LEVELS, Sign
@@ -58,8 +59,11 @@ def findings(
     lines = [
         *_gates(results["gates"], "#answers" if results["metrics"]["labelled"] else "#top"),
         *_not_finite(records),
+        *overall.wrong(results["metrics"]),
         *_wrong(records),
         *doubted(trust),
+        *overall.weak(results["metrics"]),
+        *overall.unsure(results["metrics"]),
         *_unsure(records),
         *_flagged(signs, sum(record["measured"] for record in records)),
         *_of_the_whole(whole or {}),

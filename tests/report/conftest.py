@@ -369,6 +369,17 @@ def manifest(**changes: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
+def manifest_recipe() -> Callable[..., dict[str, Any]]:
+    """The manifest's recipe with another `output.pdf`."""
+
+    def recipe(pdf: Any) -> dict[str, Any]:
+        held: dict[str, Any] = manifest()["recipe"]
+        return held | {"output": held["output"] | {"pdf": pdf}}
+
+    return recipe
+
+
+@pytest.fixture(scope="session")
 def write_evidence() -> Callable[..., Path]:
     """Writes folder/evidence: `targets` slots an image, a saliency of zeros where `dead`, and two
     images whose maps were put to the test where `trust`."""

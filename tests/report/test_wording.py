@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reportgen.probes import methods
+from reportgen.report.glossary import glossary
 from reportgen.report.wording import cell, count, date, number, place, plural, probability, size
 
 
@@ -54,3 +56,15 @@ def test_the_place_of_the_largest_value(row: int, column: int, words: str) -> No
     values = np.zeros((9, 9), np.float32)
     values[row, column] = 1
     assert place(values) == words
+
+
+def test_the_fields_words_are_explained_where_they_are_used() -> None:
+    """Specialists' words in what visualizations say of themselves have a plain meaning beside them."""
+    specialist = "baseline channel convolution gradient kernel logit pooling rectifier softmax stride"
+    held = [method.words() for method in methods().values()]
+    said = " ".join(str(words[key]) for words in held for key in ("definition", "reading", "limits")).lower()
+    explained = [fact.label for fact in glossary()]
+    assert explained == sorted(explained)
+    assert {word for word in specialist.split() if word in said} <= set(explained)
+    said += " ".join(fact.value for fact in glossary())
+    assert not [word for word in explained if word not in said]
