@@ -46,9 +46,14 @@ function numbers(text) {
   return text.split(" ").map(Number);
 }
 
+// The photograph below a figure: `seen`, or the `original` file. A second model that saw the image
+// otherwise has a view of its own.
 function photoOf(figure, name) {
   const card = figure.closest(".card");
-  return card && document.getElementById(`${card.id}-${name}`);
+  if (!card) return null;
+  const second = `${card.id}-beside`;
+  const own = figure.id.startsWith(`${second}-`) && document.getElementById(`${second}-seen`);
+  return document.getElementById(`${own ? second : card.id}-${name}`);
 }
 
 // The value of a level, in words: three digits, and how far the level may be off.

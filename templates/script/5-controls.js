@@ -41,17 +41,19 @@ function distinct(values) {
   return [...new Set(values.filter(Boolean))];
 }
 
-// Which figure: its target, method and layer, where there are several.
+// Which figure: its model, target, method and layer, where there are several.
 function fillPicks() {
   const method = titleOf(current);
-  const targets = distinct(figures.map((figure) => figure.dataset.target));
   const layers = layersOf(method);
-  fill("target", targets, current.dataset.target);
   fill("method", distinct(figures.map(titleOf)), method);
   fill("layer", layers, current.dataset.layer);
   part(".of-method").firstChild.textContent = current.closest(".card") ? "Method " : "Figure ";
-  part(".of-target").hidden = targets.length < 2;
   part(".of-layer").hidden = layers.length < 2;
+  for (const name of ["model", "target"]) {
+    const held = distinct(figures.map((figure) => figure.dataset[name]));
+    fill(name, held, current.dataset[name]);
+    part(`.of-${name}`).hidden = held.length < 2;
+  }
 }
 
 function layersOf(method) {
@@ -83,7 +85,7 @@ function sayAmounts() {
 
 // The figure that has most of what the selects say; what was just changed counts most.
 function picked(name) {
-  const weight = { target: 1, method: 2, layer: 1, [name]: 4 };
+  const weight = { model: 1, target: 1, method: 3, layer: 1, [name]: 6 };
   const wanted = (key) => input(key)[0].value;
   const score = (figure) => {
     const own = { ...figure.dataset, method: titleOf(figure) };
@@ -94,7 +96,7 @@ function picked(name) {
 
 function changed(event) {
   const { name, type, value, checked } = event.target;
-  if (["target", "method", "layer"].includes(name)) return goTo(picked(name));
+  if (["model", "target", "method", "layer"].includes(name)) return goTo(picked(name));
   choice[name] = type === "checkbox" ? checked : type === "range" ? Number(value) : value;
   if (name === "whole") return goTo(current);
   sayAmounts();

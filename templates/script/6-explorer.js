@@ -53,8 +53,9 @@ function aboutOf(figure) {
   const card = figure.closest(".card");
   if (!card) return figure.closest("section").querySelector("h2").textContent;
   const [image, answer] = [card.querySelector("h3"), card.querySelector(".answer")];
-  const target = figure.dataset.target ? `, for ${figure.dataset.target}` : "";
-  return `${image.textContent.trim()} · ${answer.textContent}${target}`;
+  const { model, target } = figure.dataset;
+  const about = [answer.textContent, target && `for ${target}`, model && `by ${model}`];
+  return `${image.textContent.trim()} · ${about.filter(Boolean).join(", ")}`;
 }
 
 // All that the caption says but the name, which is the title here.
@@ -130,10 +131,10 @@ function mapped() {
 
 // The title, and what tells it from others of the same title.
 function nameOf(figure) {
-  const { target, layer } = figure.dataset;
+  const { model, target, layer } = figure.dataset;
   const title = titleOf(figure);
   const tested = figure.closest(".trial") ? "tested" : "";
-  return [title, target, layersOf(title).length > 1 ? layer : "", tested].filter(Boolean).join(", ");
+  return [title, model, target, layersOf(title).length > 1 ? layer : "", tested].filter(Boolean).join(", ");
 }
 
 function fillFilm() {

@@ -309,10 +309,10 @@ def test_hovering_a_map_of_the_card_tells_its_value_too(watched: Callable[..., A
     picture.scroll_into_view_if_needed()
     box = picture.bounding_box()
     page.mouse.move(box["x"] + 0.9 * box["width"], box["y"] + 0.1 * box["height"])
-    page.wait_for_selector(".tip:not([hidden])")
-    assert page.locator(".tip").inner_text() == "2.00 ± 0.004 · pixel 86, 9 · cell 5, 0 of 6 × 6"
+    page.wait_for_selector(".under-mouse:not([hidden])")
+    assert page.locator(".under-mouse").inner_text() == "2.00 ± 0.004 · pixel 86, 9 · cell 5, 0 of 6 × 6"
     page.mouse.move(2, 2)
-    page.wait_for_selector(".tip", state="hidden")
+    page.wait_for_selector(".under-mouse", state="hidden")
 
 
 def test_a_clipped_value_says_that_it_is_at_least_that(watched: Callable[..., Any], rendered: Path) -> None:
@@ -445,6 +445,30 @@ def test_methods_and_targets_are_picked(
     assert dialog.locator("h2").inner_text() == "Saliency"
     assert dialog.locator("[name=target]").input_value() == "dog"
     assert not dialog.locator("[name=layer]").is_visible(), "each method has one layer"
+
+
+def test_maps_of_two_models_stand_beside_each_other_each_over_what_its_model_saw(
+    watched: Callable[..., Any], two_at: Any, tmp_path: Path
+) -> None:
+    two = two_at(tmp_path)
+    folder = Path(two.run(two.recipe(5), "report"))
+    page = watched(folder)
+    name = page.locator("figure[id$='-beside-saliency-map'] a.name").first
+    name.click()
+    settled(page)
+    dialog = page.locator("#explorer")
+    models = dialog.locator("[name=model] option").all_inner_texts()
+    assert len(models) == 2
+    assert dialog.locator(".about").inner_text().endswith(f"by {models[1]}")
+    dialog.locator("[name=view][value=photo]").check(force=True)
+    settled(page)
+    assert canvas_of(page).shape[:2] == (24, 24), "the second model's own view"
+    dialog.locator("[name=model]").select_option(models[0])
+    settled(page)
+    assert dialog.locator("h2").inner_text() == "Saliency"
+    assert canvas_of(page).shape[:2] != (24, 24)
+    offered = dialog.locator("[name=beside] option").all_inner_texts()
+    assert [held for held in offered if held.startswith(f"Saliency, {models[1]}")]
 
 
 def test_a_layer_is_picked_where_a_method_has_several(watched: Callable[..., Any], rendered: Path) -> None:
