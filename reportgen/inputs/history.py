@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -115,24 +116,24 @@ def _runs(path: Path) -> Iterator[Path]:
             yield Path(folder)
 
 
-def _tags(events: object) -> list[str]:
-    tags = events.Tags()  # type: ignore[attr-defined]
+def _tags(events: Any) -> list[str]:
+    tags = events.Tags()
     return [*tags["scalars"], *(tag for tag in tags["tensors"] if _is_scalar(events, tag))]
 
 
-def _is_scalar(events: object, tag: str) -> bool:
+def _is_scalar(events: Any, tag: str) -> bool:
     """Whether a tag of newer writers, which note all as tensors, is one number a step."""
-    metadata = events.SummaryMetadata(tag)  # type: ignore[attr-defined]
+    metadata = events.SummaryMetadata(tag)
     return bool(metadata.plugin_data.plugin_name == "scalars")
 
 
-def _points(events: object, tag: str) -> tuple[np.ndarray, np.ndarray]:
+def _points(events: Any, tag: str) -> tuple[np.ndarray, np.ndarray]:
     """Steps and values of a tag, in order; of a step that was noted twice the later value."""
     from tensorboard.util.tensor_util import make_ndarray
 
-    if tag in events.Tags()["scalars"]:  # type: ignore[attr-defined]
-        pairs = {e.step: e.value for e in events.Scalars(tag)}  # type: ignore[attr-defined]
+    if tag in events.Tags()["scalars"]:
+        pairs = {e.step: e.value for e in events.Scalars(tag)}
     else:
-        pairs = {e.step: float(make_ndarray(e.tensor_proto)) for e in events.Tensors(tag)}  # type: ignore[attr-defined]
+        pairs = {e.step: float(make_ndarray(e.tensor_proto)) for e in events.Tensors(tag)}
     steps = sorted(step for step, value in pairs.items() if math.isfinite(value))
     return np.array(steps, np.float64), np.array([pairs[step] for step in steps], np.float64)
