@@ -26,6 +26,7 @@ from reportgen.findings import (
     Flag,
     Heatmap,
     Scalar,
+    Table,
     faults,
 )
 from reportgen.report.beside import beside
@@ -131,8 +132,8 @@ def _image(evidence: Evidence, record: Record) -> dict[str, Any]:
 
 
 def _numbers(findings: tuple[Finding, ...]) -> dict[str, Any]:
-    """The scalars by name, `curves` and `comparisons` where there are any, and under `flags` the sentences
-    that a reader must see."""
+    """The scalars by name, `curves`, `comparisons` and `tables` where there are any, and under `flags` the
+    sentences that a reader must see."""
     numbers: dict[str, Any] = {}
     flags = []
     curves = {held.name: _curve(held) for held in findings if isinstance(held, Curve)}
@@ -141,6 +142,9 @@ def _numbers(findings: tuple[Finding, ...]) -> dict[str, Any]:
     compared = {held.name: _comparison(held) for held in findings if isinstance(held, Comparison)}
     if compared:
         numbers["comparisons"] = compared
+    tables = {held.name: _table(held) for held in findings if isinstance(held, Table)}
+    if tables:
+        numbers["tables"] = tables
     for finding in findings:
         if isinstance(finding, Scalar):
             numbers[finding.name] = float(finding.values)
@@ -160,6 +164,11 @@ def _curve(held: Curve) -> dict[str, Any]:
         "lines": {label: line.tolist() for label, line in zip(held.labels, held.values, strict=True)},
         "band": held.band.tolist() if np.ndim(held.band) else None,
     }
+
+
+def _table(held: Table) -> dict[str, Any]:
+    """A table's heads and rows, as they are in the report but for the printing of numbers."""
+    return {"title": held.title, "columns": list(held.columns), "rows": [list(row) for row in held.rows]}
 
 
 def _comparison(held: Comparison) -> dict[str, Any]:

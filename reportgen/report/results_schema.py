@@ -82,6 +82,9 @@ CURVE = _object(
         "band": _or_null(_list(ROW)),  # the lower and the upper limit of the last line
     }
 )
+TABLE = _object(
+    {"title": TEXT, "columns": _list(TEXT), "rows": _list(_list({"type": ["string", "number", "null"]}))}
+)
 COMPARISON = _object(
     {
         "title": TEXT,
@@ -99,6 +102,7 @@ FINDINGS: Schema = {
         "flags": _list(TEXT),
         "curves": {"type": "object", "additionalProperties": CURVE},
         "comparisons": {"type": "object", "additionalProperties": COMPARISON},
+        "tables": {"type": "object", "additionalProperties": TABLE},
         "target": TEXT,
         "targets": _list(FREE),
     },
