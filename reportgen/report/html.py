@@ -116,7 +116,7 @@ def _page(document: Document, evidence: Evidence, theme: Theme, fit: Fit, at_mos
     """The whole page. Its policy admits this style sheet and script, data: pictures and fonts,
     nothing else."""
     body = _body(document, evidence, fit, at_most_mb)
-    style = layout.style(theme, "screen.css", body, "explorer.css")
+    style = layout.style(theme, "screen.css", body, "explorer.css", "find.css")
     script = layout.script()
     return layout.render(
         _no_picture,

@@ -443,3 +443,27 @@ def browser(chromium: str) -> Iterator[Any]:
         started = playwright.chromium.launch(executable_path=chromium, args=flags)
         yield started
         started.close()
+
+
+@pytest.fixture
+def watched(browser: Any) -> Iterator[Callable[..., Any]]:
+    """Opens a report in a window; at the end it must have asked for nothing and complained of nothing."""
+    contexts, heard, asked = [], [], []
+
+    def open_(folder: Path, width: int = 1280, scheme: str = "light", **held: Any) -> Any:
+        context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True, **held
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: heard.append(message.text))
+        page.on("pageerror", lambda error: heard.append(str(error)))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto((folder / "report.html").as_uri())
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert heard == []
+    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
