@@ -3,7 +3,7 @@
 const tip = document.createElement("div");
 let pointed = null; // the picture that the mouse is on
 
-tip.className = "tip";
+tip.className = "value-tip";
 tip.hidden = true;
 tip.ariaHidden = "true";
 

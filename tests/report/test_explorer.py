@@ -285,10 +285,10 @@ def test_hovering_a_map_of_the_card_tells_its_value_too(watched: Callable[..., A
     picture.scroll_into_view_if_needed()
     box = picture.bounding_box()
     page.mouse.move(box["x"] + 0.9 * box["width"], box["y"] + 0.1 * box["height"])
-    page.wait_for_selector(".tip:not([hidden])")
-    assert page.locator(".tip").inner_text() == "2.00 ± 0.004 · pixel 86, 9 · cell 5, 0 of 6 × 6"
+    page.wait_for_selector(".value-tip:not([hidden])")
+    assert page.locator(".value-tip").inner_text() == "2.00 ± 0.004 · pixel 86, 9 · cell 5, 0 of 6 × 6"
     page.mouse.move(2, 2)
-    page.wait_for_selector(".tip", state="hidden")
+    page.wait_for_selector(".value-tip", state="hidden")
 
 
 def test_a_clipped_value_says_that_it_is_at_least_that(watched: Callable[..., Any], rendered: Path) -> None:

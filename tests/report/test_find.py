@@ -254,9 +254,9 @@ def test_the_contents_follow_the_scroll(watched: Callable[..., Any], rendered: P
 
 def test_in_a_narrow_window_the_contents_fold_up(watched: Callable[..., Any], rendered: Path) -> None:
     page = watched(rendered, 1000)
-    assert not page.get_by_role("link", name="Provenance", exact=True).is_visible()
+    assert not page.locator(".contents a[href='#provenance']").is_visible()
     page.locator(".contents summary").click()
-    page.get_by_role("link", name="Provenance", exact=True).click()
+    page.locator(".contents a[href='#provenance']").click()
     assert address(page) == "provenance"
     assert not page.locator(".contents a").first.is_visible()
     page.set_viewport_size({"width": 1300, "height": 900})
