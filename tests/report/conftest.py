@@ -6,6 +6,7 @@ import io
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -403,6 +404,13 @@ def write_evidence() -> Callable[..., Path]:
         return folder
 
     return write
+
+
+@pytest.fixture(scope="session")
+def by_hand() -> SimpleNamespace:
+    """The parts that evidence is written from, for tests that write other evidence."""
+    parts = (record, image_findings, model_findings, manifest, jpeg)
+    return SimpleNamespace(**{part.__name__: part for part in parts})
 
 
 @pytest.fixture(scope="session")
