@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from reportgen.beside import measure_beside, timing
@@ -59,7 +61,7 @@ def run(
         held = manifest(session, measurement.writer, chosen, second)
         measurement.writer.seal(held, timing(measurement, begun))
         progress("render", 0, 1)
-        problem = _rendered(folder, out, recipe)
+        problem = _rendered(folder, out, recipe, partial(progress, "render", 0, 0))
         progress("render", 1, 1)
         whole = problem is None or not is_report(out)
         if whole:
@@ -69,10 +71,10 @@ def run(
     return Outcome(done, all(gate["passed"] for gate in gates), problem)
 
 
-def _rendered(folder: Path, out: Path, recipe: Recipe) -> RenderError | None:
+def _rendered(folder: Path, out: Path, recipe: Recipe, tell: Callable[[str], None]) -> RenderError | None:
     """Renders; where even report.html fails, the evidence becomes the output if nothing else is."""
     try:
-        return render(folder, pdf=recipe.output.pdf)
+        return render(folder, pdf=recipe.output.pdf, tell=tell)
     except RenderError:
         if not is_report(out):
             publish(folder, out)

@@ -62,7 +62,8 @@ beside:
 #   - {metric: trust.grad-cam.beats_random_sd, min: 2}
 gates: []
 
-output: {theme: default, html: {at_most_mb: 15}, pdf: true}
+# `layout: folder` puts style sheet, script and pictures into files beside report.html.
+output: {theme: default, layout: file, html: {at_most_mb: 15}, pdf: true}
 """
 
 

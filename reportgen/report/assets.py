@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,13 +40,13 @@ class Theme:
         """The named style sheets, one after another."""
         return "\n".join(self.path(name).read_text(encoding="utf-8") for name in names)
 
-    def fonts(self, text: str) -> str:
-        """The @font-face rules that `text` has a character for, each font as a data: URI."""
+    def fonts(self, text: str, font: Callable[[Path], str]) -> str:
+        """The @font-face rules that `text` has a character for, each font where `font` says."""
         codes = {ord(character) for character in text}
         sheet = self.path("fonts.css")
         rules = FACE.findall(sheet.read_text(encoding="utf-8"))
         needed = [rule for rule in rules if any(_holds(rule, code) for code in codes)]
-        return "\n".join(URL.sub(lambda m: _data_uri(sheet.parent / m[1]), r) for r in needed)
+        return "\n".join(URL.sub(lambda m: f'url("{font(sheet.parent / m[1])}")', r) for r in needed)
 
 
 def _holds(rule: str, code: int) -> bool:
@@ -55,8 +56,9 @@ def _holds(rule: str, code: int) -> bool:
     return not ranged or any(int(a, 16) <= code <= int(b or a, 16) for a, b in spans)
 
 
-def _data_uri(font: Path) -> str:
-    return f'url("data:font/woff2;base64,{base64.b64encode(font.read_bytes()).decode()}")'
+def data_uri(font: Path) -> str:
+    """A font inside the style sheet."""
+    return f"data:font/woff2;base64,{base64.b64encode(font.read_bytes()).decode()}"
 
 
 def theme(name: str) -> Theme:

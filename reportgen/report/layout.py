@@ -6,6 +6,7 @@ import base64
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateNotFound
@@ -58,11 +59,14 @@ def render(source: Source, template: str, levels: Levels | None = None, **values
         ) from error
 
 
-def style(theme: assets.Theme, sheet: str, text: str, *more: str) -> str:
-    """The whole style sheet of a document: fonts for its text, variables, layout, scales."""
+def style(
+    theme: assets.Theme, sheet: str, text: str, *more: str, font: Callable[[Path], str] = assets.data_uri
+) -> str:
+    """The whole style sheet of a document: fonts for its text, variables, layout, scales. `font` says
+    where it finds a font's file."""
     widths = "".join(f".w{n}{{width:{n}%}}" for n in range(101))
     sheets = theme.css("tokens.css", sheet, *more)
-    return "\n".join((theme.fonts(text), sheets, figures.palette_css(), widths))
+    return "\n".join((theme.fonts(text, font), sheets, figures.palette_css(), widths))
 
 
 def script() -> str:
