@@ -19,8 +19,8 @@ def render(
 ) -> RenderError | None:
     """Writes results.json, junit.xml, report.html and report.pdf from `folder`/evidence.
 
-    An older report.pdf goes where there is to be none. `tell` hears what the page weighs. Returns the error where the HTML was written
-    but the PDF could not be: nothing is lost then.
+    An older report.pdf goes where there is to be none. `tell` hears what the page weighs. Returns the
+    error where the HTML was written but the PDF could not be: nothing is lost then.
     Raises InputError where there is no complete evidence, RecipeError where the theme is unknown.
     """
     # here, so that `import reportgen` stays light
