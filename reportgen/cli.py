@@ -208,9 +208,12 @@ def render(
     """Write the report again from its evidence, without the model."""
     from reportgen.evidence import Evidence
     from reportgen.report import render as render_report
+    from reportgen.report import untold
+    from reportgen.terminal import say
 
     asked = Evidence(folder / "evidence").manifest["recipe"]["output"]["pdf"]
-    problem = render_report(folder, theme, pdf=asked is not False and not no_pdf)
+    pdf = asked is not False and not no_pdf
+    problem = render_report(folder, theme, pdf=pdf, tell=say if verbose else untold)
     print(folder / "report.html")
     if problem:
         raise problem

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from reportgen.beside import measure_beside, timing
@@ -61,7 +63,7 @@ def run(
         held = manifest(session, measurement.writer, chosen, second)
         measurement.writer.seal(held, timing(measurement, begun))
         progress("render", 0, 1)
-        problem = _rendered(folder, out, recipe, theme)
+        problem = _rendered(folder, out, recipe, theme, partial(progress, "render", 0, 0))
         progress("render", 1, 1)
         whole = problem is None or not is_report(out)
         if whole:
@@ -83,10 +85,12 @@ def _theme(recipe: Recipe) -> str:
     return chosen
 
 
-def _rendered(folder: Path, out: Path, recipe: Recipe, theme: str) -> RenderError | None:
+def _rendered(
+    folder: Path, out: Path, recipe: Recipe, theme: str, tell: Callable[[str], None]
+) -> RenderError | None:
     """Renders; where even report.html fails, the evidence becomes the output if nothing else is."""
     try:
-        return render(folder, theme, pdf=recipe.output.pdf is not False)
+        return render(folder, theme, pdf=recipe.output.pdf is not False, tell=tell)
     except RenderError:
         if not is_report(out):
             publish(folder, out)

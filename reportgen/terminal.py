@@ -43,6 +43,11 @@ def progress(quiet: bool) -> Iterator[Progress]:
             yield bars
 
 
+def say(sentence: str) -> None:
+    """A line on stderr, where progress goes."""
+    print(sentence, file=sys.stderr, flush=True)
+
+
 def _silent(stage: str, done: int, total: int, note: str = "") -> None:
     """Shows nothing."""
 

@@ -316,8 +316,8 @@ def test_a_report_without_its_pdf_takes_an_empty_place_but_no_report_s(small, mo
     problem = RenderError("no Pango", "install it")
     real = pipeline.render
 
-    def without_pdf(folder, pdf):
-        assert real(folder, pdf=False) is None
+    def without_pdf(folder, *others, **named):
+        assert real(folder, *others, **{**named, "pdf": False}) is None
         return problem
 
     monkeypatch.setattr("reportgen.pipeline.render", without_pdf)

@@ -22,8 +22,9 @@ def seal(folder: Path) -> None:
 def _sealed(folder: Path) -> list[str]:
     """The names of the files that the seal covers, that are there, relative to the folder."""
     named = ("report.html", "report.pdf", "results.json", "junit.xml", "evidence/manifest.json")
-    maps = sorted(path.relative_to(folder).as_posix() for path in folder.glob("maps/**/*.npz"))
-    return [name for name in (*named, *maps) if (folder / name).is_file()]
+    found = (*folder.glob("maps/**/*.npz"), *folder.glob("report-files/*"))
+    more = sorted(path.relative_to(folder).as_posix() for path in found)
+    return [name for name in (*named, *more) if (folder / name).is_file()]
 
 
 def verify(folder: Path, checkpoint: Path | None = None) -> list[str]:

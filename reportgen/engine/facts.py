@@ -136,13 +136,17 @@ class ModelFacts:
     def landmarks(self, at_most: int) -> tuple[LayerFacts, ...]:
         """The last layer with rectified maps of each resolution (of any maps where no rectifier is a
         layer), of which at most so many: the first, the last, and evenly between. Raises NotApplicable
-        where no layer has maps."""
+        where no layer has maps.
+
+        Of a rectifier that is clipped (ReLU6) what it is given: at the ceiling all values are alike, and
+        none of them sends a gradient back.
+        """
         spatial = [layer for layer in self.leaves() if layer.spatial]
         if not spatial:
             raise NotApplicable("the model has no layer whose output is a stack of maps")
         rectified = [layer for layer in spatial if layer.type in RECTIFIERS] or spatial
         last = {layer.output_shape[1:]: layer for layer in rectified if layer.output_shape}
-        found = list(last.values())
+        found = [self._unclipped(layer) for layer in last.values()]
         count = min(at_most, len(found))
         return tuple(found[round(n * (len(found) - 1) / max(1, count - 1))] for n in range(count))
 
@@ -176,6 +180,12 @@ class ModelFacts:
         if not found:
             raise NotApplicable("the model has no layer with weights")
         return found
+
+    def _unclipped(self, layer: LayerFacts) -> LayerFacts:
+        """The layer, or the one before it in call order where it only clips that one's maps."""
+        before = self.leaves()[layer.number - 2] if layer.number > 1 else layer
+        clips = layer.type == "ReLU6" and before.output_shape == layer.output_shape
+        return before if clips else layer
 
     def spatial_layers(self, names: LayerNames) -> tuple[LayerFacts, ...]:
         """One layer or several, each with maps. Raises as `spatial_layer` does."""

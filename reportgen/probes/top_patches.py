@@ -35,8 +35,9 @@ class TopPatches:
     others of the layer being zero: by the deconvnet's rule, through the recorded pooling switches; by
     guided backpropagation where the network has no max-pooling; by the plain gradient where it has
     rectifiers without a rule. Images that do not drive the channel above zero are left out. `auto`
-    takes the last layer with rectified maps of up to four resolutions, and channels evenly spaced among
-    those that some image excites, so that none is picked for its looks.
+    takes the last layer with rectified maps of up to four resolutions (before the rectifier where that
+    one is clipped), and channels evenly spaced among those that some image excites, so that none is
+    picked for its looks.
 
     Reading. What the nine patches have in common is what the channel looks for; the projections show
     which strokes of each patch it was. Early channels find edges and colours, later ones parts.
@@ -92,7 +93,7 @@ class TopPatches:
         there = measured.ranking.excited[n]
         numbers = measured.ranking.numbers[n][there]
         name, title = f"{layer.name}-{channel}", f"{layer.name}, channel {channel}"
-        columns = int(np.ceil(np.sqrt(there.sum())))
+        columns = int(np.ceil(np.sqrt(self.strongest)))
         patches = coloured(measured.patches[n][there])
         sent_back = coloured(measured.projections[n][there])
         shared: dict[str, Any] = {"columns": columns, "counted": "images"}

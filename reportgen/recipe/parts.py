@@ -241,5 +241,6 @@ class Output(Part):
     theme: StrictStr = Field(
         default="default", min_length=1, description="a theme's name or the path of its folder"
     )
+    layout: Literal["file", "folder"] = Field(default="file", description="file or folder")
     html: Html = Field(default=Html(), description="a mapping with at_most_mb")
     pdf: StrictBool | Pdf = Field(default=True, description="true, false, or a mapping with cards")

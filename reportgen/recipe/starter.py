@@ -63,7 +63,8 @@ beside:
 gates: []
 
 # A theme's name (default, print, high-contrast) or folder. `pdf: {cards: 50}` prints so many cards at most.
-output: {theme: default, html: {at_most_mb: 15}, pdf: true}
+# `layout: folder` puts style sheet, script and pictures into files beside report.html.
+output: {theme: default, layout: file, html: {at_most_mb: 15}, pdf: true}
 """
 
 

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from reportgen.errors import RenderError
 
 
-def render(folder: Path, theme: str | None = None, pdf: bool = True) -> RenderError | None:
+def untold(said: str) -> None:
+    """Tells nobody."""
+
+
+def render(
+    folder: Path, theme: str | None = None, pdf: bool = True, tell: Callable[[str], None] = untold
+) -> RenderError | None:
     """Writes results.json, junit.xml, report.html and report.pdf from `folder`/evidence.
 
-    An older report.pdf goes where there is to be none. Returns the error where the HTML was written
-    but the PDF could not be: nothing is lost then.
+    An older report.pdf goes where there is to be none. `tell` hears what the page weighs. Returns the
+    error where the HTML was written but the PDF could not be: nothing is lost then.
     Raises InputError where there is no complete evidence, RecipeError where the theme is unknown.
     """
     # here, so that `import reportgen` stays light
@@ -29,7 +36,8 @@ def render(folder: Path, theme: str | None = None, pdf: bool = True) -> RenderEr
     exports.write(folder)
     results = json.loads((folder / "results.json").read_bytes())
     made = document(evidence, results)
-    html.write(made, evidence, clothed, folder / "report.html", output["html"]["at_most_mb"])
+    at_most_mb, beside = output["html"]["at_most_mb"], output.get("layout") == "folder"
+    tell(html.write(made, evidence, clothed, folder / "report.html", at_most_mb, beside))
     problem = None
     (folder / "report.pdf").unlink(missing_ok=True)
     if pdf:

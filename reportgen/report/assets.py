@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,23 +53,18 @@ class Theme:
         """The theme's logo, where it has one."""
         return logo(self.folder)
 
-    def logo_uri(self) -> str:
-        """The logo as a data: URI, or ""."""
-        held = self.logo()
-        return f"data:{held.media_type};base64,{base64.b64encode(held.data).decode()}" if held else ""
-
     def font_files(self) -> list[Path]:
         """The font files that fonts.css names."""
         sheet = self.path("fonts.css")
         return [sheet.parent / name for name in URL.findall(sheet.read_text(encoding="utf-8"))]
 
-    def fonts(self, text: str) -> str:
-        """The @font-face rules that `text` has a character for, each font as a data: URI."""
+    def fonts(self, text: str, font: Callable[[Path], str]) -> str:
+        """The @font-face rules that `text` has a character for, each font where `font` says."""
         codes = {ord(character) for character in text}
         sheet = self.path("fonts.css")
         rules = FACE.findall(sheet.read_text(encoding="utf-8"))
         needed = [rule for rule in rules if any(_holds(rule, code) for code in codes)]
-        return "\n".join(URL.sub(lambda m: _data_uri(sheet.parent / m[1]), r) for r in needed)
+        return "\n".join(URL.sub(lambda m: f'url("{font(sheet.parent / m[1])}")', r) for r in needed)
 
 
 def _holds(rule: str, code: int) -> bool:
@@ -78,8 +74,9 @@ def _holds(rule: str, code: int) -> bool:
     return not ranged or any(int(a, 16) <= code <= int(b or a, 16) for a, b in spans)
 
 
-def _data_uri(font: Path) -> str:
-    return f'url("data:font/woff2;base64,{base64.b64encode(font.read_bytes()).decode()}")'
+def data_uri(font: Path) -> str:
+    """A font inside the style sheet."""
+    return f"data:font/woff2;base64,{base64.b64encode(font.read_bytes()).decode()}"
 
 
 def themes() -> dict[str, Path]:

@@ -158,6 +158,7 @@ def _row(
         label=record["label"] or NONE,
         answer=best["class_name"],
         probability=probability(best["probability"]),
+        value=best["probability"] or 0.0,
         percent=round(100 * (best["probability"] or 0)),
         mark=held[0] if known else NO_SIGN,
         signs=(*(["unsure"] if any(s.level == "warn" for s in held) else []), *flagged),

@@ -1,12 +1,15 @@
-"""The document as one HTML file: no request to anywhere, at most so many megabytes.
+"""The document as one HTML file, or as one with files beside it: no request to anywhere else, at most
+so many megabytes.
 
-Its one script explores the maps; without it everything is still there to read.
+Its one script finds images and explores the maps; without it everything is still there to read.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +19,9 @@ from reportgen.evidence import Evidence, write_whole
 from reportgen.report import layout
 from reportgen.report.assets import Theme
 from reportgen.report.cards import cards
-from reportgen.report.maps import RawMap, png
-from reportgen.report.rasters import Encoding, Raster, carried, kept, screen
+from reportgen.report.freight import FOLDER, Freight, Kind
+from reportgen.report.parts import Fact
+from reportgen.report.rasters import Encoding, Raster
 from reportgen.report.sections import Document
 from reportgen.report.wording import listed, plural
 
@@ -30,7 +34,12 @@ ENCODINGS = (
     Encoding(40, 0.5, 15),
     Encoding(40, 0.5, 0),
 )
+ORDER = (
+    "over it, first the quality and the side of pictures fall, then large maps become pictures without"
+    " their values, then the last cards are left out"
+)
 SAMPLED = 6  # cards that the first estimate of the size is made from
+WEIGHT = Markup("<!--weight-->")  # where the page says what it weighs; no text of it can hold this
 
 
 @dataclass(frozen=True)
@@ -55,24 +64,53 @@ class Fit:
         return f"To stay within {at_most_mb:g} MB, {listed(lost)}." if lost else ""
 
 
-def write(document: Document, evidence: Evidence, theme: Theme, path: Path, at_most_mb: float) -> None:
-    """Writes the page, spending less on pictures, then on cards, until it fits."""
+def write(
+    document: Document, evidence: Evidence, theme: Theme, path: Path, at_most_mb: float, beside: bool = False
+) -> str:
+    """Writes the page, spending less on pictures, then on cards, until it fits, and says what it weighs.
+
+    `beside` puts what is not text into files beside it, for hosts that forbid what is inline.
+    """
     limit = int(at_most_mb * 1e6)
-    fit = _estimate(document, evidence, limit)
+    fit = _estimate(document, evidence, limit, beside)
     while True:
-        page = _page(document, evidence, theme, fit, at_most_mb).encode()
-        if len(page) <= limit or not fit.cards:
+        page, freight, weight = _page(document, evidence, theme, fit, at_most_mb, beside)
+        total = sum(weight.values())
+        if total <= limit or not fit.cards:
             break
-        fit = _less(fit, len(page) / limit)
-    write_whole(path, page)
+        fit = _less(fit, total / limit)
+    _write_files(path.parent / FOLDER, freight.files)
+    write_whole(path, page.encode())
+    parts = ", ".join(f"{kind} {_mb(n_bytes)}" for kind, n_bytes in weight.items())
+    return f"{path.name} has {_mb(total)} of {at_most_mb:g} MB: {parts}"
 
 
-def _estimate(document: Document, evidence: Evidence, limit: int) -> Fit:
+def _write_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """The files beside the page; those of an older page go."""
+    if folder.is_dir():
+        shutil.rmtree(folder)
+    if files:
+        folder.mkdir()
+    for name, data in files.items():
+        write_whole(folder / name, data)
+
+
+def _mb(n_bytes: int) -> str:
+    """Bytes in the unit of the recipe's limit."""
+    return f"{n_bytes / 1e6:.2f} MB"
+
+
+def _estimate(document: Document, evidence: Evidence, limit: int, beside: bool) -> Fit:
     """The best encoding at which all cards should fit, judged from a few of them."""
+
+    def weighed(fit: Fit) -> int:
+        body, freight = _body(document, evidence, fit, 0, beside)
+        return sum(freight.weigh(body).values())
+
     sample = min(SAMPLED, document.card_count)
     for encoding in ENCODINGS[:-1]:
-        base = len(_body(document, evidence, Fit(encoding, 0), 0))
-        part = len(_body(document, evidence, Fit(encoding, sample), 0)) - base
+        base = weighed(Fit(encoding, 0))
+        part = weighed(Fit(encoding, sample)) - base
         if base + part / max(sample, 1) * document.card_count <= limit:
             return Fit(encoding, document.card_count)
     return Fit(ENCODINGS[-1], document.card_count)
@@ -86,59 +124,73 @@ def _less(fit: Fit, excess: float) -> Fit:
     return Fit(fit.encoding, min(fit.cards - 1, int(fit.cards / excess)))
 
 
-def _body(document: Document, evidence: Evidence, fit: Fit, at_most_mb: float) -> str:
-    def source(raster: Raster) -> str:
-        made = screen(raster, fit.encoding)
-        return f"data:{made.media_type};base64,{_base64(made.data)}"
-
-    def levels(held: RawMap) -> str | None:
-        """Nothing to add where the picture is the map itself; None where its values are given up."""
-        if not carried(held, fit.encoding):
-            return None
-        return "" if held.alone else _base64(png(kept(held, fit.encoding)))
-
+def _body(
+    document: Document, evidence: Evidence, fit: Fit, at_most_mb: float, beside: bool
+) -> tuple[str, Freight]:
+    freight = Freight(fit.encoding, beside)
     shown = cards(evidence, document.trust, fit.cards, document.side)
     measured = [record for record in evidence.records() if record["measured"]]
-    limits = fit.words(document, at_most_mb) if at_most_mb else ""
-    return layout.render(
-        source,
+    body = layout.render(
+        freight.picture,
         "report.html.j2",
-        levels,
+        freight.levels,
         step=fit.encoding.step,
         document=document,
         cards=shown,
-        limits=limits,
+        limits=fit.words(document, at_most_mb) if at_most_mb else "",
         left_out=measured[fit.cards :],
+        weight=WEIGHT,
     )
+    return body, freight
 
 
-def _page(document: Document, evidence: Evidence, theme: Theme, fit: Fit, at_most_mb: float) -> str:
-    """The whole page. Its policy admits this style sheet and script, data: pictures and fonts,
-    nothing else."""
-    body = _body(document, evidence, fit, at_most_mb)
-    style = layout.style(theme, "screen.css", body, "explorer.css")
+def _page(
+    document: Document, evidence: Evidence, theme: Theme, fit: Fit, at_most_mb: float, beside: bool
+) -> tuple[str, Freight, dict[Kind, int]]:
+    """The whole page, what it carries, and the bytes of each kind of that."""
+    body, freight = _body(document, evidence, fit, at_most_mb, beside)
+    style = layout.style(theme, "screen.css", body, "explorer.css", "find.css", font=freight.font)
     script = layout.script()
-    return layout.render(
+    page = layout.render(
         _no_picture,
         "page.html.j2",
         title=document.title,
         created=evidence.manifest["created"],
-        policy=f"default-src 'none'; img-src data:; font-src data:; style-src '{_digest(style)}';"
-        f" script-src '{_digest(script)}'; base-uri 'none'; form-action 'none'",
-        style=Markup(style),
-        script=Markup(script),
-        logo=theme.logo_uri(),
+        policy=_policy(style, script, beside),
+        beside=beside,
+        style=Markup(freight.text("report.css", style, "text")),
+        script=Markup(freight.text("report.js", script, "script")),
+        logo=freight.logo(theme.logo()),
         body=Markup(body),
     )
+    weight = freight.weigh(page)
+    page = page.replace(WEIGHT, _weight(weight, at_most_mb))
+    return page, freight, freight.weigh(page)
+
+
+def _policy(style: str, script: str, beside: bool) -> str:
+    """The page's policy: this style sheet and script, pictures and fonts inside it, nothing else; or
+    what lies beside it, and nothing inline."""
+    if beside:
+        allowed = "img-src 'self'; font-src 'self'; style-src 'self'; script-src 'self'"
+    else:
+        allowed = (
+            f"img-src data:; font-src data:; style-src '{_digest(style)}'; script-src '{_digest(script)}'"
+        )
+    return f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'"
+
+
+def _weight(weight: Mapping[Kind, int], at_most_mb: float) -> str:
+    """What the page weighs, as the provenance says it. Saying it weighs a few bytes more."""
+    facts = [Fact(kind, _mb(n_bytes)) for kind, n_bytes in weight.items()]
+    facts.append(Fact("in all", _mb(sum(weight.values()))))
+    facts.append(Fact("limit", f"{at_most_mb:g} MB; {ORDER}"))
+    return layout.render(_no_picture, "weight.html.j2", facts=facts)
 
 
 def _digest(text: str) -> str:
     """What a policy names a style sheet or script by."""
-    return f"sha256-{_base64(hashlib.sha256(text.encode()).digest())}"
-
-
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode()
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
 def _no_picture(raster: Raster) -> str:

@@ -6,6 +6,7 @@ import base64
 import json
 import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateNotFound
@@ -70,14 +71,17 @@ def print_style(theme: assets.Theme, text: str, bars: Mapping[str, str]) -> str:
     drawn = "".join(
         f'.bar-{palette}{{background:url("{url}") 0 0/100% 100% no-repeat}}' for palette, url in bars.items()
     )
-    return "\n".join((theme.fonts(text), sheet, drawn, widths))
+    return "\n".join((theme.fonts(text, assets.data_uri), sheet, drawn, widths))
 
 
-def style(theme: assets.Theme, sheet: str, text: str, *more: str) -> str:
-    """The whole style sheet of a document: fonts for its text, variables, layout, scales."""
+def style(
+    theme: assets.Theme, sheet: str, text: str, *more: str, font: Callable[[Path], str] = assets.data_uri
+) -> str:
+    """The whole style sheet of a document: fonts for its text, variables, layout, scales. `font` says
+    where it finds a font's file."""
     widths = "".join(f".w{n}{{width:{n}%}}" for n in range(101))
     sheets = theme.css("tokens.css", sheet, *more)
-    return "\n".join((theme.fonts(text), sheets, figures.palette_css(), widths))
+    return "\n".join((theme.fonts(text, font), sheets, figures.palette_css(), widths))
 
 
 def script() -> str:

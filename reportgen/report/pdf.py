@@ -18,7 +18,7 @@ from markupsafe import Markup, escape
 from reportgen.errors import RenderError
 from reportgen.evidence import Evidence, write_whole
 from reportgen.report import figures, layout
-from reportgen.report.assets import Theme
+from reportgen.report.assets import Theme, data_uri
 from reportgen.report.cards import cards
 from reportgen.report.glyphs import beyond, warning, without
 from reportgen.report.printing import printed
@@ -171,7 +171,8 @@ def missing(weasyprint: Any, text: str, theme: Theme) -> frozenset[str]:
         return frozenset()
     # Pango is asked: it draws what the theme lacks with whatever font the machine has, and
     # WeasyPrint logs each character that it found in none
-    style = f"{theme.fonts(''.join(asked))} p {{ font-family: {theme.variables()['--sans']} }}"
+    fonts = theme.fonts("".join(asked), data_uri)
+    style = f"{fonts} p {{ font-family: {theme.variables()['--sans']} }}"
     page = f"<style>{style}</style>"
     page += "".join(f"<p>{escape(one)}</p>" for one in asked)
     heard = _Missing()

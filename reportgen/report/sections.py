@@ -22,6 +22,7 @@ class ImageRow:
     label: str
     answer: str
     probability: str
+    value: float  # the probability as it was measured
     percent: int
     mark: Sign
     signs: tuple[str, ...]

@@ -23,15 +23,16 @@ async function readMap(figure) {
     palette: held.palette,
     signed: "signed" in held,
     clipped: "clipped" in held,
-    alone: !held.levels,
-    step: held.levels || Math.max(rows, columns) <= 64 ? 1 : Number(dialog.dataset.step),
+    alone: "alone" in held,
+    step: !("alone" in held) || Math.max(rows, columns) <= 64 ? 1 : Number(dialog.dataset.step),
   });
 }
 
-// The pixels of a picture of the page at the size it was made for, RGBA; null where there is none.
+// The pixels of a picture of the page at the size it was made for, RGBA; null where there is none,
+// or where the picture is a file that no script may read: beside a page that was opened from a disk.
 async function pixelsOf(figure) {
   const shown = figure?.querySelector("img");
-  if (!shown) return null;
+  if (!shown || (location.protocol === "file:" && !shown.src.startsWith("data:"))) return null;
   const image = new Image();
   image.src = shown.src;
   await image.decode();

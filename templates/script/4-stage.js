@@ -19,7 +19,7 @@ async function sceneOf(figure, whole) {
   const original = whole && photoOf(figure, "original");
   const photo = await pixelsOf(original || photoOf(figure, "seen"));
   const { width, height } = photo ?? enlarged(map);
-  const [left, top, right, bottom] = original ? numbers(original.dataset.crop) : [0, 0, width, height];
+  const [left, top, right, bottom] = original && photo ? numbers(original.dataset.crop) : [0, 0, width, height];
   const box = { left, top, width: right - left, height: bottom - top };
   return { map, photo, width, height, box, input: inputOf(figure, map) };
 }

@@ -6,6 +6,7 @@ import io
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -417,6 +418,13 @@ def write_evidence() -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
+def by_hand() -> SimpleNamespace:
+    """The parts that evidence is written from, for tests that write other evidence."""
+    parts = (record, image_findings, model_findings, manifest, jpeg)
+    return SimpleNamespace(**{part.__name__: part for part in parts})
+
+
+@pytest.fixture(scope="session")
 def rendered(write_evidence: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with evidence and everything rendered from it, for tests that only read."""
     from reportgen.report import render
@@ -454,3 +462,27 @@ def browser(chromium: str) -> Iterator[Any]:
         started = playwright.chromium.launch(executable_path=chromium, args=flags)
         yield started
         started.close()
+
+
+@pytest.fixture
+def watched(browser: Any) -> Iterator[Callable[..., Any]]:
+    """Opens a report in a window; at the end it must have asked for nothing and complained of nothing."""
+    contexts, heard, asked = [], [], []
+
+    def open_(folder: Path, width: int = 1280, scheme: str = "light", **held: Any) -> Any:
+        context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True, **held
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: heard.append(message.text))
+        page.on("pageerror", lambda error: heard.append(str(error)))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto((folder / "report.html").as_uri())
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert heard == []
+    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []

@@ -127,30 +127,6 @@ def test_the_page_resamples_as_the_server_does(blank: Any, size: tuple[int, int]
     np.testing.assert_allclose(made.reshape(expected.shape), expected, atol=1e-3)
 
 
-@pytest.fixture
-def watched(browser: Any) -> Iterator[Callable[..., Any]]:
-    """Opens a report in a window; at the end it must have asked for nothing and complained of nothing."""
-    contexts, heard, asked = [], [], []
-
-    def open_(folder: Path, width: int = 1280, scheme: str = "light", **held: Any) -> Any:
-        context = browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True, **held
-        )
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: heard.append(message.text))
-        page.on("pageerror", lambda error: heard.append(str(error)))
-        page.on("request", lambda request: asked.append(request.url))
-        page.goto((folder / "report.html").as_uri())
-        return page
-
-    yield open_
-    for context in contexts:
-        context.close()
-    assert heard == []
-    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
-
-
 def explore(page: Any, figure: str = OVER) -> Any:
     """Opens the dialog on a figure by its name, and waits until it is drawn."""
     page.locator(f"{figure} a.name").click()

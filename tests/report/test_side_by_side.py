@@ -145,6 +145,8 @@ def test_print_has_the_same_numbers_and_no_link_to_what_it_lacks(
         "print.html.j2",
         document=made[0],
         cards=cards(evidence, made[0].trust, side=side),
+        logo="",
+        notes=[],
     )
     screen = (folder / "report.html").read_text(encoding="utf-8")
     for page in (pages, screen):

@@ -1,0 +1,112 @@
+// The table of images: searched, filtered and sorted. The cards and the answers follow its filter.
+
+const finder = document.querySelector(".find");
+const listing = document.querySelector("table.images");
+const lines = [...listing.tBodies[0].rows].map(lineOf); // in the order of the set
+const places = placesOf(); // image -> what shows it: its row, its card, its answer
+const ranked = new Intl.Collator(undefined, { numeric: true });
+const VERDICTS = ["wrong", "right", "no label"];
+
+function lineOf(row) {
+  const [, id, file, answer, , label, verdict, flags] = row.cells;
+  const words = [id, file, answer, label, verdict].map((cell) => cell.textContent);
+  return {
+    row,
+    id: words[0],
+    file: words[1],
+    answer: words[2],
+    probability: Number(row.dataset.probability),
+    label: words[4] === "no label" ? null : words[3],
+    verdict: words[4],
+    flags: [...flags.children].map((flag) => flag.textContent),
+    text: sought(words.slice(0, 4).join("\n")),
+  };
+}
+
+function placesOf() {
+  const held = new Map(lines.map((line) => [line.id, []]));
+  for (const place of document.querySelectorAll(".narrowed")) held.get(place.dataset.image)?.push(place);
+  return held;
+}
+
+// Letters that look alike are alike, however a file system composes them.
+function sought(text) {
+  return text.normalize("NFKC").toLowerCase();
+}
+
+function matching(line, wanted) {
+  return (
+    (wanted.show === "all" || line.row.classList.contains(wanted.show)) &&
+    line.text.includes(sought(wanted.q)) &&
+    (!wanted.class || line.answer === wanted.class || line.label === wanted.class) &&
+    (!wanted.flag || line.flags.includes(wanted.flag)) &&
+    line.probability >= Number(wanted.from || 0) &&
+    line.probability <= Number(wanted.to || 1)
+  );
+}
+
+function narrow(wanted) {
+  let cards = 0;
+  for (const line of lines) {
+    const out = !matching(line, wanted);
+    for (const place of places.get(line.id)) {
+      place.classList.toggle("out", out);
+      if (out && place.matches(".card")) cards += 1;
+    }
+  }
+  const found = lines.length - lines.filter((line) => line.row.classList.contains("out")).length;
+  finder.querySelector("output").textContent = `${found} of ${lines.length} shown`;
+  finder.querySelector(".clear").hidden = found === lines.length;
+  const note = document.querySelector(".left");
+  note.hidden = cards === 0;
+  note.querySelector("output").textContent = `${cards} ${cards === 1 ? "card is" : "cards are"} filtered out.`;
+}
+
+function compare(by, one, other) {
+  if (by === "probability") return one.probability - other.probability;
+  if (by === "verdict") return VERDICTS.indexOf(one.verdict) - VERDICTS.indexOf(other.verdict);
+  return ranked.compare(one[by] ?? "", other[by] ?? "");
+}
+
+// `sort` is a column's name, with a minus for the largest first. Equal ones keep the set's order.
+function sorted(sort) {
+  const [by, sign] = sort.startsWith("-") ? [sort.slice(1), -1] : [sort, 1];
+  return [...lines].sort((one, other) => sign * compare(by, one, other));
+}
+
+function arrange(sort) {
+  const order = sorted(sort);
+  if (order.some((line, n) => listing.tBodies[0].rows[n] !== line.row)) {
+    listing.tBodies[0].append(...order.map((line) => line.row));
+  }
+  for (const head of listing.querySelectorAll("[data-by]")) {
+    head.removeAttribute("aria-sort");
+    if (head.dataset.by === sort) head.ariaSort = "ascending";
+    if (`-${head.dataset.by}` === sort) head.ariaSort = "descending";
+  }
+}
+
+// A head sorts upward, then downward, then back into the set's order; probability the other way round.
+function nextSort(by, sort) {
+  const ways = by === "probability" ? [`-${by}`, by] : [by, `-${by}`];
+  const at = ways.indexOf(sort);
+  return ways[at + 1] ?? (by === "id" ? by : "id");
+}
+
+function makeHeads(pressed) {
+  for (const head of listing.querySelectorAll("[data-by]")) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = head.textContent;
+    button.addEventListener("click", () => pressed(head.dataset.by));
+    head.replaceChildren(button);
+  }
+}
+
+// What the selects offer: the classes and the flags that occur.
+function offer(name, values) {
+  const select = finder.querySelector(`[name=${name}]`);
+  const known = [...new Set(values)].filter((value) => value !== null).sort(ranked.compare);
+  select.append(...known.map((value) => new Option(value, value)));
+  select.parentElement.hidden = known.length === 0;
+}

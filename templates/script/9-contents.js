@@ -1,0 +1,39 @@
+// The contents beside the page: the section that is read is marked. In a narrow window they fold up.
+
+const contents = document.querySelector(".contents");
+const narrowWindow = matchMedia("(max-width: 1100px)");
+const inBand = new Set(); // sections in the upper part of the window
+
+function followScroll() {
+  const links = new Map([...contents.querySelectorAll("a")].map((link) => [link.hash.slice(1), link]));
+  const rooms = [...document.querySelectorAll("main > header, main > section")];
+  const nameOfRoom = (room) => room.getAttribute("aria-labelledby") ?? "top";
+  const watcher = new IntersectionObserver(
+    (seen) => {
+      for (const { target, isIntersecting } of seen) inBand[isIntersecting ? "add" : "delete"](target);
+      const room = rooms.findLast((held) => inBand.has(held));
+      if (room) mark(links, links.get(nameOfRoom(room)));
+    },
+    { rootMargin: "0px 0px -66% 0px" },
+  );
+  for (const room of rooms) watcher.observe(room);
+}
+
+function mark(links, chosen) {
+  for (const link of links.values()) {
+    if (link === chosen) link.ariaCurrent = "true";
+    else link.removeAttribute("aria-current");
+  }
+  contents.querySelector(".here").textContent = chosen ? ` · ${chosen.firstChild.textContent.trim()}` : "";
+}
+
+function fold() {
+  contents.querySelector("details").open = !narrowWindow.matches;
+}
+
+function startContents() {
+  followScroll();
+  fold();
+  narrowWindow.addEventListener("change", fold);
+  contents.addEventListener("click", (event) => event.target.closest("a") && fold());
+}

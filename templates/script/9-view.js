@@ -1,0 +1,145 @@
+// What is shown stands in the address: `#view?show=wrong&sort=-probability&figure=…`, so that a link
+// opens the same view, and back and forward walk from view to view. An anchor leaves the view as it is.
+
+const PLAIN = { show: "all", q: "", class: "", flag: "", from: "", to: "", sort: "id", figure: "" };
+const PAUSE_MS = 250; // after which what is typed comes into the address
+let shownView = PLAIN;
+let typing = false; // what follows belongs to the same entry of the history
+let leaving = false; // on the way back from a figure
+let pause = 0;
+
+function viewAt(hash) {
+  if (hash !== "#view" && !hash.startsWith("#view?")) return null;
+  const said = new URLSearchParams(hash.slice("#view?".length));
+  const keys = Object.keys(PLAIN).filter((key) => said.has(key) && possible(key, said.get(key)));
+  return { ...PLAIN, ...Object.fromEntries(keys.map((key) => [key, said.get(key)])) };
+}
+
+// A link may be older than the report, or written by anyone.
+function possible(key, value) {
+  if (key === "q") return true;
+  if (key === "show") return document.getElementById(`show-${value}`)?.name === "show";
+  if (key === "from" || key === "to") return value !== "" && Number(value) >= 0 && Number(value) <= 1;
+  if (key === "figure") return mayOpen(document.getElementById(value));
+  return [...finder.querySelector(`[name=${key}]`).options].some((option) => option.value === value);
+}
+
+function mayOpen(figure) {
+  return figure?.tagName === "FIGURE" && pictured(figure) && !("again" in figure.dataset);
+}
+
+function addressOf(view) {
+  const said = new URLSearchParams(Object.entries(view).filter(([key, value]) => value !== PLAIN[key]));
+  return `#view${String(said) && "?"}${said}`;
+}
+
+// Shows a view: the table, the cards, the controls, and the figure that is open in it.
+function takeView(view) {
+  const before = shownView;
+  shownView = view;
+  if (view.sort !== before.sort) arrange(view.sort);
+  if (Object.keys(PLAIN).some((key) => key !== "sort" && key !== "figure" && view[key] !== before[key])) narrow(view);
+  for (const held of finder.querySelectorAll("[name]")) {
+    if (held.value !== view[held.name]) held.value = view[held.name];
+  }
+  document.getElementById(`show-${view.show}`).checked = true;
+  if (!view.figure) dialog.close();
+  else if (!dialog.open || current.id !== view.figure) explore(document.getElementById(view.figure));
+}
+
+// The address of what is shown: a new entry of the history, or in place of the present one.
+function address(anew) {
+  clearTimeout(pause);
+  const said = addressOf(shownView);
+  if (said === location.hash || leaving) return;
+  const opened = anew ? Boolean(shownView.figure) : history.state?.opened;
+  if (anew) location.hash = said;
+  else location.replace(said);
+  history.replaceState({ opened }, "");
+}
+
+function turnTo(changes) {
+  takeView({ ...shownView, ...changes });
+  address(true);
+}
+
+function typed({ target: { name, value } }) {
+  if (!(name in PLAIN)) return;
+  if (name === "from" || name === "to") value = possible(name, value) ? value : "";
+  shownView = { ...shownView, [name]: value };
+  narrow(shownView);
+  clearTimeout(pause);
+  pause = setTimeout(settle, PAUSE_MS);
+}
+
+function settle() {
+  address(!typing);
+  typing = true;
+}
+
+// Typing is over: what follows is another view.
+function chosen({ target: { name, value, type } }) {
+  if (type === "search" || type === "number") {
+    settle();
+    typing = false;
+  } else if (name in PLAIN) turnTo({ [name]: value });
+}
+
+function explored({ detail: { figure } }) {
+  if (shownView.figure === figure) return;
+  const opening = !shownView.figure;
+  shownView = { ...shownView, figure };
+  if (opening) return address(true);
+  clearTimeout(pause);
+  pause = setTimeout(address, PAUSE_MS, false);
+}
+
+// Closed by the reader: back to where the figure was opened.
+function closed() {
+  if (!shownView.figure) return;
+  clearTimeout(pause);
+  shownView = { ...shownView, figure: "" };
+  leaving = Boolean(history.state?.opened);
+  if (leaving) history.back();
+  else address(false);
+}
+
+function arrived() {
+  const said = viewAt(location.hash);
+  const view = said ?? history.state?.view ?? { ...shownView, figure: "" };
+  if (!said) history.replaceState({ view }, "");
+  if (leaving && dialog.open) {
+    leaving = false; // another figure was opened on the way
+    shownView = { ...view, figure: current.id };
+    return address(true);
+  }
+  leaving = false;
+  return takeView(view);
+}
+
+function startView() {
+  makeHeads((by) => turnTo({ sort: nextSort(by, shownView.sort) }));
+  offer("class", lines.flatMap((line) => [line.answer, line.label]));
+  offer("flag", lines.flatMap((line) => line.flags));
+  for (const option of document.querySelectorAll("[name=show]")) {
+    option.addEventListener("change", () => turnTo({ show: option.id.slice("show-".length) }));
+  }
+  finder.addEventListener("input", (event) => event.target.matches("input") && typed(event));
+  finder.addEventListener("change", chosen);
+  finder.addEventListener("click", ({ target }) => {
+    if (target.matches(".clear")) turnTo({ ...PLAIN, sort: shownView.sort });
+    if (target.dataset.save) saveLines(target.dataset.save);
+  });
+  dialog.addEventListener("click", ({ target }) => target.dataset.keep && saveMap(target.dataset.keep));
+  dialog.addEventListener("explored", explored);
+  dialog.addEventListener("close", closed);
+  addEventListener("hashchange", arrived);
+  arrange(PLAIN.sort);
+  narrow(PLAIN);
+  arrived();
+}
+
+if ("showModal" in dialog) {
+  startContents();
+  startView();
+}
