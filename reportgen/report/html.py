@@ -101,19 +101,20 @@ def _mb(n_bytes: int) -> str:
 
 
 def _estimate(document: Document, evidence: Evidence, limit: int, beside: bool) -> Fit:
-    """The best encoding at which all cards should fit, judged from a few of them."""
+    """The best encoding at which all cards should fit, or as many cards as should at the least one,
+    judged from a few of them."""
 
     def weighed(fit: Fit) -> int:
         body, freight = _body(document, evidence, fit, 0, beside)
         return sum(freight.weigh(body).values())
 
     sample = min(SAMPLED, document.card_count)
-    for encoding in ENCODINGS[:-1]:
+    for encoding in ENCODINGS:
         base = weighed(Fit(encoding, 0))
-        part = weighed(Fit(encoding, sample)) - base
-        if base + part / max(sample, 1) * document.card_count <= limit:
+        part = (weighed(Fit(encoding, sample)) - base) / max(sample, 1)
+        if base + part * document.card_count <= limit:
             return Fit(encoding, document.card_count)
-    return Fit(ENCODINGS[-1], document.card_count)
+    return Fit(ENCODINGS[-1], max(0, int((limit - base) / part)) if sample else 0)
 
 
 def _less(fit: Fit, excess: float) -> Fit:
