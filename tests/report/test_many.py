@@ -92,17 +92,13 @@ def test_what_is_off_screen_is_not_laid_out_or_painted(watched: Callable[..., An
     page.wait_for_function(
         "document.querySelector('#i000010 .body').checkVisibility({contentVisibilityAuto: true})"
     )
-    assert page.evaluate(left, ".card .body") <= 4
+    assert page.evaluate(left, ".card .body") <= 8 < page.locator("article.card").count() / 2
     page.wait_for_function(
         "!document.querySelector('.images tr').checkVisibility({contentVisibilityAuto: true})"
     )
     assert page.evaluate(left, "table.images tbody tr") == 0
-    ways = page.evaluate("[...new Set([...document.images].map(i => `${i.loading} ${i.decoding}`))]")
-    assert set(ways) <= {"lazy async", "eager auto"}
-    assert (
-        page.evaluate("[...document.images].filter(i => i.decoding !== 'async' && i.width > 16).length") == 0,
-        "swatches",
-    )
+    undecoded = "[...document.images].filter((held) => held.decoding !== 'async' && held.width > 16).length"
+    assert page.evaluate(undecoded) == 0, "a swatch of a legend may be drawn at once"
 
 
 def test_no_rule_is_asked_again_for_every_element_of_a_long_page() -> None:
