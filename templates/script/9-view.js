@@ -137,6 +137,9 @@ function startView() {
   arrange(PLAIN.sort);
   narrow(PLAIN);
   arrived();
+  // who follows a link to a view wants to see it; a page that is loaded again stays where it was
+  const followed = performance.getEntriesByType("navigation")[0]?.type === "navigate";
+  if (followed && viewAt(location.hash)) document.getElementById("images").scrollIntoView();
 }
 
 if ("showModal" in dialog) {

@@ -117,6 +117,14 @@ def test_a_link_opens_the_same_view(watched: Callable[..., Any], rendered: Path)
     assert head(other, "probability").get_attribute("aria-sort") == "ascending"
 
 
+def test_a_link_to_a_view_leads_to_the_table(watched: Callable[..., Any], rendered: Path) -> None:
+    url = watched(rendered).url
+    page = watched(rendered).context.new_page()
+    page.goto(f"{url}#view?class=dog")
+    assert abs(page.locator("#images").bounding_box()["y"]) < 100
+    assert shown(page) == ["000001", "000002"]
+
+
 def test_back_and_forward_walk_through_the_views(watched: Callable[..., Any], rendered: Path) -> None:
     page = watched(rendered)
     page.get_by_label("wrong").check(force=True)

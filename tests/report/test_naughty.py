@@ -199,6 +199,11 @@ def test_long_fields_hold_all_names_as_they_are(opened: Any) -> None:
     assert any(ALL in text for text in texts(opened, ".findings .said"))
 
 
+def test_a_name_from_right_to_left_turns_nothing_around_it(opened: Any) -> None:
+    for held in (".card .answer", ".card .who", ".card .name", ".explains b", ".byline span"):
+        assert opened.locator(held).first.evaluate("held => getComputedStyle(held).unicodeBidi") == "isolate"
+
+
 def test_the_recipe_reads_back_as_it_was(opened: Any) -> None:
     shown = yaml.safe_load(texts(opened, "#provenance ~ details pre")[-1])
     assert shown["model"]["classes"] == NAUGHTY
