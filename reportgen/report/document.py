@@ -113,7 +113,7 @@ def _facts(manifest: Mapping[str, Any], totals: Mapping[str, Any]) -> tuple[Fact
         Fact("mean confidence", confidence, f"{unsure:,} unsure"),
         Fact("parameters", count(model["parameters"]), f"{model['class_count']:,} classes"),
         Fact("multiply-adds", count(model["macs"]), f"an image, {shape(model['input_shape'])}"),
-        Fact("forwards + backwards", passes, f"{cost['occlusion_forwards']:,} of changed copies"),
+        Fact("forwards + backwards", passes, f"{cost['occlusion_forwards']:,} changed copies"),
     )
 
 
