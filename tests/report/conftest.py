@@ -486,3 +486,18 @@ def watched(browser: Any) -> Iterator[Callable[..., Any]]:
         context.close()
     assert heard == []
     assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
+
+
+@pytest.fixture(scope="session")
+def until() -> Callable[..., None]:
+    """Waits until an expression holds in a page. Playwright's own way asks the page itself to evaluate
+    text again and again, which its policy forbids."""
+
+    def wait(page: Any, expression: str) -> None:
+        for _ in range(400):
+            if page.evaluate(expression):
+                return
+            page.wait_for_timeout(25)
+        raise AssertionError(f"it never held: {expression}")
+
+    return wait

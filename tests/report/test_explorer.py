@@ -283,6 +283,8 @@ def test_hovering_a_map_of_the_card_tells_its_value_too(watched: Callable[..., A
     page = watched(rendered)
     picture = page.locator(f"{OVER} img")
     picture.scroll_into_view_if_needed()
+    # the event of the scroll comes with a frame, and hides what is said
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
     box = picture.bounding_box()
     page.mouse.move(box["x"] + 0.9 * box["width"], box["y"] + 0.1 * box["height"])
     page.wait_for_selector(".under-mouse:not([hidden])")

@@ -158,7 +158,9 @@ def test_what_is_typed_is_one_entry_of_the_history(watched: Callable[..., Any], 
     assert page.locator(".find [name=q]").input_value() == ""
 
 
-def test_a_figure_of_the_explorer_has_an_address(watched: Callable[..., Any], rendered: Path) -> None:
+def test_a_figure_of_the_explorer_has_an_address(
+    watched: Callable[..., Any], until: Callable[..., None], rendered: Path
+) -> None:
     page = watched(rendered)
     dialog = page.locator("#explorer")
     page.locator(f"#{OVER} a.name").click()
@@ -168,17 +170,17 @@ def test_a_figure_of_the_explorer_has_an_address(watched: Callable[..., Any], re
     page.go_forward()
     assert dialog.is_visible()
     page.keyboard.press("ArrowRight")
-    page.wait_for_function("(name) => location.hash && !location.hash.endsWith(name)", arg=OVER)
+    until(page, f"location.hash && !location.hash.endsWith('{OVER}')")
     following = address(page)
     page.keyboard.press("Escape")
-    page.wait_for_function("location.hash === ''")
+    until(page, "location.hash === ''")
     assert not dialog.is_visible()
     other = watched(rendered)
     other.goto(page.url.partition("#")[0] + "#" + following)
     other.reload()
     assert other.locator("#explorer").is_visible()
     other.keyboard.press("Escape")
-    other.wait_for_function("location.hash === '#view'")
+    until(other, "location.hash === '#view'")
 
 
 @pytest.mark.parametrize(

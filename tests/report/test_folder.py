@@ -151,13 +151,15 @@ def served(browser: Any, folder: Path, policy: str) -> tuple[Any, list[str]]:
     return page, heard
 
 
-def test_under_the_policy_of_jenkins_everything_is_readable(browser: Any, apart: Path) -> None:
+def test_under_the_policy_of_jenkins_everything_is_readable(
+    browser: Any, until: Callable[..., None], apart: Path
+) -> None:
     page, _ = served(browser, apart, JENKINS)
     paper = "getComputedStyle(document.querySelector('.card')).backgroundColor"
     assert page.locator("article.card:visible").count() == 3
     assert page.evaluate(paper) == "rgb(255, 255, 255)", "the style sheet is there"
     page.locator("#i000000-seen img").scroll_into_view_if_needed()
-    page.wait_for_function("document.querySelector('#i000000-seen img').naturalWidth > 0")
+    until(page, "document.querySelector('#i000000-seen img').naturalWidth > 0")
     page.locator("label:has(#show-wrong)").click()
     assert page.locator("article.card:visible").count() == 1
     page.context.close()

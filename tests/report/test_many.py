@@ -83,19 +83,17 @@ def test_a_card_has_few_elements_and_few_bytes_besides_its_pictures(
     assert len(words) <= 1000 * figures
 
 
-def test_what_is_off_screen_is_not_laid_out_or_painted(watched: Callable[..., Any], many: Path) -> None:
+def test_what_is_off_screen_is_not_laid_out_or_painted(
+    watched: Callable[..., Any], until: Callable[..., None], many: Path
+) -> None:
     page = watched(many)
     left = """(selector) => [...document.querySelectorAll(selector)].filter(
       (held) => held.checkVisibility({ contentVisibilityAuto: true })).length"""
     assert page.evaluate(left, ".card .body") == 0
     page.locator("#i000010").evaluate("held => held.scrollIntoView()")
-    page.wait_for_function(
-        "document.querySelector('#i000010 .body').checkVisibility({contentVisibilityAuto: true})"
-    )
+    until(page, "document.querySelector('#i000010 .body').checkVisibility({contentVisibilityAuto: true})")
     assert page.evaluate(left, ".card .body") <= 8 < page.locator("article.card").count() / 2
-    page.wait_for_function(
-        "!document.querySelector('.images tr').checkVisibility({contentVisibilityAuto: true})"
-    )
+    until(page, "!document.querySelector('.images tr').checkVisibility({contentVisibilityAuto: true})")
     assert page.evaluate(left, "table.images tbody tr") == 0
     undecoded = "[...document.images].filter((held) => held.decoding !== 'async' && held.width > 16).length"
     assert page.evaluate(undecoded) == 0, "a swatch of a legend may be drawn at once"

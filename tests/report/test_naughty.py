@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -255,11 +255,11 @@ def test_downloads_hold_each_name_and_no_formula(opened: Any) -> None:
     assert not [value for value in cells if value.lstrip()[:1] in tuple("=+-@＝＋－＠")]
 
 
-def test_the_explorer_says_the_names_as_they_are(opened: Any) -> None:
+def test_the_explorer_says_the_names_as_they_are(opened: Any, until: Callable[..., None]) -> None:
     opened.locator("#i000000 figure[data-layer] a.name").first.click()
     for name in NAUGHTY[:12]:
+        until(opened, f"document.querySelector('#explorer h2').textContent === {json.dumps(name.strip())}")
         opened.wait_for_selector("#explorer .stage[aria-busy=false]")
-        assert opened.locator("#explorer h2").evaluate("held => held.textContent") == name.strip()
         opened.keyboard.press("ArrowRight")
     assert sorted(texts(opened, "#explorer [name=layer] option"))[0] in NAUGHTY
     opened.keyboard.press("Escape")
