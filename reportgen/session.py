@@ -175,7 +175,7 @@ def _of_model(recipe: Recipe, checkpoint: Path, save_maps: bool, like: Session |
         raise recipe.located(error) from error
     logs = {need: read(recipe.folder / need.path) for need in plan.logs}
     snapshots = {name: _fits(recipe.folder / name, subject) for e in plan.evolved for name in e.checkpoints}
-    per_image = devices.bytes_per_image(facts, plan.tapped_bytes, bool(plan.rules))
+    per_image = devices.bytes_per_image(facts, plan.tapped_bytes, plan.differentiates)
     return Session(
         recipe=recipe,
         subject=subject,

@@ -111,7 +111,8 @@ def _verdict(
         without = "with a network whose upper half is shuffled"
         failed.append(f"does not respond to the weights (rank correlation {rho:.2f} {without})")
     if beats is False:
-        failed.append(f"does not beat random order ({ahead:.1f} standard deviations from its mean)")
+        apart = f"{ahead:.1f}".replace("-", "−")
+        failed.append(f"does not beat random order ({apart} standard deviations from its mean)")
     if failed:
         return f"{' and '.join(failed)}: {WARNING}"
     if responds and beats:

@@ -154,6 +154,11 @@ class Plan:
         """The units whose strongest image of the set is asked for."""
         return tuple(need for need in self.needs if isinstance(need, Record))
 
+    @property
+    def differentiates(self) -> bool:
+        """Whether a batch's activations are kept for a backward."""
+        return bool(self.rules or self.projected or self.kindred or self.evolved)
+
     def seen_again(self, scored: int) -> int:
         """Images of a set of `scored` that a second round for the strongest ones sees, at most."""
         tiles = sum(

@@ -246,6 +246,12 @@ def test_it_costs_a_forward_an_image_and_a_backward_a_place(awkward):
     assert sum(sizes) <= len(asked) <= plan.seen_again(5)
 
 
+def test_memory_is_set_aside_for_what_is_sent_back(awkward):
+    facts = trace(awkward, (3, 32, 32))
+    for need, kept in ((Projected(Extremes("last"), 2), True), (Extremes("last"), False)):
+        assert make_plan([("wish", "model", Wish(need))], facts, 1).differentiates is kept
+
+
 def test_channels_are_spread_over_those_that_some_image_excites():
     values = np.array([[3.0], [0.0], [-1.0], [2.0], [5.0], [1.0]], np.float32)
     ranking = Ranking(values, np.zeros((6, 1), np.int64), np.zeros((6, 1, 2), np.int64))
