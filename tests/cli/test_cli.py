@@ -273,3 +273,9 @@ def test_a_fault_of_ours_has_no_traceback_unless_it_is_asked_for(tmp_path: Path)
     is_told(done, 1, "ZeroDivisionError: by zero")
     done = subprocess.run([*command, "--verbose"], env=environment(), capture_output=True, text=True)
     assert "Traceback" in done.stderr
+
+
+def test_the_package_runs_as_the_console_script_does() -> None:
+    command = [sys.executable, "-m", "reportgen", "methods", "saliency"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=REPOSITORY)
+    assert "Simonyan" in done.stdout

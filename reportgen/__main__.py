@@ -1,0 +1,5 @@
+"""`python -m reportgen` is the console script."""
+
+from reportgen.cli import main
+
+main()
