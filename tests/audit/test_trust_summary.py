@@ -105,7 +105,7 @@ def test_an_order_that_says_nothing_seldom_beats_random_orders() -> None:
         # an inverted map has not responded either
         ((0.5, -0.83), False, "does not respond to the weights (rank correlation -0.83"),
         ((0.0, 0.1), False, "does not beat random order (0.0 standard deviations from its mean): do not"),
-        ((-0.5, 0.1), False, "does not beat random order (-"),
+        ((-0.5, 0.1), False, "does not beat random order (−"),
         ((0.0, 0.9), False, "whose upper half is shuffled) and does not beat random order (0.0 standard"),
         ((0.5, None), None, "beats random order; whether it responds to the weights could not be judged"),
         ((None, 0.1), None, "responds to the weights; whether it beats random order could not be judged"),
