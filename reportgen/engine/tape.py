@@ -4,31 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, overload
+from typing import Any
 
 from torch import Tensor, nn
 
 from reportgen.engine.needs import (
-    Ascended,
-    Ascent,
-    Evolved,
-    Extremes,
-    Held,
     Kindred,
     Logits,
     ModelFacts,
     Need,
     Normalisation,
-    Noted,
     OfModel,
-    Projected,
     Projections,
-    Ranking,
-    Record,
     Rule,
-    Snapshot,
     Target,
-    TrainingLog,
     Weights,
 )
 
@@ -62,31 +51,10 @@ class BatchTape:
 @dataclass(frozen=True)
 class ModelTape:
     """The network once the set has been seen: facts, and by need its weights on the CPU, what was
-    climbed, the strongest images and their projections."""
+    climbed, the strongest images and their projections. What each need gives is said by `Bench`."""
 
     model: ModelFacts
     values: Mapping[OfModel, Any]
-
-    @overload
-    def __getitem__(self, need: Weights) -> Tensor: ...
-
-    @overload
-    def __getitem__(self, need: Ascent) -> Ascended: ...
-
-    @overload
-    def __getitem__(self, need: Record) -> Held | None: ...
-
-    @overload
-    def __getitem__(self, need: Extremes) -> Ranking: ...
-
-    @overload
-    def __getitem__(self, need: Projected) -> Projections: ...
-
-    @overload
-    def __getitem__(self, need: Evolved) -> tuple[Snapshot, ...]: ...
-
-    @overload
-    def __getitem__(self, need: TrainingLog) -> tuple[Noted, ...]: ...
 
     def __getitem__(self, need: OfModel) -> Any:
         return self.values[need]

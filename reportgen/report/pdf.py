@@ -103,22 +103,28 @@ def write(
         body=Markup(text),
     )
     files = _attachments(weasyprint, document, manifest, results)
+    write_whole(path, _laid_out(weasyprint, page, pictures, files))
+
+
+def _laid_out(weasyprint: Any, page: str, pictures: Pictures, files: list[Any]) -> bytes:
+    """The page as PDF/A-3a, with files attached. Raises RenderError where the layout fails."""
     try:
         with _unswept():
             made = weasyprint.HTML(
                 string=page, url_fetcher=_fetcher(weasyprint, pictures), base_url="about:blank"
             )
-            data = made.write_pdf(
-                pdf_variant="pdf/a-3a",
-                pdf_identifier=hashlib.sha256(page.encode()).digest()[:16],
-                attachments=files,
+            return bytes(
+                made.write_pdf(
+                    pdf_variant="pdf/a-3a",
+                    pdf_identifier=hashlib.sha256(page.encode()).digest()[:16],
+                    attachments=files,
+                )
             )
     except _failures(weasyprint) as error:
         raise RenderError(
             f"the PDF was not written: {type(error).__name__}: {error}",
             "report.html is whole; `reportgen render` on this folder tries the PDF again",
         ) from error
-    write_whole(path, data)
 
 
 @contextmanager
