@@ -53,7 +53,6 @@ class Heatmap(_Arrays):
     signed: bool = False
     layer: str | None = None
     overlay: bool = True  # drawn over the photograph, or alone
-    attribution: bool = True  # whether it explains the answer, so that it can be put to the test
 
 
 @dataclass(frozen=True)

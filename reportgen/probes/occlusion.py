@@ -24,7 +24,7 @@ ROUNDING = 1e-5  # of the largest logit: float32 forwards of one image in differ
 NEARLY_ALL = 0.9  # a mask that keeps more of the image than this points at nothing
 
 
-@probe("occlusion", scope="image", group="perturbations")
+@probe("occlusion", scope="image", group="perturbations", explains=True)
 class Occlusion:
     """Occlusion: how far the score falls when a part of the image is covered.
 

@@ -122,7 +122,7 @@ class OcclusionStudy:
 
 def _by_position(name: str, title: str, values: Tensor, quantity: str) -> Heatmap:
     """A number by window position, (N, rows, columns): no map that explains the answer by itself."""
-    return Heatmap(name, title, values, quantity, overlay=False, attribution=False)
+    return Heatmap(name, title, values, quantity, overlay=False)
 
 
 def _galleries(patches: Array, projections: Array, numbers: Array) -> tuple[Gallery, Gallery]:
