@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import assert_never
 
 from reportgen.engine.needs import (
     Ascended,
@@ -22,6 +23,7 @@ from reportgen.engine.needs import (
     Climb,
     ModelFacts,
     Normalisation,
+    Parametrisation,
 )
 from reportgen.engine.onepass import tapped
 from reportgen.engine.output import logits_of
@@ -48,10 +50,7 @@ def canvas(climb: Climb, units: int, shape: tuple[int, int, int], device: torch.
     """A canvas for `units` pictures of `shape` (C, h, w), all beginning alike."""
     channels, height, width = shape
     generator = torch.Generator().manual_seed(climb.seed)
-    spectral = climb.parametrisation == "fourier"
-    if climb.parametrisation == "auto":
-        spectral = channels == 3 and min(height, width) >= FOURIER_SIDE
-    if not spectral:
+    if not _spectral(climb.parametrisation, shape):
         first = START_STD * torch.randn(1, channels, height, width, generator=generator)
         return Canvas(first.repeat(units, 1, 1, 1).to(device), torch.sigmoid)
     first = START_STD * torch.randn(1, channels, height, width // 2 + 1, 2, generator=generator)
@@ -68,6 +67,17 @@ def canvas(climb: Climb, units: int, shape: tuple[int, int, int], device: torch.
         return colours.sigmoid()
 
     return Canvas(first.repeat(units, 1, 1, 1, 1).to(device), paint)
+
+
+def _spectral(wish: Parametrisation, shape: tuple[int, int, int]) -> bool:
+    """Whether a picture of `shape` (C, h, w) is made of frequencies rather than of pixels."""
+    if wish == "auto":
+        return shape[0] == 3 and min(shape[1:]) >= FOURIER_SIDE
+    if wish == "fourier":
+        return True
+    if wish == "pixels":
+        return False
+    assert_never(wish)
 
 
 def _colours(channels: int) -> Tensor:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from typing_extensions import assert_never
+
 from reportgen.engine.needs import (
     INPUT,
     OF_MODEL,
@@ -18,6 +20,7 @@ from reportgen.engine.needs import (
     CoveredParts,
     Evolved,
     Extremes,
+    Flat,
     Gradient,
     Kindred,
     MeanGradient,
@@ -203,7 +206,11 @@ class Plan:
             return len(variants.values)
         if isinstance(variants, Noisy):
             return variants.samples
-        return variants.steps if isinstance(variants, Path) else 1
+        if isinstance(variants, Path):
+            return variants.steps
+        if isinstance(variants, Flat):
+            return 1
+        assert_never(variants)  # a family that the plan cannot count would run for nothing
 
     @property
     def tapped_bytes(self) -> int:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
+from typing_extensions import assert_never
 
-from reportgen.engine.extremes import ClassLogit, Extremes, Ranking, Unit
+from reportgen.engine.extremes import ChannelMean, ClassLogit, Extremes, Ranking, Unit
 from reportgen.engine.needs import Activation
 from reportgen.engine.plan import Plan
 from reportgen.engine.tape import BatchTape
@@ -46,8 +47,10 @@ def driven(unit: Unit, logits: Tensor, activation: Callable[[str], Tensor]) -> T
     """
     if isinstance(unit, ClassLogit):
         return logits[:, unit.index]
-    a = activation(unit.layer)  # (N, C, …)
-    return a[:, unit.channel].reshape(len(a), -1).mean(1)
+    if isinstance(unit, ChannelMean):
+        a = activation(unit.layer)  # (N, C, …)
+        return a[:, unit.channel].reshape(len(a), -1).mean(1)
+    assert_never(unit)
 
 
 def rankings(plan: Plan, tally: Tally) -> dict[Extremes, Ranking]:

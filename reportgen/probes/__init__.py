@@ -47,8 +47,7 @@ class Method:
 
     def words(self) -> dict[str, Any]:
         """The method text as JSON values, for the evidence and for `reportgen methods --json`."""
-        keys = ("name", "scope", "group", "explains", "title", "summary")
-        keys += ("definition", "reading", "limits", "source")
+        keys = ("name", "scope", "group", "explains", "title", "summary", *LABELS.values())
         return {key: getattr(self, key) for key in keys}
 
 

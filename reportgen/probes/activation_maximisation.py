@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 from pydantic.dataclasses import dataclass
+from typing_extensions import assert_never
 
 from reportgen.engine.needs import (
     Ascended,
@@ -130,7 +131,9 @@ def _named(ascent: Ascent, model: ModelFacts) -> tuple[str, str, str]:
     unit = ascent.unit
     if isinstance(unit, ClassLogit):
         return f"class-{unit.index}", model.classes[unit.index], "logit"
-    return f"{unit.layer}-{unit.channel}", f"{unit.layer}, channel {unit.channel}", "mean activation"
+    if isinstance(unit, ChannelMean):
+        return f"{unit.layer}-{unit.channel}", f"{unit.layer}, channel {unit.channel}", "mean activation"
+    assert_never(unit)
 
 
 def _findings(ascent: Ascent, end: Ascended, model: ModelFacts) -> tuple[Finding, ...]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from typing_extensions import assert_never
 
 from reportgen.findings import (
     Array,
@@ -40,8 +41,9 @@ from reportgen.report.vectors import vector
 from reportgen.report.wording import number, place, plural, sentence, shape
 
 Visualization = Mapping[str, Any]
-# findings that become a figure
+# findings that become a figure, and those that a block shows otherwise
 Drawn = Heatmap | Picture | Mask | Segments | ClassMap | Curve | Comparison
+Undrawn = Distribution | Gallery | Scalar | Flag | Remark | Table | Graph
 
 
 @dataclass(frozen=True)
@@ -147,8 +149,8 @@ def _scalar(scalar: Scalar) -> str:
 
 
 def _figures(finding: Finding, stem: str, scene: Scene) -> list[Figure]:
-    """The figures of one finding: one, or two for a mask, none for a number or a sentence."""
-    if not isinstance(finding, Drawn):
+    """The figures of one finding: one, or two for a mask, none for what a block shows otherwise."""
+    if isinstance(finding, Undrawn):
         return []
     empty = _empty(finding, stem, scene)
     about = empty.alt
@@ -175,7 +177,9 @@ def _figures(finding: Finding, stem: str, scene: Scene) -> list[Figure]:
                 alt=f"{about}: {plural(parts, 'segment')}",
             )
         ]
-    return _mask(finding, empty, scene)
+    if isinstance(finding, Mask):
+        return _mask(finding, empty, scene)
+    assert_never(finding)
 
 
 def _empty(finding: Drawn, stem: str, scene: Scene) -> Figure:
@@ -252,9 +256,11 @@ def _class_map(finding: ClassMap, empty: Figure, classes: Sequence[str]) -> Figu
 def _picture(finding: Picture, empty: Figure) -> Figure:
     if finding.encoding == "rgb":
         return replace(empty, picture=figures.rgb_picture(finding.values))
-    drawn, by = figures.signed_colour(finding.values)
-    detail = f"mid-grey is 0; full colour is ±{number(by.high)}"
-    return replace(empty, picture=drawn, details=(detail,))
+    if finding.encoding == "signed":
+        drawn, by = figures.signed_colour(finding.values)
+        detail = f"mid-grey is 0; full colour is ±{number(by.high)}"
+        return replace(empty, picture=drawn, details=(detail,))
+    assert_never(finding.encoding)
 
 
 def _mask(finding: Mask, empty: Figure, scene: Scene) -> list[Figure]:

@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 from PIL import Image
+from typing_extensions import assert_never
 
 from reportgen.audit.gates import evaluate
 from reportgen.audit.trust import summary
@@ -19,13 +20,20 @@ from reportgen.audit.verify import seal
 from reportgen.evidence import BESIDE, Evidence, Record, write_whole
 from reportgen.findings import (
     Array,
+    ClassMap,
     Comparison,
     Curve,
     Distribution,
     Finding,
     Flag,
+    Gallery,
+    Graph,
     Heatmap,
+    Mask,
+    Picture,
+    Remark,
     Scalar,
+    Segments,
     Table,
     faults,
 )
@@ -33,6 +41,9 @@ from reportgen.report.beside import beside
 from reportgen.report.metrics import metrics
 
 SCHEMA = "reportgen.results/1"
+# findings that are in results.json elsewhere, or only in the report and the evidence
+Pictured = Picture | Mask | Segments | ClassMap | Gallery
+Elsewhere = Pictured | Distribution | Curve | Comparison | Remark | Table | Graph
 NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 LAYER_KEYS = (
     *("name", "type", "number", "output_shape", "parameters", "trainable_parameters", "macs"),
@@ -152,6 +163,8 @@ def _numbers(findings: tuple[Finding, ...]) -> dict[str, Any]:
             flags.append(finding.text)
         elif isinstance(finding, Heatmap) and (fault := faults(finding.values)):
             flags.append(f"{finding.name}: {fault}")
+        elif not isinstance(finding, Elsewhere | Flag | Heatmap):
+            assert_never(finding)
     return numbers | {"flags": flags}
 
 
