@@ -191,7 +191,7 @@ def _tell(outcome: Outcome, as_json: bool) -> None:
         print(report)
     for gate in found["gates"]:
         if not gate["passed"]:
-            print(f"gate failed: {gate['name']}: {gate['reason']}", file=sys.stderr)
+            print(f"gate {gate['outcome']}: {gate['name']}: {gate['reason']}", file=sys.stderr)
     if outcome.pdf_problem:
         raise outcome.pdf_problem
     if not outcome.gates_passed:

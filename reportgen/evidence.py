@@ -33,12 +33,23 @@ from safetensors.numpy import save
 from reportgen.errors import InputError
 from reportgen.findings import KINDS, Array, Finding, Tally, pack, unpack
 
-SCHEMA = "reportgen.evidence/1"
+SCHEMA = "reportgen.evidence/2"
 BESIDE = "beside"  # the folder of a second model's evidence
 TALLIED = ("sums", "highs", "lows", "tops")
 Record: TypeAlias = dict[str, Any]
 # visualization name -> one tuple of findings a target slot (a single slot where it has no target)
 Findings: TypeAlias = dict[str, list[tuple[Finding, ...]]]
+
+
+def best(record: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The answer to an image, its most probable class; None where there is none: the image could not
+    be used, or the model's output for it is not finite."""
+    return record["predictions"][0] if record["predictions"] else None
+
+
+def is_unanswered(record: Mapping[str, Any]) -> bool:
+    """Whether the model saw the image and gave no answer, its output not being finite."""
+    return record["status"] == "ok" and best(record) is None
 
 
 def sha256_of(data: bytes | Path) -> str:

@@ -88,7 +88,8 @@ class Segments(_Arrays):
 
 @dataclass(frozen=True)
 class ClassMap(_Arrays):
-    """A class index a place, int64 (N, rows, columns), drawn in one colour a class with its legend."""
+    """A class index a place, int64 (N, rows, columns), drawn in one colour a class with its legend; -1
+    where there is no answer."""
 
     name: str
     title: str

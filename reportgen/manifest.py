@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from reportgen.engine import device as devices
-from reportgen.evidence import Writer
+from reportgen.evidence import Writer, is_unanswered
 from reportgen.probes import methods
 from reportgen.session import Session
 
@@ -41,6 +41,7 @@ def manifest(
             "total": len(found),
             "ok": sum(r["status"] == "ok" for r in found),
             "rejected": sum(r["status"] == "rejected" for r in found),
+            "unanswered": sum(map(is_unanswered, found)),
             "labelled": sum(r["status"] == "ok" and r["label"] is not None for r in found),
             "shown": sum(r["measured"] for r in writer.records("batch")),
             "chosen": chosen,

@@ -21,7 +21,7 @@ from reportgen.engine.places import Places
 from reportgen.engine.tape import BatchTape, model_tape
 from reportgen.engine.targets import Slot
 from reportgen.errors import InputError
-from reportgen.evidence import Findings, Record, Writer
+from reportgen.evidence import Findings, Record, Writer, is_unanswered
 from reportgen.findings import Array, Tally
 from reportgen.inputs import ImageFile, stream
 from reportgen.inputs.images import Decoded, Rejected, none_readable
@@ -223,6 +223,9 @@ class Measurement:
         measured = self._records(images, logits)
         offset = 0
         for row, record in enumerate(measured):
+            if is_unanswered(record):  # there is no answer to explain
+                offset += len(images[row].original_jpeg)
+                continue
             size = len(images[row].original_jpeg)
             record |= {
                 "measured": True,

@@ -38,7 +38,7 @@ def sample(measured: Sequence[Record], session: Session) -> set[int]:
     Drawn with the recipe's seed from the half of the measured images that was answered with the
     highest probability: the map of an unsure answer explains a guess.
     """
-    shown = [r for r in measured if r["measured"] and r["predictions"][0]["probability"] is not None]
+    shown = [r for r in measured if r["measured"]]
     ranked = sorted(shown, key=lambda r: (-r["predictions"][0]["probability"], r["number"]))
     upper = [record["number"] for record in ranked[: math.ceil(len(ranked) / 2)]]
     count = min(session.recipe.trust.images, len(upper))

@@ -23,13 +23,15 @@ class Evolved:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One checkpoint: the `name` of its file, how many `labelled` images it answered and how many of
-    them `right`, their mean `loss` (nats; None without labels), by layer the `changes` of the weights
+    """One checkpoint: the `name` of its file, the `images` that it saw, how many of them it gave no answer
+    to (`unanswered`: its output is not finite), how many `labelled` images it answered and how many of
+    those `right`, their mean `loss` (nats; None without labels), by layer the `changes` of the weights
     since the checkpoint before, ‖W - W'‖₂ / ‖W'‖₂, and its projections.
     """
 
     name: str
     images: int
+    unanswered: int
     labelled: int
     right: int
     loss: float | None

@@ -50,6 +50,7 @@ from reportgen.engine.facts import LayerNames as LayerNames
 from reportgen.engine.facts import ModelFacts as ModelFacts
 from reportgen.engine.facts import Normalisation as Normalisation
 from reportgen.engine.facts import Operation as Operation
+from reportgen.engine.output import answers as answers
 from reportgen.errors import UnknownName
 from reportgen.findings import NotApplicable
 

@@ -130,8 +130,9 @@ def _answered(snapshots: Sequence[Snapshot]) -> tuple[Finding, ...]:
         accuracy = 100 * held.right / held.labelled if held.labelled else None
         mean = float(np.mean(list(held.changes.values()))) if held.changes else None
         right = held.right if held.labelled else None
-        rows.append((held.name, held.images, right, accuracy, held.loss, mean))
-    columns = ("checkpoint", "images", "right", "accuracy, %", "loss, nat", "mean change of a layer")
+        rows.append((held.name, held.images, held.unanswered, right, accuracy, held.loss, mean))
+    counts = ("images", "without an answer", "right")
+    columns = ("checkpoint", *counts, "accuracy, %", "loss, nat", "mean change of a layer")
     table = Table("checkpoints", "The checkpoints on this set", columns, tuple(rows))
     numbers = [
         Scalar(f"{held.name}-accuracy", f"Accuracy of {held.name}", held.right / held.labelled, printed=False)

@@ -21,6 +21,7 @@ from reportgen.engine.needs import (
     Scores,
     Tape,
     Transformed,
+    answers,
 )
 from reportgen.findings import Array, Curve, Finding, Remark, Scalar, Tally, nth, t_95
 from reportgen.probes import probe
@@ -100,9 +101,10 @@ class Invariance:
         return (*found, self._remark(tape.model))
 
     def tally(self, tape: Tape) -> Tally:
-        """Sums over the images whose values are all finite."""
+        """Sums over the images that have an answer and whose values are all finite."""
         values = {f"{row.name}-{change.name}": held.double() for row, change, held in self._values(tape)}
         sound = torch.stack([held.isfinite().all(1) for held in values.values()]).all(0)  # (N,)
+        sound &= answers(tape[Logits()]) >= 0
         sums = {"images": sound.sum(), "left-out": (~sound).sum()}
         for name, held in values.items():
             sums |= {f"{name}/sum": held[sound].sum(0), f"{name}/square": held[sound].square().sum(0)}
@@ -177,9 +179,9 @@ class Invariance:
 
     def _kept(self, tape: Tape) -> Iterator[tuple[Change, Tensor]]:
         """For every change the share of an image's copies that are answered like the image, (N,)."""
-        answers = tape[Logits()].argmax(1)[:, None]  # (N, 1)
+        own = answers(tape[Logits()])[:, None]  # (N, 1)
         for change in self._changes(tape.model):
-            yield change, (tape[Scores(change.copies)].argmax(2) == answers).double().mean(1)
+            yield change, (answers(tape[Scores(change.copies)]) == own).double().mean(1)
 
     def _curve(self, row: Row, change: Change, values: Tensor | Array, band: Array | None = None) -> Curve:
         return Curve(

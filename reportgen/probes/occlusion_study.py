@@ -24,6 +24,7 @@ from reportgen.engine.needs import (
     Responses,
     Scores,
     Tape,
+    answers,
     rule_of,
 )
 from reportgen.findings import Array, ClassMap, Finding, Gallery, Heatmap, Picture, Remark, Scalar
@@ -90,7 +91,7 @@ class OcclusionStudy:
             self._covered(tape, cover, boxes),
             _by_position("activity", "Sum of the strongest map", activity.unflatten(1, grid), HERE),
             _by_position("probability", "Probability by window", probabilities.unflatten(1, grid), CLASS),
-            ClassMap("classes", "Most probable class", scores.argmax(2).unflatten(1, grid), HERE),
+            ClassMap("classes", "Most probable class", answers(scores).unflatten(1, grid), HERE),
             *_galleries(kin.patches, kin.projections, kin.ranking.numbers),
             Scalar("activity-channel", f"map of {layer.name}", channels),
             Scalar("activity-clean", "sum without a window", clean),

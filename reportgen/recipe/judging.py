@@ -18,6 +18,7 @@ Metric: TypeAlias = Literal[
     "unsure",
     "images",
     "rejected",
+    "unanswered",
     "labelled",
 ]
 # what is known where a second model is beside: `beside.<number>`

@@ -17,7 +17,7 @@ from typing_extensions import assert_never
 from reportgen.audit.gates import evaluate
 from reportgen.audit.trust import summary
 from reportgen.audit.verify import seal
-from reportgen.evidence import BESIDE, Evidence, Record, write_whole
+from reportgen.evidence import BESIDE, Evidence, Record, best, write_whole
 from reportgen.findings import (
     Array,
     ClassMap,
@@ -136,6 +136,7 @@ def _image(evidence: Evidence, record: Record) -> dict[str, Any]:
         found[name] = rows[0] | ({"targets": rows[1:]} if rows[1:] else {})
     return {
         **{key: record[key] for key in keys},
+        "answered": best(record) is not None if record["status"] == "ok" else None,
         "predictions": record["predictions"],
         **({"probabilities": vectors[0]} if vectors else {}),
         "findings": found,
@@ -233,9 +234,10 @@ def junit(found: dict[str, Any], manifest: dict[str, Any]) -> bytes:
     """Gates, images and visualizations as test cases; what could not be done is skipped, and says why."""
     cases: list[tuple[str, str, str, str | None]] = []  # (class, name, outcome, why)
     for gate in found["gates"]:
-        cases.append(("gates", gate["name"], "failure", gate["reason"]))
+        why = None if gate["passed"] else f"{gate['outcome']}: {gate['reason']}"
+        cases.append(("gates", gate["name"], "failure", why))
     for image in found["images"]:
-        if image["status"] == "rejected":
+        if image["status"] == "rejected" or image["answered"] is False:
             cases.append(("images", f"{image['id']} {image['path']}", "skipped", image["reason"]))
     for shown in manifest["visualizations"]:
         cases.append(("visualizations", shown["name"], "skipped", shown["reason"]))

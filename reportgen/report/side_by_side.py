@@ -70,7 +70,7 @@ def lines(held: SideBySide | None, results: Results) -> Iterable[FindingLine]:
     worse = tests["labelled"] and tests["broken"] > tests["mended"] and tests["mcnemar_p"] < CHANCE
     yield FindingLine("warn" if worse else "note", "side by side", held.answers, "#beside-answers", "list")
     own = results["beside"]["metrics"]
-    if totals["labelled"] and own["labelled"]:
+    if totals["accuracy"] is not None and own["accuracy"] is not None:
         gap = 100 * (totals["accuracy"] - own["accuracy"])
         text = (
             f"{share(totals['accuracy'])} of {held.main}'s labelled answers are right,"
@@ -99,6 +99,9 @@ def _left_out(evidence: Evidence, held: Results) -> str:
 def _answers(held: Results) -> str:
     tests = held["tests"]
     text = f"{tests['changed']:,} of {plural(tests['compared'], 'answer')} changed"
+    if tests["unanswered"]:
+        left_out = plural(tests["unanswered"], "image is", "images are")
+        text += f" ({left_out} left out, as an answer there is not finite)"
     if not tests["labelled"]:
         return f"{text}; no image has a label to judge them by."
     p = tests["mcnemar_p"]

@@ -10,8 +10,7 @@ import pytest
 
 from reportgen.findings import Heatmap
 from reportgen.probes import Method, methods, probe
-from reportgen.recipe import load
-from reportgen.recipe import judging
+from reportgen.recipe import judging, load
 from reportgen.recipe.judging import metric_names
 from reportgen.recipe.starter import schema
 
@@ -44,7 +43,7 @@ def results(tmp_path_factory: pytest.TempPathFactory, two_at: Any) -> dict[str, 
     def edit(text: str) -> str:
         head, _, rest = text.partition("visualizations:\n")
         shown = "".join(f"  - {name}: {QUICK.get(name, '{}')}\n" for name in EXPLAINING)
-      
+
         head = head.replace("trust: {images: 1", "trust: {images: 3")
         return f"{head}visualizations:\n{shown}gates:\n{gates}{rest[rest.index('output:'):]}"
 
