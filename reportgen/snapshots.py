@@ -153,7 +153,7 @@ def _snapshot(
         unanswered=int(total["unanswered"]),
         labelled=labelled,
         right=int(total["right"]),
-        loss=total["loss"] / labelled if labelled else None,
+        loss=total["loss"] / labelled if labelled and not total["unanswered"] else None,
         changes=changed,
         projections=projected,
     )

@@ -312,6 +312,9 @@ def spectrum(maps: Tensor) -> tuple[Tensor, Tensor]:
     """The energy of each channel of maps (N, C, h, w) but for the mean, and that above NEAR_NYQUIST
     along either axis, summed over images: (C,) and (C,). The window keeps the maps' borders, which
     do not meet, out of the spectrum."""
+    if not len(maps):
+        nothing = maps.new_zeros(maps.shape[1], dtype=torch.float64)
+        return nothing, nothing
     height, width = maps.shape[2:]
     window = torch.outer(
         torch.hann_window(height, periodic=False, device=maps.device),

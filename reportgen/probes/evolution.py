@@ -125,24 +125,26 @@ def _projected(layer: LayerFacts, n: int, snapshots: Sequence[Snapshot]) -> tupl
 
 def _answered(snapshots: Sequence[Snapshot]) -> tuple[Finding, ...]:
     """What every checkpoint answers: a table, and where there are labels the accuracy's curve."""
-    rows = []
+    rows: list[tuple[Any, ...]] = []
+    silent = any(held.unanswered for held in snapshots)
     for held in snapshots:
-        accuracy = 100 * held.right / held.labelled if held.labelled else None
+        accuracy = None if held.accuracy is None else 100 * held.accuracy
         mean = float(np.mean(list(held.changes.values()))) if held.changes else None
         right = held.right if held.labelled else None
-        rows.append((held.name, held.images, held.unanswered, right, accuracy, held.loss, mean))
-    counts = ("images", "without an answer", "right")
+        without = (held.unanswered,) if silent else ()
+        rows.append((held.name, held.images, *without, right, accuracy, held.loss, mean))
+    counts = ("images", *(["without an answer"] if silent else []), "right")
     columns = ("checkpoint", *counts, "accuracy, %", "loss, nat", "mean change of a layer")
     table = Table("checkpoints", "The checkpoints on this set", columns, tuple(rows))
     numbers = [
-        Scalar(f"{held.name}-accuracy", f"Accuracy of {held.name}", held.right / held.labelled, printed=False)
+        Scalar(f"{held.name}-accuracy", f"Accuracy of {held.name}", held.accuracy, printed=False)
         for held in snapshots
-        if held.labelled
+        if held.accuracy is not None
     ]
-    if len(snapshots) < 2 or not all(held.labelled for held in snapshots):
+    if len(snapshots) < 2 or len(numbers) < len(snapshots):
         return (table, *numbers)
     x, x_label = _axis(snapshots)
-    share = np.array([held.right / held.labelled for held in snapshots])
+    share = np.array([held.accuracy for held in snapshots])
     band = np.array([wilson(held.right, held.labelled) for held in snapshots]).T  # (2, T)
     curve = Curve(
         "accuracy", "Accuracy on this set", share[None], x, ("accuracy",), x_label, "share right", band
