@@ -145,7 +145,7 @@ def test_one_image_that_is_not_finite_does_not_make_every_channel_so(measured: A
     assert found["left-out"].text.startswith("Left out: 1 of 5 images") and "left-out" not in alone
     nothing = concluded(constant)
     assert nothing["not-finite-found"].level == "bad" and nothing["left-out"].values
-    assert nothing["aliasing"].rows[0][2:] == (None, None), "nothing is known of its spectrum"
+    assert set(nothing["aliasing"].rows[0][2:]) == {None}, "nothing is known of its spectrum"
 
 
 RECIPE = """
@@ -175,7 +175,9 @@ def folder(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     draw = np.random.default_rng(0)
     for n, name in enumerate(("red", "green", "blue", "red")):
         (tmp_path / "images" / name).mkdir(parents=True, exist_ok=True)
-        pixels = draw.integers(0, 255, (16, 16, 3), dtype=np.uint8) if n else np.full((16, 16, 3), 90, np.uint8)
+        pixels = draw.integers(0, 255, (16, 16, 3), dtype=np.uint8)
+        if n == 0:
+            pixels[:] = 90
         Image.fromarray(pixels).save(tmp_path / "images" / name / f"{n}.png")
     (tmp_path / "r.yaml").write_text(RECIPE.replace("AT_MOST", str(request.param)))
     return run(

@@ -45,7 +45,8 @@ def test_the_numbers_of_a_reason_are_in_the_order_of_the_real_ones(value: float,
 
 
 def test_what_is_not_known_cannot_be_judged() -> None:
-    (row,) = evaluate([{"metric": "accuracy", "min": None, "max": 0.5}], SET | {"accuracy": None, "labelled": 0})
+    unlabelled = SET | {"accuracy": None, "labelled": 0}
+    (row,) = evaluate([{"metric": "accuracy", "min": None, "max": 0.5}], unlabelled)
     assert (row["passed"], row["outcome"], row["value"]) == (False, "cannot be judged", None)
     assert row["reason"] == "accuracy is not known: no image has a label"
 

@@ -67,7 +67,8 @@ def silent(label: int | None) -> dict[str, Any]:
 
 def test_an_image_without_an_answer_is_neither_right_nor_wrong() -> None:
     answered = [record(0.9, 0, 0), record(0.8, 0, 1), record(0.3, 2, 2)]
-    found, without = metrics([*answered, silent(0), silent(1), silent(None)], CLASSES), metrics(answered, CLASSES)
+    found = metrics([*answered, silent(0), silent(1), silent(None)], CLASSES)
+    without = metrics(answered, CLASSES)
     assert (found["images"], found["unanswered"], found["unanswered_labelled"]) == (6, 3, 2)
     same = ("labelled", "right", "per_class", "confusion", "ece", "calibration", "mean_confidence", "unsure")
     for key in same:
