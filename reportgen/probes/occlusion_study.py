@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -30,7 +31,6 @@ from reportgen.findings import Array, ClassMap, Finding, Gallery, Heatmap, Pictu
 from reportgen.probes import probe
 
 HERE = "while the window is here"
-CLASS = "of the label, or without one of the answer"
 
 
 @probe("occlusion-study", scope="image", group="perturbations")
@@ -87,9 +87,12 @@ class OcclusionStudy:
         worst = probabilities.argmin(1)  # (N,)
         boxes = torch.tensor(windows.boxes(height, width), device=worst.device)[worst]  # (N, 4)
         return (
-            self._covered(tape, cover, boxes),
+            self._covered(tape, cover, boxes, classes),
             _by_position("activity", "Sum of the strongest map", activity.unflatten(1, grid), HERE),
-            _by_position("probability", "Probability by window", probabilities.unflatten(1, grid), CLASS),
+            replace(
+                _by_position("probability", "Probability by window", probabilities.unflatten(1, grid), HERE),
+                explains=classes,
+            ),
             ClassMap("classes", "Most probable class", scores.argmax(2).unflatten(1, grid), HERE),
             *_galleries(kin.patches, kin.projections, kin.ranking.numbers),
             Scalar("activity-channel", f"map of {layer.name}", channels),
@@ -106,8 +109,8 @@ class OcclusionStudy:
     def _windows(self, model: ModelFacts) -> Occluded:
         return Occluded.of(model, self.window_px, self.stride_px, self.baseline)
 
-    def _covered(self, tape: Tape, cover: Tensor, boxes: Tensor) -> Picture:
-        """The images with one box (N, 4) each covered."""
+    def _covered(self, tape: Tape, cover: Tensor, boxes: Tensor, classes: Tensor) -> Picture:
+        """The images with one box (N, 4) each covered: where the probability of `classes` (N,) is lowest."""
         mean = tape.pixels.new_tensor(tape.normalisation.mean)[:, None, None]
         std = tape.pixels.new_tensor(tape.normalisation.std)[:, None, None]
         shown = tape.pixels.clone()
@@ -117,7 +120,7 @@ class OcclusionStudy:
         if pixels.shape[1] != 3:
             pixels = pixels.mean(1, keepdim=True).expand(-1, 3, -1, -1)
         words = f"of all places of the {self.baseline} window"
-        return Picture("occluded", "Where the window hurts most", pixels, words)
+        return Picture("occluded", "Where the window hurts most", pixels, words, explains=classes)
 
 
 def _by_position(name: str, title: str, values: Tensor, quantity: str) -> Heatmap:

@@ -218,7 +218,7 @@ def _first(found: Sequence[Finding], kind: type[Finding]) -> tuple[Finding, ...]
 
 
 def _scene(anchor: str, subject: str) -> Scene:
-    return Scene(anchor, subject, "", np.zeros((1, 1, 3), np.uint8))
+    return Scene(anchor, subject, np.zeros((1, 1, 3), np.uint8))
 
 
 def _sections(other: Evidence, called: str) -> dict[str, Block]:
