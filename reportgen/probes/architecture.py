@@ -77,7 +77,7 @@ class Architecture:
             Scalar("parameter-memory", "Memory of the parameters", model.parameter_bytes / MIB, "MiB"),
             Scalar("output-memory", "Memory of all outputs", model.activation_bytes / MIB, "MiB"),
             Scalar("activation-memory", "Activations, forward and backward", kept, "MiB"),
-            Scalar("joins", "Joins of values in the graph", _joins(model)),
+            Scalar("joins", "Points where branches meet", _joins(model)),
             *remarks,
         )
 

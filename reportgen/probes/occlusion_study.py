@@ -40,7 +40,7 @@ class OcclusionStudy:
     Definition. A square window is moved over the image. Five panels: the image where the window lowers
     the probability of the class most (the label's, or the predicted one's without a label); by the
     window's position the sum of one map of a layer, the map that the whole image drives furthest; what
-    the highest value of this map is made of, sent back to the pixels, beside the same for the images
+    the highest value of this map is made of, projected back to the pixels, beside the same for the images
     of the set that drive the map furthest; the probability of the class, and the most probable class,
     by position. `auto` is the last layer with rectified maps. The windows are those of `occlusion`
     where the options are, and are scored once.
@@ -98,7 +98,7 @@ class OcclusionStudy:
             Scalar("activity-channel", f"map of {layer.name}", channels),
             Scalar("activity-clean", "sum without a window", clean),
             Scalar("probability-lowest", "lowest", probabilities.amin(1)),
-            Remark("rule", f"Sent back by {RULES[rule_of(self.rule, tape.model)]}."),
+            Remark("rule", f"Projected back by {RULES[rule_of(self.rule, tape.model)]}."),
         )
 
     def _layer(self, model: ModelFacts) -> LayerFacts:
@@ -129,12 +129,12 @@ def _by_position(name: str, title: str, values: Tensor, quantity: str) -> Heatma
 
 
 def _galleries(patches: Array, projections: Array, numbers: Array) -> tuple[Gallery, Gallery]:
-    """The map's highest places in this image and in others, and what is sent back from them."""
+    """The map's highest places in this image and in others, and what is projected back from them."""
     shared: dict[str, Any] = {"columns": patches.shape[1], "counted": "images"}
-    title, first, sent_back = "The strongest map", coloured(patches), coloured(projections)
+    title, first, projected = "The strongest map", coloured(patches), coloured(projections)
     return (
         Gallery("patches", title, first, numbers, "this image first", scale="unit", **shared),
-        Gallery("projections", title, sent_back, numbers, "sent back", signed=True, **shared),
+        Gallery("projections", title, projected, numbers, "projected back", signed=True, **shared),
     )
 
 

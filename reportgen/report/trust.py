@@ -37,7 +37,7 @@ def section(summary: Summary | None, evidence: Evidence) -> TrustSection | None:
     limits, stage = summary["limits"], summary["stage"]
     return TrustSection(
         lead=f"Every map of {images}, drawn by the seed from the half that was answered most surely, was put"
-        " to the test: does the answer hang on the places that the map names, and does the map hang on"
+        " to the test: does the answer depend on the places that the map marks, and does the map depend on"
         " the model's weights?",
         limits=f"A map passes where it beats random orders by {limits['beats_random_sd']:g} standard"
         f" deviations (SD) or more, and where its rank correlation ρ with the map of a network whose"

@@ -35,7 +35,7 @@ def test_the_cover_counts_what_was_measured(made: Document) -> None:
     assert facts["labelled images right"][0] == "1 / 2"
     assert facts["mean confidence"] == ("0.650", "1 unsure")  # (0.9 + 0.7 + 0.35) / 3
     assert facts["parameters"][0] == "4.65 M"
-    assert facts["forwards + backwards"] == ("3 + 6", "363 changed copies")
+    assert facts["runs of the network"] == ("366", "on images and on altered versions of them")
     assert made.sha256 == "0123456789abcdef" * 4
 
 
@@ -260,7 +260,7 @@ def test_screen_and_print_name_the_class_and_leave_out_what_is_not_printed(page:
         Scalar("map-secret", "secret", np.float32(0.123), printed=False),
         Scalar("secret", "secret", np.float32(0.456), printed=False),
     )
-    made = layout.environment(lambda raster: "").from_string(
+    made = layout.environment(lambda raster: "", lambda held: "").from_string(
         '{% import "draw/common.html.j2" as common %}{% import "draw/' + page + '.html.j2" as draw %}'
         '{% include "sections/grad-cam.html.j2" %}'
     )

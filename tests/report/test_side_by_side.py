@@ -70,8 +70,8 @@ def test_every_changed_answer_is_listed_with_both_answers(made: tuple[Document, 
         assert row.picture is not None
     (first, *_), tests = list(lines(side, found)), found["beside"]["tests"]
     assert first.text.startswith(
-        f"{tests['changed']} of {tests['compared']} answers changed: {tests['mended']} mended,"
-        f" {tests['broken']} broken (McNemar p"
+        f"{tests['changed']} of {tests['compared']} answers changed: {tests['mended']} newly right,"
+        f" {tests['broken']} newly wrong (McNemar p"
     )
 
 
