@@ -317,7 +317,9 @@ def _read(arrays: Path, packed: dict[str, Any], row: int | None) -> Findings:
         }
 
 
-def _load(tensors: Any, names: Collection[str], prefix: str, rest: dict[str, Any], row: int | None) -> Finding:
+def _load(
+    tensors: Any, names: Collection[str], prefix: str, rest: dict[str, Any], row: int | None
+) -> Finding:
     """One finding from a shard: whole, or its row for one image."""
     kind = KINDS[rest["kind"]]
     arrays = {}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
 import numpy as np
 
@@ -279,25 +279,7 @@ Finding: TypeAlias = (
     | Table
     | Graph
 )
-KINDS: dict[str, type[Finding]] = {
-    kind.__name__.lower(): kind
-    for kind in (
-        Heatmap,
-        Picture,
-        Mask,
-        Segments,
-        ClassMap,
-        Distribution,
-        Curve,
-        Comparison,
-        Gallery,
-        Scalar,
-        Flag,
-        Remark,
-        Table,
-        Graph,
-    )
-}
+KINDS: dict[str, type[Finding]] = {kind.__name__.lower(): kind for kind in get_args(Finding)}
 
 
 def pack(finding: Finding) -> tuple[dict[str, Array], dict[str, Any]]:

@@ -120,7 +120,7 @@ class ActivationMaximisation:
             return [channel_mean(model, wish.layer, wish.channel) for wish in self.channels]
         # before the rectifier, where a gradient passes whatever the sign; the first layer is linear
         # in the picture, so that the mean of its map knows nothing but brightness
-        weighted = [layer for layer in model.leaves() if layer.spatial and layer.parameters]
+        weighted = [layer for layer in model.leaves() if layer.spatial and layer.weighted]
         last = {layer.output_shape[1:]: layer for layer in weighted[1:] if layer.output_shape}
         return [ChannelMean(layer.name, 0) for layer in list(last.values())[-AT_MOST:]]
 

@@ -95,11 +95,11 @@ class TopPatches:
         name, title = f"{layer.name}-{channel}", f"{layer.name}, channel {channel}"
         columns = int(np.ceil(np.sqrt(self.strongest)))
         patches = coloured(measured.patches[n][there])
-        projected = coloured(measured.projections[n][there])
+        back = coloured(measured.projections[n][there])
         shared: dict[str, Any] = {"columns": columns, "counted": "images"}
         return (
             Gallery(f"{name}-patches", title, patches, numbers, "patches", scale="unit", **shared),
-            Gallery(f"{name}-projections", title, projected, numbers, "projected back", signed=True, **shared),
+            Gallery(f"{name}-projections", title, back, numbers, "projected back", signed=True, **shared),
         )
 
     def _projected(self, layer: LayerFacts, model: ModelFacts) -> Projected:
