@@ -259,7 +259,7 @@ def _counted_once(
     modules = dict(network.named_modules())
     counted: set[int] = set()
 
-    def fresh(parameters: Iterable[nn.Parameter]) -> dict[str, int]:
+    def fresh(parameters: Iterable[nn.Parameter]) -> dict[str, Any]:
         new = [p for p in parameters if id(p) not in counted]
         counted.update(map(id, new))
         held = {"parameters": sum(p.numel() for p in new)}

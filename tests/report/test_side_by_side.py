@@ -64,7 +64,8 @@ def test_the_table_has_the_numbers_of_both(made: tuple[Document, dict[str, Any]]
 def test_every_changed_answer_is_listed_with_both_answers(made: tuple[Document, dict[str, Any]]) -> None:
     side, found = side_of(made[0]), made[1]
     for row, one in zip(side.changed, found["beside"]["changed"], strict=True):
-        assert (row.number, row.sign.text) == (one["id"], one["kind"])
+        words = {"broken": "newly wrong", "mended": "newly right"}
+        assert (row.number, row.sign.text) == (one["id"], words.get(one["kind"], one["kind"]))
         assert row.main_probability == probability(one["answers"][0]["probability"])
         assert row.other == one["answers"][1]["class_name"]
         assert row.picture is not None
