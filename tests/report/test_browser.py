@@ -147,3 +147,11 @@ def test_a_card_leads_to_its_row_and_back(opened) -> None:  # type: ignore[no-un
     assert opened.url.endswith("#row-000001")
     opened.locator("#row-000001").get_by_role("link").click()
     assert opened.url.endswith("#i000001")
+
+
+def test_the_explorer_says_which_class_a_figure_explains(opened) -> None:  # type: ignore[no-untyped-def]
+    opened.locator("#i000000-grad-cam-map a.name").click()
+    explorer = opened.locator("#explorer")
+    assert "for cat" in explorer.locator(".caption").inner_text()
+    assert "for cat" in explorer.locator(".about").inner_text()
+    assert explorer.locator(".of-target").is_hidden(), "there is one class to choose from"
