@@ -254,7 +254,7 @@ def _show_architecture(facts: ModelFacts, title: str) -> None:
 
     method = methods()["architecture"]
     found = method.probe().measure(ModelTape(facts, {}))
-    holders = [layer.name for layer in facts.layers if layer.calls and not layer.number]
+    holders = [layer.name for layer in facts.layers if layer.calls and layer.kind == "container"]
     architecture(of_model(method.words(), found), title, holders)
 
 

@@ -20,7 +20,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -31,7 +31,7 @@ from safetensors import safe_open
 from safetensors.numpy import save
 
 from reportgen.errors import InputError
-from reportgen.findings import KINDS, Array, Finding, Tally, pack, unpack
+from reportgen.findings import KINDS, Array, Finding, Tally, explaining, pack, unpack
 
 SCHEMA = "reportgen.evidence/2"
 BESIDE = "beside"  # the folder of a second model's evidence
@@ -256,8 +256,17 @@ class Evidence:
         return {m: found for name in whole for m, found in self._findings(name, None).items()}
 
     def findings(self, record: Record) -> Findings:
-        """One measured image's findings: every per-image field without its leading axis."""
-        return self._findings(record["shard"], record["row"]) if record.get("measured") else {}
+        """One measured image's findings: every per-image field without its leading axis.
+
+        Those of a visualization that is measured once a target say which class that is.
+        """
+        found = self._findings(record["shard"], record["row"]) if record.get("measured") else {}
+        targets = [target["class_index"] for target in record.get("targets", ())]
+        for shown in self.manifest.get("visualizations", ()):
+            if shown["per_target"] and shown["name"] in found:
+                slots = zip(found[shown["name"]], targets, strict=True)
+                found[shown["name"]] = [explaining(held, target) for held, target in slots]
+        return found
 
     def array(self, record: Record, key: str) -> Array | None:
         """One image's row of a core array: `seen` (H, W, C) uint8, `logits` (C,), `input` (C, H, W)."""
@@ -309,21 +318,26 @@ class Evidence:
 def _read(arrays: Path, packed: dict[str, Any], row: int | None) -> Findings:
     """A shard's findings: whole, or their row for one image."""
     with safe_open(arrays, framework="numpy") as tensors:
+        names = frozenset(tensors.keys())
         return {
             method: [
-                tuple(_load(tensors, f"{method}/{slot}", rest, row) for rest in found)
+                tuple(_load(tensors, names, f"{method}/{slot}", rest, row) for rest in found)
                 for slot, found in enumerate(slots)
             ]
             for method, slots in packed.items()
         }
 
 
-def _load(tensors: Any, prefix: str, rest: dict[str, Any], row: int | None) -> Finding:
+def _load(
+    tensors: Any, names: Collection[str], prefix: str, rest: dict[str, Any], row: int | None
+) -> Finding:
     """One finding from a shard: whole, or its row for one image."""
     kind = KINDS[rest["kind"]]
     arrays = {}
     for field in (name for name in kind.arrays if name not in rest):
         key = f"{prefix}/{rest['name']}/{field}"
+        if field == "explains" and key not in names:
+            continue  # it names no class of its own
         if row is not None and field in kind.per_image:
             arrays[field] = tensors.get_slice(key)[row]
         else:  # whole: a slice cannot hold a number without axes

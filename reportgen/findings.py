@@ -8,6 +8,7 @@ scope `model` never have the axis.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
@@ -38,8 +39,22 @@ class _Arrays:
                 object.__setattr__(self, name, as_array(getattr(self, name)))
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Explaining(_Arrays):
+    """Findings that may explain a class: `explains` (N,) int64 says which, −1 for none.
+
+    None is the target that the probe was measured for; a probe that chooses a class of its own (the
+    label where there is one) says which, so that the figure's caption can.
+    """
+
+    arrays: ClassVar[tuple[str, ...]] = ("values", "explains")
+    per_image: ClassVar[tuple[str, ...]] = ("values", "explains")
+
+    explains: Any = None
+
+
 @dataclass(frozen=True)
-class Heatmap(_Arrays):
+class Heatmap(_Explaining):
     """One number a place, raw and unnormalised, float32 (N, h, w), on the input's or a layer's grid.
 
     `quantity` says what the number is, in words and with its unit: "max |dS/dx| over colour".
@@ -56,7 +71,7 @@ class Heatmap(_Arrays):
 
 
 @dataclass(frozen=True)
-class Picture(_Arrays):
+class Picture(_Explaining):
     """A colour picture (N, 3, h, w): `rgb` in [0, 1], or `signed` raw values around mid-grey."""
 
     name: str
@@ -67,7 +82,7 @@ class Picture(_Arrays):
 
 
 @dataclass(frozen=True)
-class Mask(_Arrays):
+class Mask(_Explaining):
     """A choice of pixels (N, h, w), bool: drawn as a mask and as the photograph seen through it."""
 
     name: str
@@ -77,7 +92,7 @@ class Mask(_Arrays):
 
 
 @dataclass(frozen=True)
-class Segments(_Arrays):
+class Segments(_Explaining):
     """A partition of the pixels (N, h, w), small non-negative integers, drawn in distinct colours."""
 
     name: str
@@ -87,7 +102,7 @@ class Segments(_Arrays):
 
 
 @dataclass(frozen=True)
-class ClassMap(_Arrays):
+class ClassMap(_Explaining):
     """A class index a place, int64 (N, rows, columns), drawn in one colour a class with its legend; -1
     where there is no answer."""
 
@@ -112,15 +127,15 @@ class Distribution(_Arrays):
 
 
 @dataclass(frozen=True)
-class Curve(_Arrays):
+class Curve(_Explaining):
     """Lines over a common axis: `x` (P,), `values` (N, lines, P), a label a line.
 
     `band` (N, 2, P), or None, is a lower and an upper limit that belongs to the last line. `limits`
     are the ends of the y axis where the quantity has ends of its own, as a probability has.
     """
 
-    arrays: ClassVar[tuple[str, ...]] = ("values", "x", "band")
-    per_image: ClassVar[tuple[str, ...]] = ("values", "band")
+    arrays: ClassVar[tuple[str, ...]] = ("values", "x", "band", "explains")
+    per_image: ClassVar[tuple[str, ...]] = ("values", "band", "explains")
 
     name: str
     title: str
@@ -183,7 +198,8 @@ class Gallery(_Arrays):
 class Scalar(_Arrays):
     """One number an image, (N,), with its unit ("" for a plain number, "%" for a share × 100).
 
-    `printed` numbers stand beside the figures; the others are in results.json alone.
+    `printed` numbers stand beside the figures. The others are in results.json, and on the page only
+    where a template of the visualization's own puts them into a sentence.
     """
 
     name: str
@@ -271,6 +287,8 @@ def pack(finding: Finding) -> tuple[dict[str, Array], dict[str, Any]]:
     fields = {f.name: getattr(finding, f.name) for f in dataclasses.fields(finding)}
     # a field that is None stays among the rest, which JSON can hold
     arrays = {name: fields.pop(name) for name in finding.arrays if fields[name] is not None}
+    if fields.get("explains", arrays) is None:  # most say nothing of their own
+        del fields["explains"]
     return arrays, {"kind": type(finding).__name__.lower(), **fields}
 
 
@@ -296,6 +314,17 @@ def at(finding: Finding, n: int) -> Finding:
     """Image n's view of a batch's finding: its per-image fields without the leading axis."""
     held = {name: getattr(finding, name) for name in finding.per_image}
     return dataclasses.replace(finding, **{k: v[n] for k, v in held.items() if v is not None})
+
+
+def explaining(findings: Sequence[Finding], class_index: int) -> tuple[Finding, ...]:
+    """One image's findings of a probe that explains a target: those that name no class of their own
+    explain this one."""
+    return tuple(
+        dataclasses.replace(held, explains=class_index)
+        if isinstance(held, _Explaining) and held.explains is None
+        else held
+        for held in findings
+    )
 
 
 def nth(name: str, number: int) -> str:

@@ -1,6 +1,6 @@
 """The one pass: one forward with all taps, one backward a rule, then the packed variants.
 
-Every figure of an image comes from the same forward, so all agree on logits, target and layer.
+All maps of an image explain the logits of its one forward; perturbed images are forwards of their own.
 Weights are frozen while a pass is open: no backward ever computes a gradient of one. Hooks, modes
 and flags are undone when it closes, however it ends.
 """

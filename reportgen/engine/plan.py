@@ -262,15 +262,15 @@ class Plan:
         lines = [
             f"{scored} images are scored, {measured} of them get figures",
             f"{cost['forwards']} forwards, {cost['backwards']} backwards (rules: {rules}), "
-            f"{cost['occlusion_forwards']} occlusion forwards ({self.windows} changed copies an image)",
+            f"{cost['occlusion_forwards']} forwards of perturbed images ({self.windows} of each image)",
             f"about {macs / 1e12:.3g} T multiply-adds",
         ]
         if self.part_copies:
-            lines.append(f"{self.parted} images have every part: {self.part_copies} copies more of each")
+            lines.append(f"{self.parted} images have every part: {self.part_copies} forwards more of each")
         if climbed := self.ascent_cost:
             lines.append(
-                f"{len(self.ascents)} pictures are climbed: {climbed['ascent_forwards']} forwards, "
-                f"{climbed['ascent_backwards']} backwards"
+                f"{len(self.ascents)} pictures are driven up by gradient ascent: "
+                f"{climbed['ascent_forwards']} forwards, {climbed['ascent_backwards']} backwards"
             )
         if others := sum(len(need.checkpoints) for need in self.evolved):
             lines.append(f"{others} checkpoints of the run: {others * scored} forwards more")

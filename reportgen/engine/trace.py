@@ -10,9 +10,9 @@ modules need no rule of their own.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from reportgen.engine.facts import OWN
 from reportgen.engine.graph import Recorder
 from reportgen.engine.needs import Graph, LayerFacts, ModelFacts
 from reportgen.engine.operations import RECTIFIERS, SMOOTH
@@ -32,12 +33,14 @@ from reportgen.errors import InputError
 class _Call:
     """What one module's calls have shown so far."""
 
-    leaf: bool = False
+    leaf: bool = False  # counted as a layer
+    inner: bool = False  # inside one
     calls: int = 0
     input_shape: tuple[int, ...] | None = None
     output_shape: tuple[int, ...] | None = None
     output_bytes: int = 0
-    macs: int = 0
+    macs: int = 0  # with all that is inside
+    own_macs: int = 0  # that no layer inside, and no layer around, is charged with
     field: Field | None = None
     finished: int = 0  # rank of the last call's end among all calls
 
@@ -52,6 +55,14 @@ class _Seen:
     rectifiers: int = 0
     max_pools: int = 0
     smooth: set[str] = field(default_factory=set)
+
+    def charge(self, macs: int) -> None:
+        """Notes multiply-adds at every module that is being called, and at the one that they are counted
+        in: the outermost layer, or the innermost module where none of them is a layer."""
+        for name in set(self.inside):  # a module that calls itself is there more than once
+            self.calls[name].macs += macs
+        layers = (name for name in self.inside if self.calls[name].leaf)
+        self.calls[next(layers, self.inside[-1])].own_macs += macs
 
 
 class _Observer(TorchDispatchMode):
@@ -80,8 +91,7 @@ class _Observer(TorchDispatchMode):
         name = func.overloadpacket.__name__
         if func.overloadpacket in flop_registry:
             flops = flop_registry[func.overloadpacket](*args, **kwargs, out_val=result)
-            for module in self.seen.inside:
-                self.seen.calls[module].macs += flops // 2
+            self.seen.charge(flops // 2)
         if name in RECTIFIERS and _rectifies(name, args):
             self.seen.rectifiers += 1
         self.seen.max_pools += "max_pool" in name
@@ -185,9 +195,10 @@ def _watched(network: nn.Module, seen: _Seen, observer: _Observer) -> Iterator[N
     handles = []
     inner: tuple[str, ...] = ("\0",)  # name prefixes of what lies inside a leaf
     for name, module in network.named_modules():
-        leaf = not name.startswith(inner) and is_leaf(module)
+        inside = name.startswith(inner)
+        leaf = not inside and is_leaf(module)
         inner += (f"{name}.",) if leaf else ()
-        seen.calls[name] = _Call(leaf=leaf)
+        seen.calls[name] = _Call(leaf=leaf, inner=inside)
 
         def before(module: nn.Module, _args: Any, name: str = name) -> None:
             observer.recorder.enter(name, type(module).__name__, seen.calls[name].leaf)
@@ -233,10 +244,42 @@ def _layers(network: nn.Module, seen: _Seen) -> tuple[LayerFacts, ...]:
     modules = {name: module for name, module in network.named_modules() if name}
     leaves = sorted((n for n in modules if _ran(seen.calls[n])), key=lambda n: seen.calls[n].finished)
     others = [n for n in modules if not _ran(seen.calls[n])]
-    return tuple(
+    found = [
         _layer(name, modules[name], seen.calls[name], number if number <= len(leaves) else 0)
         for number, name in enumerate(leaves + others, start=1)
-    )
+    ]
+    return _counted_once(network, seen, found)
+
+
+def _counted_once(
+    network: nn.Module, seen: _Seen, found: Sequence[LayerFacts]
+) -> tuple[LayerFacts, ...]:
+    """The layers with each parameter at the first that holds it, and what containers hold or compute
+    themselves as layers of their own: then their numbers add up to the network's."""
+    modules = dict(network.named_modules())
+    counted: set[int] = set()
+
+    def fresh(parameters: Iterable[nn.Parameter]) -> dict[str, Any]:
+        new = [p for p in parameters if id(p) not in counted]
+        counted.update(map(id, new))
+        held = {"parameters": sum(p.numel() for p in new)}
+        return held | {"trainable_parameters": sum(p.numel() for p in new if p.requires_grad)}
+
+    once = [
+        replace(x, **fresh(modules[x.name].parameters()), macs=seen.calls[x.name].own_macs)
+        if x.kind == "layer"
+        else x
+        for x in found
+    ]
+    for name, module in modules.items():
+        if seen.calls[name].leaf and name:
+            continue  # a layer: it stands above
+        held, macs = fresh(module.parameters(recurse=False)), seen.calls[name].own_macs
+        if held["parameters"] or macs:
+            bare = _layer(f"{name or 'network'}{OWN}", module, _Call(leaf=True), 0)
+            weighted = held["parameters"] > 0
+            once.append(replace(bare, **held, macs=macs, weighted=weighted, weight_shape=None))
+    return tuple(once)
 
 
 def _ran(call: _Call) -> bool:
@@ -257,6 +300,8 @@ def _layer(name: str, module: nn.Module, call: _Call, number: int) -> LayerFacts
         output_shape=call.output_shape,
         parameters=sum(p.numel() for p in parameters),
         trainable_parameters=sum(p.numel() for p in parameters if p.requires_grad),
+        weighted=bool(parameters),
+        kind="layer" if call.leaf else "part" if call.inner else "container",
         macs=call.macs,
         output_bytes=call.output_bytes,
         receptive_field_px=max(call.field.size) if call.field else None,

@@ -29,7 +29,7 @@ FAULTS = {
     "dead": ("Dead", "never above zero", "highest value"),
     "saturated": ("Saturated", "nearly everywhere at the rectifier's ceiling", "share of places"),
     "near-constant": ("Near-constant", "hardly varying beside their layer", "spread / layer's spread"),
-    "copies": ("Input copies", "following the grey input", "r with the input"),
+    "copies": ("Same as the input", "following the grey input", "r with the input"),
     "duplicates": ("Duplicates", "following another channel of their layer", "r"),
     "aliased": ("Aliased", "most of their energy near the highest frequency", "share of energy"),
 }

@@ -116,10 +116,10 @@ def _projected(layer: LayerFacts, n: int, snapshots: Sequence[Snapshot]) -> tupl
         flat = stacked.reshape(-1, *stacked.shape[2:])
         return flat if flat.shape[1] == 3 else np.repeat(flat.mean(1, keepdims=True), 3, axis=1)
 
-    patches, sent_back = tiles("patches"), tiles("projections")
+    patches, back = tiles("patches"), tiles("projections")
     return (
         Gallery(f"{layer.name}-patches", title, patches, numbers, f"patches {names}", scale="unit", **shared),
-        Gallery(f"{layer.name}-projections", title, sent_back, numbers, "sent back", signed=True, **shared),
+        Gallery(f"{layer.name}-projections", title, back, numbers, "projected back", signed=True, **shared),
     )
 
 

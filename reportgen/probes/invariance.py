@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 from typing import Annotated, Literal
 
@@ -45,11 +45,12 @@ class Row:
     title: str
     quantity: str
     layer: LayerFacts | None = None
+    called: str = "probability"  # its line, where it is of no layer
 
     @property
     def line(self) -> str:
         """What the line of its curves is called."""
-        return self.layer.name if self.layer else "probability"
+        return self.layer.name if self.layer else self.called
 
 
 @probe("invariance", scope="image", group="perturbations")
@@ -62,7 +63,8 @@ class Invariance:
     where the border comes into view. For each: the distance of the features, the L2 norm of
     f(x) − f(T(x)), at the first layer with weights and at what the last one is given (or at `layers`);
     and the probability of the label, or of the predicted class where there is no label. Over the
-    images that have figures: the mean curve with the 95 % interval of the mean.
+    images that have figures: the mean curve with the 95 % interval of the mean; labels and answers
+    have a mean each.
 
     Reading. A flat line is invariance. The first layer moves at once with the image; a network that
     has learned to look past a change answers it late with a small, slowly growing distance, and its
@@ -93,8 +95,12 @@ class Invariance:
         return asked
 
     def measure(self, tape: Tape) -> tuple[Finding, ...]:
+        classes = _classes(tape)
         found: list[Finding] = [
-            self._curve(row, change, values[:, None])  # (N, 1, V)
+            replace(
+                self._curve(row, change, values[:, None]),  # (N, 1, V)
+                explains=None if row.layer else classes,
+            )
             for row, change, values in self._values(tape)
         ]
         found += [kept_answers(change, kept) for change, kept in self._kept(tape)]
@@ -105,9 +111,16 @@ class Invariance:
         values = {f"{row.name}-{change.name}": held.double() for row, change, held in self._values(tape)}
         sound = torch.stack([held.isfinite().all(1) for held in values.values()]).all(0)  # (N,)
         sound &= answers(tape[Logits()]) >= 0
-        sums = {"images": sound.sum(), "left-out": (~sound).sum()}
+        labelled = sound & (tape.labels >= 0)
+        sums = {"images": sound.sum(), "labelled": labelled.sum(), "left-out": (~sound).sum()}
         for name, held in values.items():
-            sums |= {f"{name}/sum": held[sound].sum(0), f"{name}/square": held[sound].square().sum(0)}
+            # a label's probability and an answer's are not one quantity
+            parts = {"": sound, "label/": labelled, "answer/": sound & ~labelled}
+            for part, chosen in parts.items():
+                sums |= {
+                    f"{part}{name}/sum": held[chosen].sum(0),
+                    f"{part}{name}/square": held[chosen].square().sum(0),
+                }
         sums |= {f"{change.name}/kept": kept[sound].sum() for change, kept in self._kept(tape)}
         return Tally(sums)
 
@@ -120,17 +133,27 @@ class Invariance:
         found: list[Finding] = [Remark("images", f"{told} {self._remark(model).text}")]
         if not count:
             return tuple(found)
+        labelled = int(tally.sums["labelled"])
+        means = {"": count, "label/": labelled, "answer/": count - labelled}
         for row, change in self._grid(model):
-            name = f"{row.name}-{change.name}"
-            mean = tally.sums[f"{name}/sum"] / count
-            band = None
-            if count > 1:
-                highest = np.inf if row.layer else 1
-                band = interval(mean, tally.sums[f"{name}/square"], count, highest)
-            found.append(self._curve(row, change, mean[None], band))
+            parts = [""] if row.layer else [part for part in ("label/", "answer/") if means[part]]
+            for number, part in enumerate(parts):
+                curve = self._mean(row, change, part, tally, means[part])
+                found.append(replace(curve, name=f"answer-{curve.name}") if number else curve)
         for change in self._changes(model):
             found.append(kept_answers(change, tally.sums[f"{change.name}/kept"] / count))
         return tuple(found)
+
+    def _mean(self, row: Row, change: Change, part: str, tally: Tally, count: int) -> Curve:
+        """The mean over `count` images with its interval: all of them, or those with a label, or without."""
+        name = f"{part}{row.name}-{change.name}"
+        mean, band = tally.sums[f"{name}/sum"] / count, None
+        if count > 1:
+            band = interval(mean, tally.sums[f"{name}/square"], count, np.inf if row.layer else 1)
+        if not row.layer:
+            whose = f"probability of the {part[:-1]}"
+            row = replace(row, title=f"{whose}, {_images(count)}", called=whose)
+        return self._curve(row, change, mean[None], band)
 
     def _changes(self, model: ModelFacts) -> tuple[Change, ...]:
         height = model.input_shape[1]
@@ -168,8 +191,7 @@ class Invariance:
 
     def _values(self, tape: Tape) -> Iterator[tuple[Row, Change, Tensor]]:
         """Every plot with its values, (N, V)."""
-        predicted = tape[Logits()].argmax(1)
-        chosen = torch.where(tape.labels >= 0, tape.labels, predicted)[:, None, None]  # (N, 1, 1)
+        chosen = _classes(tape)[:, None, None]  # (N, 1, 1)
         for row, change in self._grid(tape.model):
             if row.layer:
                 yield row, change, tape[Responses(change.copies, row.layer.name)]
@@ -200,9 +222,19 @@ class Invariance:
         layers = " and ".join(row.line for row in self._rows(model) if row.layer)
         return Remark(
             "what",
-            f"Distances are L2 norms of the change at {layers}; the probability is that of the label, or,"
-            " where there is none, of the answer. A flat line: the change does not matter to the network.",
+            f"Distances are L2 norms of the change at {layers}; the probability is that of an image's label,"
+            " or, where it has none, of its answer. A flat line: the change does not matter to the network.",
         )
+
+
+def _classes(tape: Tape) -> Tensor:
+    """The class whose probability is followed, (N,): the label, or the answer where there is none."""
+    return torch.where(tape.labels >= 0, tape.labels, tape[Logits()].argmax(1))
+
+
+def _images(count: int) -> str:
+    """How many images, in words."""
+    return f"{count:,} image" + ("" if count == 1 else "s")
 
 
 def kept_answers(change: Change, share: Tensor | Array) -> Scalar:

@@ -214,7 +214,7 @@ def _scene(evidence: Evidence, record: Record, stem: str) -> Scene:
     seen = evidence.array(record, "seen")
     assert seen is not None  # every measured record has it
     subject, classes = f"{record['id']} {record['path']}", evidence.manifest["model"]["classes"]
-    return Scene(stem, subject, "", figures.photo(seen), _whole(evidence, record), classes)
+    return Scene(stem, subject, figures.photo(seen), _whole(evidence, record), classes)
 
 
 def _whole(evidence: Evidence, record: Record) -> figures.Whole:

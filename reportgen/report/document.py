@@ -108,14 +108,14 @@ def _facts(manifest: Mapping[str, Any], totals: Mapping[str, Any]) -> tuple[Fact
     else:
         answers = Fact("labelled images", "0", "accuracy is not known")
     confidence, unsure = probability(totals["mean_confidence"]), totals["unsure"]
-    passes = f"{cost['forwards']:,} + {cost['backwards']:,}"
+    runs = cost["forwards"] + cost["occlusion_forwards"]
     return (
         images,
         answers,
         Fact("mean confidence", confidence, f"{unsure:,} unsure"),
         Fact("parameters", count(model["parameters"]), f"{model['class_count']:,} classes"),
         Fact("multiply-adds", count(model["macs"]), f"an image, {shape(model['input_shape'])}"),
-        Fact("forwards + backwards", passes, f"{cost['occlusion_forwards']:,} changed copies"),
+        Fact("runs of the network", f"{runs:,}", "on images and on altered versions of them"),
     )
 
 
@@ -196,9 +196,9 @@ def _sections(evidence: Evidence, manifest: Mapping[str, Any]) -> tuple[Block, .
 
 def _cards_note(manifest: Mapping[str, Any]) -> str:
     return (
-        "Every figure of an image comes from one forward pass and the same logits. Maps over the"
-        " image are drawn on its grey version. A scale whose end reads ≥ ends at the map's 99.5th"
-        f" percentile. {manifest['images']['chosen']}"
+        "All maps of an image explain the same logits; a figure that explains a class names it. Maps"
+        " over the image are drawn on its grey version. A scale whose end reads ≥ ends at the map's"
+        f" 99.5th percentile. {manifest['images']['chosen']}"
     )
 
 

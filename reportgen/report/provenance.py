@@ -72,7 +72,7 @@ def preprocessing(held: Mapping[str, Any]) -> str:
 
 def _run(manifest: Mapping[str, Any], timing: Mapping[str, Any]) -> tuple[Fact, ...]:
     held, cost = manifest["environment"], manifest["cost"]
-    more = {"trust": "test the maps", "ascent": "climb activations", "snapshot": "see other checkpoints"}
+    more = {"trust": "test the maps", "ascent": "maximise activations", "snapshot": "see other checkpoints"}
     extra = [(cost.get(f"{key}_forwards"), words) for key, words in more.items()]
     projected = cost.get("projection_backwards")
     facts = [

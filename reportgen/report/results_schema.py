@@ -42,6 +42,8 @@ def _object(
 LAYER = _object(
     {
         "name": TEXT,
+        # the parameters and MACs of those of kind "layer" add up to the model's; null in older evidence
+        "kind": {"enum": ["layer", "container", "part", None]},
         "type": TEXT,
         "number": COUNT,
         "output_shape": _or_null(SHAPE),

@@ -186,3 +186,23 @@ def test_one_image_has_no_band_and_one_that_is_not_finite_no_part_in_the_mean(aw
 def test_an_interval_stays_where_it_can_be():
     low, high = interval(np.array([0.5, 0.9]), np.array([1, 1.64]), 2, 1)
     assert (low.tolist(), high.tolist()) == ([0, 0], [1, 1])
+
+
+def test_a_probability_says_whose_it_is_and_labels_are_not_mixed_with_answers(awkward, measured):
+    x = torch.randn(5, 3, 32, 32, generator=torch.Generator().manual_seed(3))
+    labels = torch.tensor([2, -1, 4, -1, 0])
+    probe = Invariance(steps=3)
+    done = measured(awkward, x, probe, labels=labels)
+    each = done.findings(probe)
+    with torch.no_grad():
+        expected = torch.where(labels >= 0, labels, awkward(x).argmax(1))
+    assert each["probability-scale"].explains.tolist() == expected.tolist()
+    assert each["distance-scale"].explains is None, "a distance is of no class"
+    found = {f.name: f for f in probe.conclude(probe.tally(done.tapes[0]), done.facts)}
+    values, told = each["probability-scale"].values[:, 0], labels.numpy() >= 0
+    for name, chosen in (("probability-scale", told), ("answer-probability-scale", ~told)):
+        np.testing.assert_allclose(found[name].values[0], values[chosen].mean(0), rtol=1e-5)
+    assert found["probability-scale"].title == "Scaled: probability of the label, 3 images"
+    assert found["answer-probability-scale"].labels == ("probability of the answer",)
+    both = each["distance-scale"].values[:, 0]
+    np.testing.assert_allclose(found["distance-scale"].values[0], both.mean(0), rtol=1e-5, atol=1e-5)
