@@ -1,4 +1,4 @@
-"""The distribution's name: the index's `reportgen` is a stranger's, so no text tells anybody to install it."""
+"""The distribution's name: the index's `reportgen` is a stranger's, and no text tells to install it."""
 
 from __future__ import annotations
 
