@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
@@ -84,9 +85,13 @@ def _font(node: Node) -> bool:
 RADIUS = _length(px=(0, 40), pt=(0, 30), em=(0, 3), rem=(0, 3))
 SPACE = _length(px=(0, 96), pt=(0, 72), mm=(0, 25), em=(0, 6), rem=(0, 6), ch=(0, 12))
 LINE = _length(px=(0, 20), pt=(0, 15), mm=(0, 5))
-SHADE = _length(px=(-40, 40), pt=(-30, 30))
-STYLE = _words("none solid dashed dotted double thin medium thick")
+# what is inline is painted over the words before it, and so are shadows and outlines: there they stay thin
+THIN = _length(px=(0, 2), pt=(0, 1.5))
+WIDE = _length(px=(0, 12), pt=(0, 9), em=(0, 1), ch=(0, 2))  # to the sides of words
+SHADE = _length(px=(-2, 2), pt=(-1.5, 1.5))
+STYLE = _words("none solid dashed dotted double thin")
 EDGE = _any(LINE, STYLE, _edge_colour)
+THIN_EDGE = _any(THIN, STYLE, _edge_colour)
 PADDING = ("", "-top", "-right", "-bottom", "-left", "-inline", "-block")
 PROPERTIES: Mapping[str, Fits] = {
     "color": _any(_var(TEXTS), lambda n: opaque(n) is not None, _words("inherit")),
@@ -98,7 +103,7 @@ PROPERTIES: Mapping[str, Fits] = {
     **{f"margin{side}": _any(SPACE, _words("auto")) for side in PADDING},
     **dict.fromkeys(("gap", "row-gap", "column-gap"), SPACE),
     **{f"border{side}{kind}": EDGE for side in PADDING for kind in ("", "-width", "-style", "-color")},
-    **dict.fromkeys(("outline", "outline-color", "outline-style", "outline-width"), EDGE),
+    **dict.fromkeys(("outline", "outline-color", "outline-style", "outline-width"), THIN_EDGE),
     "border-radius": _any(RADIUS, _var(frozenset({"--radius"}))),
     "box-shadow": _any(SHADE, _words("inset none"), _edge_colour, _comma),
     "accent-color": _edge_colour,
@@ -114,8 +119,8 @@ PROPERTIES: Mapping[str, Fits] = {
     "text-decoration": _any(_words("none underline dotted solid"), _edge_colour),
     "text-transform": _words("none uppercase capitalize"),
     "text-wrap": _words("wrap balance pretty"),
-    "justify-content": _words("normal start end center space-between space-around flex-start flex-end"),
-    "align-items": _words("normal start end center baseline stretch flex-start flex-end"),
+    "justify-content": _words("normal start center space-between space-around flex-start"),
+    "align-items": _words("normal start center baseline stretch flex-start"),
     "break-before": _words("auto page avoid"),
     "break-after": _words("auto page avoid"),
     "break-inside": _words("auto avoid"),
@@ -123,11 +128,35 @@ PROPERTIES: Mapping[str, Fits] = {
     "widows": _number(1, 9),
     "size": _words("a3 a4 a5 letter legal portrait landscape"),
 }
+INLINE: Mapping[str, Fits] = {
+    **dict.fromkeys(("padding-right", "padding-left", "padding-inline"), WIDE),
+    **dict.fromkeys(("padding", "padding-top", "padding-bottom", "padding-block"), THIN),
+    **{name: THIN_EDGE for name in PROPERTIES if name.startswith("border") and name != "border-radius"},
+}
+
+ELEMENTS = (
+    "body main section article header nav div p h1 h2 h3 h4 pre ul ol li dl dt dd table th td"
+    " figure figcaption fieldset details summary"
+)
+CLASSES = (
+    "page cover verdict strip-facts findings card body side maps grid photos scroll methods sheets contents"
+)
+BLOCK = re.compile(rf"(?:(?:{'|'.join(ELEMENTS.split())})|\.(?:{'|'.join(CLASSES.split())}))(?![\w\\-])")
+PART = re.compile(r"::|:(?:before|after|first-l)", re.I)
 
 
-def unfit(held: Declaration) -> str | None:
-    """Why a declaration is not a theme's to make, or None."""
+def blocks(selector: str) -> bool:
+    """Whether all that a selector names is a block of ours, whose space and edges push other words away."""
+    alternatives = re.sub(r"[>+~]", " ", selector).split(",")
+    subjects = [(part.split() or [""])[-1] for part in alternatives]
+    return all(BLOCK.match(subject) and not PART.search(subject) for subject in subjects)
+
+
+def unfit(held: Declaration, selector: str) -> str | None:
+    """Why a declaration is not a theme's to make for what `selector` names, or None."""
     fits = PROPERTIES.get(held.name)
+    if fits and not (blocks(selector) or selector.startswith("@page")):
+        fits = INLINE.get(held.name, fits)
     if fits is None:
         return f"{held.name[:40]!r} is not a theme's to set"
     wrong = [node for node in parts(held.value) if not fits(node)]

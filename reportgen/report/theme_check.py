@@ -120,7 +120,7 @@ def _own(file: Path, default: Path, at_rules: tuple[str, ...], known: set[str]) 
     for heads, held in sheets.walk(rules):
         if (heads, held.written()) in ours:
             continue
-        if why := looks.unfit(held):
+        if why := looks.unfit(held, heads[-1]):
             raise RecipeError(f"{held.place}: {why}", LOOKS)
         names = {looks.variable(node) for node in looks.parts(held.value)} - {None}
         if unknown := sorted(map(str, names - known)):

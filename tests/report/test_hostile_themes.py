@@ -239,12 +239,31 @@ def test_a_logo_is_written_again_and_keeps_its_size(own: Path) -> None:
     assert ".logo img { max-height: 14mm !important" in layout.print_style(DEFAULT, "", {})
 
 
+@pytest.mark.parametrize(
+    "rule",
+    [
+        ".verdict span { padding: 40px 0 }",
+        ".tag { padding-top: 60pt }",
+        "p::first-letter { border: 20px solid }",
+        "p:is(.a, b) { padding: 40px }",
+        "p, b { padding: 40px }",
+        ".page-of { border-top: 20px solid }",
+        ".verdict span { box-shadow: 0 0 0 40px #fff }",
+        "p { outline: 20px solid #fff }",
+    ],
+)
+def test_nothing_inline_is_painted_over_the_words_before_it(own: Path, rule: str) -> None:
+    (own / "print.css").write_text(rule, encoding="utf-8")
+    assert "print.css:1:" in complaint(own).cause
+
+
 def test_looks_are_a_themes_to_set(own: Path) -> None:
     (own / "screen.css").write_text(
         "body { font-size: 16px; line-height: 1.6; background: var(--paper) } h1 { color: var(--accent);"
         " text-transform: uppercase; border-bottom: 2px solid #123456; padding: 4px 0 }"
         " .card { box-shadow: none } @media (max-width: 620px) { h1 { font-size: 22px } }"
-        " a { color: #1040a0 }"
+        " a { color: #1040a0 } .tag { padding-left: 4px; padding-top: 1px }"
+        " article.card > h3, .page { padding: 20px }"
         " @media (prefers-color-scheme: dark) { .tag { border-radius: var(--radius) } }"
     )
     (own / "tokens.css").write_text(
