@@ -22,8 +22,7 @@ DRAWING = frozenset(  # no text: letters are shapes; no script, style, foreign c
 )
 FUNCTION = re.compile(r"([\w-]+)\s*\(\s*([^)]*)")
 FUNCTIONS = frozenset("rgb rgba hsl hsla matrix translate scale rotate skewx skewy".split())
-ElementTree.register_namespace("", NAMESPACE)
-ElementTree.register_namespace("xlink", "http://www.w3.org/1999/xlink")
+XLINK = "{http://www.w3.org/1999/xlink}href"  # what SVG 1.1 calls href
 
 
 class _Unfit(Exception):
@@ -83,6 +82,16 @@ def _svg(data: bytes) -> bytes:
     if root.tag != f"{SVG}svg":
         raise _Unfit("its root is no <svg>")
     _count_uses(root)
+    return _rewritten(root)
+
+
+def _rewritten(root: ElementTree.Element) -> bytes:
+    """A checked drawing in one namespace, written out: prefixes are a registry of the whole process."""
+    for element in root.iter():
+        element.tag = str(element.tag).removeprefix(SVG)
+        held = {("href" if key == XLINK else key): value for key, value in element.items()}
+        element.attrib = {key: value for key, value in held.items() if not key.startswith("{")}
+    root.set("xmlns", NAMESPACE)
     return bytes(ElementTree.tostring(root, encoding="utf-8"))
 
 
