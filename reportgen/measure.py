@@ -20,7 +20,6 @@ from reportgen.engine.onepass import Counter, OnePass, frozen
 from reportgen.engine.places import Places
 from reportgen.engine.tape import BatchTape, model_tape
 from reportgen.engine.targets import Slot
-from reportgen.errors import InputError
 from reportgen.evidence import Findings, Record, Writer
 from reportgen.findings import Array, Tally
 from reportgen.inputs import ImageFile, stream
@@ -69,9 +68,9 @@ class Measurement:
         Raises InputError where no image could be read or the device has too little memory.
         """
         session = self.session
-        # channels last is the layout in which convolutions are fastest, on CPU and CUDA alike
-        network = session.subject.network.to(session.device).to(memory_format=torch.channels_last)
-        with devices.repeatable(session.recipe.run.seed), frozen(network), enough_memory(session):
+        network = session.feed.placed(session.subject.network, session.device)
+        memory = devices.enough_memory(session.device, session.batch_size)
+        with devices.repeatable(session.recipe.run.seed), frozen(network), memory:
             engine = OnePass(
                 network,
                 session.plan,
@@ -80,6 +79,7 @@ class Measurement:
                 session.device,
                 session.batch_size,
                 session.recipe.model.output,
+                session.feed,
             )
             files: Sequence[ImageFile] = session.files
             if session.two_rounds:
@@ -108,6 +108,7 @@ class Measurement:
             engine.device,
             engine.batch_size,
             engine.output,
+            engine.feed,
             lambda done, total: self.progress("ascend", done, total),
         )
         with self.watch.on("compute"):
@@ -322,17 +323,3 @@ def places_of(images: list[Decoded]) -> Places:
     """Where the recipe's parts lie on the batch."""
     boxes = torch.from_numpy(np.stack([image.boxes for image in images]))  # (N, P, 4)
     return Places(boxes, [image.file.number for image in images])
-
-
-@contextmanager
-def enough_memory(session: Session) -> Iterator[None]:
-    """Says what to do when the device runs out of memory."""
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        smaller = max(1, session.batch_size // 2)
-        raise InputError(
-            f"{devices.name_of(session.device)} has too little memory for batches of "
-            f"{session.batch_size} images",
-            f"set run.batch_size: {smaller} in the recipe; the batches that are done are kept",
-        ) from error

@@ -159,6 +159,14 @@ class Plan:
         """Whether a batch's activations are kept for a backward."""
         return bool(self.rules or self.projected or self.kindred or self.evolved)
 
+    @property
+    def backward_rules(self) -> tuple[Rule, ...]:
+        """The rules of every backward that is made: of batches, copies, pictures, and single values."""
+        again = [need.rule for need in self.projected] + [need.rule for need in self.kindred]
+        again += [need.rule for held in self.evolved for need in held.projected]
+        exact: list[Rule] = ["exact"] if self.averaged or self.ascents else []
+        return tuple(dict.fromkeys([*self.rules, *again, *exact]))
+
     def seen_again(self, scored: int) -> int:
         """Images of a set of `scored` that a second round for the strongest ones sees, at most."""
         tiles = sum(
