@@ -68,6 +68,11 @@ class Session:
         has to be ranked before an image of it is asked."""
         return self.readable > self.recipe.images.show.at_most or bool(self.plan.kindred)
 
+    @property
+    def samples(self) -> dict[int, Plan]:
+        """What samples of the set are asked besides, by their size."""
+        return self.plan.samples(self.readable, min(self.readable, self.recipe.images.show.at_most))
+
     @cached_property
     def key(self) -> str:
         """The hash of all that the measurements depend on; equal keys may share shards."""
