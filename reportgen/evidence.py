@@ -6,6 +6,7 @@
     set.json, .safetensors        findings that need them all
     score-000000.json, …          shards of a first round: records and logits of every image
     batch-000000.json, …          shards: records of images, their arrays and findings
+    sample-000100-000000.json, …  shards: what is summed up of 100 images drawn at random
     trust-000000.json, …          shards: what putting the maps to the test gave
     changed.json, .safetensors    small pictures of images that a second model answers differently
     beside/                       evidence of its own: a second model on the same images
@@ -334,6 +335,8 @@ def _load(
     """One finding from a shard: whole, or its row for one image."""
     kind = KINDS[rest["kind"]]
     arrays = {}
+    if row is not None:  # words of which every image has its own
+        rest = rest | {name: rest[name][row] for name in kind.per_image if isinstance(rest.get(name), list)}
     for field in (name for name in kind.arrays if name not in rest):
         key = f"{prefix}/{rest['name']}/{field}"
         if field == "explains" and key not in names:

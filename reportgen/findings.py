@@ -130,12 +130,13 @@ class Distribution(_Arrays):
 class Curve(_Explaining):
     """Lines over a common axis: `x` (P,), `values` (N, lines, P), a label a line.
 
-    `band` (N, 2, P), or None, is a lower and an upper limit that belongs to the last line. `limits`
-    are the ends of the y axis where the quantity has ends of its own, as a probability has.
+    `band` (N, 2, P), or None, is a lower and an upper limit that belongs to the last line. `y_label` is
+    the quantity, or those of N images, where each has its own. `limits` are the ends of the y axis where
+    the quantity has ends of its own, as a probability has.
     """
 
     arrays: ClassVar[tuple[str, ...]] = ("values", "x", "band", "explains")
-    per_image: ClassVar[tuple[str, ...]] = ("values", "band", "explains")
+    per_image: ClassVar[tuple[str, ...]] = ("values", "band", "explains", "y_label")
 
     name: str
     title: str
@@ -143,7 +144,7 @@ class Curve(_Explaining):
     x: Any
     labels: tuple[str, ...]
     x_label: str
-    y_label: str
+    y_label: Any  # str, or a str an image
     band: Any
     limits: tuple[float, float] | None = None
 
@@ -313,7 +314,8 @@ def unpack(arrays: dict[str, Array], rest: dict[str, Any]) -> Finding:
 def at(finding: Finding, n: int) -> Finding:
     """Image n's view of a batch's finding: its per-image fields without the leading axis."""
     held = {name: getattr(finding, name) for name in finding.per_image}
-    return dataclasses.replace(finding, **{k: v[n] for k, v in held.items() if v is not None})
+    own = {k: v[n] for k, v in held.items() if v is not None and not isinstance(v, str)}
+    return dataclasses.replace(finding, **own)
 
 
 def explaining(findings: Sequence[Finding], class_index: int) -> tuple[Finding, ...]:

@@ -64,6 +64,7 @@ def _model(session: Session) -> dict[str, Any]:
         "arguments": session.subject.arguments,
         "preprocessing": session.subject.preprocessing.as_json(),
         "notes": list(session.notes),
+        "warnings": list(session.feed.warnings),
         **facts,
     }
 

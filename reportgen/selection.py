@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from reportgen.evidence import Record, best, is_unanswered
+from reportgen.evidence import Record, best, is_unanswered, sha256_of
+from reportgen.inputs import ImageFile
 
 WORDS = {"wrong": "wrong answers", "unsure": "least sure answers", "random": "drawn at random"}
 
@@ -38,6 +39,17 @@ def choose(
     counts = [(list(chosen.values()).count(wish), WORDS[wish]) for wish in dict.fromkeys(wishes)]
     parts = ", ".join(f"{count} {words}" for count, words in counts if count)
     return sorted(chosen), f"{len(chosen)} of {len(scored)} are shown: {parts} (seed {seed}).{without}"
+
+
+def sample(files: Sequence[ImageFile], count: int, seed: int) -> list[int]:
+    """The numbers of `count` readable images drawn at random, in order, or of all where there are fewer.
+
+    Drawn by the hash of each image's bytes: a sample does not depend on names or order, and a smaller
+    one is part of a larger one.
+    """
+    readable = [file for file in files if file.reason is None]
+    drawn = sorted(readable, key=lambda file: (sha256_of(f"{seed} {file.sha256}".encode()), file.number))
+    return sorted(file.number for file in drawn[:count])
 
 
 def _confidence(record: Record) -> float:

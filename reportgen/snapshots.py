@@ -104,7 +104,7 @@ class Snapshots:
     ) -> tuple[Projections, ...]:
         """The strongest places of the network as it is now, projected."""
         e = self.engine
-        projector = Projector(e.network, e.plan.facts, e.normalisation, e.device, self.load, e.output)
+        projector = Projector(e.network, e.plan.facts, e.normalisation, e.device, self.load, e.output, e.feed)
         made = projector.run(chosen, rankings, {})
         for key, value in projector.cost.items():
             self.cost[key] = self.cost.get(key, 0) + value

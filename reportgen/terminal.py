@@ -19,6 +19,7 @@ UNITS = {
     "decode": "images",
     "score": "images",
     "measure": "images",
+    "sample": "images",
     "occlude": "windows",
     "render": "documents",
 }

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import assert_never
 
+from reportgen.engine.feed import ANY, Feed
 from reportgen.engine.needs import (
     Ascended,
     Ascent,
@@ -25,9 +26,8 @@ from reportgen.engine.needs import (
     Normalisation,
     Parametrisation,
 )
-from reportgen.engine.onepass import tapped
-from reportgen.engine.output import logits_of
 from reportgen.engine.ranks import driven
+from reportgen.errors import InputError
 
 LEARNING_RATE = 0.05
 START_STD = 0.01  # of the random numbers that a climb begins with: nearly even grey
@@ -142,6 +142,7 @@ class Climber:
     device: torch.device
     batch_size: int
     output: str | int | None = None
+    feed: Feed = ANY
     progress: Callable[[int, int], None] = lambda done, total: None
     cost: dict[str, int] = field(default_factory=lambda: {"ascent_forwards": 0, "ascent_backwards": 0})
 
@@ -198,9 +199,8 @@ class Climber:
     def _values(self, needs: list[Ascent], pictures: Tensor) -> Tensor:
         """What each unit answers to its own picture, (U,): a logit, or a channel's mean."""
         layers = [need.unit.layer for need in needs if not isinstance(need.unit, ClassLogit)]
-        x = self._normalised(pictures).contiguous(memory_format=torch.channels_last)
-        with tapped(self.network, tuple(dict.fromkeys(layers))) as kept:
-            logits = logits_of(self.network(x), self.output)
+        taps = tuple(dict.fromkeys(layers))
+        logits, kept = self.feed.ask(self.network, self._normalised(pictures), self.output, taps)
         self.cost["ascent_forwards"] += len(needs)
         return torch.stack(
             [driven(need.unit, logits, kept.__getitem__)[n] for n, need in enumerate(needs)]
@@ -224,8 +224,8 @@ class Climber:
         """Whether the network answers to another size than its own; only trying can tell."""
         try:
             with torch.no_grad():
-                self.network(torch.zeros(1, *shape, device=self.device))
-        except (RuntimeError, ValueError, AssertionError):
+                self.feed.ask(self.network, torch.zeros(1, *shape, device=self.device), self.output)
+        except (RuntimeError, ValueError, AssertionError, InputError):
             return False
         return True
 

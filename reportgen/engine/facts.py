@@ -126,6 +126,7 @@ class ModelFacts:
     graph: Graph
     max_pools: int = 0  # max-pooling calls of one forward: their switches are what a deconvnet goes by
     parts: tuple[str, ...] = ()  # names of the parts that the recipe gives boxes of
+    batch: int = 1  # images of the smallest batch that the network answers; all else is of one image
 
     def leaves(self) -> tuple[LayerFacts, ...]:
         """The leaf modules that ran, in call order: number k is at k - 1."""

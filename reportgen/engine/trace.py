@@ -28,6 +28,10 @@ from reportgen.engine.output import first_tensor, logits_of
 from reportgen.engine.receptive import Field, field_after
 from reportgen.errors import InputError
 
+# of networks that do not answer a single image: on `meta` a batch costs nothing
+BATCHES = (*range(2, 33), 40, 48, 50, 64, 96, 100, 128, 200, 256)
+REAL_BATCHES = (2, 4, 8, 16)
+
 
 @dataclass
 class _Call:
@@ -123,7 +127,7 @@ def trace(
     the network does not accept such an input or does not return (1, classes).
     """
     try:
-        seen, graph, logits = _observed(network, input_shape, output)
+        batch, seen, graph, logits = _observed(network, input_shape, output)
     except InputError:
         raise
     except Exception as error:  # any code of the user's may run here
@@ -148,19 +152,34 @@ def trace(
         classes=tuple(classes) if classes else (),
         class_count=logits.shape[1],
         graph=graph,
+        batch=batch,
     )
 
 
 def _observed(
     network: nn.Module, input_shape: tuple[int, int, int], output: str | int | None
-) -> tuple[_Seen, Graph, Tensor]:
-    """The observed forward on `meta`, or on a real copy where `meta` will not do."""
-    try:
-        return _forward(_bare_copy(network, "meta"), input_shape, output, "meta")
-    except InputError:
-        raise
-    except Exception:
-        return _forward(_bare_copy(network, "cpu"), input_shape, output, "cpu")
+) -> tuple[int, _Seen, Graph, Tensor]:
+    """The observed forward on `meta`, or on a real copy where `meta` will not do; of one image, or of
+    the smallest batch that the network answers. Raises what it raised for one image."""
+    faults: dict[str, Exception] = {}
+    for device in ("meta", "cpu"):
+        try:
+            return (1, *_forward(network, (1, *input_shape), output, device))
+        except Exception as error:  # any code of the user's may run here
+            faults[device] = error
+            if isinstance(error, InputError):
+                break
+    sizes: dict[str, tuple[int, ...]] = {"meta": BATCHES}
+    if "cpu" in faults and str(faults["cpu"]) != str(faults["meta"]):  # only a real copy can tell
+        sizes["cpu"] = REAL_BATCHES
+    for device, several in sizes.items():
+        for batch in several:
+            try:
+                return (batch, *_forward(network, (batch, *input_shape), output, device))
+            except Exception as error:
+                if str(error) == str(faults[device]):
+                    break  # the batch is not what it fails for
+    raise faults.get("cpu", faults["meta"])
 
 
 def _bare_copy(network: nn.Module, device: str) -> nn.Module:
@@ -177,15 +196,24 @@ def _bare_copy(network: nn.Module, device: str) -> nn.Module:
 
 
 def _forward(
-    network: nn.Module, input_shape: tuple[int, int, int], output: str | int | None, device: str
+    network: nn.Module, shape: tuple[int, int, int, int], output: str | int | None, device: str
 ) -> tuple[_Seen, Graph, Tensor]:
-    """Runs the observed forward of a copy that nothing else uses."""
-    seen = _Seen()
-    x = torch.zeros(1, *input_shape, device=device)
+    """Runs the observed forward of a copy that nothing else uses, on a batch of zeros; what it costs is
+    that of one image. Raises InputError where the images have not one row of logits each."""
+    network, seen = _bare_copy(network, device), _Seen()
+    x = torch.zeros(shape, device=device)
     observer = _Observer(seen, Recorder(x))
-    observer.set_field(x, Field((1, 1), (1, 1), input_shape[1:]))
+    observer.set_field(x, Field((1, 1), (1, 1), shape[2:]))
     with _watched(network, seen, observer), torch.no_grad(), observer:
         logits = logits_of(network(x), output)
+    if len(logits) != len(x):
+        raise InputError(
+            f"the model returns {len(logits)} rows of logits for {len(x)} image{'s' * (len(x) > 1)}",
+            "set model.preprocessing (resize, crop) to what the model was trained with",
+        )
+    for call in seen.calls.values():
+        call.macs //= len(x)
+        call.output_bytes //= len(x)
     return seen, observer.recorder.finish(logits), logits
 
 

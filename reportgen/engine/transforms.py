@@ -65,6 +65,4 @@ def warp(images: Tensor, matrix: Tensor, fill: Tensor | None) -> Tensor:
         return torch.where(inside[:, None], found.view(images.shape), fill)
 
     upper = corner(0, 0).lerp(corner(0, 1), part_x)
-    warped = upper.lerp(corner(1, 0).lerp(corner(1, 1), part_x), part_y)
-    # the layout in which convolutions are fastest, as the images have it
-    return warped.contiguous(memory_format=torch.channels_last)
+    return upper.lerp(corner(1, 0).lerp(corner(1, 1), part_x), part_y)

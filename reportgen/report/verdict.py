@@ -71,6 +71,7 @@ def findings(
     lines = [
         *_gates(results["gates"], "#answers" if has_answers(results["metrics"]) else "#top"),
         *_not_finite(records),
+        *_warnings(manifest["model"].get("warnings", ())),
         *overall.wrong(results["metrics"]),
         *_wrong(records),
         *doubted(trust),
@@ -181,6 +182,12 @@ def _right(totals: Mapping[str, Any]) -> Iterable[FindingLine]:
         low = share(totals["accuracy_low"])
         text = f"All {totals['labelled']:,} labelled answers are right (95 % interval from {low})."
         yield FindingLine("ok", "right", text, "#answers", "numbers")
+
+
+def _warnings(warnings: Iterable[str]) -> Iterable[FindingLine]:
+    """What trying the network out has shown, and every answer has to be read with."""
+    for warning in warnings:
+        yield FindingLine("bad", "the network", warning, "#provenance", "provenance")
 
 
 def _notes(notes: Iterable[str]) -> Iterable[FindingLine]:
