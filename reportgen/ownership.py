@@ -53,6 +53,29 @@ def owned(folder: Path) -> frozenset[str]:
     return frozenset(name for name in names if NAMES.fullmatch(name) and _is_plain(root, name))
 
 
+class Reports:
+    """The reports met on a walk through folders."""
+
+    def __init__(self) -> None:
+        self.met: set[str] = set()  # real paths of the reports whose files were asked for
+        self._owned: dict[str, frozenset[str]] = {}  # real path of a report -> the names of its files
+
+    def written_in(self, folder: Path) -> set[str]:
+        """The names of the files right in `folder` that belong to a report: one in it, or one that it is a
+        folder of, whatever link led here."""
+        real = Path(os.path.realpath(folder))
+        written: set[str] = set()
+        for above in (real, *real.parents[: 1 + max(room.count("/") for room in FOLDERS)]):
+            root = str(above)
+            if root not in self._owned and is_report(above):
+                self._owned[root] = owned(above)
+            paths = [above / name for name in self._owned.get(root, ())]
+            if names := {path.name for path in paths if path.parent == real}:
+                self.met.add(root)
+                written |= names
+        return written
+
+
 def present(folder: Path) -> Iterator[str]:
     """The names of what stands in a folder where a report may have files of its own, whoever put it there;
     also of links and files that stand where a report has a folder."""
@@ -84,7 +107,7 @@ def foreign(shown: Path, name: str) -> RecipeError:
     )
 
 
-def will_write(pdf: bool, maps: bool, page_files: bool) -> Callable[[str], bool]:
+def will_write(pdf: bool = True, maps: bool = True, page_files: bool = True) -> Callable[[str], bool]:
     """Whether a report with these parts writes a name."""
 
     def written(name: str) -> bool:

@@ -33,6 +33,7 @@ from reportgen.ownership import (
     present,
     refuse_foreign,
     remove_empty,
+    will_write,
 )
 
 WORK = ".reportgen-work"
@@ -55,7 +56,7 @@ def target(out: Path) -> Path:
     return real
 
 
-def check(out: Path, written: Callable[[str], bool]) -> None:
+def check(out: Path, written: Callable[[str], bool] = will_write()) -> None:
     """Finishes what an earlier run was publishing when it was stopped, and looks whether a report can be
     written to `out` without a loss. `written` says which files it will have.
 
@@ -104,12 +105,14 @@ def workspace(out: Path) -> Iterator[Path]:
         shutil.rmtree(work / OLD, ignore_errors=True)
         yield out / work.name
     finally:
-        with suppress(OSError):
-            if _holds(lock, work) and not _is_begun(work):
-                _remove(work)
-            if is_new and not any(folder.iterdir()):
-                folder.rmdir()
-        os.close(lock)
+        try:
+            with suppress(OSError):
+                if _holds(lock, work) and not _is_begun(work):
+                    _remove(work)
+                if is_new and not any(folder.iterdir()):
+                    folder.rmdir()
+        finally:
+            os.close(lock)
 
 
 def publish(work: Path, out: Path) -> None:

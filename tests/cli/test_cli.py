@@ -257,8 +257,8 @@ def test_an_interrupted_run_says_how_to_go_on(number: int, code: int, recipe: Pa
     rest = process.stderr.read()
     assert process.wait(timeout=60) == code
     assert rest.splitlines()[-1] == "remedy: the same command goes on where this one stopped"
-    assert not (tmp_path / "out").exists()
-    assert (tmp_path / "out.partial" / "evidence").is_dir()
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [".reportgen-work"]
+    assert (tmp_path / "out" / ".reportgen-work" / "evidence").is_dir()
 
 
 def test_a_fault_of_ours_has_no_traceback_unless_it_is_asked_for(tmp_path: Path) -> None:
