@@ -5,11 +5,11 @@ whatever else lies in it stays where it is. The work folder is hidden, and known
 never by its name. Inside the output folder it shares its file system, needs no right to write beside it, and
 is found again wherever the folder is moved or linked to.
 
-To publish, the names of the old report's files and of the new one's are written to a journal in the work folder.
-Then the old files are moved into the work folder, the new ones out of it, and the journal and the rest go.
-Each step is a rename, and none overwrites anything: a process that ends in between has lost neither report, and
-the next run on (or rendering of) the folder goes on by the journal. A lock on the marker keeps two runs apart;
-it ends with its process.
+To publish, the names of the old report's files and of the new one's are written to a journal in the work
+folder. Then the old files are moved into the work folder, the new ones out of it, and the journal and the
+rest go. Each step is a rename, and none overwrites anything: a process that ends in between has lost neither
+report, and the next run into the folder, or rendering of it, goes on by the journal. A lock on the marker
+keeps two runs apart; it ends with its process.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ from reportgen.ownership import (
 
 WORK = ".reportgen-work"
 MARKER = "reportgen-work"
-MARK = b"reportgen.work/1\nHere reportgen builds the report of the folder around; it goes when that is whole.\n"
+MARK = b"reportgen.work/1\nHere reportgen builds the report of the folder around; it goes when it is whole.\n"
+ALL = will_write()
 JOURNAL = "publishing.json"
 OLD = "old"  # the old report's files while the new ones are moved in
 
@@ -56,7 +57,7 @@ def target(out: Path) -> Path:
     return real
 
 
-def check(out: Path, written: Callable[[str], bool] = will_write()) -> None:
+def check(out: Path, written: Callable[[str], bool] = ALL) -> None:
     """Finishes what an earlier run was publishing when it was stopped, and looks whether a report can be
     written to `out` without a loss. `written` says which files it will have.
 

@@ -142,14 +142,14 @@ def test_links_and_folders_in_the_place_of_our_files_are_nobody_s_to_replace(tmp
     (tmp_path / "elsewhere").rename(out / name)
     (out / "report.html").unlink()
     (out / "report.html").mkdir()
-    with pytest.raises(RecipeError, match="report.html was not written by reportgen"):
+    with pytest.raises(RecipeError, match=r"report\.html was not written by reportgen"):
         check(out)
 
 
 def test_a_stranger_that_comes_while_it_is_measured_is_not_overwritten(tmp_path):
     out = report(tmp_path / "out", maps=())
     check(out)
-    with pytest.raises(RecipeError, match="000000.npz"), workspace(out) as folder:
+    with pytest.raises(RecipeError, match=r"000000\.npz"), workspace(out) as folder:
         report(folder, "new")
         (out / "maps").mkdir()
         (out / "maps" / "000000.npz").write_text("mine")
@@ -192,7 +192,7 @@ def test_what_an_interrupted_run_left_is_still_there(tmp_path):
     with workspace(out) as folder:
         assert set(Writer(folder / "evidence", "key").finished) == {"batch-000000"}
     again(out)
-    assert sorted(p.name for p in out.iterdir() if p.name not in files(tmp_path / "moved")) == ["evidence", "maps"]
+    assert sorted(path.name for path in out.iterdir() if path.is_dir()) == ["evidence", "maps"]
     assert (out / "notes.txt").read_text() == "mine"
 
 
@@ -270,7 +270,7 @@ def test_a_folder_that_may_not_be_written_is_told(tmp_path, monkeypatch):
 
     out = report(tmp_path / "out")
     monkeypatch.setattr(room.os, "open", refuse)
-    with pytest.raises(RecipeError, match="cannot write to .*Permission denied"), workspace(out):
+    with pytest.raises(RecipeError, match=r"cannot write to .*Permission denied"), workspace(out):
         pass
 
 
