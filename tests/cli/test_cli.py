@@ -17,6 +17,7 @@ import pytest
 from typer.testing import CliRunner
 
 from reportgen.cli import app
+from reportgen.errors import InputError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 MNIST = REPOSITORY / "examples" / "mnist"
@@ -305,6 +306,18 @@ def test_a_report_among_the_images_is_not_measured_and_its_folder_is_the_user_s(
     recipe.write_text(pdf, encoding="utf-8")
     is_told(reportgen(*arguments), 2, "latest/report.pdf was not written by reportgen")
     assert (out / "report.pdf").read_bytes() == b"mine"
+
+
+def test_the_demo_s_input_lies_beside_a_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(folder: Path) -> None:
+        raise InputError(f"asked for {folder}", "none")
+
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setattr("reportgen.demo.prepare", stop)
+    is_told(reportgen("demo", "--out", "."), 3, f"asked for {tmp_path / 'here-input'}")
 
 
 def test_a_fault_of_ours_has_no_traceback_unless_it_is_asked_for(tmp_path: Path) -> None:
