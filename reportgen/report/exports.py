@@ -37,6 +37,7 @@ from reportgen.findings import (
     Table,
     faults,
 )
+from reportgen.ownership import MAPS, claim
 from reportgen.report.beside import beside
 from reportgen.report.metrics import metrics
 
@@ -55,22 +56,24 @@ def write(folder: Path) -> None:
     """Writes the exports beside `folder`/evidence, maps only if the run was asked to save them."""
     evidence = Evidence(folder / "evidence")
     found = results(evidence)
+    claim(folder, ("results.json", "junit.xml"))
     write_whole(folder / "results.json", _json(found))
     write_whole(folder / "junit.xml", junit(found, evidence.manifest))
     if evidence.manifest["save_maps"]:
-        _write_maps(evidence, folder / "maps")
+        _write_maps(evidence, folder, MAPS)
         if evidence.beside is not None:
-            _write_maps(evidence.beside, folder / "maps" / BESIDE)
+            _write_maps(evidence.beside, folder, f"{MAPS}/{BESIDE}")
 
 
-def _write_maps(evidence: Evidence, folder: Path) -> None:
-    folder.mkdir(exist_ok=True)
-    for record in evidence.records():
-        if record["measured"]:
-            data = io.BytesIO()
-            # numpy dates the members of an archive 1980: equal maps give equal bytes
-            np.savez_compressed(data, **maps(evidence, record))  # type: ignore[arg-type]
-            write_whole(folder / f"{record['id']}.npz", data.getvalue())
+def _write_maps(evidence: Evidence, folder: Path, room: str) -> None:
+    (folder / room).mkdir(exist_ok=True)
+    measured = {f"{room}/{r['id']}.npz": r for r in evidence.records() if r["measured"]}
+    claim(folder, measured)
+    for name, record in measured.items():
+        data = io.BytesIO()
+        # numpy dates the members of an archive 1980: equal maps give equal bytes
+        np.savez_compressed(data, **maps(evidence, record))  # type: ignore[arg-type]
+        write_whole(folder / name, data.getvalue())
 
 
 def close(folder: Path, render_s: float) -> None:

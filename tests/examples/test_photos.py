@@ -106,3 +106,14 @@ def test_without_the_extra_the_remedy_names_it(
     assert "make setup" in raised.value.remedy
     assert f'"reportgen_audit-{__version__}-py3-none-any.whl[demo]"' in raised.value.remedy
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_copied_once_is_the_user_s(tmp_path):
+    recipe, _, photos = prepare(tmp_path)
+    before = {path.name: path.read_bytes() for path in photos.iterdir()}
+    recipe.write_text("title: Mine\n", encoding="utf-8")
+    lost = next(path for path in photos.iterdir() if path.suffix == ".jpg")
+    lost.unlink()
+    prepare(tmp_path)
+    expected = {**before, recipe.name: b"title: Mine\n"}
+    assert {path.name: path.read_bytes() for path in photos.iterdir()} == expected
