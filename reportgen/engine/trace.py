@@ -213,6 +213,7 @@ def _forward(
         )
     for call in seen.calls.values():
         call.macs //= len(x)
+        call.own_macs //= len(x)
         call.output_bytes //= len(x)
     return seen, observer.recorder.finish(logits), logits
 

@@ -254,6 +254,6 @@ def test_a_probability_says_whose_it_is_and_labels_are_not_mixed_with_answers(aw
     for name, chosen in (("probability-scale", told), ("answer-scale", ~told)):
         np.testing.assert_allclose(found[name].values[0], values[chosen].mean(0), rtol=1e-5)
     assert found["probability-scale"].title == "Scaled: probability of the label"
-    assert found["answer-scale"].labels == ("probability of the answer",)
+    assert found["answer-scale"].labels == ("probability",)
     both = each["distance-scale"].values[:, 0]
     np.testing.assert_allclose(found["distance-scale"].values[0], both.mean(0), rtol=1e-5, atol=1e-5)
