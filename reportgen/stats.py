@@ -13,6 +13,11 @@ Array: TypeAlias = npt.NDArray[Any]
 Z_95 = 1.959963984540054  # the normal quantile of a two-sided 95 % interval
 
 
+def finite(value: float | None) -> float | None:
+    """The number; None where it is not known or not finite. JSON has no NaN and no infinity."""
+    return None if value is None or not math.isfinite(value) else float(value)
+
+
 def t_95(freedom: int) -> float:
     """The two-sided 95 % quantile of Student's t for whole degrees of freedom, by bisection.
 

@@ -23,7 +23,8 @@ from reportgen.engine.plan import make_plan
 from reportgen.engine.tape import BatchTape, model_tape
 from reportgen.engine.targets import Slot
 from reportgen.measure.session import prepare
-from reportgen.pipeline import run, silent
+from reportgen.pipeline import run
+from reportgen.progress import silent
 from reportgen.recipe import load
 
 # a slow machine is no failure

@@ -18,8 +18,9 @@ from reportgen.evidence import Evidence, Writer
 from reportgen.measure.manifest import manifest
 from reportgen.measure.rounds import Measurement
 from reportgen.measure.session import prepare
-from reportgen.pipeline import run, silent
+from reportgen.pipeline import run
 from reportgen.probes import methods
+from reportgen.progress import silent
 from reportgen.recipe import load
 
 NETWORK = """

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from reportgen.errors import InputError
 from reportgen.evidence import Evidence, sha256_of
-from reportgen.ownership import DOCUMENTS, MAPS, PAGE_FILES, SUMS, owned, write_sums
+from reportgen.formats import MAPS
+from reportgen.ownership import DOCUMENTS, PAGE_FILES, SUMS, owned, write_sums
 
 
 def seal(folder: Path) -> None:

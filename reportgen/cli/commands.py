@@ -179,7 +179,7 @@ def _watch_sigterm() -> None:
 
 def _tell(outcome: Outcome, as_json: bool) -> None:
     """Prints where the report is, and raises or exits where it is not as it should be."""
-    found = json.loads((outcome.folder / "results.json").read_bytes())
+    found = outcome.results
     pdf = outcome.folder / "report.pdf"
     has_pdf = found["recipe"]["output"]["pdf"] is not False and not outcome.pdf_problem
     report = outcome.folder / "report.html"
@@ -189,8 +189,10 @@ def _tell(outcome: Outcome, as_json: bool) -> None:
             "pdf": str(pdf) if has_pdf else None,
             "results": str(outcome.folder / "results.json"),
             "gates_passed": outcome.gates_passed,
-            **{key: found[key] for key in ("metrics", "gates", "cost")},
-            **({"beside": found["beside"]["tests"]} if found["beside"] else {}),
+            "metrics": found["metrics"],
+            "gates": found["gates"],
+            "cost": found["cost"],
+            **({"beside": beside["tests"]} if (beside := found["beside"]) else {}),
         }
         tell(json.dumps(summary, indent=1))
     else:
@@ -217,8 +219,8 @@ def render(
     """Write the report again from its evidence, without the model."""
     from reportgen.evidence import Evidence
     from reportgen.ownership import owned
-    from reportgen.report import render as render_report
-    from reportgen.report import untold
+    from reportgen.progress import untold
+    from reportgen.report import render_report
     from reportgen.workspace import recover
 
     if folder.is_dir():
@@ -229,7 +231,7 @@ def render(
         if not pdf:
             again = f"reportgen render {shlex.quote(str(folder))} --pdf"
             say(f"no report.pdf, as the run was told; this writes it: {again}")
-    problem = render_report(folder, theme, pdf=pdf, tell=say if verbose else untold)
+    problem = render_report(folder, theme, pdf=pdf, tell=say if verbose else untold).problem
     tell(str(folder / "report.html"))
     if problem:
         raise problem

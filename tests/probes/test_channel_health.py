@@ -20,8 +20,8 @@ from reportgen.findings import Flag, NotApplicable, Table, Tally
 from reportgen.measure.manifest import manifest
 from reportgen.measure.rounds import Measurement
 from reportgen.measure.session import prepare
-from reportgen.pipeline import silent
 from reportgen.probes.channel_health import ChannelHealth
+from reportgen.progress import silent
 from reportgen.recipe import load
 
 SOBEL = torch.tensor([[1.0, 2, 1], [0, 0, 0], [-1, -2, -1]])

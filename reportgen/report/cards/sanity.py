@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from reportgen.audit.sanity import CASCADE, Summary
+from reportgen.audit.sanity import CASCADE, Stage
 from reportgen.evidence import Record
 from reportgen.report.pictures.plots import plot
 from reportgen.report.values.card import Figure, Trial
 from reportgen.report.wording import fixed, plural, probability, sentence, signed
 
 
-def trial(held: Record, stage: str, titles: Mapping[str, str], anchor: str) -> Trial:
+def trial(held: Record, stage: Stage, titles: Mapping[str, str], anchor: str) -> Trial:
     """One image's panel: deletion and insertion along every map's order, beside random orders."""
     methods = {name: held["methods"][name] for name in titles if name in held["methods"]}
     random = held["random"]
@@ -38,7 +38,9 @@ def trial(held: Record, stage: str, titles: Mapping[str, str], anchor: str) -> T
     )
 
 
-def _figure(id_: str, title: str, found: Summary, held: Record, stage: str, highest: float) -> Figure:
+def _figure(
+    id_: str, title: str, found: Mapping[str, Any], held: Record, stage: Stage, highest: float
+) -> Figure:
     target = held["target"]["class_name"]
     about = f"{title}: deletion and insertion of {held['id']} for the class {target}"
     if found["flag"] or not found["insertion"]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from reportgen.audit.sanity import CASCADE, Summary
+from reportgen.audit.sanity import CASCADE, Stage, Tested, Trust
 from reportgen.evidence import Evidence
 from reportgen.report.values.card import Level, Sign
 from reportgen.report.values.document import (
@@ -26,7 +26,7 @@ WORDS: dict[bool | None, tuple[Level, str]] = {
     False: ("warn", ADVICE),
     None: ("note", "not judged"),
 }
-def section(summary: Summary | None, evidence: Evidence) -> TrustSection | None:
+def section(summary: Trust | None, evidence: Evidence) -> TrustSection | None:
     """The set-wide section, worst maps first; None where no map was put to the test."""
     if not summary:
         return None
@@ -50,7 +50,7 @@ def section(summary: Summary | None, evidence: Evidence) -> TrustSection | None:
     )
 
 
-def _badness(held: Summary, stage: str) -> tuple[int, int, float]:
+def _badness(held: Tested, stage: Stage) -> tuple[int, int, float]:
     """Sorts: judged unreliable first, by the tests failed, by ρ; then what was not judged."""
     verdicts = (held["responds"], held["beats_random"])
     rho = held["randomised"][stage]
@@ -58,7 +58,7 @@ def _badness(held: Summary, stage: str) -> tuple[int, int, float]:
     return place, -verdicts.count(False), -abs(rho) if rho is not None else 0.0
 
 
-def _row(name: str, title: str, held: Summary) -> TrustRow:
+def _row(name: str, title: str, held: Tested) -> TrustRow:
     low, high = held["interval"] or (None, None)
     level, word = WORDS[held["relies"]]
     return TrustRow(
@@ -101,7 +101,7 @@ def lines(held: TrustSection | None) -> Iterable[FindingLine]:
             yield FindingLine(row.word.level, ADVICE, f"{row.title} {text}.", f"#{row.id}", "test")
 
 
-def method(summary: Summary | None, recipe: Mapping[str, Any]) -> Method | None:
+def method(summary: Trust | None, recipe: Mapping[str, Any]) -> Method | None:
     """How to read the tests."""
     if not summary:
         return None

@@ -1,30 +1,29 @@
-"""Evidence -> files for programs: results.json, junit.xml, maps/<id>.npz."""
+"""Evidence -> files for programs: results.json, maps/<id>.npz."""
 
 from __future__ import annotations
 
 import io
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from reportgen.audit.results import results
-from reportgen.audit.seal import seal
+from reportgen.audit.results import Results, as_json
 from reportgen.evidence import BESIDE, Evidence, Record, write_whole
 from reportgen.findings import Array, Heatmap
-from reportgen.ownership import MAPS, claim
-from reportgen.report.render.junit import junit
+from reportgen.formats import MAPS, Report
+from reportgen.ownership import claim
 
 
-def write(folder: Path) -> None:
-    """Writes the exports beside `folder`/evidence, maps only if the run was asked to save them."""
-    evidence = Evidence(folder / "evidence")
-    found = results(evidence)
-    claim(folder, ("results.json", "junit.xml"))
-    write_whole(folder / "results.json", _json(found))
-    write_whole(folder / "junit.xml", junit(found, evidence.manifest))
+def write_results(results: Results, folder: Path) -> None:
+    """Writes results.json, or writes it again with the time of rendering."""
+    claim(folder, ["results.json"])
+    write_whole(folder / "results.json", as_json(results).encode())
+
+
+def write_maps(report: Report, folder: Path) -> None:
+    """Writes the maps of all images that have figures, if the run was asked to save them."""
+    evidence = report.evidence
     if evidence.manifest["save_maps"]:
         _write_maps(evidence, folder, MAPS)
         if evidence.beside is not None:
@@ -40,20 +39,6 @@ def _write_maps(evidence: Evidence, folder: Path, room: str) -> None:
         # numpy dates the members of an archive 1980: equal maps give equal bytes
         np.savez_compressed(data, **maps(evidence, record))  # type: ignore[arg-type]
         write_whole(folder / name, data.getvalue())
-
-
-def close(folder: Path, render_s: float) -> None:
-    """The last step of rendering: notes its duration in results.json and seals the folder."""
-    file = folder / "results.json"
-    found = json.loads(file.read_bytes())
-    seconds = found["cost"]["seconds"]
-    seconds |= {"render": render_s, "total": seconds["total"] + render_s}
-    write_whole(file, _json(found))
-    seal(folder)
-
-
-def _json(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=1).encode() + b"\n"
 
 
 def maps(evidence: Evidence, record: Record) -> dict[str, Array]:
@@ -80,5 +65,3 @@ def upsampled(values: Array, height: int, width: int) -> Array:
     """A map (h, w) on the grid (height, width), bilinear with align_corners=False, float32."""
     picture = Image.fromarray(np.asarray(values, np.float32))
     return np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR))
-
-
