@@ -174,7 +174,7 @@ def _of_model(recipe: Recipe, checkpoint: Path, save_maps: bool, like: Session |
     except (RecipeError, UnknownName) as error:
         raise recipe.located(error) from error
     logs = {need: read(recipe.folder / need.path) for need in plan.logs}
-    snapshots = {name: _fits(recipe.folder / name, subject) for e in plan.evolved for name in e.checkpoints}
+    snapshots = {name: _fits(recipe, name, subject) for e in plan.evolved for name in e.checkpoints}
     per_image = devices.bytes_per_image(facts, plan.tapped_bytes, plan.differentiates)
     return Session(
         recipe=recipe,
@@ -194,9 +194,9 @@ def _of_model(recipe: Recipe, checkpoint: Path, save_maps: bool, like: Session |
     )
 
 
-def _fits(path: Path, subject: Subject) -> str:
+def _fits(recipe: Recipe, name: str, subject: Subject) -> str:
     """The hash of another checkpoint of the run. Raises InputError where it does not fit the model."""
-    loaded = load_checkpoint(path)
+    loaded = load_checkpoint(recipe.folder / name, recipe.model.weights)
     bare = copy.deepcopy(subject.network).to("cpu")
     fill(bare, loaded, subject.source)
     return loaded.sha256

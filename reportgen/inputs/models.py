@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -16,15 +15,15 @@ from reportgen.errors import InputError, RecipeError
 from reportgen.inputs.auto import for_model, official_weights
 from reportgen.inputs.checkpoint import Checkpoint, load
 from reportgen.inputs.classes import names
+from reportgen.inputs.keys import COUNTER, Ambiguous, few, renamed
 from reportgen.inputs.preprocessing import Preprocessing
 from reportgen.inputs.sources import FORMS, build
+from reportgen.inputs.wrappers import bare, settings_kept
 
 if TYPE_CHECKING:
     from reportgen.recipe import Recipe
 
 __all__ = ["Subject", "build", "load_subject"]
-
-COUNTER = ".num_batches_tracked"  # not in files of a torch before 0.4.1, and of no use in eval mode
 
 
 @dataclass(frozen=True)
@@ -52,15 +51,24 @@ def load_subject(recipe: Recipe, checkpoint: Path) -> Subject:
     if not source:
         raise RecipeError("no model is named", f"give --model or the recipe's model.source: {FORMS}")
     classes = names(recipe.model.classes, recipe.folder)
-    loaded = load(checkpoint)
+    loaded = load(checkpoint, recipe.model.weights)
     official = official_weights(source, loaded.sha256)
     implied = _implied_arguments(source, loaded, official is not None)
     arguments = {**implied, **recipe.model.arguments}
-    network = build(source, arguments, recipe.folder)
-    notes = [*loaded.notes, *fill(network, loaded, source)]
+    changed: list[str] = []
+    with settings_kept(changed):
+        network = build(source, arguments, recipe.folder)
+    network, unwrapping = bare(network)
+    if changed:
+        unwrapping.append(f"The model's code changed {' and '.join(changed)} of torch: changed back.")
+    notes = [*loaded.notes, *unwrapping, *fill(network, loaded, source)]
     if official is not None and classes is None:
         classes = tuple(official.meta["categories"])
         notes.append(f"Class names are those of {official}, recognised by the file's hash.")
+    elif classes is None:
+        classes = loaded.classes
+    elif loaded.classes is not None and loaded.classes != tuple(classes):
+        notes.append("The checkpoint itself names the classes otherwise: the recipe's names are used.")
     preprocessing, more = for_model(recipe, source, network, official)
     return Subject(
         network=network.eval().float().cpu(),
@@ -85,12 +93,12 @@ def _implied_arguments(source: str, loaded: Checkpoint, official: bool) -> dict[
 def fill(network: nn.Module, loaded: Checkpoint, source: str) -> list[str]:
     """Loads the weights, strictly, and returns notes. Raises InputError with what differs."""
     own = network.state_dict()
-    state, notes = _fitting(dict(loaded.state), own, source)
+    state, notes = _fitting(loaded, own, source)
     _check_kinds(state, own, loaded.name)
     ready = OrderedDict(state)
     # the versions of its modules, by which torch migrates the keys of older releases
     versions = loaded.metadata
-    if versions is None and state.keys() == own.keys():
+    if state.keys() == own.keys() and (versions is None or state.keys() != loaded.state.keys()):
         versions = getattr(own, "_metadata", None)
     if versions is not None:
         ready._metadata = versions  # type: ignore[attr-defined]
@@ -105,21 +113,39 @@ def fill(network: nn.Module, loaded: Checkpoint, source: str) -> list[str]:
 
 
 def _fitting(
-    state: dict[str, Tensor], own: Mapping[str, Tensor], source: str
+    loaded: Checkpoint, own: Mapping[str, Tensor], source: str
 ) -> tuple[dict[str, Tensor], list[str]]:
-    """The state under the network's names, where only a known spelling differs; and notes."""
-    if source.lower().startswith("torchvision:densenet"):
-        # torchvision's own files still write norm.1 for norm1
-        new = {re.sub(r"\.(norm|conv)\.([12])\.", r".\1\2.", key): v for key, v in state.items()}
-        if new.keys() != state.keys() and len(new) == len(state):
-            return new, ["Keys of an old DenseNet were renamed ('norm.1' is 'norm1')."]
-    first = {key.partition(".")[0] for key in state}
-    if state.keys() != own.keys() and len(first) == 1:
-        prefix = f"{first.pop()}."
-        stripped = {key.removeprefix(prefix): value for key, value in state.items()}
-        if stripped.keys() == own.keys():
-            return stripped, [f"Every key of the checkpoint begins with '{prefix}': left out."]
-    return state, []
+    """The state under the network's names, and notes. Raises InputError where two parts of it fit."""
+    try:
+        state, notes = renamed(dict(loaded.state), own, source)
+    except Ambiguous as error:
+        several = ", ".join(f"'{prefix}'" for prefix in error.prefixes)
+        raise InputError(
+            f"{loaded.name} holds {len(error.prefixes)} sets of weights that fit {source}: below {several}",
+            f"say in the recipe which is meant, such as model: {{weights: {error.prefixes[0]}}}",
+        ) from error
+    state, more = _whole_numbers(state, own)
+    return state, notes + more
+
+
+def _whole_numbers(
+    state: dict[str, Tensor], own: Mapping[str, Tensor]
+) -> tuple[dict[str, Tensor], list[str]]:
+    """The state with counters and indices that were saved as floats made whole numbers again."""
+    found = {}
+    for key, value in state.items():
+        mine = own.get(key)
+        floats = value.is_floating_point() and value.layout == torch.strided and not value.is_meta
+        if mine is None or mine.is_floating_point() or mine.is_complex() or not floats:
+            continue
+        wide = value.double()
+        # beyond this a float no longer tells one whole number from the next
+        exact = 2 / torch.finfo(value.dtype).eps
+        whole = bool(torch.isfinite(wide).all()) and torch.equal(wide, wide.round())
+        if whole and (key.endswith(COUNTER) or bool((wide.abs() <= exact).all())):
+            found[key] = wide.to(mine.dtype)
+    notes = [f"Whole numbers that were saved as floats are read as such: {few(list(found))}."] if found else []
+    return {**state, **found}, notes
 
 
 def _check_kinds(state: Mapping[str, Tensor], own: Mapping[str, Tensor], name: str) -> None:
@@ -147,7 +173,7 @@ def _remarks(state: Mapping[str, Tensor]) -> list[str]:
     if other := {_kind(value) for value in floats.values()} - {"float32"}:
         notes.append(f"Weights of {', '.join(sorted(other))} were converted to float32.")
     for key, value in floats.items():
-        if bad := int((~torch.isfinite(value)).sum()):
+        if bad := int((~torch.isfinite(value.float())).sum()):
             notes.append(f"{bad} of {value.numel()} values of {key} are not finite.")
     return notes
 

@@ -111,6 +111,11 @@ class ModelRecipe(Part):
         default=None, description="torchvision:NAME, timm:NAME, package.module:callable or file.py:callable"
     )
     arguments: dict[str, Any] = Field(default={}, description="a mapping of the callable's arguments")
+    weights: StrictStr | None = Field(
+        default=None,
+        min_length=1,
+        description="the key in the checkpoint, or the beginning of all keys, of the weights to use",
+    )
     classes: StrictStr | list[StrictStr] | None = Field(
         default=None, description="imagenet, a file with one name a line, or a list of names in quotes"
     )

@@ -33,9 +33,11 @@ def lazy():
 """
 
 
-def recipe(folder: Path, source: str | None = "net.py:make", classes=None, preprocessing="auto", **arguments):
+def recipe(folder: Path, source: str | None = "net.py:make", classes=None, preprocessing="auto", weights=None, **arguments):
     (folder / "net.py").write_text(NET)
-    model = SimpleNamespace(source=source, arguments=arguments, classes=classes, preprocessing=preprocessing)
+    model = SimpleNamespace(
+        source=source, arguments=arguments, classes=classes, preprocessing=preprocessing, weights=weights
+    )
     return SimpleNamespace(model=model, folder=folder)
 
 
