@@ -83,7 +83,7 @@ def _sharded(path: Path, shards: Shards, weights: str | None) -> Checkpoint:
         digests.append(hashlib.sha256(data).hexdigest())
         one = _read(file.name, data, digests[-1], weights)
         if twice := state.keys() & one.state.keys():
-            raise InputError(f"{path}: '{min(twice)}' is in two shards", "remove the files that do not belong")
+            raise InputError(f"{path}: '{min(twice)}' is in two shards", "remove the wrong file")
         state.update(one.state)
         size, form = size + len(data), one.format
     if absent := sorted(shards.named - state.keys()):

@@ -63,9 +63,7 @@ def _covers(state: Iterable[str], own: Mapping[str, Tensor]) -> bool:
     return all(key in held or key.endswith(COUNTER) for key in own)
 
 
-def _unwrapped(
-    state: dict[str, Tensor], own: Mapping[str, Tensor]
-) -> tuple[dict[str, Tensor], list[str]]:
+def _unwrapped(state: dict[str, Tensor], own: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
     """The state with what wraps modules taken out of its keys, and put in where the network has it."""
     mine = {_bare(key): key for key in own}
     new = {mine.get(_bare(key), _bare(key)): value for key, value in state.items()}

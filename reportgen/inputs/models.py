@@ -15,10 +15,11 @@ from reportgen.errors import InputError, RecipeError
 from reportgen.inputs.auto import for_model, official_weights
 from reportgen.inputs.checkpoint import Checkpoint, load
 from reportgen.inputs.classes import names
+from reportgen.inputs.classes import notes as class_notes
 from reportgen.inputs.keys import COUNTER, Ambiguous, few, renamed
 from reportgen.inputs.preprocessing import Preprocessing
 from reportgen.inputs.sources import FORMS, build
-from reportgen.inputs.wrappers import bare, settings_kept
+from reportgen.inputs.wrappers import bare, refuse_scripted, settings_kept, settle, unscripted
 
 if TYPE_CHECKING:
     from reportgen.recipe import Recipe
@@ -56,12 +57,17 @@ def load_subject(recipe: Recipe, checkpoint: Path) -> Subject:
     implied = _implied_arguments(source, loaded, official is not None)
     arguments = {**implied, **recipe.model.arguments}
     changed: list[str] = []
-    with settings_kept(changed):
+    scripted: list[str] = []
+    with settings_kept(changed), unscripted(scripted):
         network = build(source, arguments, recipe.folder)
+    refuse_scripted(network, source)
     network, unwrapping = bare(network)
+    if scripted:
+        unwrapping.append(f"Not scripted, so that layers can be seen: {few(list(dict.fromkeys(scripted)))}.")
     if changed:
         unwrapping.append(f"The model's code changed {' and '.join(changed)} of torch: changed back.")
     notes = [*loaded.notes, *unwrapping, *fill(network, loaded, source)]
+    notes += class_notes(recipe.model.classes, recipe.folder)
     if official is not None and classes is None:
         classes = tuple(official.meta["categories"])
         notes.append(f"Class names are those of {official}, recognised by the file's hash.")
@@ -69,6 +75,7 @@ def load_subject(recipe: Recipe, checkpoint: Path) -> Subject:
         classes = loaded.classes
     elif loaded.classes is not None and loaded.classes != tuple(classes):
         notes.append("The checkpoint itself names the classes otherwise: the recipe's names are used.")
+    settle(network.eval())
     preprocessing, more = for_model(recipe, source, network, official)
     return Subject(
         network=network.eval().float().cpu(),
@@ -103,9 +110,16 @@ def fill(network: nn.Module, loaded: Checkpoint, source: str) -> list[str]:
     if versions is not None:
         ready._metadata = versions  # type: ignore[attr-defined]
     try:
-        network.load_state_dict(ready, strict=True)
+        # what was made without values takes the checkpoint's own tensors
+        hollow = any(parameter.is_meta for parameter in network.parameters())
+        network.load_state_dict(ready, strict=True, assign=hollow)
     except Exception as error:  # RuntimeError where they differ; a module's own hook raises others
         raise difference(state, own, loaded.name, source, str(error)) from error
+    if empty := [name for name, value in network.named_buffers() if value.is_meta]:
+        raise InputError(
+            f"{source} makes '{empty[0]}' on the device meta, without values, and {loaded.name} has none for it",
+            "make the model on the CPU",
+        )
     absent = own.keys() - state.keys()
     if absent and all(key.endswith(COUNTER) for key in absent):
         notes.append("The checkpoint counts no batches of its normalisations (an old torch).")
@@ -144,8 +158,8 @@ def _whole_numbers(
         whole = bool(torch.isfinite(wide).all()) and torch.equal(wide, wide.round())
         if whole and (key.endswith(COUNTER) or bool((wide.abs() <= exact).all())):
             found[key] = wide.to(mine.dtype)
-    notes = [f"Whole numbers that were saved as floats are read as such: {few(list(found))}."] if found else []
-    return {**state, **found}, notes
+    note = f"Whole numbers that were saved as floats are read as such: {few(list(found))}."
+    return {**state, **found}, [note] if found else []
 
 
 def _check_kinds(state: Mapping[str, Tensor], own: Mapping[str, Tensor], name: str) -> None:

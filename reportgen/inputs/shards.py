@@ -13,7 +13,12 @@ from reportgen.errors import InputError
 from reportgen.inputs.class_table import in_order
 
 INDEX = ".index.json"
-WHOLE = ("model.safetensors", "pytorch_model.bin", "open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+WHOLE = (
+    "model.safetensors",
+    "pytorch_model.bin",
+    "open_clip_model.safetensors",
+    "open_clip_pytorch_model.bin",
+)
 SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".tar")
 LARGEST_JSON_BYTES = 50_000_000
 
@@ -42,7 +47,9 @@ def find_shards(path: Path) -> Shards | None:
     if len(indices) == 1 and not whole:
         return _by_index(indices[0])
     files = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
-    files = [p for p in files if p.name not in ("training_args.bin", "optimizer.pt", "scheduler.pt", "scaler.pt")]
+    files = [
+        p for p in files if p.name not in ("training_args.bin", "optimizer.pt", "scheduler.pt", "scaler.pt")
+    ]
     if len(indices) > 1 or len(whole) > 1 or not (whole or len(files) == 1):
         raise folder_refused(path)
     return Shards((whole[0] if whole else files[0],), classes=_configured(path))

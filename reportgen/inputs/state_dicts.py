@@ -117,7 +117,9 @@ def averaged(key: str) -> bool:
 def _chosen(found: list[Found], name: str) -> tuple[Found, list[str]]:
     """The weights to use: those under a known key before others, the last step's before averaged ones."""
     plain = [one for one in found if not averaged(one.path)] or found
-    known = [one for wrapper in WRAPPERS for one in plain if one.keys[-1] == wrapper or one.keys[0] == wrapper]
+    known = [
+        one for wrapper in WRAPPERS for one in plain if one.keys[-1] == wrapper or one.keys[0] == wrapper
+    ]
     if not known and len(plain) > 1:
         raise InputError(
             f"{name} holds {len(plain)} sets of weights: {_listed(plain)}",
@@ -206,7 +208,7 @@ def class_names(content: Any) -> tuple[tuple[str, ...] | None, list[str]]:
 def _named(content: Any, keys: tuple[str, ...] = ()) -> Iterator[tuple[str, tuple[str, ...]]]:
     if isinstance(content, argparse.Namespace):
         content = vars(content)
-    if not isinstance(content, Mapping) or _is_state(content) and keys or len(keys) > DEEPEST:
+    if not isinstance(content, Mapping) or (_is_state(content) and keys) or len(keys) > DEEPEST:
         return
     for key, value in content.items():
         if not isinstance(key, str):

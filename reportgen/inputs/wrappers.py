@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import sys
 import types
 from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import nn
+
+from reportgen.errors import InputError
 
 # what holds the wrapped module in each kind of wrapper, by the wrapper's class name
 INNER = {
@@ -33,7 +36,9 @@ def bare(network: nn.Module) -> tuple[nn.Module, list[str]]:
     notes = []
     if kinds:
         notes.append(f"Taken off, for the network inside of it: {', '.join(sorted(set(kinds)))}.")
-    # compiled code shows no operations and has no gradient of its layers
+    # compiled code shows no operations, and hooks in it are not called
+    if "torch._dynamo" in sys.modules:
+        torch.compiler.set_stance("force_eager")
     for module in network.modules():
         if getattr(module, "_compiled_call_impl", None) is not None:
             module._compiled_call_impl = None  # type: ignore[assignment]
@@ -43,6 +48,52 @@ def bare(network: nn.Module) -> tuple[nn.Module, list[str]]:
             "torch.inference_mode(): the decorator was taken off, so that maps have gradients."
         )
     return network, notes
+
+
+def settle(network: nn.Module) -> None:
+    """Makes tensors that modules compute from their parameters plain values of the weights as they are
+    now, so that the network can be copied: weight_norm's weight, and what a constructor derived."""
+    for module in network.modules():
+        for hook in module._forward_pre_hooks.values():
+            if type(hook).__module__ in ("torch.nn.utils.weight_norm", "torch.nn.utils.spectral_norm"):
+                with torch.no_grad():
+                    hook(module, ())
+        for name, value in vars(module).items():
+            if isinstance(value, torch.Tensor) and not value.is_leaf:
+                vars(module)[name] = value.detach()
+
+
+@contextlib.contextmanager
+def unscripted(parts: list[str]) -> Iterator[None]:
+    """Lets code that scripts parts of its network with torch.jit.script keep them as they were written:
+    a scripted part shows nothing of its layers. The names of what was to be scripted go to `parts`."""
+    script = torch.jit.script
+
+    def plain(part: Any = None, *arguments: Any, **named: Any) -> Any:
+        if part is None:
+            return plain
+        if not isinstance(part, nn.Module) and not inspect.isfunction(part):
+            return script(part, *arguments, **named)
+        parts.append(getattr(part, "__name__", type(part).__name__))
+        return part
+
+    torch.jit.script = plain
+    try:
+        yield
+    finally:
+        torch.jit.script = script
+
+
+def refuse_scripted(network: nn.Module, source: str) -> None:
+    """Raises InputError where the network, or a part of it, is a program of TorchScript."""
+    for name, module in network.named_modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            part = f"the part '{name}'" if name else "the network"
+            raise InputError(
+                f"{part} of {source} is TorchScript, whose layers cannot be observed",
+                "build it from the module's own code, without torch.jit.trace and torch.jit.load; the keys of "
+                "its weights are the same",
+            )
 
 
 def _inner(module: nn.Module, kinds: list[str]) -> nn.Module:
@@ -82,7 +133,7 @@ def _switches_off(function: Any) -> bool:
     for cell in function.__closure__ or ():
         with contextlib.suppress(ValueError):  # an empty cell
             owner = getattr(cell.cell_contents, "__self__", cell.cell_contents)
-            if isinstance(owner, torch.no_grad | torch.inference_mode):
+            if isinstance(owner, torch.no_grad | torch.inference_mode | torch.set_grad_enabled):
                 return True
     return False
 

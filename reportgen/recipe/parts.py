@@ -144,7 +144,9 @@ class ImagesRecipe(Part):
     """The image set's labels and parts, and which images are shown."""
 
     labels: StrictStr = Field(
-        default="auto", min_length=1, description="auto, none, folder, or a CSV file with path,label"
+        default="auto",
+        min_length=1,
+        description="auto, none, folder, imagefolder, or a CSV file with path,label",
     )
     parts: StrictStr | None = Field(
         default=None, min_length=1, description="a CSV file with path,part,left,top,right,bottom"
