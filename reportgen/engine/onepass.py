@@ -127,7 +127,7 @@ class OnePass:
             if isinstance(need, Reference):
                 shared[need] = source.baseline(need.baseline)
             elif isinstance(need, Weights):
-                shared[need] = self.network.get_submodule(need.layer).get_parameter("weight")
+                shared[need] = self.network.get_submodule(need.layer).weight  # a norm may compute it
             elif isinstance(need, Parts) and places:
                 shared[need] = places.boxes
         for variants, responses in self.plan.families.items():

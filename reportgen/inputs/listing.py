@@ -18,7 +18,7 @@ from reportgen.errors import InputError
 
 SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp", ".tif", ".tiff"),
-    *(".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".avif"),
+    *(".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".avif", ".npy"),
 )
 # kinds that a package beside reportgen's own reads: suffix -> (the extra, the package's module)
 EXTRAS = {
@@ -115,6 +115,10 @@ def walk(folder: Path) -> tuple[list[Path], list[str]]:
                 found.append(Path(entry.path))
             else:
                 others[Path(entry.name).suffix.lower()] += 1
+    arrays = [path for path in found if path.suffix.lower() == ".npy"]
+    if 0 < len(arrays) < len(found):  # features and masks lie beside pictures
+        found = [path for path in found if path.suffix.lower() != ".npy"]
+        notes.append(f"Arrays (.npy) beside pictures were left out: {len(arrays)}.")
     return found, notes + passed_over(others)
 
 

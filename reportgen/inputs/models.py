@@ -77,6 +77,8 @@ def load_subject(recipe: Recipe, checkpoint: Path) -> Subject:
         notes.append("The checkpoint itself names the classes otherwise: the recipe's names are used.")
     settle(network.eval())
     preprocessing, more = for_model(recipe, source, network, official)
+    if limit := recipe.images.at_most_megapixels:
+        preprocessing = replace(preprocessing, largest_px=round(limit * 1e6))
     return Subject(
         network=network.eval().float().cpu(),
         source=source,
@@ -218,7 +220,7 @@ def difference(
     if extra:
         parts.append(f"{len(extra)} of the checkpoint's {len(state)} keys unknown ({_few(extra)})")
     what = "; ".join(parts) or f"the model refuses the weights: {' '.join(refusal.split())[:200]}"
-    return InputError(f"{name} does not fit {source}: {what}", _remedy(missing, extra, shapes))
+    return InputError(f"{name} does not fit {source}: {what}", _remedy(missing, extra, shapes, state))
 
 
 def _few(keys: list[str]) -> str:
@@ -231,10 +233,26 @@ def _shape(tensor: Tensor) -> tuple[int, ...] | None:
 
 
 def _remedy(
-    missing: list[str], extra: list[str], shapes: list[tuple[str, tuple[int, ...], tuple[int, ...]]]
+    missing: list[str],
+    extra: list[str],
+    shapes: list[tuple[str, tuple[int, ...], tuple[int, ...]]],
+    state: Mapping[str, Tensor],
 ) -> str:
     classes = {(theirs[:1], ours[:1]) for _, theirs, ours in shapes if theirs[1:] == ours[1:]}
     if shapes and len(classes) == 1 and not missing and not extra:
         ((theirs, _),) = classes
         return f"set model.arguments.num_classes: {theirs[0]}" if theirs else "check model.source"
+    heads = {key.partition(".")[0] for key in missing}
+    if len(heads) == 1 and heads == {key.partition(".")[0] for key in extra}:
+        head = heads.pop()
+        return (
+            f"the part '{head}' was built otherwise: write a file.py whose function makes the model and replaces "
+            f"'{head}' as the training code does, and name it in model.source: file.py:function"
+        )
+    part = next((p for p in ("model.", "net.", "module.", "student.") if any(k.startswith(p) for k in state)), "")
+    if part and missing and all(key.startswith(part) for key in extra[:1]):
+        return (
+            "check model.source and model.arguments: they must be what the checkpoint was saved from; where only "
+            f"the weights below '{part}' are meant, set model.weights: {part}"
+        )
     return "check model.source and model.arguments: they must be what the checkpoint was saved from"
