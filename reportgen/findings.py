@@ -8,8 +8,9 @@ scope `model` never have the axis.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
 import numpy as np
 
@@ -38,8 +39,22 @@ class _Arrays:
                 object.__setattr__(self, name, as_array(getattr(self, name)))
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Explaining(_Arrays):
+    """Findings that may explain a class: `explains` (N,) int64 says which, −1 for none.
+
+    None is the target that the probe was measured for; a probe that chooses a class of its own (the
+    label where there is one) says which, so that the figure's caption can.
+    """
+
+    arrays: ClassVar[tuple[str, ...]] = ("values", "explains")
+    per_image: ClassVar[tuple[str, ...]] = ("values", "explains")
+
+    explains: Any = None
+
+
 @dataclass(frozen=True)
-class Heatmap(_Arrays):
+class Heatmap(_Explaining):
     """One number a place, raw and unnormalised, float32 (N, h, w), on the input's or a layer's grid.
 
     `quantity` says what the number is, in words and with its unit: "max |dS/dx| over colour".
@@ -53,11 +68,10 @@ class Heatmap(_Arrays):
     signed: bool = False
     layer: str | None = None
     overlay: bool = True  # drawn over the photograph, or alone
-    attribution: bool = True  # whether it explains the answer, so that it can be put to the test
 
 
 @dataclass(frozen=True)
-class Picture(_Arrays):
+class Picture(_Explaining):
     """A colour picture (N, 3, h, w): `rgb` in [0, 1], or `signed` raw values around mid-grey."""
 
     name: str
@@ -68,7 +82,7 @@ class Picture(_Arrays):
 
 
 @dataclass(frozen=True)
-class Mask(_Arrays):
+class Mask(_Explaining):
     """A choice of pixels (N, h, w), bool: drawn as a mask and as the photograph seen through it."""
 
     name: str
@@ -78,7 +92,7 @@ class Mask(_Arrays):
 
 
 @dataclass(frozen=True)
-class Segments(_Arrays):
+class Segments(_Explaining):
     """A partition of the pixels (N, h, w), small non-negative integers, drawn in distinct colours."""
 
     name: str
@@ -88,8 +102,9 @@ class Segments(_Arrays):
 
 
 @dataclass(frozen=True)
-class ClassMap(_Arrays):
-    """A class index a place, int64 (N, rows, columns), drawn in one colour a class with its legend."""
+class ClassMap(_Explaining):
+    """A class index a place, int64 (N, rows, columns), drawn in one colour a class with its legend; -1
+    where there is no answer."""
 
     name: str
     title: str
@@ -112,15 +127,16 @@ class Distribution(_Arrays):
 
 
 @dataclass(frozen=True)
-class Curve(_Arrays):
+class Curve(_Explaining):
     """Lines over a common axis: `x` (P,), `values` (N, lines, P), a label a line.
 
-    `band` (N, 2, P), or None, is a lower and an upper limit that belongs to the last line. `limits`
-    are the ends of the y axis where the quantity has ends of its own, as a probability has.
+    `band` (N, 2, P), or None, is a lower and an upper limit that belongs to the last line. `y_label` is
+    the quantity, or those of N images, where each has its own. `limits` are the ends of the y axis where
+    the quantity has ends of its own, as a probability has.
     """
 
-    arrays: ClassVar[tuple[str, ...]] = ("values", "x", "band")
-    per_image: ClassVar[tuple[str, ...]] = ("values", "band")
+    arrays: ClassVar[tuple[str, ...]] = ("values", "x", "band", "explains")
+    per_image: ClassVar[tuple[str, ...]] = ("values", "band", "explains", "y_label")
 
     name: str
     title: str
@@ -128,7 +144,7 @@ class Curve(_Arrays):
     x: Any
     labels: tuple[str, ...]
     x_label: str
-    y_label: str
+    y_label: Any  # str, or a str an image
     band: Any
     limits: tuple[float, float] | None = None
 
@@ -183,7 +199,8 @@ class Gallery(_Arrays):
 class Scalar(_Arrays):
     """One number an image, (N,), with its unit ("" for a plain number, "%" for a share × 100).
 
-    `printed` numbers stand beside the figures; the others are in results.json alone.
+    `printed` numbers stand beside the figures. The others are in results.json, and on the page only
+    where a template of the visualization's own puts them into a sentence.
     """
 
     name: str
@@ -263,25 +280,7 @@ Finding: TypeAlias = (
     | Table
     | Graph
 )
-KINDS: dict[str, type[Finding]] = {
-    kind.__name__.lower(): kind
-    for kind in (
-        Heatmap,
-        Picture,
-        Mask,
-        Segments,
-        ClassMap,
-        Distribution,
-        Curve,
-        Comparison,
-        Gallery,
-        Scalar,
-        Flag,
-        Remark,
-        Table,
-        Graph,
-    )
-}
+KINDS: dict[str, type[Finding]] = {kind.__name__.lower(): kind for kind in get_args(Finding)}
 
 
 def pack(finding: Finding) -> tuple[dict[str, Array], dict[str, Any]]:
@@ -289,6 +288,8 @@ def pack(finding: Finding) -> tuple[dict[str, Array], dict[str, Any]]:
     fields = {f.name: getattr(finding, f.name) for f in dataclasses.fields(finding)}
     # a field that is None stays among the rest, which JSON can hold
     arrays = {name: fields.pop(name) for name in finding.arrays if fields[name] is not None}
+    if fields.get("explains", arrays) is None:  # most say nothing of their own
+        del fields["explains"]
     return arrays, {"kind": type(finding).__name__.lower(), **fields}
 
 
@@ -313,7 +314,19 @@ def unpack(arrays: dict[str, Array], rest: dict[str, Any]) -> Finding:
 def at(finding: Finding, n: int) -> Finding:
     """Image n's view of a batch's finding: its per-image fields without the leading axis."""
     held = {name: getattr(finding, name) for name in finding.per_image}
-    return dataclasses.replace(finding, **{k: v[n] for k, v in held.items() if v is not None})
+    own = {k: v[n] for k, v in held.items() if v is not None and not isinstance(v, str)}
+    return dataclasses.replace(finding, **own)
+
+
+def explaining(findings: Sequence[Finding], class_index: int) -> tuple[Finding, ...]:
+    """One image's findings of a probe that explains a target: those that name no class of their own
+    explain this one."""
+    return tuple(
+        dataclasses.replace(held, explains=class_index)
+        if isinstance(held, _Explaining) and held.explains is None
+        else held
+        for held in findings
+    )
 
 
 def nth(name: str, number: int) -> str:

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from reportgen.engine import device as devices
-from reportgen.evidence import Record, Writer
+from reportgen.evidence import Record, Writer, is_unanswered
 from reportgen.inputs.labels import agreement
 from reportgen.probes import methods
 from reportgen.session import Session
@@ -42,6 +42,7 @@ def manifest(
             "total": len(found),
             "ok": sum(r["status"] == "ok" for r in found),
             "rejected": sum(r["status"] == "rejected" for r in found),
+            "unanswered": sum(map(is_unanswered, found)),
             "labelled": sum(r["status"] == "ok" and r["label"] is not None for r in found),
             "shown": sum(r["measured"] for r in writer.records("batch")),
             "chosen": chosen,
@@ -66,6 +67,7 @@ def _model(session: Session, found: list[Record]) -> dict[str, Any]:
         "arguments": session.subject.arguments,
         "preprocessing": session.subject.preprocessing.as_json(),
         "notes": [*session.notes, *agreement(session.readings, used, answers)],
+        "warnings": list(session.feed.warnings),
         **facts,
     }
 

@@ -20,14 +20,13 @@ from reportgen.engine.onepass import Counter, OnePass, frozen
 from reportgen.engine.places import Places
 from reportgen.engine.tape import BatchTape, model_tape
 from reportgen.engine.targets import Slot
-from reportgen.errors import InputError
-from reportgen.evidence import Findings, Record, Writer
+from reportgen.evidence import Findings, Record, Writer, is_unanswered
 from reportgen.findings import Array, Tally
 from reportgen.inputs import ImageFile, stream
 from reportgen.inputs.images import Decoded, Rejected, none_readable
 from reportgen.progress import Progress
 from reportgen.ranked import RANKS, RankedSet
-from reportgen.selection import choose
+from reportgen.selection import choose, sample
 from reportgen.session import Session
 
 
@@ -69,9 +68,9 @@ class Measurement:
         Raises InputError where no image could be read or the device has too little memory.
         """
         session = self.session
-        # channels last is the layout in which convolutions are fastest, on CPU and CUDA alike
-        network = session.subject.network.to(session.device).to(memory_format=torch.channels_last)
-        with devices.repeatable(session.recipe.run.seed), frozen(network), enough_memory(session):
+        network = session.feed.placed(session.subject.network, session.device)
+        memory = devices.enough_memory(session.device, session.batch_size)
+        with devices.repeatable(session.recipe.run.seed), frozen(network), memory:
             engine = OnePass(
                 network,
                 session.plan,
@@ -80,6 +79,7 @@ class Measurement:
                 session.device,
                 session.batch_size,
                 session.recipe.model.output,
+                session.feed,
             )
             files: Sequence[ImageFile] = session.files
             if session.two_rounds:
@@ -90,6 +90,7 @@ class Measurement:
                 engine = replace(engine, plan=session.plan.second_round())
             self._round("batch", files, engine, self._measured)
             self._refuse_empty()  # before anything that costs time and shows nothing without images
+            self._sample_rounds(engine)
             self._trust_round(engine)
             self._model_shard(engine)
         self._set_shard()
@@ -108,6 +109,7 @@ class Measurement:
             engine.device,
             engine.batch_size,
             engine.output,
+            engine.feed,
             lambda done, total: self.progress("ascend", done, total),
         )
         with self.watch.on("compute"):
@@ -145,7 +147,7 @@ class Measurement:
         shards = [name for name in self.writer.finished if name.startswith(kind)]
         done = {record["number"] for record in self.writer.records(kind)}
         todo = [file for file in files if file.number not in done]
-        stage = "score" if kind == "score" else "measure"
+        stage = {"score": "score", "batch": "measure"}.get(kind, "sample")
         total = len(done) + len(todo)
         finished = len(done)
         self.progress(stage, finished, total)
@@ -211,7 +213,7 @@ class Measurement:
         if not images:
             self.writer.write(name, {}, refused)
             return
-        labels = [-1 if i.file.label_index is None else i.file.label_index for i in images]
+        labels = [_label(image) for image in images]
         with self.watch.on("compute"):
             tapes = engine.run(pixels_of(images), torch.tensor(labels), places_of(images))
             tapes, spent = self.ranked.with_kindred(engine, tapes, [image.file.number for image in images])
@@ -223,6 +225,9 @@ class Measurement:
         measured = self._records(images, logits)
         offset = 0
         for row, record in enumerate(measured):
+            if is_unanswered(record):  # there is no answer to explain
+                offset += len(images[row].original_jpeg)
+                continue
             size = len(images[row].original_jpeg)
             record |= {
                 "measured": True,
@@ -234,6 +239,25 @@ class Measurement:
             arrays = self._arrays(images, logits)
             counted = {**asdict(engine.counted), **spent}
             self.writer.write(name, found, measured + refused, arrays, counted, tallies)
+
+    def _sample_rounds(self, engine: OnePass) -> None:
+        """Samples of the readable images, whether they are shown or not: tallies only."""
+        for size, plan in self.session.samples.items():
+            drawn = set(sample(self.session.files, size, self.session.recipe.run.seed))
+            files = [file for file in self.session.files if file.number in drawn]
+            asked = replace(engine, plan=plan, slots=self.session.slots[:1])
+            self._round(f"sample-{size:06d}", files, asked, self._sampled)
+
+    def _sampled(self, name: str, engine: OnePass, images: list[Decoded], refused: list[Record]) -> None:
+        """One batch of a sample."""
+        tallies: dict[str, Tally] = {}
+        if images:
+            labels = torch.tensor([_label(image) for image in images])
+            with self.watch.on("compute"):
+                (tape,) = engine.run(pixels_of(images), labels, places_of(images))
+                tallies = {p.name: p.probe.tally(tape) for p in engine.plan.planned}
+        seen = [{"number": image.file.number} for image in images]
+        self.writer.write(name, {}, seen + refused, cost=asdict(engine.counted), tallies=tallies)
 
     def _trust_round(self, engine: OnePass) -> None:
         """Puts the maps of a sample of the measured images to the test, a shard a batch."""
@@ -267,8 +291,10 @@ class Measurement:
         return kept | ({RANKS: best} if best else {})
 
     def _shown_tallies(self, tape: BatchTape) -> dict[str, Tally]:
-        """What probes of scope `image` keep of a batch, for a summary of the images that are shown."""
-        return {p.name: p.probe.tally(tape) for p in self.session.plan.of_scope("image") if p.summed}
+        """What probes of scope `image` keep of a batch for the set, where no sample is drawn for it."""
+        drawn = {p.name for plan in self.session.samples.values() for p in plan.planned}
+        summed = [p for p in self.session.plan.of_scope("image") if p.summed and p.name not in drawn]
+        return {p.name: p.probe.tally(tape) for p in summed}
 
     def _set_shard(self) -> None:
         """The findings of scope `set`, and of those of scope `image` that sum up, from all tallies."""
@@ -313,6 +339,11 @@ class Measurement:
             raise none_readable(Path(self.session.images), refused)
 
 
+def _label(image: Decoded) -> int:
+    """The index of the label, -1 where there is none."""
+    return -1 if image.file.label_index is None else image.file.label_index
+
+
 def pixels_of(images: list[Decoded]) -> torch.Tensor:
     """The batch (N, C, H, W) float32."""
     return torch.from_numpy(np.stack([image.pixels for image in images]))
@@ -322,17 +353,3 @@ def places_of(images: list[Decoded]) -> Places:
     """Where the recipe's parts lie on the batch."""
     boxes = torch.from_numpy(np.stack([image.boxes for image in images]))  # (N, P, 4)
     return Places(boxes, [image.file.number for image in images])
-
-
-@contextmanager
-def enough_memory(session: Session) -> Iterator[None]:
-    """Says what to do when the device runs out of memory."""
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        smaller = max(1, session.batch_size // 2)
-        raise InputError(
-            f"{devices.name_of(session.device)} has too little memory for batches of "
-            f"{session.batch_size} images",
-            f"set run.batch_size: {smaller} in the recipe; the batches that are done are kept",
-        ) from error

@@ -14,11 +14,12 @@ from reportgen.errors import RecipeError, RenderError
 from reportgen.evidence import Writer
 from reportgen.manifest import manifest
 from reportgen.measure import Measurement
+from reportgen.ownership import is_report, will_write
 from reportgen.progress import Progress
 from reportgen.recipe import Recipe
 from reportgen.report import assets, render
 from reportgen.session import prepare
-from reportgen.workspace import check, is_report, publish, workspace
+from reportgen.workspace import check, publish, workspace
 
 
 @dataclass(frozen=True)
@@ -46,12 +47,13 @@ def run(
 ) -> Outcome:
     """Measures a checkpoint on images and writes the report to the folder `out`.
 
-    An earlier report in `out` is replaced when the new one is whole. Interrupted, the same call
-    resumes. Raises RecipeError, InputError, and RenderError where even report.html failed (the
-    evidence is kept).
+    An earlier report in `out` is replaced when the new one is whole, and nothing else that lies there.
+    Interrupted, the same call resumes. Raises RecipeError, InputError, and RenderError where even
+    report.html failed (the evidence is kept).
     """
     begun = time.perf_counter()
-    check(out)
+    output = recipe.output
+    check(out, will_write(output.pdf is not False, save_maps, output.layout == "folder"))
     theme = _theme(recipe)
     session = prepare(recipe, checkpoint, images, limit, save_maps)
     for line in session.lines:

@@ -94,5 +94,6 @@ class RankedSet:
             engine.device,
             self.load,
             engine.output,
+            engine.feed,
             lambda done, total: self.progress("project", done, total),
         )

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 
+from reportgen.engine.output import answers
 from reportgen.engine.targets import Slot
 from reportgen.evidence import Record
 from reportgen.findings import Array
@@ -38,6 +40,14 @@ def of_image(file: ImageFile) -> Record:
     }
 
 
+def unanswered(logits: Array) -> str | None:
+    """Why logits (C,) are no answer, in words; None where they are one."""
+    if bool(answers(torch.as_tensor(logits)) >= 0):
+        return None
+    told = f"{int((~np.isfinite(logits)).sum())} of {logits.size} logits are NaN or infinite"
+    return f"no answer: the model's output is not finite ({told})"
+
+
 def of_rejected(rejected: Rejected) -> Record:
     """An image that could not be used, with its reason."""
     return {
@@ -48,19 +58,28 @@ def of_rejected(rejected: Rejected) -> Record:
 
 
 def of_scored(image: Decoded, row: int, logits: Array, classes: Sequence[str]) -> Record:
-    """An image and the model's answers, given its logits (C,). `row` is its place in the shard."""
+    """An image and the model's answers, given its logits (C,). `row` is its place in the shard.
+
+    Of logits that are no answer nothing is claimed: no prediction, neither right nor wrong, no loss.
+    """
+    found: Record = {
+        **of_image(image.file),
+        "status": "ok",
+        "reason": unanswered(logits),
+        "row": row,
+        "geometry": image.geometry.as_json(),
+        "notes": list(image.notes),
+    }
+    return found if found["reason"] else found | _claims(logits, image.file.label_index, classes)
+
+
+def _claims(logits: Array, label: int | None, classes: Sequence[str]) -> Record:
+    """What an answer says, given its logits (C,), and how it is judged by the label's index."""
     wide = logits.astype(np.float64)
     highest = wide.max()
     logs = wide - highest - np.log(np.exp(wide - highest).sum())  # log-softmax
     order = np.argsort(-wide, kind="stable")
-    label = image.file.label_index
     return {
-        **of_image(image.file),
-        "status": "ok",
-        "reason": None,
-        "row": row,
-        "geometry": image.geometry.as_json(),
-        "notes": list(image.notes),
         "predictions": [_answer(int(k), logits, logs, classes) for k in order[:TOP]],
         "correct": None if label is None else bool(order[0] == label),
         "loss": None if label is None else _finite(-logs[label]),

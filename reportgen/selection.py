@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from reportgen.evidence import Record
+from reportgen.evidence import Record, best, is_unanswered, sha256_of
+from reportgen.inputs import ImageFile
 
 WORDS = {"wrong": "wrong answers", "unsure": "least sure answers", "random": "drawn at random"}
 
@@ -17,11 +18,13 @@ def choose(
 
     Each wish gets an equal share of `at_most`; what one leaves unused goes to the others. `wrong`
     takes the most confident mistakes first, `unsure` the lowest top probability first, `random`
-    draws with `seed`.
+    draws with `seed`. An image without an answer has no figures, as there is nothing to explain.
     """
-    scored = [r for r in records if r["status"] == "ok"]
+    scored = [r for r in records if r["status"] == "ok" and best(r)]
+    without = _without(sum(map(is_unanswered, records)))
     if len(scored) <= at_most:
-        return [r["number"] for r in scored], f"All {len(scored)} are shown."
+        every = f"All {len(scored)} that have an answer" if without else f"All {len(scored)}"
+        return [r["number"] for r in scored], f"{every} are shown.{without}"
     by_confidence = sorted(scored, key=_confidence)
     ranked = {
         "wrong": [r["number"] for r in reversed(by_confidence) if r["correct"] is False],
@@ -35,8 +38,25 @@ def choose(
         chosen |= dict.fromkeys(fresh[:share], wish)
     counts = [(list(chosen.values()).count(wish), WORDS[wish]) for wish in dict.fromkeys(wishes)]
     parts = ", ".join(f"{count} {words}" for count, words in counts if count)
-    return sorted(chosen), f"{len(chosen)} of {len(scored)} are shown: {parts} (seed {seed})."
+    return sorted(chosen), f"{len(chosen)} of {len(scored)} are shown: {parts} (seed {seed}).{without}"
+
+
+def sample(files: Sequence[ImageFile], count: int, seed: int) -> list[int]:
+    """The numbers of `count` readable images drawn at random, in order, or of all where there are fewer.
+
+    Drawn by the hash of each image's bytes: a sample does not depend on names or order, and a smaller
+    one is part of a larger one.
+    """
+    readable = [file for file in files if file.reason is None]
+    drawn = sorted(readable, key=lambda file: (sha256_of(f"{seed} {file.sha256}".encode()), file.number))
+    return sorted(file.number for file in drawn[:count])
 
 
 def _confidence(record: Record) -> float:
-    return float(record["predictions"][0]["probability"] or 0)  # null where it is not finite
+    return float(record["predictions"][0]["probability"])
+
+
+def _without(count: int) -> str:
+    """What is said of the images that have no answer."""
+    images = "1 image has" if count == 1 else f"{count} images have"
+    return f" {images} no answer, and so no figures." if count else ""

@@ -13,10 +13,13 @@ from typing import Any
 import torch
 
 from reportgen.engine import device as devices
+from reportgen.engine.feed import Feed
 from reportgen.engine.needs import ModelFacts, TrainingLog
+from reportgen.engine.onepass import frozen
 from reportgen.engine.plan import Plan, Planned, make_plan
 from reportgen.engine.targets import Slot, slots
 from reportgen.engine.trace import has_gradient, trace
+from reportgen.engine.trial import Trial
 from reportgen.errors import InputError, RecipeError, UnknownName
 from reportgen.evidence import canonical_json, sha256_of
 from reportgen.inputs import ImageFile, Subject, load_subject
@@ -32,8 +35,8 @@ from reportgen.recipe import Recipe
 from reportgen.version import __version__
 
 NO_GRADIENT = (
-    "The model's answers have no gradient: something in its forward switches it off (torch.no_grad, detach or "
-    "numpy). Nothing that needs gradients is shown."
+    "The model's answers have no gradient: something in its forward switches it off (torch.no_grad, detach "
+    "or numpy). Nothing that needs gradients is shown."
 )
 # parts of a recipe that change no measurement of the model
 RENDERED = ("title", "gates", "output", "beside")
@@ -52,6 +55,7 @@ class Session:
     images: str  # the image set's name, for the reader
     device: torch.device
     batch_size: int
+    feed: Feed  # how batches are handed to the network
     save_maps: bool
     notes: tuple[str, ...]
     logs: Mapping[TrainingLog, History]  # the training logs that the recipe names
@@ -71,6 +75,11 @@ class Session:
         has to be ranked before an image of it is asked."""
         return self.readable > self.recipe.images.show.at_most or bool(self.plan.kindred)
 
+    @property
+    def samples(self) -> dict[int, Plan]:
+        """What samples of the set are asked besides, by their size."""
+        return self.plan.samples(self.readable, min(self.readable, self.recipe.images.show.at_most))
+
     @cached_property
     def key(self) -> str:
         """The hash of all that the measurements depend on; equal keys may share shards."""
@@ -88,6 +97,7 @@ class Session:
             "parts": self.facts.parts,
             "device": devices.name_of(self.device),
             "batch_size": self.batch_size,
+            "feed": str(self.feed),
             "torch": torch.__version__,
             "save_maps": self.save_maps,
             "logs": {need.path: log.sha256 for need, log in self.logs.items()},
@@ -108,7 +118,9 @@ class Session:
         shown = min(self.readable, self.recipe.images.show.at_most)
         own = [
             *self.plan.lines(self.readable, shown),
-            f"batches of {self.batch_size} on {devices.name_of(self.device)}",
+            f"batches of {self.batch_size} on {devices.name_of(self.device)}, {self.feed}",
+            *self.feed.notes,
+            *self.feed.warnings,
         ]
         if self.beside is None:
             return own
@@ -117,7 +129,7 @@ class Session:
     def environment(self) -> dict[str, Any]:
         """Versions, devices and flags that the numbers depend on."""
         run = self.recipe.run
-        found = devices.environment(self.device, run.seed, run.precision)
+        found = devices.environment(self.device, run.seed, run.precision, self.feed.random)
         return {"reportgen": __version__, **found}
 
 
@@ -203,7 +215,7 @@ def _of_model(recipe: Recipe, checkpoint: Path, save_maps: bool, like: Session |
         raise recipe.located(error) from error
     logs = {need: read(recipe.folder / need.path) for need in plan.logs}
     snapshots = {name: _fits(recipe, name, subject) for e in plan.evolved for name in e.checkpoints}
-    per_image = devices.bytes_per_image(facts, plan.tapped_bytes, plan.differentiates)
+    feed, batch = _tried(recipe, subject, facts, plan, device)
     return Session(
         recipe=recipe,
         subject=subject,
@@ -213,9 +225,10 @@ def _of_model(recipe: Recipe, checkpoint: Path, save_maps: bool, like: Session |
         files=(),
         images="",
         device=device,
-        batch_size=devices.batch_size(recipe.run.batch_size, device, per_image),
+        batch_size=batch,
+        feed=feed,
         save_maps=save_maps,
-        notes=(*subject.notes, *said),
+        notes=(*subject.notes, *said, *feed.notes),
         name=checkpoint.stem,
         logs=logs,
         snapshots=snapshots,
@@ -234,6 +247,21 @@ def _checked(
     more = len(classes) - len(names or classes)
     notes = [f"The model has {len(classes)} classes: class 0 is named {BACKGROUND}, ImageNet's follow."]
     return classes, notes if more else []
+
+
+def _tried(
+    recipe: Recipe, subject: Subject, facts: ModelFacts, plan: Plan, device: torch.device
+) -> tuple[Feed, int]:
+    """How batches are handed to the network and their size, found by trying; it is left on the CPU."""
+    per_image = devices.bytes_per_image(facts, plan.tapped_bytes, plan.differentiates)
+    wish = devices.batch_size(recipe.run.batch_size, device, per_image)
+    normalisation = subject.preprocessing.normalisation
+    memory = devices.enough_memory(device, wish)
+    with devices.repeatable(recipe.run.seed), frozen(subject.network) as network, memory:
+        trial = Trial(network, facts, normalisation, device, plan.backward_rules, recipe.model.output)
+        found = trial.run(wish)
+    subject.network.cpu()  # a second model is tried as well: the device holds one network at a time
+    return found
 
 
 def _fits(recipe: Recipe, name: str, subject: Subject) -> str:

@@ -19,6 +19,7 @@ from reportgen.engine import ranks
 from reportgen.engine.evolved import Evolved, Snapshot
 from reportgen.engine.extremes import Extremes, Projected, Projections, Ranking
 from reportgen.engine.onepass import Counter, OnePass
+from reportgen.engine.output import answers
 from reportgen.engine.plan import Plan, Planned
 from reportgen.engine.projector import Load, Projector
 from reportgen.engine.targets import Slot
@@ -88,7 +89,7 @@ class Snapshots:
             (tape,) = engine.run(pixels, torch.full((len(pixels),), -1))
             ranked = ranks.rank(engine.plan, tape, numbers)
             tally = Tally(
-                sums=answers(tape.logits, [labels[n] for n in numbers]), tops=ranked.tops if ranked else {}
+                sums=judged(tape.logits, [labels[n] for n in numbers]), tops=ranked.tops if ranked else {}
             )
             records = [{"number": n} for n in numbers]
             cost = {f"snapshot_{k}": v for k, v in asdict(engine.counted).items() if v}
@@ -104,7 +105,7 @@ class Snapshots:
     ) -> tuple[Projections, ...]:
         """The strongest places of the network as it is now, projected."""
         e = self.engine
-        projector = Projector(e.network, e.plan.facts, e.normalisation, e.device, self.load, e.output)
+        projector = Projector(e.network, e.plan.facts, e.normalisation, e.device, self.load, e.output, e.feed)
         made = projector.run(chosen, rankings, {})
         for key, value in projector.cost.items():
             self.cost[key] = self.cost.get(key, 0) + value
@@ -117,16 +118,19 @@ class Snapshots:
         return {x.name: modules[x.name].weight.detach().double().cpu().numpy() for x in layers}
 
 
-def answers(logits: Tensor, labels: list[int | None]) -> dict[str, float]:
-    """Of a batch's logits (N, classes): images, labelled ones, right ones, the sum of their losses."""
-    known = [n for n, label in enumerate(labels) if label is not None]
+def judged(logits: Tensor, labels: list[int | None]) -> dict[str, float]:
+    """Of a batch's logits (N, classes): images, those without an answer, and of the others the labelled
+    ones, the right ones and the sum of their losses."""
+    said = answers(logits).tolist()
+    known = [n for n, label in enumerate(labels) if label is not None and said[n] >= 0]
     wide = logits[known].double().cpu()
-    truth = torch.tensor([label for label in labels if label is not None], dtype=torch.long)
+    truth = torch.tensor([labels[n] for n in known], dtype=torch.long)
     losses = torch.nn.functional.cross_entropy(wide, truth, reduction="sum") if known else torch.zeros(())
     return {
         "images": len(labels),
+        "unanswered": sum(answer < 0 for answer in said),
         "labelled": len(known),
-        "right": int((wide.argmax(1) == truth).sum()) if known else 0,
+        "right": sum(said[n] == labels[n] for n in known),
         "loss": float(losses),
     }
 
@@ -147,9 +151,10 @@ def _snapshot(
     return Snapshot(
         name=name,
         images=int(total["images"]),
+        unanswered=int(total["unanswered"]),
         labelled=labelled,
         right=int(total["right"]),
-        loss=total["loss"] / labelled if labelled else None,
+        loss=total["loss"] / labelled if labelled and not total["unanswered"] else None,
         changes=changed,
         projections=projected,
     )

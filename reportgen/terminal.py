@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeAlias
 
+from reportgen.stdout import results
+
 if TYPE_CHECKING:
     from reportgen.probes import Method
     from reportgen.report.parts import Block
@@ -19,6 +21,7 @@ UNITS = {
     "decode": "images",
     "score": "images",
     "measure": "images",
+    "sample": "images",
     "occlude": "windows",
     "render": "documents",
 }
@@ -41,6 +44,11 @@ def progress(quiet: bool) -> Iterator[Progress]:
     else:
         with _bars() as bars:
             yield bars
+
+
+def tell(result: str, end: str = "\n") -> None:
+    """A line of a command's result, on stdout; what is printed in another way is none."""
+    print(result, end=end, file=results())
 
 
 def say(sentence: str) -> None:
@@ -126,8 +134,8 @@ def table(
     for row in rows:
         drawn.add_row(*map(Text, row))  # Text: a name such as [0] is no markup
     # a pipe or a file has no width to fit into
-    width = WHOLE_WIDTH if whole else None if sys.stdout.isatty() else 200
-    Console(width=width).print(drawn)
+    width = WHOLE_WIDTH if whole else None if results().isatty() else 200
+    Console(width=width, file=results()).print(drawn)
 
 
 def architecture(shown: Block, title: str, holders: Sequence[str]) -> None:
@@ -139,28 +147,28 @@ def architecture(shown: Block, title: str, holders: Sequence[str]) -> None:
         heads = tuple(column.head for column in held.columns)
         right = {place for place, column in enumerate(held.columns) if column.numeric}
         table(title, heads, [*held.rows, *([held.total] if held.total else [])], right, whole=True)
-    print()
+    tell("")
     for fact in shown.facts:
-        print(f"{fact.label}: {fact.value}")
+        tell(f"{fact.label}: {fact.value}")
     for drawn in shown.drawings:
-        print(drawn.alt)
+        tell(drawn.alt)
     for remark in shown.remarks:
-        print(remark)
+        tell(remark)
     if holders:
-        print(f"Modules that hold others: {', '.join(holders)}")
+        tell(f"Modules that hold others: {', '.join(holders)}")
 
 
 def method(found: Method) -> None:
     """Prints a visualization's words and its options."""
     from pydantic import TypeAdapter
 
-    print(f"{found.title} ({found.name})\n{found.summary}\n")
+    tell(f"{found.title} ({found.name})\n{found.summary}\n")
     for key in ("definition", "reading", "limits", "source"):
-        print(f"{key.capitalize()}: {getattr(found, key)}")
+        tell(f"{key.capitalize()}: {getattr(found, key)}")
     options = TypeAdapter(found.probe).json_schema().get("properties", {})
     for option, default in found.options().items():
         shown = json.dumps(default, ensure_ascii=False)
-        print(f"Option {option}: {_allowed(options[option])}; default {shown}")
+        tell(f"Option {option}: {_allowed(options[option])}; default {shown}")
 
 
 def _allowed(option: dict[str, Any]) -> str:

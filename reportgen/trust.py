@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,6 +28,7 @@ from reportgen.engine.targets import Slot
 from reportgen.engine.variants import Source, maker
 from reportgen.evidence import Findings, Record, Writer
 from reportgen.findings import Array, Heatmap, faults
+from reportgen.probes import methods
 from reportgen.session import Session
 
 
@@ -37,7 +38,7 @@ def sample(measured: Sequence[Record], session: Session) -> set[int]:
     Drawn with the recipe's seed from the half of the measured images that was answered with the
     highest probability: the map of an unsure answer explains a guess.
     """
-    shown = [r for r in measured if r["measured"] and r["predictions"][0]["probability"] is not None]
+    shown = [r for r in measured if r["measured"]]
     ranked = sorted(shown, key=lambda r: (-r["predictions"][0]["probability"], r["number"]))
     upper = [record["number"] for record in ranked[: math.ceil(len(ranked) / 2)]]
     count = min(session.recipe.trust.images, len(upper))
@@ -51,7 +52,8 @@ def tried(
 
     `places` are the shards and records that hold their maps.
     """
-    found = [attributions(writer.findings(shard, record["row"])) for shard, record in places]
+    explaining = {p.name for p in session.plan.of_scope("image") if methods()[p.name].explains}
+    found = [attributions(writer.findings(shard, record["row"]), explaining) for shard, record in places]
     maps = {method: torch.stack([one[method] for one in found]) for method in found[0]}
     if not maps:
         return [], {}
@@ -69,13 +71,14 @@ def tried(
     return [h | r for h, r in zip(head, trial.records(), strict=True)], trial.cost()
 
 
-def attributions(found: Findings) -> dict[str, Tensor]:
+def attributions(found: Findings, explaining: Collection[str]) -> dict[str, Tensor]:
     """One image's map (h, w) by every method that explains the answer, for its first target."""
     return {
         method: torch.from_numpy(finding.values)
         for method, slots in sorted(found.items())  # the order of a shard that was read back
+        if method in explaining
         for finding in slots[0]
-        if isinstance(finding, Heatmap) and finding.name == "map" and finding.attribution
+        if isinstance(finding, Heatmap) and finding.name == "map"
     }
 
 

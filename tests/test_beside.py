@@ -300,3 +300,6 @@ def test_a_second_network_that_is_not_finite_is_compared_with_nothing(two: Any) 
     save_file(state, two.folder / "other.safetensors")
     tests = results(two.run(two.recipe(), "both"))["beside"]["tests"]
     assert (tests["compared"], tests["changed"], tests["mcnemar_p"]) == (0, 0, None)
+    assert (tests["unanswered"], tests["unanswered_labelled"]) == (9, 9)
+    page = (two.folder / "both" / "report.html").read_text()
+    assert "second has no answer: not finite" in page and "9 images are left out" in page

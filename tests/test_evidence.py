@@ -184,3 +184,22 @@ def test_nan_never_reaches_json():
 def test_maps_that_must_not_be_stretched(values, words):
     found = faults(values)
     assert found is None if words is None else words in found
+
+
+def test_a_finding_says_which_class_it_explains_or_its_slot_does(tmp_path):
+    own = Heatmap("map", "Map", np.ones((2, 3, 4), np.float32), "logit", explains=np.array([7, -1]))
+    silent = Heatmap("other", "Other", np.ones((2, 3, 4), np.float32), "logit")
+    writer = Writer(tmp_path, "k")
+    records = [{**record(n, n), "targets": [{"class_index": 3 + n}, {"class_index": 5}]} for n in (0, 1)]
+    slots = [(own, silent)] * 2
+    writer.write("batch-000000", {"aimed": slots, "free": slots[:1]}, records, {})
+    shown = [{"name": "aimed", "per_target": True}, {"name": "free", "per_target": False}]
+    writer.seal({"visualizations": shown, "beside": None}, {})
+    evidence = Evidence(tmp_path)
+
+    def told(number: int, name: str) -> list:
+        found = evidence.findings(evidence.records()[number])[name]
+        return [None if f.explains is None else int(f.explains) for held in found for f in held]
+
+    assert told(0, "aimed") == [7, 3, 7, 5] and told(1, "aimed") == [-1, 4, -1, 5]
+    assert told(0, "free") == [7, None]

@@ -21,6 +21,16 @@ def test_all_are_shown_where_they_fit():
     assert choose([*SET, image(9, 0, None, "rejected")], 6, ["wrong"], 0)[0] == [0, 1, 2, 3, 4, 5]
 
 
+def test_an_image_without_an_answer_is_not_shown():
+    silent = {"number": 6, "status": "ok", "correct": None, "predictions": []}
+    numbers, words = choose([*SET, silent], 7, ["wrong"], 0)
+    assert numbers == [0, 1, 2, 3, 4, 5]
+    assert words == "All 6 that have an answer are shown. 1 image has no answer, and so no figures."
+    for wish in ("wrong", "unsure", "random"):
+        assert 6 not in choose([silent, *SET], 5, [wish], 0)[0]
+    assert choose([silent], 5, ["unsure"], 0)[0] == []
+
+
 def test_confident_mistakes_and_unsure_answers_come_first():
     assert choose(SET, 1, ["wrong"], 0)[0] == [0]
     assert choose(SET, 2, ["unsure"], 0)[0] == [1, 4]

@@ -125,10 +125,10 @@ def test_a_map_that_is_zero_is_flagged_and_has_no_rank(measured):
 
 
 def test_only_explanations_are_tried():
-    shown = Heatmap("map", "", np.zeros((2, 2), np.float32), "", attribution=False)
+    other = Heatmap("map", "", np.zeros((2, 2), np.float32), "")
     explained = Heatmap("map", "", np.arange(4, dtype=np.float32).reshape(2, 2), "")
-    found = {"a": [(shown,)], "b": [(explained,), (shown,)], "c": [()]}
-    assert {k: v.tolist() for k, v in attributions(found).items()} == {"b": [[0, 1], [2, 3]]}
+    found = {"a": [(other,)], "b": [(explained,), (other,)], "c": [()]}
+    assert {k: v.tolist() for k, v in attributions(found, {"b", "c"}).items()} == {"b": [[0, 1], [2, 3]]}
 
 
 def test_the_sample_is_seeded_and_no_larger_than_asked():

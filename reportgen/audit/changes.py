@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from reportgen.evidence import Record
+from reportgen.evidence import Record, best, is_unanswered
 
 LISTED = 40  # changed answers that a report lists
 # how an answer changed, from the model beside to the main one; the worst first
@@ -16,9 +16,9 @@ KINDS = ("broken", "mended", "both wrong", "no label")
 def changed(main: Sequence[Record], beside: Sequence[Record]) -> list[dict[str, Any]]:
     """Every image to which the two answer differently, by kind, and the surest answers first."""
     found = [
-        {"id": mine["id"], "kind": kind_of(mine, other), "answers": [mine["predictions"][0], _best(other)]}
+        {"id": mine["id"], "kind": kind_of(mine, other), "answers": [best(mine), best(other)]}
         for mine, other in compared(main, beside)
-        if _best(mine)["class_index"] != _best(other)["class_index"]
+        if mine["predictions"][0]["class_index"] != other["predictions"][0]["class_index"]
     ]
     found.sort(key=lambda held: (KINDS.index(held["kind"]), -held["answers"][0]["probability"], held["id"]))
     return found
@@ -28,14 +28,19 @@ def counts(main: Sequence[Record], beside: Sequence[Record]) -> dict[str, Any]:
     """The counts of both models' right and wrong answers, and McNemar's exact test of them.
 
     `mended` are answers that the main model has right and the one beside wrong, `broken` the other
-    way round. What depends on labels is None where no image that both answered has one.
+    way round. What depends on labels is None where no image that both answered has one. An image that
+    one of them did not answer, its output not being finite, is in `unanswered` alone.
     """
     pairs = list(compared(main, beside))
+    without = {record["number"] for record in (*main, *beside) if is_unanswered(record)}
+    with_label = {record["number"] for record in main if record["label_index"] is not None}
     kinds = [held["kind"] for held in changed(main, beside)]
     labelled = [(mine["correct"], other["correct"]) for mine, other in pairs if mine["correct"] is not None]
     mended, broken = labelled.count((True, False)), labelled.count((False, True))
     return {
         "compared": len(pairs),
+        "unanswered": len(without),
+        "unanswered_labelled": len(without & with_label),
         "labelled": len(labelled),
         "changed": len(kinds),
         "mended": mended if labelled else None,
@@ -50,10 +55,10 @@ def counts(main: Sequence[Record], beside: Sequence[Record]) -> dict[str, Any]:
 
 
 def compared(main: Sequence[Record], beside: Sequence[Record]) -> Iterator[tuple[Record, Record]]:
-    """The records of the images that both models answered with a finite probability."""
-    others = {record["number"]: record for record in beside if _answered(record)}
+    """The records of the images that both models answered."""
+    others = {record["number"]: record for record in beside if best(record)}
     for record in main:
-        if _answered(record) and record["number"] in others:
+        if best(record) and record["number"] in others:
             yield record, others[record["number"]]
 
 
@@ -76,11 +81,3 @@ def mcnemar(mended: int, broken: int) -> float:
         ways = ways * (pairs - k) // (k + 1)
         total += ways
     return min(1.0, float(2 * total / 2**pairs))
-
-
-def _answered(record: Record) -> bool:
-    return bool(record["predictions"]) and record["predictions"][0]["probability"] is not None
-
-
-def _best(record: Record) -> dict[str, Any]:
-    return dict(record["predictions"][0])

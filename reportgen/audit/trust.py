@@ -21,7 +21,7 @@ def summary(evidence: Evidence) -> dict[str, Any] | None:
     if not records:
         return None
     manifest = evidence.manifest
-    names = [shown["name"] for shown in manifest["visualizations"]]
+    names = [shown["name"] for shown in manifest["visualizations"] if shown["explains"]]
     return summarise(records, manifest["recipe"]["trust"]["limits"], names)
 
 

@@ -5,24 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 
 from reportgen.errors import InputError
-from reportgen.evidence import Evidence, sha256_of, write_whole
-
-SUMS = "SHA256SUMS"  # the form that `sha256sum --check` reads
+from reportgen.evidence import Evidence, sha256_of
+from reportgen.ownership import DOCUMENTS, MAPS, PAGE_FILES, SUMS, owned, write_sums
 
 
 def seal(folder: Path) -> None:
-    """Writes the hash of every file of the report, and of the evidence's manifest, beside them.
+    """Writes the hash of every file of the report, and of the evidence's manifest, beside them; of no file
+    of the folder that reportgen did not write.
 
     The manifest holds the hashes of the evidence's shards, so the whole folder hangs on this file.
     """
-    lines = [f"{sha256_of(folder / name)}  {name}\n" for name in _sealed(folder)]
-    write_whole(folder / SUMS, "".join(lines).encode())
+    ours = owned(folder)
+    write_sums(folder, {name: sha256_of(folder / name) for name in _sealed(folder) if name in ours})
 
 
 def _sealed(folder: Path) -> list[str]:
     """The names of the files that the seal covers, that are there, relative to the folder."""
-    named = ("report.html", "report.pdf", "results.json", "junit.xml", "evidence/manifest.json")
-    found = (*folder.glob("maps/**/*.npz"), *folder.glob("report-files/*"))
+    named = (*DOCUMENTS, "evidence/manifest.json")
+    found = (*folder.glob(f"{MAPS}/**/*.npz"), *folder.glob(f"{PAGE_FILES}/*"))
     more = sorted(path.relative_to(folder).as_posix() for path in found)
     return [name for name in (*named, *more) if (folder / name).is_file()]
 

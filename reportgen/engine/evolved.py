@@ -23,18 +23,25 @@ class Evolved:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One checkpoint: the `name` of its file, how many `labelled` images it answered and how many of
-    them `right`, their mean `loss` (nats; None without labels), by layer the `changes` of the weights
+    """One checkpoint: the `name` of its file, the `images` that it saw, how many of them it gave no answer
+    to (`unanswered`: its output is not finite), how many `labelled` images it answered and how many of
+    those `right`, their mean `loss` (nats; None where `accuracy` is), by layer the `changes` of the weights
     since the checkpoint before, ‖W - W'‖₂ / ‖W'‖₂, and its projections.
     """
 
     name: str
     images: int
+    unanswered: int
     labelled: int
     right: int
     loss: float | None
     changes: Mapping[str, float]
     projections: tuple[Projections, ...]
+
+    @property
+    def accuracy(self) -> float | None:
+        """The share right; not known without labels, nor where an image has no answer."""
+        return self.right / self.labelled if self.labelled and not self.unanswered else None
 
 
 @dataclass(frozen=True)

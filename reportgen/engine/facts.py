@@ -11,6 +11,7 @@ from reportgen.findings import NotApplicable
 
 AUTO = "auto"
 RECTIFIERS = ("ReLU", "ReLU6")
+OWN = ":own"  # ends the name of the layer that stands for what a container does itself
 # a module's name, its number in call order (1 is the first), or "auto"
 LayerName: TypeAlias = str | int
 LayerNames: TypeAlias = LayerName | tuple[LayerName, ...]
@@ -30,9 +31,18 @@ Kind: TypeAlias = Literal[
 ]
 
 
+LayerKind: TypeAlias = Literal["layer", "container", "part"]
+
+
 @dataclass(frozen=True)
 class LayerFacts:
     """One module of the network, as one forward of the input met it.
+
+    `kind` is `layer` for what is counted as one; `container` for a module around layers, whose
+    parameters and MACs are those of all in it; `part` for a module inside a layer, which is counted
+    there. The layers' parameters and MACs add up to the network's: a parameter that several share is
+    counted in the first of them, and what a container holds or computes itself is a layer named after
+    it with `OWN` at the end, which never runs by itself.
 
     `number` is the place among leaf modules in the order of their last calls (1 is the first; 0 for
     containers and for modules that are never called). Shapes are those of the last call, without
@@ -47,7 +57,7 @@ class LayerFacts:
     finished: int  # rank of the last call's end among all modules' calls, 0 if never called
     input_shape: tuple[int, ...] | None
     output_shape: tuple[int, ...] | None
-    parameters: int  # of this module itself for a leaf, of all below for a container
+    parameters: int  # of a layer those that none before it holds, else of all below
     trainable_parameters: int
     macs: int
     output_bytes: int
@@ -60,6 +70,8 @@ class LayerFacts:
     dilation: tuple[int, int] | None = None
     groups: int = 1
     weight_shape: tuple[int, ...] | None = None
+    weighted: bool = False  # whether it holds parameters, be they counted here or in an earlier layer
+    kind: LayerKind = "layer"
     formula_holds: bool | None = None  # floor((n + 2p - d(k-1) - 1)/s) + 1 against the shape seen
 
     @property
@@ -114,6 +126,7 @@ class ModelFacts:
     graph: Graph
     max_pools: int = 0  # max-pooling calls of one forward: their switches are what a deconvnet goes by
     parts: tuple[str, ...] = ()  # names of the parts that the recipe gives boxes of
+    batch: int = 1  # images of the smallest batch that the network answers; all else is of one image
 
     def leaves(self) -> tuple[LayerFacts, ...]:
         """The leaf modules that ran, in call order: number k is at k - 1."""

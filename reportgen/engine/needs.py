@@ -43,6 +43,7 @@ from reportgen.engine.extremes import Rule as Rule
 from reportgen.engine.extremes import Unit as Unit
 from reportgen.engine.extremes import rule_of as rule_of
 from reportgen.engine.facts import AUTO as AUTO
+from reportgen.engine.facts import OWN as OWN
 from reportgen.engine.facts import Graph as Graph
 from reportgen.engine.facts import LayerFacts as LayerFacts
 from reportgen.engine.facts import LayerName as LayerName
@@ -50,6 +51,7 @@ from reportgen.engine.facts import LayerNames as LayerNames
 from reportgen.engine.facts import ModelFacts as ModelFacts
 from reportgen.engine.facts import Normalisation as Normalisation
 from reportgen.engine.facts import Operation as Operation
+from reportgen.engine.output import answers as answers
 from reportgen.errors import UnknownName
 from reportgen.findings import NotApplicable
 

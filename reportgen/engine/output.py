@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from reportgen.errors import InputError
@@ -28,6 +29,18 @@ def logits_of(result: Any, output: str | int | None) -> Tensor:
             "audit a classifier, or set model.output to the output that holds its logits",
         )
     return result
+
+
+def answers(logits: Tensor) -> Tensor:
+    """The class answered, (…,) int64, given logits (…, C); -1 where the network answers nothing.
+
+    There is an answer where log-softmax is defined for every class: no logit is NaN, none is +inf
+    (inf - inf is no number), and some class is above -inf. Classes at -inf are masked out: they have
+    the probability 0, and the others share the rest. A maximum of NaN is NaN, so that all three are
+    one question: is the largest logit finite?
+    """
+    best = logits.max(-1)
+    return torch.where(best.values.isfinite(), best.indices, -1)
 
 
 def _chosen(result: Any, output: str | int) -> Any:

@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
+from typing_extensions import assert_never
 
-from reportgen.engine.extremes import ClassLogit, Extremes, Ranking, Unit
+from reportgen.engine.extremes import ChannelMean, ClassLogit, Extremes, Ranking, Unit
 from reportgen.engine.needs import Activation
+from reportgen.engine.output import answers
 from reportgen.engine.plan import Plan
 from reportgen.engine.tape import BatchTape
 from reportgen.findings import Tally, ranked
@@ -24,18 +26,20 @@ def key(need: Extremes) -> str:
 def rank(plan: Plan, tape: BatchTape, numbers: Sequence[int]) -> Tally | None:
     """What a batch gives to the plan's `Extremes` and `Record`s; None where there are none.
 
-    `numbers` are the images' places in the set.
+    `numbers` are the images' places in the set. An image that has no answer is not ranked: what is
+    not finite somewhere in the network is not to be relied on elsewhere in it.
     """
     tops = {}
+    broken = answers(tape.logits)[:, None] < 0  # (N, 1)
     for need in plan.extremes:
         a = tape[Activation(need.layer)]  # (N, C, h, w), or (N, C): maps of one value
         values, places = a.reshape(*a.shape[:2], -1).max(2)  # (N, C) each
-        tops[key(need)] = ranked(values, places, numbers, need.k)
+        tops[key(need)] = ranked(values.masked_fill(broken, torch.nan), places, numbers, need.k)
     if plan.records:
         values = torch.stack(
             [driven(need.unit, tape.logits, lambda name: tape[Activation(name)]) for need in plan.records], 1
         )  # (N, U)
-        tops[UNITS] = ranked(values, torch.zeros_like(values), numbers, 1)
+        tops[UNITS] = ranked(values.masked_fill(broken, torch.nan), torch.zeros_like(values), numbers, 1)
     return Tally(tops=tops) if tops else None
 
 
@@ -46,8 +50,10 @@ def driven(unit: Unit, logits: Tensor, activation: Callable[[str], Tensor]) -> T
     """
     if isinstance(unit, ClassLogit):
         return logits[:, unit.index]
-    a = activation(unit.layer)  # (N, C, …)
-    return a[:, unit.channel].reshape(len(a), -1).mean(1)
+    if isinstance(unit, ChannelMean):
+        a = activation(unit.layer)  # (N, C, …)
+        return a[:, unit.channel].reshape(len(a), -1).mean(1)
+    assert_never(unit)
 
 
 def rankings(plan: Plan, tally: Tally) -> dict[Extremes, Ranking]:

@@ -11,7 +11,7 @@ from torch import nn
 from reportgen.errors import InputError
 
 CUDA = re.compile(r"cuda|nvidia|hip\b", re.IGNORECASE)
-ARGUMENTS = re.compile(r"missing \d+ required|unexpected keyword|positional arguments? but|has no attribute 'forward'")
+ARGUMENTS = re.compile(r"missing \d+ required|unexpected keyword|positional arguments? but")
 SIZES = re.compile(
     r"shape|size|mat1|mat2|channel|dimension|must match|expected .*\d|input height|input width|too small|"
     r"kernel|stride|groups|index \d+ is out of bounds|number of elements",
@@ -38,7 +38,7 @@ def refusal(error: BaseException, input_shape: tuple[int, int, int], network: nn
             "name a callable in model.source whose module takes (images, channels, height, width) alone: "
             "wrap the model in a file.py that fills in the rest",
         )
-    if isinstance(error, TypeError | KeyError | AttributeError | NameError | ImportError | NotImplementedError):
+    if isinstance(error, TypeError | KeyError | AttributeError | NameError | ImportError):
         return InputError(
             f"the forward of {kind} fails{at}: {type(error).__name__}: {words}",
             f"mend the code in {place or 'the model'}, or what model.arguments hand to it",

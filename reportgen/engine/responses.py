@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from typing_extensions import assert_never
 
 from reportgen.engine.needs import LayerFacts, Responses
 from reportgen.engine.variants import Maker
@@ -21,14 +22,20 @@ def kept(need: Responses, answers: Tensor, clean: Tensor, image: Tensor) -> Tens
         return difference.square().sum(1).sqrt()
     if need.keep == "channel-sums":
         return answers.flatten(2).sum(2) if answers.ndim > 2 else answers
-    return answers
+    if need.keep == "whole":
+        return answers
+    assert_never(need.keep)
 
 
 def kept_bytes(need: Responses, layer: LayerFacts) -> int:
     """Bytes of what is kept of one copy."""
     if need.keep == "whole":
         return layer.output_bytes
-    return 4 * (layer.maps if need.keep == "channel-sums" else 1)
+    if need.keep == "channel-sums":
+        return 4 * layer.maps
+    if need.keep == "distance":
+        return 4
+    assert_never(need.keep)
 
 
 def of_images(answers: Sequence[Tensor], images: int, made: Maker) -> Tensor:

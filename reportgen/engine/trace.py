@@ -10,9 +10,9 @@ modules need no rule of their own.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from reportgen.engine.facts import OWN
 from reportgen.engine.graph import Recorder
 from reportgen.engine.needs import Graph, LayerFacts, ModelFacts
 from reportgen.engine.operations import RECTIFIERS, SMOOTH
@@ -28,17 +29,23 @@ from reportgen.engine.receptive import Field, field_after
 from reportgen.engine.refusals import refusal
 from reportgen.errors import InputError
 
+# of networks that do not answer a single image: on `meta` a batch costs nothing
+BATCHES = (*range(2, 33), 40, 48, 50, 64, 96, 100, 128, 200, 256)
+REAL_BATCHES = (2, 4, 8, 16)
+
 
 @dataclass
 class _Call:
     """What one module's calls have shown so far."""
 
-    leaf: bool = False
+    leaf: bool = False  # counted as a layer
+    inner: bool = False  # inside one
     calls: int = 0
     input_shape: tuple[int, ...] | None = None
     output_shape: tuple[int, ...] | None = None
     output_bytes: int = 0
-    macs: int = 0
+    macs: int = 0  # with all that is inside
+    own_macs: int = 0  # that no layer inside, and no layer around, is charged with
     field: Field | None = None
     finished: int = 0  # rank of the last call's end among all calls
 
@@ -53,6 +60,14 @@ class _Seen:
     rectifiers: int = 0
     max_pools: int = 0
     smooth: set[str] = field(default_factory=set)
+
+    def charge(self, macs: int) -> None:
+        """Notes multiply-adds at every module that is being called, and at the one that they are counted
+        in: the outermost layer, or the innermost module where none of them is a layer."""
+        for name in set(self.inside):  # a module that calls itself is there more than once
+            self.calls[name].macs += macs
+        layers = (name for name in self.inside if self.calls[name].leaf)
+        self.calls[next(layers, self.inside[-1])].own_macs += macs
 
 
 class _Observer(TorchDispatchMode):
@@ -81,8 +96,7 @@ class _Observer(TorchDispatchMode):
         name = func.overloadpacket.__name__
         if func.overloadpacket in flop_registry:
             flops = flop_registry[func.overloadpacket](*args, **kwargs, out_val=result)
-            for module in self.seen.inside:
-                self.seen.calls[module].macs += flops // 2
+            self.seen.charge(flops // 2)
         if name in RECTIFIERS and _rectifies(name, args):
             self.seen.rectifiers += 1
         self.seen.max_pools += "max_pool" in name
@@ -114,7 +128,7 @@ def trace(
     the network does not accept such an input or does not return (1, classes).
     """
     try:
-        seen, graph, logits = _observed(network, input_shape, output)
+        batch, seen, graph, logits = _observed(network, input_shape, output)
     except InputError:
         raise
     except Exception as error:  # any code of the user's may run here
@@ -135,6 +149,7 @@ def trace(
         classes=tuple(classes) if classes else (),
         class_count=logits.shape[1],
         graph=graph,
+        batch=batch,
     )
 
 
@@ -158,14 +173,28 @@ def has_gradient(
 
 def _observed(
     network: nn.Module, input_shape: tuple[int, int, int], output: str | int | None
-) -> tuple[_Seen, Graph, Tensor]:
-    """The observed forward on `meta`, or on a real copy where `meta` will not do."""
-    try:
-        return _forward(_bare_copy(network, "meta"), input_shape, output, "meta")
-    except InputError:
-        raise
-    except Exception:
-        return _forward(_bare_copy(network, "cpu"), input_shape, output, "cpu")
+) -> tuple[int, _Seen, Graph, Tensor]:
+    """The observed forward on `meta`, or on a real copy where `meta` will not do; of one image, or of
+    the smallest batch that the network answers. Raises what it raised for one image."""
+    faults: dict[str, Exception] = {}
+    for device in ("meta", "cpu"):
+        try:
+            return (1, *_forward(network, (1, *input_shape), output, device))
+        except Exception as error:  # any code of the user's may run here
+            faults[device] = error
+            if isinstance(error, InputError):
+                break
+    sizes: dict[str, tuple[int, ...]] = {"meta": BATCHES}
+    if "cpu" in faults and str(faults["cpu"]) != str(faults["meta"]):  # only a real copy can tell
+        sizes["cpu"] = REAL_BATCHES
+    for device, several in sizes.items():
+        for batch in several:
+            try:
+                return (batch, *_forward(network, (batch, *input_shape), output, device))
+            except Exception as error:
+                if str(error) == str(faults[device]):
+                    break  # the batch is not what it fails for
+    raise faults.get("cpu", faults["meta"])
 
 
 def _bare_copy(network: nn.Module, device: str) -> nn.Module:
@@ -182,15 +211,25 @@ def _bare_copy(network: nn.Module, device: str) -> nn.Module:
 
 
 def _forward(
-    network: nn.Module, input_shape: tuple[int, int, int], output: str | int | None, device: str
+    network: nn.Module, shape: tuple[int, int, int, int], output: str | int | None, device: str
 ) -> tuple[_Seen, Graph, Tensor]:
-    """Runs the observed forward of a copy that nothing else uses."""
-    seen = _Seen()
-    x = torch.zeros(1, *input_shape, device=device)
+    """Runs the observed forward of a copy that nothing else uses, on a batch of zeros; what it costs is
+    that of one image. Raises InputError where the images have not one row of logits each."""
+    network, seen = _bare_copy(network, device), _Seen()
+    x = torch.zeros(shape, device=device)
     observer = _Observer(seen, Recorder(x))
-    observer.set_field(x, Field((1, 1), (1, 1), input_shape[1:]))
+    observer.set_field(x, Field((1, 1), (1, 1), shape[2:]))
     with _watched(network, seen, observer), torch.no_grad(), observer:
         logits = logits_of(network(x), output)
+    if len(logits) != len(x):
+        raise InputError(
+            f"the model returns {len(logits)} rows of logits for {len(x)} image{'s' * (len(x) > 1)}",
+            "set model.preprocessing (resize, crop) to what the model was trained with",
+        )
+    for call in seen.calls.values():
+        call.macs //= len(x)
+        call.own_macs //= len(x)
+        call.output_bytes //= len(x)
     return seen, observer.recorder.finish(logits), logits
 
 
@@ -200,9 +239,10 @@ def _watched(network: nn.Module, seen: _Seen, observer: _Observer) -> Iterator[N
     handles = []
     inner: tuple[str, ...] = ("\0",)  # name prefixes of what lies inside a leaf
     for name, module in network.named_modules():
-        leaf = not name.startswith(inner) and is_leaf(module)
+        inside = name.startswith(inner)
+        leaf = not inside and is_leaf(module)
         inner += (f"{name}.",) if leaf else ()
-        seen.calls[name] = _Call(leaf=leaf)
+        seen.calls[name] = _Call(leaf=leaf, inner=inside)
 
         def before(module: nn.Module, _args: Any, name: str = name) -> None:
             observer.recorder.enter(name, type(module).__name__, seen.calls[name].leaf)
@@ -248,10 +288,42 @@ def _layers(network: nn.Module, seen: _Seen) -> tuple[LayerFacts, ...]:
     modules = {name: module for name, module in network.named_modules() if name}
     leaves = sorted((n for n in modules if _ran(seen.calls[n])), key=lambda n: seen.calls[n].finished)
     others = [n for n in modules if not _ran(seen.calls[n])]
-    return tuple(
+    found = [
         _layer(name, modules[name], seen.calls[name], number if number <= len(leaves) else 0)
         for number, name in enumerate(leaves + others, start=1)
-    )
+    ]
+    return _counted_once(network, seen, found)
+
+
+def _counted_once(
+    network: nn.Module, seen: _Seen, found: Sequence[LayerFacts]
+) -> tuple[LayerFacts, ...]:
+    """The layers with each parameter at the first that holds it, and what containers hold or compute
+    themselves as layers of their own: then their numbers add up to the network's."""
+    modules = dict(network.named_modules())
+    counted: set[int] = set()
+
+    def fresh(parameters: Iterable[nn.Parameter]) -> dict[str, Any]:
+        new = [p for p in parameters if id(p) not in counted]
+        counted.update(map(id, new))
+        held = {"parameters": sum(p.numel() for p in new)}
+        return held | {"trainable_parameters": sum(p.numel() for p in new if p.requires_grad)}
+
+    once = [
+        replace(x, **fresh(modules[x.name].parameters()), macs=seen.calls[x.name].own_macs)
+        if x.kind == "layer"
+        else x
+        for x in found
+    ]
+    for name, module in modules.items():
+        if seen.calls[name].leaf and name:
+            continue  # a layer: it stands above
+        held, macs = fresh(module.parameters(recurse=False)), seen.calls[name].own_macs
+        if held["parameters"] or macs:
+            bare = _layer(f"{name or 'network'}{OWN}", module, _Call(leaf=True), 0)
+            weighted = held["parameters"] > 0
+            once.append(replace(bare, **held, macs=macs, weighted=weighted, weight_shape=None))
+    return tuple(once)
 
 
 def _ran(call: _Call) -> bool:
@@ -272,6 +344,8 @@ def _layer(name: str, module: nn.Module, call: _Call, number: int) -> LayerFacts
         output_shape=call.output_shape,
         parameters=sum(p.numel() for p in parameters),
         trainable_parameters=sum(p.numel() for p in parameters if p.requires_grad),
+        weighted=bool(parameters),
+        kind="layer" if call.leaf else "part" if call.inner else "container",
         macs=call.macs,
         output_bytes=call.output_bytes,
         receptive_field_px=max(call.field.size) if call.field else None,

@@ -6,8 +6,9 @@ import math
 
 import torch
 from torch import Tensor
+from typing_extensions import assert_never
 
-from reportgen.engine.needs import Transformed
+from reportgen.engine.needs import Transformation, Transformed
 
 SNAP = 2**16  # of a pixel: nearer than this to a pixel is on it, whatever sines are rounded to
 
@@ -20,16 +21,18 @@ def matrices(need: Transformed, height: int, width: int) -> Tensor:
     )
 
 
-def _matrix(kind: str, value: float, middle_y: float, middle_x: float) -> list[list[float]]:
+def _matrix(kind: Transformation, value: float, middle_y: float, middle_x: float) -> list[list[float]]:
     if kind == "translation-y":
         return [[1, 0, -value], [0, 1, 0]]
     if kind == "translation-x":
         return [[1, 0, 0], [0, 1, -value]]
     if kind == "scale":
         (a, b), (c, d) = (1 / value, 0.0), (0.0, 1 / value)
-    else:
+    elif kind == "rotation":
         angle = math.radians(value)
         (a, b), (c, d) = (math.cos(angle), math.sin(angle)), (-math.sin(angle), math.cos(angle))
+    else:
+        assert_never(kind)
     # about the image's middle
     return [
         [a, b, middle_y - a * middle_y - b * middle_x],
@@ -62,6 +65,4 @@ def warp(images: Tensor, matrix: Tensor, fill: Tensor | None) -> Tensor:
         return torch.where(inside[:, None], found.view(images.shape), fill)
 
     upper = corner(0, 0).lerp(corner(0, 1), part_x)
-    warped = upper.lerp(corner(1, 0).lerp(corner(1, 1), part_x), part_y)
-    # the layout in which convolutions are fastest, as the images have it
-    return warped.contiguous(memory_format=torch.channels_last)
+    return upper.lerp(corner(1, 0).lerp(corner(1, 1), part_x), part_y)

@@ -53,7 +53,7 @@ def identify(data: bytes, name: str) -> Format:
 
 
 def _is_onnx(data: bytes) -> bool:
-    """Whether a file begins as ONNX does: the version of its format (field 1), its producer (2) or graph (7)."""
+    """Whether a file begins as ONNX does: a version (field 1), then the producer (2) or the graph (7)."""
     return data[:1] == b"\x08" and 1 <= data[1] <= 30 and data[2:3] in (b"\x12", b"\x3a", b"\x42")
 
 
@@ -86,7 +86,7 @@ def _refuse_programs(members: set[str], name: str) -> None:
     ways = {
         "TorchScript": ("/constants.pkl", "torch.jit.load({!r}).state_dict()"),
         "torch.export": ("/archive_format", "torch.export.load({!r}).state_dict"),
-        "torch.export (of an older torch)": ("serialized_exported_program.json", "torch.export.load({!r}).state_dict"),
+        "an older torch.export": ("program.json", "torch.export.load({!r}).state_dict"),
     }
     for kind, (mark, state) in ways.items():
         if any(f"/{member}".endswith(mark) for member in members):

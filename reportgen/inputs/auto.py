@@ -103,7 +103,7 @@ def _bands(given: Any, channels: int) -> dict[str, Any]:
             show.append(bands.index(wanted))
         else:
             raise RecipeError(
-                f"model.preprocessing.show: no band is named '{wanted}'{did_you_mean(nearest(wanted, bands))}",
+                f"model.preprocessing.show: no band is '{wanted}'{did_you_mean(nearest(wanted, bands))}",
                 "name bands of model.preprocessing.bands, or give their numbers from 0 on",
             )
     return {"range": getattr(given, "range", None), "bands": bands, "show": tuple(show)}

@@ -133,12 +133,10 @@ def _tiff(data: bytes) -> npt.NDArray[Any] | None:
     if values.ndim != 3:
         raise Refused(f"a TIFF of shape {values.shape} ({axes}) is no picture of bands")
     spatial = axes.index("Y") if "Y" in axes else 0
-    return np.moveaxis(values, 0, 2) if spatial == 1 else values
+    return np.asarray(np.moveaxis(values, 0, 2) if spatial == 1 else values)
 
 
-def _picture(
-    data: bytes, p: Preprocessing
-) -> tuple[npt.NDArray[Any], tuple[float, float], list[str]]:
+def _picture(data: bytes, p: Preprocessing) -> tuple[npt.NDArray[Any], tuple[float, float], list[str]]:
     """Any other file by Pillow: its own bands, or one band a page."""
     with Image.open(io.BytesIO(data)) as image:
         if image.width * image.height > p.largest_px:
@@ -157,7 +155,9 @@ def _picture(
         else:
             picture = image
         values = np.asarray(picture)
-        if image.mode.startswith("I;16") or (image.mode == "I" and values.min() >= 0 and values.max() < 65536):
+        if image.mode.startswith("I;16") or (
+            image.mode == "I" and values.min() >= 0 and values.max() < 65536
+        ):
             values = values.astype(np.uint16)
     return values, p.range or _full(values), []
 
@@ -167,7 +167,7 @@ def _dicom(data: bytes, p: Preprocessing) -> tuple[npt.NDArray[Any], tuple[float
     try:
         pydicom = importlib.import_module("pydicom")
     except ImportError as error:
-        raise Refused("DICOM, which `pip install 'reportgen[dicom]'` makes readable") from error
+        raise Refused("DICOM, which `pip install pydicom` makes readable") from error
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # remarks on values that do not follow the standard
         held = pydicom.dcmread(io.BytesIO(data))
@@ -204,5 +204,5 @@ def _banded(values: npt.NDArray[Any], p: Preprocessing) -> npt.NDArray[Any]:
         return values[..., :3]
     more = ""
     if importlib.util.find_spec("tifffile") is None:
-        more = "; `pip install 'reportgen[tiff]'` reads TIFFs of many bands"
+        more = "; `pip install tifffile` reads TIFFs of many bands"
     raise Refused(f"it has {bands} bands, the model takes {p.channels}{more}")

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from reportgen.errors import InputError, did_you_mean, nearest
 from reportgen.inputs import pickled
-from reportgen.inputs.archive import COPY_AGAIN, Format, check_zip, identify
+from reportgen.inputs.archive import COPY_AGAIN, check_zip, identify
 from reportgen.inputs.shards import Shards, find_shards, folder_refused, hash_of
 from reportgen.inputs.state_dicts import class_names, unwrapped
 
@@ -77,7 +77,7 @@ def _sharded(path: Path, shards: Shards, weights: str | None) -> Checkpoint:
     state: dict[str, Tensor] = {}
     digests = []
     size = 0
-    form: Format = "safetensors"
+    form = ""
     for file in shards.files:
         data = _content(file)
         digests.append(hashlib.sha256(data).hexdigest())

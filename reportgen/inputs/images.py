@@ -152,7 +152,7 @@ def _content(file: ImageFile) -> bytes:
 def _unknown(data: bytes) -> str:
     """What a picture of no known kind is, where its first bytes say so."""
     if data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"mif1", b"msf1", b"hevc"):
-        return "HEIC, which `pip install 'reportgen[heic]'` makes readable"
+        return "HEIC, which `pip install pillow-heif` makes readable"
     return f"not an image of a known kind ({', '.join(FORMATS)})"
 
 

@@ -221,7 +221,7 @@ def _others(files: Sequence[ImageFile], names: list[str], known: Known, level: i
         ways.append(("by number, the lowest first", f"model.classes: [{listed}]", from_one))
     used = {name: known.index(name) for name in names}
     known.used.clear()
-    found = []
+    found: list[tuple[str, str, dict[str, int]]] = []
     for words, remedy, ranks in ways:
         if ranks != used and ranks not in [one[2] for one in found]:
             found.append((words, remedy, ranks))

@@ -15,15 +15,16 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from reportgen.errors import InputError
+from reportgen.ownership import Reports
 
 SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp", ".tif", ".tiff"),
     *(".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".avif", ".npy"),
 )
-# kinds that a package beside reportgen's own reads: suffix -> (the extra, the package's module)
+# kinds that a package of the extra `pictures` reads: suffix -> (the package, its module)
 EXTRAS = {
-    **dict.fromkeys((".heic", ".heif", ".hif"), ("heic", "pillow_heif")),
-    **dict.fromkeys((".dcm", ".dicom"), ("dicom", "pydicom")),
+    **dict.fromkeys((".heic", ".heif", ".hif"), ("pillow-heif", "pillow_heif")),
+    **dict.fromkeys((".dcm", ".dicom"), ("pydicom", "pydicom")),
 }
 OTHER_PICTURES = (
     *EXTRAS,
@@ -37,6 +38,7 @@ PATH_HEADS = (
 )
 LABEL_HEADS = ("class", "class_name", "class_id", "label_name", "category", "target")
 LARGEST_FILE_BYTES = 1 << 28  # 256 MiB: above it a picture is a mistake or an attack
+NAMED = 3  # reports in the image set that a note names
 LARGEST_LIST_BYTES = 1 << 28
 
 
@@ -85,13 +87,15 @@ def printable(path: str) -> str:
 
 
 def walk(folder: Path) -> tuple[list[Path], list[str]]:
-    """Every image file below a folder, and notes on what was passed over. Hidden names are.
+    """Every image file below a folder, and notes on what was passed over. Hidden names are, and what
+    reportgen itself wrote there: the files of a report, known by its evidence and its seal.
 
     Links are followed, each real folder once, so a loop ends.
     """
     found: list[Path] = []
     notes: list[str] = []
     others: Counter[str] = Counter()
+    reports = Reports()
     seen: set[tuple[int, int]] = set()
     pending = [folder]
     while pending:
@@ -106,8 +110,9 @@ def walk(folder: Path) -> tuple[list[Path], list[str]]:
             notes.append(f"The folder {printable(str(here))} was read already under another name.")
             continue
         seen.add((status.st_dev, status.st_ino))
+        written = reports.written_in(here)
         for entry in entries:
-            if entry.name.startswith(".") or entry.name == "__MACOSX":
+            if entry.name.startswith(".") or entry.name == "__MACOSX" or entry.name in written:
                 continue
             if os.path.isdir(entry.path):  # False, not an error, for a link to itself
                 pending.append(Path(entry.path))
@@ -119,7 +124,7 @@ def walk(folder: Path) -> tuple[list[Path], list[str]]:
     if 0 < len(arrays) < len(found):  # features and masks lie beside pictures
         found = [path for path in found if path.suffix.lower() != ".npy"]
         notes.append(f"Arrays (.npy) beside pictures were left out: {len(arrays)}.")
-    return found, notes + passed_over(others)
+    return found, notes + passed_over(others) + _of_reports(reports.met, folder)
 
 
 def passed_over(others: Mapping[str, int]) -> list[str]:
@@ -135,11 +140,21 @@ def passed_over(others: Mapping[str, int]) -> list[str]:
 
 def how_to_read(suffixes: Iterable[str]) -> str:
     """What makes pictures of these kinds readable, in words."""
-    extras = sorted({EXTRAS[suffix][0] for suffix in suffixes if suffix in EXTRAS})
-    ways = [f"`pip install 'reportgen[{','.join(extras)}]'`"] if extras else []
+    packages = sorted({EXTRAS[suffix][0] for suffix in suffixes if suffix in EXTRAS})
+    ways = [f"`pip install {' '.join(packages)}`"] if packages else []
     if any(suffix not in EXTRAS for suffix in suffixes):
-        ways.append("converting them to PNG or TIFF" if ways else "Converting them to PNG or TIFF")
-    return f"{' or '.join(ways)} makes them readable"
+        ways.append("converting the others to PNG or TIFF" if ways else "Converting them to PNG or TIFF")
+    return f"{' and '.join(ways)} makes them readable"
+
+
+def _of_reports(met: set[str], folder: Path) -> list[str]:
+    """The note on reports in the image set: their files are none of its images."""
+    if not met:
+        return []
+    real = os.path.realpath(folder)
+    names = sorted(printable(os.path.relpath(report, real)) for report in met)
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return [f"Files that reportgen wrote were passed over; reports lie in: {', '.join(names[:NAMED])}{more}."]
 
 
 def read_text(path: Path, what: str) -> str:

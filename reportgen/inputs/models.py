@@ -24,6 +24,7 @@ from reportgen.inputs.wrappers import bare, refuse_scripted, settings_kept, sett
 if TYPE_CHECKING:
     from reportgen.recipe import Recipe
 
+TRAINERS = ("model.", "net.", "network.", "student.")  # what trainers keep a network under
 __all__ = ["Subject", "build", "load_subject"]
 
 
@@ -119,7 +120,7 @@ def fill(network: nn.Module, loaded: Checkpoint, source: str) -> list[str]:
         raise difference(state, own, loaded.name, source, str(error)) from error
     if empty := [name for name, value in network.named_buffers() if value.is_meta]:
         raise InputError(
-            f"{source} makes '{empty[0]}' on the device meta, without values, and {loaded.name} has none for it",
+            f"{source} makes '{empty[0]}' without values, on the device meta, and {loaded.name} has none",
             "make the model on the CPU",
         )
     absent = own.keys() - state.keys()
@@ -246,13 +247,9 @@ def _remedy(
     if len(heads) == 1 and heads == {key.partition(".")[0] for key in extra}:
         head = heads.pop()
         return (
-            f"the part '{head}' was built otherwise: write a file.py whose function makes the model and replaces "
-            f"'{head}' as the training code does, and name it in model.source: file.py:function"
+            f"the part '{head}' was built otherwise: write a file.py whose function makes the model and "
+            f"replaces '{head}' as the training code does, and name it in model.source: file.py:function"
         )
-    part = next((p for p in ("model.", "net.", "module.", "student.") if any(k.startswith(p) for k in state)), "")
-    if part and missing and all(key.startswith(part) for key in extra[:1]):
-        return (
-            "check model.source and model.arguments: they must be what the checkpoint was saved from; where only "
-            f"the weights below '{part}' are meant, set model.weights: {part}"
-        )
-    return "check model.source and model.arguments: they must be what the checkpoint was saved from"
+    check = "check model.source and model.arguments: they must be what the checkpoint was saved from"
+    part = next((p for p in TRAINERS if any(key.startswith(p) for key in state)), "")
+    return f"{check}; where only those below '{part}' are meant, set model.weights: {part}" if part else check

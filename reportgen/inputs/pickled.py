@@ -71,7 +71,8 @@ class NumpyType(Inert):
         code = self.arguments[0] if self.arguments else None
         if not isinstance(code, str) or not NUMBERS.fullmatch(code):
             return None
-        return np.dtype(code).newbyteorder("=" if self.order == "|" else self.order)  # type: ignore[arg-type]
+        order = "=" if self.order == "|" else self.order
+        return np.dtype(f"{order}{code}")
 
 
 class NumpyArray(Inert):
@@ -88,8 +89,10 @@ class NumpyArray(Inert):
         if isinstance(data, list):  # an array of objects
             return data
         plain = kind.plain if isinstance(kind, NumpyType) else None
-        whole = plain is not None and isinstance(data, bytes) and plain.itemsize
-        return np.frombuffer(data, plain).tolist() if whole and len(data) % plain.itemsize == 0 else []
+        if plain is None or not plain.itemsize or not isinstance(data, bytes) or len(data) % plain.itemsize:
+            return []
+        values: list[Any] = np.frombuffer(data, plain).tolist()
+        return values
 
 
 def _inert(*arguments: Any) -> Inert:

@@ -64,7 +64,7 @@ class Preprocessing:
             )
         if len(self.shown) not in (1, 3) or not all(0 <= n < self.channels for n in self.shown):
             raise RecipeError(
-                f"model.preprocessing.show {list(self.shown)} is not one or three of {self.channels} channels",
+                f"model.preprocessing.show {list(self.shown)} is not one or three of {self.channels}",
                 "give the names of one or three bands, or their numbers from 0 on",
             )
         sides = [side for size in (self.resize, self.crop) for side in _as_tuple(size)]

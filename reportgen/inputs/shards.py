@@ -75,11 +75,10 @@ def folder_refused(path: Path) -> InputError:
 def _by_index(index: Path) -> Shards:
     """The shards of an index: weight_map says in which file each tensor is."""
     table = _json(index)
-    places = table.get("weight_map") if isinstance(table, dict) else None
-    whole = isinstance(places, dict) and bool(places)
-    if not whole or not all(isinstance(name, str) and Path(name).name == name for name in places.values()):
+    places: Any = table.get("weight_map") if isinstance(table, dict) else None
+    if not isinstance(places, dict) or not places or not all(_beside(name) for name in places.values()):
         raise InputError(
-            f"{index} is no index of shards: a mapping `weight_map` of tensors to files beside it is missing",
+            f"{index} is no index of shards: it has no `weight_map` of tensors to files beside it",
             "name the checkpoint's own index, or its folder",
         )
     names = sorted(set(places.values()))
@@ -90,6 +89,11 @@ def _by_index(index: Path) -> Shards:
         )
     files = tuple(index.parent / name for name in names)
     return Shards(files, frozenset(places), _configured(index.parent))
+
+
+def _beside(name: Any) -> bool:
+    """Whether an index names a file of its own folder."""
+    return isinstance(name, str) and Path(name).name == name
 
 
 def _configured(folder: Path) -> tuple[str, ...] | None:

@@ -41,7 +41,7 @@ def bare(network: nn.Module) -> tuple[nn.Module, list[str]]:
         torch.compiler.set_stance("force_eager")
     for module in network.modules():
         if getattr(module, "_compiled_call_impl", None) is not None:
-            module._compiled_call_impl = None  # type: ignore[assignment]
+            module._compiled_call_impl = None
     if without := _with_gradients(network):
         notes.append(
             f"forward of {', '.join(sorted(without))} is decorated with torch.no_grad() or "
@@ -77,7 +77,7 @@ def unscripted(parts: list[str]) -> Iterator[None]:
         parts.append(getattr(part, "__name__", type(part).__name__))
         return part
 
-    torch.jit.script = plain
+    torch.jit.script = plain  # type: ignore[assignment]
     try:
         yield
     finally:
@@ -91,7 +91,7 @@ def refuse_scripted(network: nn.Module, source: str) -> None:
             part = f"the part '{name}'" if name else "the network"
             raise InputError(
                 f"{part} of {source} is TorchScript, whose layers cannot be observed",
-                "build it from the module's own code, without torch.jit.trace and torch.jit.load; the keys of "
+                "build it from the module's own code, without torch.jit.trace or torch.jit.load; the keys of "
                 "its weights are the same",
             )
 
@@ -113,7 +113,7 @@ def _with_gradients(network: nn.Module) -> set[str]:
     for module in network.modules():
         plain = _undecorated(type(module).forward) if "forward" not in vars(module) else None
         if plain is not None:
-            module.forward = types.MethodType(plain, module)  # type: ignore[method-assign]
+            module.forward = types.MethodType(plain, module)
             found.add(type(module).__name__)
     return found
 

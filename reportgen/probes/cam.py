@@ -18,7 +18,7 @@ from reportgen.probes import probe
 SILENT = {"AdaptiveAvgPool2d", "AvgPool2d", "Flatten", "Dropout", "Identity"}
 
 
-@probe("cam", scope="image", group="class activation maps")
+@probe("cam", scope="image", group="class activation maps", explains=True)
 class Cam:
     """CAM: the class's own weights, applied to the last maps instead of to their means.
 

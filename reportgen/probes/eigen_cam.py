@@ -9,7 +9,7 @@ from reportgen.findings import Finding, Heatmap
 from reportgen.probes import probe
 
 
-@probe("eigen-cam", scope="image", group="class activation maps")
+@probe("eigen-cam", scope="image", group="class activation maps", explains=True)
 class EigenCam:
     """Eigen-CAM: what the maps of a layer have most in common, whatever the class.
 

@@ -7,7 +7,7 @@ from reportgen.findings import Finding, Heatmap, nth
 from reportgen.probes import probe
 
 
-@probe("grad-cam", scope="image", group="class activation maps")
+@probe("grad-cam", scope="image", group="class activation maps", explains=True)
 class GradCam:
     """Grad-CAM: where the maps of one layer support the class.
 

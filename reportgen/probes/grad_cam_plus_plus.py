@@ -7,7 +7,7 @@ from reportgen.findings import Finding, Heatmap, nth
 from reportgen.probes import probe
 
 
-@probe("grad-cam-plus-plus", scope="image", group="class activation maps")
+@probe("grad-cam-plus-plus", scope="image", group="class activation maps", explains=True)
 class GradCamPlusPlus:
     """Grad-CAM++: Grad-CAM that gives several objects of one class their due.
 

@@ -7,7 +7,7 @@ from reportgen.findings import Finding, Heatmap, nth
 from reportgen.probes import probe
 
 
-@probe("layer-cam", scope="image", group="class activation maps")
+@probe("layer-cam", scope="image", group="class activation maps", explains=True)
 class LayerCam:
     """LayerCAM: where a layer supports the class, place by place, in early layers too.
 

@@ -20,7 +20,7 @@ from reportgen.findings import Finding, Heatmap, Remark
 from reportgen.probes import probe
 
 
-@probe("score-cam", scope="image", group="class activation maps")
+@probe("score-cam", scope="image", group="class activation maps", explains=True)
 class ScoreCam:
     """Score-CAM: maps weighted by what the class's score is when only they show the image.
 

@@ -18,6 +18,7 @@ Metric: TypeAlias = Literal[
     "unsure",
     "images",
     "rejected",
+    "unanswered",
     "labelled",
 ]
 # what is known where a second model is beside: `beside.<number>`
@@ -26,14 +27,13 @@ BesideNumber: TypeAlias = Literal["accuracy_change", "changed", "mended", "broke
 TrustNumber: TypeAlias = Literal[
     "randomised", "faithfulness", "advantage", "beats_random_sd", "stability"
 ]
-EXPLAINING = ("gradients", "class activation maps", "perturbations")  # groups whose maps are tested
 
 
 def metric_names() -> list[str]:
     """Every metric that a gate may name."""
     from reportgen.probes import methods  # the probes import torch
 
-    tested = [name for name, method in methods().items() if method.group in EXPLAINING]
+    tested = [name for name, method in methods().items() if method.explains]
     numbers = get_args(TrustNumber)
     beside = [f"beside.{number}" for number in get_args(BesideNumber)]
     return [*get_args(Metric), *beside, *(f"trust.{name}.{number}" for name in tested for number in numbers)]

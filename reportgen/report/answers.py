@@ -35,15 +35,20 @@ TOO_FEW = "too few labelled images to judge"
 
 def accuracy(totals: Mapping[str, Any]) -> tuple[Fact, ...]:
     """The numbers over all labelled images; none without labels."""
-    if not totals["labelled"]:
+    if not has_answers(totals):
         return ()
     labelled = plural(totals["labelled"], "labelled image")
     return (
         Fact("accuracy", share(totals["accuracy"]), f"{labelled}; {interval(totals)}"),
         Fact("lowest class", share(totals["lowest_class_accuracy"]), "accuracy of the worst class"),
         Fact("mean loss", number(totals["loss"]), "cross entropy, nats"),
-        Fact("mean confidence", probability(totals["mean_confidence"]), "of every scored image"),
+        Fact("mean confidence", probability(totals["mean_confidence"]), "of every answer"),
     )
+
+
+def has_answers(totals: Mapping[str, Any]) -> bool:
+    """Whether there is a section on the answers to labelled images."""
+    return bool(totals["labelled"] or totals["unanswered_labelled"])
 
 
 def by_class(per_class: Sequence[Mapping[str, Any]]) -> tuple[tuple[ClassRow, ...], str]:
@@ -69,7 +74,9 @@ def by_class(per_class: Sequence[Mapping[str, Any]]) -> tuple[tuple[ClassRow, ..
 
 
 def interval(totals: Mapping[str, Any]) -> str:
-    """The Wilson interval of the accuracy, in words."""
+    """The Wilson interval of the accuracy, in words; or why the accuracy is not known."""
+    if missing := totals["unanswered_labelled"]:
+        return f"{totals['right']:,} right; {missing:,} more without an answer: not known"
     return f"95 % interval {share(totals['accuracy_low'])} to {share(totals['accuracy_high'])}"
 
 
@@ -133,7 +140,8 @@ def calibrated(totals: Mapping[str, Any]) -> Calibration | None:
     filled = [held for held in bins if held["count"]]
     count = sum(held["count"] for held in filled)
     sure = sum(held["count"] * held["confidence"] for held in filled) / count
-    gap = sure - totals["accuracy"]
+    right = totals["right"] / totals["labelled"]
+    gap = sure - right
     if abs(gap) < 0.0005:
         leaning = "neither over- nor underconfident"
     else:
@@ -145,7 +153,7 @@ def calibrated(totals: Mapping[str, Any]) -> Calibration | None:
         ece=error,
         few=f"{TOO_FEW}: {count} of at least {JUDGED_FROM}" if few else "",
         text=f"Over {plural(count, 'labelled image')} the mean confidence is {probability(sure)} and"
-        f" the share right is {probability(totals['accuracy'])}: on the whole the model is"
+        f" the share right is {probability(right)}: on the whole the model is"
         f" {leaning}.",
         figure=Figure(
             id="reliability",
@@ -154,7 +162,7 @@ def calibrated(totals: Mapping[str, Any]) -> Calibration | None:
             caption="the share right in each bin of confidence, over the bin's mean confidence",
             details=("bars: 95 % Wilson intervals", "above: images of the bin", "dashed: calibrated"),
             alt=f"Reliability diagram: {error} over {BINS} bins, {plural(count, 'labelled image')};"
-            f" mean confidence {probability(sure)}, share right {probability(totals['accuracy'])}",
+            f" mean confidence {probability(sure)}, share right {probability(right)}",
             plot=reliability(filled, intervals),
         ),
         bins=tuple(_bin(held, *ends) for held, ends in zip(filled, intervals, strict=True)),

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reportgen.errors import RecipeError, did_you_mean, nearest
+from reportgen.report import sheets
+from reportgen.report.logos import logo
 from reportgen.report.rasters import Encoded
-from reportgen.report.theme_check import COMMENT, check, logo
+from reportgen.report.sheets import Rule
+from reportgen.report.theme_check import check
 
 PACKAGE = Path(__file__).resolve().parents[1]
-FACE = re.compile(r"@font-face\s*\{[^}]*\}")
 RANGE = re.compile(r"U\+([0-9A-F]+)(?:-([0-9A-F]+))?")
-VARIABLE = re.compile(r"(--[\w-]+)\s*:\s*([^;{}]+);")
 URL = re.compile(r'url\("([^"]+)"\)')
 
 
@@ -41,13 +42,14 @@ class Theme:
         return own if own.exists() else folder("themes") / "default" / name
 
     def css(self, *names: str) -> str:
-        """The named style sheets, one after another."""
-        return "\n".join(self.path(name).read_text(encoding="utf-8") for name in names)
+        """The named style sheets, one after another: parsed and written again, without comments."""
+        return "\n".join(sheets.written(sheets.read(self.path(name))) for name in names)
 
     def variables(self) -> dict[str, str]:
         """The theme's variables in its light scheme, by name: what paper shows."""
-        light = self.css("tokens.css").partition("@media")[0]
-        return dict(VARIABLE.findall(COMMENT.sub("", light)))
+        rules = [rule for rule in sheets.read(self.path("tokens.css")) if rule.head == ":root"]
+        declared = [held for rule in rules for held in rule.declarations.values()]
+        return {held.name: held.text for held in declared if held.name.startswith("--")}
 
     def logo(self) -> Encoded | None:
         """The theme's logo, where it has one."""
@@ -56,22 +58,22 @@ class Theme:
     def font_files(self) -> list[Path]:
         """The font files that fonts.css names."""
         sheet = self.path("fonts.css")
-        return [sheet.parent / name for name in URL.findall(sheet.read_text(encoding="utf-8"))]
+        return [sheet.parent / name for name in URL.findall(self.css("fonts.css"))]
 
     def fonts(self, text: str, font: Callable[[Path], str]) -> str:
         """The @font-face rules that `text` has a character for, each font where `font` says."""
         codes = {ord(character) for character in text}
         sheet = self.path("fonts.css")
-        rules = FACE.findall(sheet.read_text(encoding="utf-8"))
-        needed = [rule for rule in rules if any(_holds(rule, code) for code in codes)]
-        return "\n".join(URL.sub(lambda m: f'url("{font(sheet.parent / m[1])}")', r) for r in needed)
+        needed = [rule for rule in sheets.read(sheet) if any(_holds(rule, code) for code in codes)]
+        text = sheets.written(needed)
+        return URL.sub(lambda found: f'url("{font(sheet.parent / found[1])}")', text)
 
 
-def _holds(rule: str, code: int) -> bool:
+def _holds(face: Rule, code: int) -> bool:
     """Whether a face's unicode-range has the character; a face without a range has all."""
-    _, ranged, tail = rule.partition("unicode-range")
-    spans = RANGE.findall(tail)
-    return not ranged or any(int(a, 16) <= code <= int(b or a, 16) for a, b in spans)
+    ranged = face.declarations.get("unicode-range")
+    spans = RANGE.findall(ranged.text) if ranged else ()
+    return ranged is None or any(int(a, 16) <= code <= int(b or a, 16) for a, b in spans)
 
 
 def data_uri(font: Path) -> str:
@@ -94,7 +96,7 @@ def theme(name: str) -> Theme:
         return Theme(known[name])
     own = Path(name)
     if own.is_dir():
-        check(own, Theme(known["default"]).variables())
+        check(own, known["default"])
         return Theme(own)
     raise RecipeError(
         f"unknown theme {name!r}{did_you_mean(nearest(name, known))}",

@@ -8,7 +8,7 @@ from typing import Any
 from reportgen.audit import changes, likeness
 from reportgen.evidence import Evidence
 
-IMAGE_KEYS = ("id", "status", "reason", "correct", "loss", "predictions", "findings")
+IMAGE_KEYS = ("id", "status", "reason", "correct", "loss", "answered", "predictions", "findings")
 WHOLE = ("model", "findings", "metrics", "trust", "cost")  # as for the main model
 
 

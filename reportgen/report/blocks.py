@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from typing_extensions import assert_never
 
 from reportgen.findings import (
     Array,
@@ -40,8 +41,9 @@ from reportgen.report.vectors import vector
 from reportgen.report.wording import number, place, plural, sentence, shape
 
 Visualization = Mapping[str, Any]
-# findings that become a figure
+# findings that become a figure, and those that a block shows otherwise
 Drawn = Heatmap | Picture | Mask | Segments | ClassMap | Curve | Comparison
+Undrawn = Distribution | Gallery | Scalar | Flag | Remark | Table | Graph
 
 
 @dataclass(frozen=True)
@@ -50,11 +52,9 @@ class Scene:
 
     anchor: str  # begins every id: "i000000" or "model"
     subject: str  # "000000 coffee.png", for alternative texts
-    target: str  # the class that is explained, or ""
     photo: Array  # RGB as the model saw it (H, W, 3), uint8
     whole: figures.Whole | None = None  # the image before resize and crop
     classes: Sequence[str] = ()
-    several: bool = False  # whether other targets are explained beside this one
     label: int | None = None  # the true class's number
 
 
@@ -65,7 +65,7 @@ def block(visualization: Visualization, found: Sequence[Finding], scene: Scene) 
     for finding in found:
         drawn += _figures(finding, stem, scene)
     scalars = [finding for finding in found if isinstance(finding, Scalar)]
-    drawn, rest = _attach(drawn, scalars)
+    drawn, rest = _attach(drawn, [held for held in scalars if held.printed])
     vectors = [
         vector(held, stem, scene.subject, scene.classes, scene.label)
         for held in found
@@ -73,7 +73,6 @@ def block(visualization: Visualization, found: Sequence[Finding], scene: Scene) 
     ]
     return Block(
         id=stem,
-        target=scene.target if scene.several else "",
         method=visualization["name"],
         title=visualization["title"],
         summary=sentence(visualization["summary"]),
@@ -81,6 +80,7 @@ def block(visualization: Visualization, found: Sequence[Finding], scene: Scene) 
         again=tuple(again for finding in found for again in _again(finding, stem, scene)),
         strips=tuple(strip(f, stem, scene.subject) for f in found if isinstance(f, Gallery)),
         facts=tuple(rest),
+        unprinted=tuple(_fact(held) for held in scalars if not held.printed),
         signs=tuple(flags(found)),
         remarks=tuple(finding.text for finding in found if isinstance(finding, Remark)),
         tables=tuple(table(f, stem) for f in found if isinstance(f, Table)),
@@ -91,7 +91,7 @@ def block(visualization: Visualization, found: Sequence[Finding], scene: Scene) 
 
 def of_model(visualization: Visualization, found: Sequence[Finding]) -> Block:
     """One visualization's findings about the model or the whole set, where there is no photograph."""
-    return block(visualization, found, Scene("model", "the model", "", np.zeros((1, 1, 3), np.uint8)))
+    return block(visualization, found, Scene("model", "the model", np.zeros((1, 1, 3), np.uint8)))
 
 
 def flags(found: Sequence[Finding]) -> list[Sign]:
@@ -128,7 +128,7 @@ def _attach(drawn: list[Figure], scalars: list[Scalar]) -> tuple[list[Figure], l
     round; the others stand by themselves."""
     rest = []
     for scalar in scalars:
-        fact = Fact(scalar.title, _scalar(scalar), name=scalar.name)
+        fact = _fact(scalar)
         owners = [f for f in drawn if scalar.name.startswith(f"{f.name}-")]
         owner = max(owners, key=lambda f: len(f.name), default=None)  # the longest name is the nearest
         if owner is None:
@@ -139,16 +139,16 @@ def _attach(drawn: list[Figure], scalars: list[Scalar]) -> tuple[list[Figure], l
     return drawn, rest
 
 
-def _scalar(scalar: Scalar) -> str:
+def _fact(scalar: Scalar) -> Fact:
     value = np.asarray(scalar.values).reshape(-1)[0]
     whole = np.issubdtype(value.dtype, np.integer)
     text = number(int(value) if whole else float(value), scalar.digits)
-    return f"{text} {scalar.unit}".strip()
+    return Fact(scalar.title, f"{text} {scalar.unit}".strip(), name=scalar.name)
 
 
 def _figures(finding: Finding, stem: str, scene: Scene) -> list[Figure]:
-    """The figures of one finding: one, or two for a mask, none for a number or a sentence."""
-    if not isinstance(finding, Drawn):
+    """The figures of one finding: one, or two for a mask, none for what a block shows otherwise."""
+    if isinstance(finding, Undrawn):
         return []
     empty = _empty(finding, stem, scene)
     about = empty.alt
@@ -175,19 +175,29 @@ def _figures(finding: Finding, stem: str, scene: Scene) -> list[Figure]:
                 alt=f"{about}: {plural(parts, 'segment')}",
             )
         ]
-    return _mask(finding, empty, scene)
+    if isinstance(finding, Mask):
+        return _mask(finding, empty, scene)
+    assert_never(finding)
 
 
 def _empty(finding: Drawn, stem: str, scene: Scene) -> Figure:
     """The figure of a finding without anything drawn."""
-    about = f"{finding.title} of {scene.subject}" + (f" for the class {scene.target}" if scene.target else "")
+    target = _explained(finding, scene.classes)
+    about = f"{finding.title} of {scene.subject}" + (f" for the class {target}" if target else "")
     return Figure(
         id=f"{stem}-{finding.name}",
         name=finding.name,
         title=finding.title,
         caption=_caption(finding),
         alt=about,
+        target=target,
     )
+
+
+def _explained(finding: Drawn, classes: Sequence[str]) -> str:
+    """The name of the class that a finding explains, or ""."""
+    chosen = None if isinstance(finding, Comparison) else finding.explains
+    return "" if chosen is None or int(chosen) < 0 else classes[int(chosen)]
 
 
 def _caption(finding: Drawn) -> str:
@@ -252,9 +262,11 @@ def _class_map(finding: ClassMap, empty: Figure, classes: Sequence[str]) -> Figu
 def _picture(finding: Picture, empty: Figure) -> Figure:
     if finding.encoding == "rgb":
         return replace(empty, picture=figures.rgb_picture(finding.values))
-    drawn, by = figures.signed_colour(finding.values)
-    detail = f"mid-grey is 0; full colour is ±{number(by.high)}"
-    return replace(empty, picture=drawn, details=(detail,))
+    if finding.encoding == "signed":
+        drawn, by = figures.signed_colour(finding.values)
+        detail = f"mid-grey is 0; full colour is ±{number(by.high)}"
+        return replace(empty, picture=drawn, details=(detail,))
+    assert_never(finding.encoding)
 
 
 def _mask(finding: Mask, empty: Figure, scene: Scene) -> list[Figure]:

@@ -20,10 +20,10 @@ def calibration(labelled: Records) -> list[dict[str, Any]] | None:
     """The answers by their confidence, in bins (low, high]: Guo et al. 2017, section 2.
 
     `confidence` is the mean of the bin and `accuracy` the share that is right, None in an empty bin.
-    None for the whole where a confidence is not known, as no bin is then sure to be complete.
+    None for the whole where there is no labelled answer.
     """
     answers = [(r["predictions"][0]["probability"], bool(r["correct"])) for r in labelled]
-    if not answers or any(confidence is None for confidence, _ in answers):
+    if not answers:
         return None
     edges = [n / BINS for n in range(BINS + 1)]
     held: list[list[tuple[float, bool]]] = [[] for _ in range(BINS)]

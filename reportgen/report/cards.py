@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from reportgen.evidence import Evidence, Findings, Record
+from reportgen.evidence import Evidence, Findings, Record, best, is_unanswered
 from reportgen.report import figures
 from reportgen.report.blocks import Scene, Visualization, signs
 from reportgen.report.grouping import explained, groups
@@ -19,7 +19,8 @@ from reportgen.report.trust import badges, trial
 from reportgen.report.versus import SideBySide
 from reportgen.report.wording import number, probability
 
-STATES = ("wrong", "unsure", "flagged")  # what the page can be narrowed to
+UNANSWERED = "unanswered"
+STATES = (UNANSWERED, "wrong", "unsure", "flagged")  # what the page can be narrowed to
 
 
 def anchor(record: Record) -> str:
@@ -49,6 +50,8 @@ def cards(
         after = anchor(shown[at + 1]) if at + 1 < len(shown) else ""
         rival = _rival(evidence.beside, others[record["id"]], side) if side and evidence.beside else None
         card = _card(evidence, record, visualizations, trust, tested.get(record["id"]), rival, side)
+        if side and is_unanswered(others[record["id"]]):
+            card = replace(card, signs=(*card.signs, Sign("bad", f"{side.other} has no answer: not finite")))
         yield replace(card, before=before, after=after)
 
 
@@ -115,18 +118,20 @@ def found_signs(found: Findings, titles: Mapping[str, str]) -> list[tuple[str, S
 
 def states(record: Record, flagged: bool) -> tuple[str, ...]:
     """Which of STATES hold of an image."""
-    holds = (record["correct"] is False, unsure(record), flagged)
+    holds = (is_unanswered(record), record["correct"] is False, unsure(record), flagged)
     return tuple(state for state, held in zip(STATES, holds, strict=True) if held)
 
 
 def unsure(record: Record) -> bool:
     """Whether the best answer has too little probability to be called one."""
-    best = record["predictions"]
-    return bool(best) and (best[0]["probability"] or 0) < UNSURE_BELOW
+    answer = best(record)
+    return answer is not None and answer["probability"] < UNSURE_BELOW
 
 
 def marks(record: Record) -> tuple[Sign, ...]:
-    """Right or wrong, sure or unsure, in words."""
+    """Right or wrong, sure or unsure, in words; or that there is no answer."""
+    if is_unanswered(record):
+        return (Sign("bad", "no answer"),)
     held = []
     if record["correct"] is not None:
         held.append(Sign("ok", "right") if record["correct"] else Sign("bad", "wrong"))
@@ -209,7 +214,7 @@ def _scene(evidence: Evidence, record: Record, stem: str) -> Scene:
     seen = evidence.array(record, "seen")
     assert seen is not None  # every measured record has it
     subject, classes = f"{record['id']} {record['path']}", evidence.manifest["model"]["classes"]
-    return Scene(stem, subject, "", figures.photo(seen), _whole(evidence, record), classes)
+    return Scene(stem, subject, figures.photo(seen), _whole(evidence, record), classes)
 
 
 def _whole(evidence: Evidence, record: Record) -> figures.Whole:

@@ -28,7 +28,7 @@ def class_map(values: Array, names: Sequence[str]) -> tuple[Raster, tuple[Key, .
     picture = Raster(hatched(np.kron(ranks, np.ones((cell, cell), np.int64))))
     swatch = np.ones((SWATCH_PX, SWATCH_PX), np.int64)
     keys = [
-        Key(Raster(hatched(rank * swatch)), names[held[at]], share(counts[at] / values.size))
+        Key(Raster(hatched(rank * swatch)), _name(held[at], names), share(counts[at] / values.size))
         for rank, at in enumerate(order[:NAMED])
     ]
     if rest := order[NAMED:].tolist():
@@ -38,6 +38,10 @@ def class_map(values: Array, names: Sequence[str]) -> tuple[Raster, tuple[Key, .
         )
         keys.append(Key(Raster(hatched(NAMED * swatch)), told, part))
     return picture, tuple(keys)
+
+
+def _name(index: int, names: Sequence[str]) -> str:
+    return names[index] if index >= 0 else "no answer: not finite"
 
 
 def hatched(ranks: Array) -> Array:

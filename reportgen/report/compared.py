@@ -28,7 +28,7 @@ def numbers(evidence: Evidence, other: Evidence, results: Results, held: Results
 
 
 def _measured(mine: Results, theirs: Results) -> Iterable[Compared]:
-    if mine["labelled"] and theirs["labelled"]:
+    if mine["accuracy"] is not None and theirs["accuracy"] is not None:
         gap = 100 * (mine["accuracy"] - theirs["accuracy"])
         intervals = [f"{share(m['accuracy_low'])} to {share(m['accuracy_high'])}" for m in (mine, theirs)]
         yield Compared(
@@ -42,10 +42,13 @@ def _measured(mine: Results, theirs: Results) -> Iterable[Compared]:
         )
         low, other_s = (m["lowest_class_accuracy"] for m in (mine, theirs))
         yield Compared("lowest class", share(low), share(other_s), gained(100 * (low - other_s)))
+    if mine["labelled"] and theirs["labelled"]:
         yield _plain("mean loss", mine["loss"], theirs["loss"], "cross entropy, nats")
         yield _plain("ECE", mine["ece"], theirs["ece"], "expected calibration error")
     yield _plain("mean confidence", mine["mean_confidence"], theirs["mean_confidence"], "of every answer")
     yield _counted("unsure answers", mine["unsure"], theirs["unsure"])
+    if mine["unanswered"] or theirs["unanswered"]:
+        yield _counted("images without an answer", mine["unanswered"], theirs["unanswered"], "not finite")
 
 
 def _scalars(evidence: Evidence, other: Evidence) -> Iterable[Compared]:

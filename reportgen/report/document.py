@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from reportgen.evidence import Evidence, Record
+from reportgen.evidence import Evidence, Record, best, is_unanswered
 from reportgen.report import figures
-from reportgen.report.answers import accuracy, by_class, calibrated, confused, interval, mistakes
+from reportgen.report.answers import accuracy, by_class, calibrated, confused, has_answers, interval, mistakes
 from reportgen.report.blocks import of_model
-from reportgen.report.cards import STATES, anchor, found_signs, marks, states
+from reportgen.report.cards import STATES, UNANSWERED, anchor, found_signs, marks, states
 from reportgen.report.glossary import glossary
 from reportgen.report.parts import Block, Fact, Sign
 from reportgen.report.provenance import recipe_yaml, sheets
@@ -62,7 +62,7 @@ def document(evidence: Evidence, results: Mapping[str, Any]) -> Document:
         print_rows=printed,
         print_more=_print_more(len(rows) - len(printed)),
         rows=rows,
-        states=tuple((state, sum(state in row.states for row in rows)) for state in STATES),
+        states=_counted(rows),
         accuracy=accuracy(results["metrics"]),
         classes=classes,
         classes_note=classes_note,
@@ -98,22 +98,24 @@ def _byline(manifest: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _facts(manifest: Mapping[str, Any], totals: Mapping[str, Any]) -> tuple[Fact, ...]:
     model, cost = manifest["model"], manifest["cost"]
-    images = Fact("images", f"{totals['images']:,}", f"{totals['rejected']:,} rejected")
-    labelled = totals["labelled"]
-    if labelled:
-        right = round(totals["accuracy"] * labelled)
-        answers = Fact("labelled images right", f"{right:,} / {labelled:,}", interval(totals))
+    unusable = f"{totals['rejected']:,} rejected"
+    if totals["unanswered"]:
+        unusable += f", {totals['unanswered']:,} without an answer"
+    images = Fact("images", f"{totals['images']:,}", unusable)
+    if has_answers(totals):
+        right = f"{totals['right']:,} / {totals['labelled']:,}"
+        answers = Fact("labelled images right", right, interval(totals))
     else:
         answers = Fact("labelled images", "0", "accuracy is not known")
     confidence, unsure = probability(totals["mean_confidence"]), totals["unsure"]
-    passes = f"{cost['forwards']:,} + {cost['backwards']:,}"
+    runs = cost["forwards"] + cost["occlusion_forwards"]
     return (
         images,
         answers,
         Fact("mean confidence", confidence, f"{unsure:,} unsure"),
         Fact("parameters", count(model["parameters"]), f"{model['class_count']:,} classes"),
         Fact("multiply-adds", count(model["macs"]), f"an image, {shape(model['input_shape'])}"),
-        Fact("forwards + backwards", passes, f"{cost['occlusion_forwards']:,} changed copies"),
+        Fact("runs of the network", f"{runs:,}", "on images and on altered versions of them"),
     )
 
 
@@ -135,6 +137,12 @@ def _rows(
     return tuple(rows), more and f"{more} in results.json only."
 
 
+def _counted(rows: Sequence[ImageRow]) -> tuple[tuple[str, int], ...]:
+    """How many rows are in each state; that an image has no answer is so rare that it is left out at 0."""
+    counts = {state: sum(state in row.states for row in rows) for state in STATES}
+    return tuple((state, n) for state, n in counts.items() if n or state != UNANSWERED)
+
+
 def _print_more(missing: int) -> str:
     rest = plural(missing, "more image is", "more images are")
     return f"{rest} in report.html only: none is wrong, unsure or flagged." if missing else ""
@@ -146,25 +154,33 @@ def _row(
     signs: Sequence[tuple[str, Sign]],
     titles: Mapping[str, str],
 ) -> ImageRow:
-    best = record["predictions"][0]
-    seen = evidence.array(record, "seen") if record["measured"] else None
+    answer, p = _answered(record)
+    # of an image without an answer nothing but the image is there to be shown
+    seen = evidence.array(record, "seen") if record["measured"] or is_unanswered(record) else None
     flagged = dict.fromkeys(titles[m] for m, sign in signs if sign.level in ("warn", "bad"))
     held = marks(record)
-    known = record["correct"] is not None
+    judged = record["correct"] is not None or is_unanswered(record)
     return ImageRow(
         number=record["id"],
         href=f"#{anchor(record)}" if record["measured"] else "",
         path=record["path"],
         label=record["label"] or NONE,
-        answer=best["class_name"],
-        probability=probability(best["probability"]),
-        value=best["probability"] or 0.0,
-        percent=round(100 * (best["probability"] or 0)),
-        mark=held[0] if known else NO_SIGN,
+        answer=answer,
+        probability=probability(p),
+        value=p,
+        percent=round(100 * (p or 0)),
+        mark=held[0] if judged else NO_SIGN,
+        labelled=record["label_index"] is not None,
         signs=(*(["unsure"] if any(s.level == "warn" for s in held) else []), *flagged),
         states=states(record, bool(flagged)),
         picture=figures.fit(figures.photo(seen), THUMBNAIL_PX) if seen is not None else None,
     )
+
+
+def _answered(record: Record) -> tuple[str, float | None]:
+    """The answer and its probability, or that there is none."""
+    answer = best(record)
+    return (answer["class_name"], answer["probability"]) if answer else (NONE, None)
 
 
 def _sections(evidence: Evidence, manifest: Mapping[str, Any]) -> tuple[Block, ...]:
@@ -180,9 +196,9 @@ def _sections(evidence: Evidence, manifest: Mapping[str, Any]) -> tuple[Block, .
 
 def _cards_note(manifest: Mapping[str, Any]) -> str:
     return (
-        "Every figure of an image comes from one forward pass and the same logits. Maps over the"
-        " image are drawn on its grey version. A scale whose end reads ≥ ends at the map's 99.5th"
-        f" percentile. {manifest['images']['chosen']}"
+        "All maps of an image explain the same logits; a figure that explains a class names it. Maps"
+        " over the image are drawn on its grey version. A scale whose end reads ≥ ends at the map's"
+        f" 99.5th percentile. {manifest['images']['chosen']}"
     )
 
 

@@ -12,30 +12,42 @@ from xml.etree import ElementTree
 
 import numpy as np
 from PIL import Image
+from typing_extensions import assert_never
 
 from reportgen.audit.gates import evaluate
 from reportgen.audit.trust import summary
 from reportgen.audit.verify import seal
-from reportgen.evidence import BESIDE, Evidence, Record, write_whole
+from reportgen.evidence import BESIDE, Evidence, Record, best, write_whole
 from reportgen.findings import (
     Array,
+    ClassMap,
     Comparison,
     Curve,
     Distribution,
     Finding,
     Flag,
+    Gallery,
+    Graph,
     Heatmap,
+    Mask,
+    Picture,
+    Remark,
     Scalar,
+    Segments,
     Table,
     faults,
 )
+from reportgen.ownership import MAPS, claim
 from reportgen.report.beside import beside
 from reportgen.report.metrics import metrics
 
 SCHEMA = "reportgen.results/1"
+# findings that are in results.json elsewhere, or only in the report and the evidence
+Pictured = Picture | Mask | Segments | ClassMap | Gallery
+Elsewhere = Pictured | Distribution | Curve | Comparison | Remark | Table | Graph
 NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 LAYER_KEYS = (
-    *("name", "type", "number", "output_shape", "parameters", "trainable_parameters", "macs"),
+    *("name", "kind", "type", "number", "output_shape", "parameters", "trainable_parameters", "macs"),
     *("receptive_field_px", "receptive_stride_px"),
 )
 
@@ -44,22 +56,24 @@ def write(folder: Path) -> None:
     """Writes the exports beside `folder`/evidence, maps only if the run was asked to save them."""
     evidence = Evidence(folder / "evidence")
     found = results(evidence)
+    claim(folder, ("results.json", "junit.xml"))
     write_whole(folder / "results.json", _json(found))
     write_whole(folder / "junit.xml", junit(found, evidence.manifest))
     if evidence.manifest["save_maps"]:
-        _write_maps(evidence, folder / "maps")
+        _write_maps(evidence, folder, MAPS)
         if evidence.beside is not None:
-            _write_maps(evidence.beside, folder / "maps" / BESIDE)
+            _write_maps(evidence.beside, folder, f"{MAPS}/{BESIDE}")
 
 
-def _write_maps(evidence: Evidence, folder: Path) -> None:
-    folder.mkdir(exist_ok=True)
-    for record in evidence.records():
-        if record["measured"]:
-            data = io.BytesIO()
-            # numpy dates the members of an archive 1980: equal maps give equal bytes
-            np.savez_compressed(data, **maps(evidence, record))  # type: ignore[arg-type]
-            write_whole(folder / f"{record['id']}.npz", data.getvalue())
+def _write_maps(evidence: Evidence, folder: Path, room: str) -> None:
+    (folder / room).mkdir(exist_ok=True)
+    measured = {f"{room}/{r['id']}.npz": r for r in evidence.records() if r["measured"]}
+    claim(folder, measured)
+    for name, record in measured.items():
+        data = io.BytesIO()
+        # numpy dates the members of an archive 1980: equal maps give equal bytes
+        np.savez_compressed(data, **maps(evidence, record))  # type: ignore[arg-type]
+        write_whole(folder / name, data.getvalue())
 
 
 def close(folder: Path, render_s: float) -> None:
@@ -92,7 +106,7 @@ def results(evidence: Evidence) -> dict[str, Any]:
             "checkpoint_sha256": manifest["checkpoint"]["sha256"],
             **{key: model[key] for key in ("parameters", "trainable_parameters", "macs")},
             "class_count": model["class_count"],
-            "layers": [{key: row[key] for key in LAYER_KEYS} for row in model["layers"]],
+            "layers": [{key: row.get(key) for key in LAYER_KEYS} for row in model["layers"]],
         },
         "findings": {
             method: _numbers(slots[0]) for method, slots in evidence.model_findings().items()
@@ -125,6 +139,7 @@ def _image(evidence: Evidence, record: Record) -> dict[str, Any]:
         found[name] = rows[0] | ({"targets": rows[1:]} if rows[1:] else {})
     return {
         **{key: record[key] for key in keys},
+        "answered": best(record) is not None if record["status"] == "ok" else None,
         "predictions": record["predictions"],
         **({"probabilities": vectors[0]} if vectors else {}),
         "findings": found,
@@ -152,6 +167,8 @@ def _numbers(findings: tuple[Finding, ...]) -> dict[str, Any]:
             flags.append(finding.text)
         elif isinstance(finding, Heatmap) and (fault := faults(finding.values)):
             flags.append(f"{finding.name}: {fault}")
+        elif not isinstance(finding, Elsewhere | Flag | Heatmap):
+            assert_never(finding)
     return numbers | {"flags": flags}
 
 
@@ -220,9 +237,10 @@ def junit(found: dict[str, Any], manifest: dict[str, Any]) -> bytes:
     """Gates, images and visualizations as test cases; what could not be done is skipped, and says why."""
     cases: list[tuple[str, str, str, str | None]] = []  # (class, name, outcome, why)
     for gate in found["gates"]:
-        cases.append(("gates", gate["name"], "failure", gate["reason"]))
+        why = None if gate["passed"] else f"{gate['outcome']}: {gate['reason']}"
+        cases.append(("gates", gate["name"], "failure", why))
     for image in found["images"]:
-        if image["status"] == "rejected":
+        if image["status"] == "rejected" or image["answered"] is False:
             cases.append(("images", f"{image['id']} {image['path']}", "skipped", image["reason"]))
     for shown in manifest["visualizations"]:
         cases.append(("visualizations", shown["name"], "skipped", shown["reason"]))

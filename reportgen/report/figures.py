@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 from PIL import Image, ImageDraw
+from typing_extensions import assert_never
 
 from reportgen.findings import Array
 from reportgen.report.maps import RawMap
@@ -233,9 +234,15 @@ def sprite(
     over their own range, and `unit` for pixels in [0, 1]. A tile that is constant or not finite is
     left mid-grey.
     """
-    by = tile_scale(tiles, signed, tiles.ndim == 4) if scaled == "grid" else None
-    if scaled == "unit":
+    by: Scale | None
+    if scaled == "grid":
+        by = tile_scale(tiles, signed, tiles.ndim == 4)
+    elif scaled == "unit":
         by = UNIT
+    elif scaled == "each":
+        by = None
+    else:
+        assert_never(scaled)
     drawn = [_tile(tile, by or tile_scale(tile, signed, tiles.ndim == 4)) for tile in tiles]
     height, width = drawn[0].shape[:2]
     rows = -(-len(drawn) // columns)

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from reportgen.ownership import PAGE_FILES
 from reportgen.report.maps import RawMap, png
 from reportgen.report.rasters import Encoded, Encoding, Raster, carried, kept, screen
 
-FOLDER = "report-files"  # beside report.html
+FOLDER = PAGE_FILES  # beside report.html
 NAME_LETTERS = 16  # of a picture's hash: enough to tell the pictures of one report apart
 Kind: TypeAlias = Literal["pictures", "maps", "fonts", "script", "text"]
 KINDS: tuple[Kind, ...] = ("pictures", "maps", "fonts", "script", "text")

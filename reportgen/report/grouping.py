@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from reportgen.evidence import Findings, Record
 from reportgen.report.blocks import Scene, Visualization, block
@@ -40,7 +39,7 @@ def groups(
         for_each = several and held["per_target"]
         badge = badges.get(name)
         drawn = tuple(
-            replace(block(held, found[name][slot], about(scene, held, slot, targets)), badge=badge)
+            replace(block(held, found[name][slot], about(scene, held, slot)), badge=badge)
             for slot in range(len(found[name]) if for_each else 1)
         )
         if for_each:
@@ -57,21 +56,9 @@ def joined(held: tuple[Group, ...]) -> tuple[Group, ...]:
     return (Group("", once, tuple(row for group in held for row in group.rows)),)
 
 
-def about(
-    scene: Scene, held: Visualization, slot: int, targets: list[Mapping[str, Any]], named: bool = False
-) -> Scene:
-    """The scene of one target; a visualization without a target has none in its words.
-
-    The class stands by the figures where there are several, or where it must be `named`.
-    """
-    if not held["per_target"]:
-        return scene
-    return replace(
-        scene,
-        anchor=f"{scene.anchor}-t{slot}" if slot else scene.anchor,
-        target=targets[slot]["class_name"],
-        several=named or len(targets) > 1,
-    )
+def about(scene: Scene, held: Visualization, slot: int) -> Scene:
+    """The scene of one target: its ids are its own."""
+    return replace(scene, anchor=f"{scene.anchor}-t{slot}") if slot and held["per_target"] else scene
 
 
 def explained(record: Record) -> tuple[Explained, ...]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from reportgen.evidence import Evidence, write_whole
+from reportgen.ownership import claim, discard, owned
 from reportgen.report import layout
 from reportgen.report.assets import Theme
 from reportgen.report.cards import cards
@@ -79,19 +79,22 @@ def write(
         if total <= limit or not fit.cards:
             break
         fit = _less(fit, total / limit)
-    _write_files(path.parent / FOLDER, freight.files)
+    _write_files(path.parent, freight.files)
+    claim(path.parent, [path.name])
     write_whole(path, page.encode())
     parts = ", ".join(f"{kind} {_mb(n_bytes)}" for kind, n_bytes in weight.items())
     return f"{path.name} has {_mb(total)} of {at_most_mb:g} MB: {parts}"
 
 
 def _write_files(folder: Path, files: Mapping[str, bytes]) -> None:
-    """The files beside the page; those of an older page go."""
-    if folder.is_dir():
-        shutil.rmtree(folder)
-    if files:
-        folder.mkdir()
-    for name, data in files.items():
+    """The files beside the page in `folder`; those of an older page go."""
+    names = {f"{FOLDER}/{name}": data for name, data in files.items()}
+    older = {name for name in owned(folder) if name.startswith(f"{FOLDER}/")}
+    discard(folder, older - names.keys())
+    claim(folder, names)
+    if names:
+        (folder / FOLDER).mkdir(exist_ok=True)
+    for name, data in names.items():
         write_whole(folder / name, data)
 
 

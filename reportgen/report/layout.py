@@ -16,9 +16,13 @@ from reportgen.errors import RenderError
 from reportgen.report import assets, figures
 from reportgen.report.maps import RawMap
 from reportgen.report.rasters import Raster
+from reportgen.report.sheets import sealed
 
 CODE = re.compile(r"`([^`]+)`")
 VAR = re.compile(r"var\((--[\w-]+)\)")
+# a theme may leave rules of the default out, but a logo is no poster over the verdict
+LOGO_ON_SCREEN = ".logo img { max-height: 44px !important; max-width: 220px !important; }"
+LOGO_IN_PRINT = ".logo img { max-height: 14mm !important; max-width: 70mm !important; }"
 WIDTH = re.compile(r'class="w(\d+)"')
 Source = Callable[[Raster], str]  # where a document finds a picture: a data: URI or a name
 Levels = Callable[[RawMap], str | None]  # what a page carries of a map beside its picture, in base64
@@ -71,7 +75,7 @@ def print_style(theme: assets.Theme, text: str, bars: Mapping[str, str]) -> str:
     drawn = "".join(
         f'.bar-{palette}{{background:url("{url}") 0 0/100% 100% no-repeat}}' for palette, url in bars.items()
     )
-    return "\n".join((theme.fonts(text, assets.data_uri), sheet, drawn, widths))
+    return sealed("\n".join((theme.fonts(text, assets.data_uri), sheet, drawn, widths, LOGO_IN_PRINT)))
 
 
 def style(
@@ -81,7 +85,8 @@ def style(
     where it finds a font's file."""
     widths = "".join(f".w{n}{{width:{n}%}}" for n in range(101))
     sheets = theme.css("tokens.css", sheet, *more)
-    return "\n".join((theme.fonts(text, font), sheets, figures.palette_css(), widths))
+    fonts = theme.fonts(text, font)
+    return sealed("\n".join((fonts, sheets, figures.palette_css(), widths, LOGO_ON_SCREEN)))
 
 
 def script() -> str:

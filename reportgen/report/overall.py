@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from reportgen.findings import wilson
 from reportgen.report.calibration import JUDGED_FROM
 from reportgen.report.metrics import UNSURE_BELOW
 from reportgen.report.sections import FindingLine
@@ -19,13 +20,13 @@ Totals = Mapping[str, Any]  # `metrics` of results.json
 def wrong(totals: Totals) -> Iterable[FindingLine]:
     """How many of the labelled answers are wrong, and where more than elsewhere."""
     labelled = totals["labelled"]
-    missed = labelled - round(totals["accuracy"] * labelled) if labelled else 0
+    missed = labelled - totals["right"]
     if missed:
-        interval = f"{share(totals['accuracy_low'])} to {share(totals['accuracy_high'])}"
-        text = (
-            f"{missed:,} of {plural(labelled, 'labelled answer')} {'is' if missed == 1 else 'are'} wrong:"
-            f" accuracy {share(totals['accuracy'])} (95 % interval {interval})."
-        )
+        text = f"{missed:,} of {plural(labelled, 'labelled answer')} {'is' if missed == 1 else 'are'} wrong"
+        if totals["accuracy"] is not None:
+            interval = f"{share(totals['accuracy_low'])} to {share(totals['accuracy_high'])}"
+            text += f": accuracy {share(totals['accuracy'])} (95 % interval {interval})"
+        text += "."
         yield FindingLine("bad", "wrong", text, "#answers", "numbers")
 
 
@@ -38,7 +39,9 @@ def weak(totals: Totals) -> Iterable[FindingLine]:
 
 
 def _classes(totals: Totals) -> Iterable[FindingLine]:
-    """Those whose 95 % interval ends below where that of the whole set begins."""
+    """Those whose 95 % interval ends below where that of the whole set begins, where that is known."""
+    if totals["accuracy_low"] is None:
+        return
     enough = [row for row in totals["per_class"] or () if row["count"] >= CLASS_FROM]
     rows = [row for row in enough if row["high"] < totals["accuracy_low"]]
     rows.sort(key=lambda row: (row["accuracy"], -row["count"]))
@@ -61,13 +64,14 @@ def _confidence(totals: Totals) -> Iterable[FindingLine]:
     if not bins or labelled < JUDGED_FROM:
         return
     mean = sum(held["count"] * held["confidence"] for held in bins if held["count"]) / labelled
-    low, high = totals["accuracy_low"], totals["accuracy_high"]
+    low, high = wilson(totals["right"], labelled)
     if low <= mean <= high:
         return
     word = "Over-confident" if mean > high else "Under-confident"
     text = (
         f"{word}: the mean confidence over {labelled:,} labelled answers is {probability(mean)}, but"
-        f" {share(totals['accuracy'])} are right (expected calibration error {number(totals['ece'])})."
+        f" {share(totals['right'] / labelled)} are right"
+        f" (expected calibration error {number(totals['ece'])})."
     )
     yield FindingLine("warn", "confidence", text, "#calibration", "diagram")
 
@@ -95,8 +99,8 @@ def _pairs(confusion: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
 
 def unsure(totals: Totals) -> Iterable[FindingLine]:
     """How many answers have too little probability to be called one."""
-    scored = totals["images"] - totals["rejected"]
+    answers = plural(totals["images"] - totals["rejected"] - totals["unanswered"], "answer")
     if totals["unsure"]:
         are = "is" if totals["unsure"] == 1 else "are"
-        text = f"{totals['unsure']:,} of {plural(scored, 'answer')} {are} unsure: below p = {UNSURE_BELOW:g}."
+        text = f"{totals['unsure']:,} of {answers} {are} unsure: below p = {UNSURE_BELOW:g}."
         yield FindingLine("warn", "unsure", text, "#images", "images")

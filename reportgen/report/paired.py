@@ -35,7 +35,7 @@ class Seen:
         badge = self.badges.get(name)
         return tuple(
             replace(
-                block(held, findings, about(self.scene, held, slot, self.record["targets"], named=True)),
+                block(held, findings, about(self.scene, held, slot)),
                 model=self.model,
                 badge=badge,
                 badge_at=self.badges_at,

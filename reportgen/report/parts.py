@@ -117,6 +117,7 @@ class Figure:
     facts: tuple[Fact, ...] = ()
     signs: tuple[Sign, ...] = ()
     layer: str = ""
+    target: str = ""  # the class that it explains, or ""
     again: str = ""  # the id of the figure that this one shows once more, over the whole file
     crop: tuple[int, int, int, int] | None = None  # of a whole file: what the model saw, in its pixels
     input_px: tuple[int, int] | None = None  # of what the model saw: (width, height), however it is stored
@@ -185,7 +186,6 @@ class Block:
     method: str
     title: str
     summary: str
-    target: str = ""  # the class that is explained, where there are several
     model: str = ""  # whose it is, where two models are side by side
     follows: bool = False  # another part of this visualization has said its facts and remarks
     badge: Sign | None = None  # what the test of the maps said of this visualization
@@ -194,6 +194,7 @@ class Block:
     again: tuple[Figure, ...] = ()  # its maps once more, over the whole file
     strips: tuple[Strip, ...] = ()
     facts: tuple[Fact, ...] = ()
+    unprinted: tuple[Fact, ...] = ()  # numbers for a sentence of a template's own, and for nothing else
     signs: tuple[Sign, ...] = ()
     remarks: tuple[str, ...] = ()
     tables: tuple[TableView, ...] = ()
@@ -201,8 +202,8 @@ class Block:
     drawings: tuple[Drawing, ...] = ()
 
     def fact(self, name: str) -> Fact:
-        """The number of that name. Raises KeyError where there is none."""
-        return {held.name: held for held in self.facts}[name]
+        """The number of that name, printed or not. Raises KeyError where there is none."""
+        return {held.name: held for held in (*self.facts, *self.unprinted)}[name]
 
     @property
     def pictured(self) -> bool:

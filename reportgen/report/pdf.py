@@ -24,6 +24,7 @@ from reportgen.report.glyphs import beyond, warning, without
 from reportgen.report.printing import printed
 from reportgen.report.rasters import Encoded, Encoding, Raster, jpeg_or_png
 from reportgen.report.sections import Document
+from reportgen.report.sheets import sealed
 
 log = logging.getLogger("reportgen")
 ENCODING = Encoding(85)
@@ -179,7 +180,7 @@ def missing(weasyprint: Any, text: str, theme: Theme) -> frozenset[str]:
     # WeasyPrint logs each character that it found in none
     fonts = theme.fonts("".join(asked), data_uri)
     style = f"{fonts} p {{ font-family: {theme.variables()['--sans']} }}"
-    page = f"<style>{style}</style>"
+    page = f"<style>{sealed(style)}</style>"
     page += "".join(f"<p>{escape(one)}</p>" for one in asked)
     heard = _Missing()
     logger = logging.getLogger("weasyprint")

@@ -6,10 +6,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from reportgen.report.cards import STATES
+from reportgen.report.cards import STATES, UNANSWERED
 from reportgen.report.sections import Document, FindingLine, ImageRow, Mistake
 from reportgen.report.wording import plural
 
+CARDS = tuple(state for state in STATES if state != UNANSWERED)  # what an image with a card can be
 ELSEWHERE = "the others are in report.html and, in numbers, in the attached results.json"
 
 
@@ -30,7 +31,7 @@ def printed(document: Document, asked: bool | Mapping[str, Any]) -> Printed:
     kept = frozenset(row.number for row in _first([row for row in document.rows if row.href], limit))
     cut = (
         f"{len(kept):,} of {plural(document.card_count, 'card')} are printed, as the recipe asks"
-        f" (output.pdf.cards): {', then '.join(STATES)} images first; {ELSEWHERE}."
+        f" (output.pdf.cards): {', then '.join(CARDS)} images first; {ELSEWHERE}."
     )
     return Printed(_linked(document, {f"#i{number}" for number in kept}), kept, cut)
 

@@ -72,7 +72,8 @@ def preprocessing(held: Mapping[str, Any]) -> str:
     if names := held.get("bands"):
         steps.append(f"bands {', '.join(names)}")
     if held.get("show"):
-        steps.append("shown as a picture: " + ", ".join(names[n] if names else f"band {n}" for n in held["show"]))
+        shown = ", ".join(names[n] if names else f"band {n}" for n in held["show"])
+        steps.append(f"shown as a picture: {shown}")
     elif len(held["mean"]) not in (1, 3):
         first = ", ".join(names[:3] if names else ("band 0", "band 1", "band 2")[: len(held["mean"])])
         steps.append(f"shown as a picture: {first}")
@@ -81,7 +82,7 @@ def preprocessing(held: Mapping[str, Any]) -> str:
 
 def _run(manifest: Mapping[str, Any], timing: Mapping[str, Any]) -> tuple[Fact, ...]:
     held, cost = manifest["environment"], manifest["cost"]
-    more = {"trust": "test the maps", "ascent": "climb activations", "snapshot": "see other checkpoints"}
+    more = {"trust": "test the maps", "ascent": "maximise activations", "snapshot": "see other checkpoints"}
     extra = [(cost.get(f"{key}_forwards"), words) for key, words in more.items()]
     projected = cost.get("projection_backwards")
     facts = [

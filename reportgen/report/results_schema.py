@@ -42,6 +42,8 @@ def _object(
 LAYER = _object(
     {
         "name": TEXT,
+        # the parameters and MACs of those of kind "layer" add up to the model's; null in older evidence
+        "kind": {"enum": ["layer", "container", "part", None]},
         "type": TEXT,
         "number": COUNT,
         "output_shape": _or_null(SHAPE),
@@ -120,6 +122,7 @@ IMAGE = _object(
         "label_index": _or_null(COUNT),
         "correct": _or_null({"type": "boolean"}),
         "loss": _or_null(NUMBER),
+        "answered": _or_null({"type": "boolean"}),  # false: the output is not finite; `reason` says how
         "predictions": _list(PREDICTION),
         "findings": {"type": "object", "additionalProperties": FINDINGS},
     },
@@ -156,7 +159,10 @@ METRICS = _object(
     {
         "images": COUNT,
         "rejected": COUNT,
-        "labelled": COUNT,
+        "unanswered": COUNT,  # the model's output is not finite: neither right nor wrong
+        "unanswered_labelled": COUNT,
+        "labelled": COUNT,  # answered images with a label
+        "right": COUNT,
         "accuracy": _or_null(SHARE),
         "accuracy_low": _or_null(SHARE),
         "accuracy_high": _or_null(SHARE),
@@ -176,8 +182,9 @@ GATE = _object(
         "metric": TEXT,
         "value": _or_null(NUMBER),
         "limit": NUMBER,
+        "outcome": {"enum": ["passed", "failed", "cannot be judged"]},
         "passed": {"type": "boolean"},
-        "reason": _or_null(TEXT),
+        "reason": TEXT,
     }
 )
 RHO: Schema = {"type": "number", "minimum": -1.000001, "maximum": 1.000001}  # but for rounding
@@ -246,7 +253,10 @@ BESIDE = _object(
                 {
                     **{
                         key: IMAGE["properties"][key]
-                        for key in ("id", "status", "reason", "correct", "loss", "predictions", "findings")
+                        for key in (
+                            *("id", "status", "reason", "correct", "loss"),
+                            *("answered", "predictions", "findings"),
+                        )
                     },
                     "maps": {"type": "object", "additionalProperties": LIKENESS},
                 }
@@ -267,6 +277,7 @@ BESIDE = _object(
         "tests": _object(
             {
                 **dict.fromkeys(("compared", "labelled", "changed"), COUNT),
+                **dict.fromkeys(("unanswered", "unanswered_labelled"), COUNT),  # by either of the two
                 **dict.fromkeys(("mended", "broken"), _or_null(COUNT)),  # null without labels
                 **dict.fromkeys(("changed_both_wrong", "changed_unlabelled"), COUNT),
                 **dict.fromkeys(("both_right", "both_wrong"), COUNT),

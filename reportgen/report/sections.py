@@ -22,9 +22,10 @@ class ImageRow:
     label: str
     answer: str
     probability: str
-    value: float  # the probability as it was measured
+    value: float | None  # the probability as it was measured; None where there is no answer
     percent: int
     mark: Sign
+    labelled: bool
     signs: tuple[str, ...]
     states: tuple[str, ...]
     picture: Raster | None

@@ -24,7 +24,9 @@ from reportgen.report.versus import ChangedRow, MapRow, Pair, SideBySide
 from reportgen.report.wording import NONE, plural, probability, sentence, share
 
 CHANCE = 0.05  # from which p on a difference may well be chance
+# kinds of changed answers as results.json has them, and what the reader is told
 LEVELS: dict[str, Level] = {"broken": "bad", "mended": "ok", "both wrong": "warn", "no label": "note"}
+WORDS = {"broken": "newly wrong", "mended": "newly right"}
 Results = Mapping[str, Any]
 
 
@@ -70,7 +72,7 @@ def lines(held: SideBySide | None, results: Results) -> Iterable[FindingLine]:
     worse = tests["labelled"] and tests["broken"] > tests["mended"] and tests["mcnemar_p"] < CHANCE
     yield FindingLine("warn" if worse else "note", "side by side", held.answers, "#beside-answers", "list")
     own = results["beside"]["metrics"]
-    if totals["labelled"] and own["labelled"]:
+    if totals["accuracy"] is not None and own["accuracy"] is not None:
         gap = 100 * (totals["accuracy"] - own["accuracy"])
         text = (
             f"{share(totals['accuracy'])} of {held.main}'s labelled answers are right,"
@@ -99,10 +101,13 @@ def _left_out(evidence: Evidence, held: Results) -> str:
 def _answers(held: Results) -> str:
     tests = held["tests"]
     text = f"{tests['changed']:,} of {plural(tests['compared'], 'answer')} changed"
+    if tests["unanswered"]:
+        left_out = plural(tests["unanswered"], "image is", "images are")
+        text += f" ({left_out} left out, as an answer there is not finite)"
     if not tests["labelled"]:
         return f"{text}; no image has a label to judge them by."
     p = tests["mcnemar_p"]
-    kinds = f"{tests['mended']:,} mended, {tests['broken']:,} broken (McNemar p = {probability(p)})"
+    kinds = f"{tests['mended']:,} newly right, {tests['broken']:,} newly wrong (McNemar p = {probability(p)})"
     wrong = f", {tests['changed_both_wrong']:,} wrong both times" if tests["changed_both_wrong"] else ""
     unknown = f", {tests['changed_unlabelled']:,} without a label" if tests["changed_unlabelled"] else ""
     chance = "may well be chance" if p >= CHANCE else "is hardly chance"
@@ -119,8 +124,8 @@ def _crossed(held: Results) -> tuple[tuple[str, str, str], ...]:
     if not tests["labelled"]:
         return ()
     return (
-        (f"{held['name']} right", f"{tests['both_right']:,}", f"{tests['broken']:,} broken"),
-        (f"{held['name']} wrong", f"{tests['mended']:,} mended", f"{tests['both_wrong']:,}"),
+        (f"{held['name']} right", f"{tests['both_right']:,}", f"{tests['broken']:,} newly wrong"),
+        (f"{held['name']} wrong", f"{tests['mended']:,} newly right", f"{tests['both_wrong']:,}"),
     )
 
 
@@ -136,7 +141,7 @@ def _changed(evidence: Evidence, found: Sequence[Results], rows: Sequence[ImageR
             print_href=href if row and (row.picture or row.states) else "",
             path=one["path"],
             label=one["label"] or NONE,
-            sign=Sign(LEVELS[one["kind"]], one["kind"]),
+            sign=_kind(one["kind"]),
             main=mine["class_name"],
             main_probability=probability(mine["probability"]),
             other=theirs["class_name"],
@@ -151,15 +156,21 @@ def _thumbnail(seen: Array | None) -> Raster | None:
 
 def _changed_note(found: Sequence[Results]) -> str:
     kinds = {one["kind"] for one in found}
-    order = "the surest first" if len(kinds) < 2 else "broken answers first, of each kind the surest first"
+    order = "the most confident first"
+    if len(kinds) > 1:
+        order = f"newly wrong answers first, of each kind {order}"
     if len(found) <= LISTED:
         return f"{sentence(order)}."
     return f"{LISTED} of {len(found):,} are listed, {order}; all are in results.json."
 
 
+def _kind(kind: str) -> Sign:
+    return Sign(LEVELS[kind], WORDS.get(kind, kind))
+
+
 def _sign(kind: str, other: str, answer: Results) -> Sign:
     words = f"{other} answered {answer['class_name']}"
-    return Sign(LEVELS[kind], words if kind == "no label" else f"{kind}: {words}")
+    return Sign(LEVELS[kind], words if kind == "no label" else f"{_kind(kind).text}: {words}")
 
 
 def _maps_note(rows: Sequence[MapRow]) -> str:
@@ -218,7 +229,7 @@ def _first(found: Sequence[Finding], kind: type[Finding]) -> tuple[Finding, ...]
 
 
 def _scene(anchor: str, subject: str) -> Scene:
-    return Scene(anchor, subject, "", np.zeros((1, 1, 3), np.uint8))
+    return Scene(anchor, subject, np.zeros((1, 1, 3), np.uint8))
 
 
 def _sections(other: Evidence, called: str) -> dict[str, Block]:
@@ -256,12 +267,12 @@ def method(held: SideBySide) -> Method:
         title="Two models side by side",
         summary="What one has over the other, on the same images.",
         definition=(
-            f"Both models answered the same files, each by its own preprocessing. An answer is mended where"
-            f" {held.main} is right and {held.other} was wrong, and broken where it is the other way round."
+            f"Both models answered the same files, each by its own preprocessing. An answer is newly right"
+            f" where {held.main} is right and {held.other} was wrong, and newly wrong the other way round."
             " McNemar's exact test asks how often, were both equally likely, the two counts would be at"
-            " least so unequal: p = 2·P(X ≤ the smaller), X binomial with half of all that were mended or"
-            " broken as its mean. ρ is Spearman's rank correlation of the two models' maps of one image,"
-            " value by value, where they lie on one grid; its mean is over the images for which both"
+            " least so unequal: p = 2·P(X ≤ the smaller), X binomial with half of all that are newly right"
+            " or newly wrong as its mean. ρ is Spearman's rank correlation of the two models' maps of one"
+            " image, value by value, where they lie on one grid; its mean is over the images for which both"
             " explain the same class."
         ),
         reading=(

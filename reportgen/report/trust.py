@@ -37,7 +37,7 @@ def section(summary: Summary | None, evidence: Evidence) -> TrustSection | None:
     limits, stage = summary["limits"], summary["stage"]
     return TrustSection(
         lead=f"Every map of {images}, drawn by the seed from the half that was answered most surely, was put"
-        " to the test: does the answer hang on the places that the map names, and does the map hang on"
+        " to the test: does the answer depend on the places that the map marks, and does the map depend on"
         " the model's weights?",
         limits=f"A map passes where it beats random orders by {limits['beats_random_sd']:g} standard"
         f" deviations (SD) or more, and where its rank correlation ρ with the map of a network whose"
@@ -142,10 +142,11 @@ def trial(held: Record, stage: str, titles: Mapping[str, str], anchor: str) -> T
 
 
 def _figure(id_: str, title: str, found: Summary, held: Record, stage: str, highest: float) -> Figure:
-    about = f"{title}: deletion and insertion of {held['id']}"
+    target = held["target"]["class_name"]
+    about = f"{title}: deletion and insertion of {held['id']} for the class {target}"
     if found["flag"] or not found["insertion"]:
         why = found["flag"] or "could not be judged"
-        return Figure(id_, "trial", title, "", f"{about}: {why}", words=sentence(why))
+        return Figure(id_, "trial", title, "", f"{about}: {why}", words=sentence(why), target=target)
     kinds = ("insertion", "deletion")
     bands = {n: _band(held["random"][kind]) for n, kind in enumerate(kinds)}
     drawn = plot(
@@ -160,7 +161,8 @@ def _figure(id_: str, title: str, found: Summary, held: Record, stage: str, high
     rho = f"ρ\N{NO-BREAK SPACE}{_two(found['randomised'].get(stage))}, stability {_two(found['stability'])}"
     caption = f"{auc} = {_signed(found['faithfulness'])}"
     details = (rho,)
-    return Figure(id_, "trial", title, caption, f"{about}: {caption}", plot=drawn, details=details)
+    alt = f"{about}: {caption}"
+    return Figure(id_, "trial", title, caption, alt, plot=drawn, details=details, target=target)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from reportgen.evidence import Findings, Record
+from reportgen.audit.gates import FAILED, PASSED, UNJUDGED
+from reportgen.evidence import Findings, Record, is_unanswered
 from reportgen.findings import Flag
 from reportgen.report import overall
+from reportgen.report.answers import has_answers
 from reportgen.report.cards import anchor, unsure
 from reportgen.report.metrics import UNSURE_BELOW
-from reportgen.report.parts import LEVELS, Sign
+from reportgen.report.parts import LEVELS, Level, Sign
 from reportgen.report.sections import FindingLine, TrustSection
 from reportgen.report.side_by_side import lines as compared
 from reportgen.report.trust import ADVICE
 from reportgen.report.trust import lines as doubted
 from reportgen.report.versus import SideBySide
-from reportgen.report.wording import number, plural, probability, share
+from reportgen.report.wording import plural, probability, share
 
 LISTED = 6  # images named one by one before the rest are counted
 Signs = Mapping[str, Sequence[tuple[str, Sign]]]  # image id -> (visualization, sign)
@@ -25,25 +28,34 @@ Signs = Mapping[str, Sequence[tuple[str, Sign]]]  # image id -> (visualization, 
 def verdict(results: Mapping[str, Any], lines: Iterable[FindingLine]) -> tuple[Sign, tuple[str, ...]]:
     """The verdict in a word or three, and the counts that it rests on."""
     gates, totals = results["gates"], results["metrics"]
-    failed = sum(not gate["passed"] for gate in gates)
+    outcomes = Counter(gate["outcome"] for gate in gates)
     # a map that is not to be relied on is the visualization's fault, not the model's
     doubts = any(line.level in ("bad", "warn") and line.tag != ADVICE for line in lines)
-    details = []
-    if gates:
-        details.append(f"{len(gates) - failed} of {plural(len(gates), 'gate')} passed")
-    labelled, scored = totals["labelled"], totals["images"] - totals["rejected"]
-    if labelled:
-        right = round(totals["accuracy"] * labelled)
-        details.append(f"{right:,} of {labelled:,} labelled answers right")
-    details.append(f"{totals['unsure']:,} of {scored:,} answers unsure")
-    if totals["rejected"]:
-        details.append(f"{plural(totals['rejected'], 'image')} rejected")
-    if failed:
-        return Sign("bad", "Failed"), tuple(details)
+    details = tuple(_details(outcomes, totals))
+    if outcomes[FAILED]:
+        return Sign("bad", "Failed"), details
+    if outcomes[UNJUDGED]:
+        return Sign("bad", "Cannot be judged"), details
     if not gates:
-        return Sign("note", "Measured, no gate set"), tuple(details)
+        return Sign("note", "Measured, no gate set"), details
     word = Sign("warn", "Passed with warnings") if doubts else Sign("ok", "Passed")
-    return word, tuple(details)
+    return word, details
+
+
+def _details(outcomes: Counter[str], totals: Mapping[str, Any]) -> Iterable[str]:
+    """The counts that the verdict rests on."""
+    if gates := outcomes.total():
+        yield f"{outcomes[PASSED]} of {plural(gates, 'gate')} passed"
+    if outcomes[UNJUDGED]:
+        yield f"{outcomes[UNJUDGED]} cannot be judged"
+    if totals["labelled"]:
+        yield f"{totals['right']:,} of {totals['labelled']:,} labelled answers right"
+    answers = totals["images"] - totals["rejected"] - totals["unanswered"]
+    yield f"{totals['unsure']:,} of {answers:,} answers unsure"
+    if totals["unanswered"]:
+        yield f"{plural(totals['unanswered'], 'image')} without an answer"
+    if totals["rejected"]:
+        yield f"{plural(totals['rejected'], 'image')} rejected"
 
 
 def findings(
@@ -57,8 +69,9 @@ def findings(
 ) -> tuple[FindingLine, ...]:
     """Sentences with a number and a link to their evidence, worst first."""
     lines = [
-        *_gates(results["gates"], "#answers" if results["metrics"]["labelled"] else "#top"),
+        *_gates(results["gates"], "#answers" if has_answers(results["metrics"]) else "#top"),
         *_not_finite(records),
+        *_warnings(manifest["model"].get("warnings", ())),
         *overall.wrong(results["metrics"]),
         *_wrong(records),
         *doubted(trust),
@@ -78,20 +91,18 @@ def findings(
 
 def _gates(gates: Iterable[Mapping[str, Any]], href: str) -> Iterable[FindingLine]:
     for gate in gates:
-        if gate["passed"]:
-            text = f"{gate['name']} holds: it is {number(gate['value'])}."
-            yield FindingLine("ok", "gate passed", text, href, "numbers")
-        else:
-            text = f"Gate {gate['name']}: {gate['reason']}."
-            yield FindingLine("bad", "gate failed", text, href, "numbers")
+        level: Level = "ok" if gate["passed"] else "bad"
+        text = f"Gate {gate['name']}: {gate['reason']}."
+        yield FindingLine(level, f"gate {gate['outcome']}", text, href, "numbers")
 
 
 def _not_finite(records: Sequence[Record]) -> Iterable[FindingLine]:
-    broken = [r for r in records if r["predictions"] and r["predictions"][0]["probability"] is None]
+    broken = [record for record in records if is_unanswered(record)]
     if broken:
         text = (
             f"The model's output is not finite (NaN or infinite) for {len(broken):,} of"
-            f" {plural(len(records), 'image')}, first {broken[0]['id']}: it answers nothing there."
+            f" {plural(len(records), 'image')}, first {broken[0]['id']} {broken[0]['path']}: it answers"
+            " nothing there, neither right nor wrong."
         )
         yield FindingLine("bad", "not finite", text, *_evidence(broken[0]))
 
@@ -167,10 +178,16 @@ def _absent(visualizations: Iterable[Mapping[str, Any]]) -> Iterable[FindingLine
 
 
 def _right(totals: Mapping[str, Any]) -> Iterable[FindingLine]:
-    if totals["labelled"] and totals["accuracy"] == 1:
+    if totals["accuracy"] == 1:
         low = share(totals["accuracy_low"])
         text = f"All {totals['labelled']:,} labelled answers are right (95 % interval from {low})."
         yield FindingLine("ok", "right", text, "#answers", "numbers")
+
+
+def _warnings(warnings: Iterable[str]) -> Iterable[FindingLine]:
+    """What trying the network out has shown, and every answer has to be read with."""
+    for warning in warnings:
+        yield FindingLine("bad", "the network", warning, "#provenance", "provenance")
 
 
 def _notes(notes: Iterable[str]) -> Iterable[FindingLine]:

@@ -24,6 +24,8 @@ def record(
     return {
         "number": number,
         "id": f"{number:06d}",
+        "status": "rejected" if answer is None else "ok",
+        "label_index": label,
         "predictions": [] if answer is None else [best],
         "correct": answer == label if known else None,
     }
@@ -86,10 +88,13 @@ def test_counts_are_those_of_a_plain_loop(images: list[tuple[int | None, int | N
 
 
 def test_an_answer_that_is_not_finite_is_compared_with_nothing() -> None:
-    main = [record(0, 1, 1), record(1, 1, 1, None)]
-    beside = [record(0, 2, 1, None), record(1, 1, 1)]
+    silent = {"status": "ok", "predictions": [], "correct": None}
+    main = [record(0, 1, 1), record(1, 1, 1) | silent, record(2, 1, None) | silent, record(3, None, 1)]
+    beside = [record(0, 2, 1) | silent, record(1, 1, 1), record(2, 1, None) | silent, record(3, None, 1)]
     assert list(compared(main, beside)) == []
-    assert counts(main, beside)["compared"] == 0
+    found = counts(main, beside)
+    assert (found["compared"], found["changed"], found["labelled"]) == (0, 0, 0)
+    assert (found["unanswered"], found["unanswered_labelled"]) == (3, 2)
 
 
 def test_the_surest_of_a_kind_come_first() -> None:

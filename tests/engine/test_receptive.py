@@ -11,7 +11,7 @@ import torchvision
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from reportgen.engine.onepass import tapped
+from reportgen.engine.feed import tapped
 from reportgen.engine.trace import trace
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"

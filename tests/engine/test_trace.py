@@ -135,3 +135,87 @@ def test_a_network_without_maps_says_so():
     network = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
     with pytest.raises(NotApplicable):
         trace(network, (3, 2, 2)).spatial_layer("auto")
+
+
+class Tied(nn.Module):
+    """Layers that are called twice, a weight that two layers share, a layer that never runs, and parameters
+    and multiplications of the network's and of a block's own."""
+
+    class Block(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.mix = nn.Linear(8, 8)
+            self.scale = nn.Parameter(torch.ones(8))
+            self.rotation = nn.Parameter(torch.eye(8), requires_grad=False)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.mix(x) * self.scale @ self.rotation  # (1, 4, 8)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.token = nn.Parameter(torch.zeros(1, 1, 8))
+        self.stem = nn.Conv2d(3, 8, 2, 2)
+        self.block = Tied.Block()
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.first, self.second = nn.Linear(8, 8), nn.Linear(8, 8)
+        self.second.weight = self.first.weight
+        self.unused = nn.Linear(8, 3)
+        self.head = nn.Linear(8, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.stem(x).flatten(2).transpose(1, 2) + self.token  # (1, 4, 8)
+        x = self.block(self.block(x))
+        x = self.attention(x, x, x, need_weights=False)[0]
+        x = self.second(self.first(x)) @ x.transpose(1, 2) @ x
+        return self.head(x.mean(1))
+
+
+def network_of(name: str) -> tuple[nn.Module, int]:
+    if name == "tied":
+        return Tied().eval(), 4
+    if name == "bare":
+        return nn.Sequential(nn.Flatten(), nn.Linear(48, 3)), 4
+    return built(name), 299 if name == "inception_v3" else 224
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("tied", "bare", "resnet18", "mobilenet_v2", "googlenet", "inception_v3"),
+        *("vit_b_16", "swin_t", "convnext_tiny"),
+    ],
+)
+def test_layers_that_hold_no_others_add_up_to_the_network(name: str) -> None:
+    network, side = network_of(name)
+    facts = trace(network, (3, side, side))
+    layers = [layer for layer in facts.layers if layer.kind == "layer"]
+    for key in ("parameters", "trainable_parameters", "macs"):
+        assert sum(getattr(layer, key) for layer in layers) == getattr(facts, key) > 0, key
+    names = [layer.name for layer in facts.layers]
+    assert len(set(names)) == len(names)
+    by_name = dict(network.named_modules())
+    for layer in facts.layers:
+        if layer.kind == "container":
+            inside = by_name[layer.name]
+            assert layer.parameters == sum(p.numel() for p in inside.parameters()), "of all that is in it"
+            assert any(inside.children())
+
+
+def test_what_is_shared_is_counted_once_and_what_a_container_does_itself_is_a_layer() -> None:
+    facts = trace(Tied().eval(), (3, 4, 4))
+    found = {layer.name: layer for layer in facts.layers}
+    assert (found["first"].parameters, found["second"].parameters) == (72, 8)
+    assert found["second"].weighted
+    assert found["block.mix"].parameters == 72
+    assert found["block.mix"].macs == 2 * 4 * 8 * 8, "called twice"
+    own = found["block:own"]
+    assert (own.kind, own.parameters, own.trainable_parameters) == ("layer", 72, 8)
+    assert own.macs == 2 * 4 * 8 * 8
+    assert (found["network:own"].parameters, found["network:own"].macs) == (8, 4 * 4 * 8 * 2)
+    assert (found["block"].kind, found["block"].parameters) == ("container", 144)
+    assert found["block"].macs == found["block.mix"].macs + own.macs
+    assert found["attention"].kind == "layer"
+    assert found["attention.out_proj"].kind == "part", "counted in the attention"
+    assert (found["unused"].kind, found["unused"].parameters, found["unused"].macs) == ("layer", 27, 0)
+    with pytest.raises(UnknownName):
+        facts.layer("block:own")

@@ -33,12 +33,20 @@ def lazy():
 """
 
 
-def recipe(folder: Path, source: str | None = "net.py:make", classes=None, preprocessing="auto", weights=None, **arguments):
+def recipe(
+    folder: Path,
+    source: str | None = "net.py:make",
+    classes=None,
+    preprocessing="auto",
+    weights=None,
+    **arguments,
+):
     (folder / "net.py").write_text(NET)
     model = SimpleNamespace(
         source=source, arguments=arguments, classes=classes, preprocessing=preprocessing, weights=weights
     )
-    return SimpleNamespace(model=model, folder=folder)
+    images = SimpleNamespace(at_most_megapixels=None)
+    return SimpleNamespace(model=model, folder=folder, images=images)
 
 
 def network(**arguments) -> nn.Module:

@@ -30,6 +30,7 @@ class Net(nn.Module):
         return self.fc(torch.relu(self.conv(x)).mean((2, 3)))
 """
 )
+IMAGES = SimpleNamespace(at_most_megapixels=None)
 IMAGE = torch.linspace(0, 1, 3 * 8 * 8).reshape(1, 3, 8, 8)
 
 
@@ -42,7 +43,9 @@ def subject(folder: Path, code: str, source: str = "net.py:make", **arguments):
     model = SimpleNamespace(
         source=source, arguments=arguments, classes=None, preprocessing="auto", weights=None
     )
-    return original.eval(), load_subject(SimpleNamespace(model=model, folder=folder), folder / "c.pt")
+    return original.eval(), load_subject(
+        SimpleNamespace(model=model, folder=folder, images=IMAGES), folder / "c.pt"
+    )
 
 
 @pytest.mark.parametrize(
@@ -67,7 +70,9 @@ def test_a_part_that_is_wrapped_is_unwrapped_too():
     assert type(found[0]) is nn.Conv2d and "DataParallel" in notes[0]
 
 
-@pytest.mark.parametrize("off", ["torch.no_grad()", "torch.inference_mode()", "torch.set_grad_enabled(False)"])
+@pytest.mark.parametrize(
+    "off", ["torch.no_grad()", "torch.inference_mode()", "torch.set_grad_enabled(False)"]
+)
 def test_a_decorator_that_switches_gradients_off_is_taken_off(tmp_path, off):
     code = f"{NET.replace('    def forward', f'    @{off}' + chr(10) + '    def forward')}\nmake = Net\n"
     _, found = subject(tmp_path, code)
@@ -79,7 +84,9 @@ def test_a_decorator_that_switches_gradients_off_is_taken_off(tmp_path, off):
 
 @pytest.mark.parametrize("line", ["return self.fc(x.detach())", "return self.fc(x.data)"])
 def test_gradients_switched_off_inside_are_noticed(tmp_path, line):
-    code = NET.replace("return self.fc(", "x = (").replace(".mean((2, 3)))", ".mean((2, 3)))\n        " + line)
+    code = NET.replace("return self.fc(", "x = (").replace(
+        ".mean((2, 3)))", ".mean((2, 3)))\n        " + line
+    )
     _, found = subject(tmp_path, f"{code}\nmake = Net\n")
     assert found.network(IMAGE).shape == (1, 2)
     # the head's own weights have a gradient, which says nothing of the image
@@ -102,7 +109,7 @@ def test_what_an_import_changes_of_torch_is_changed_back(tmp_path, line, words):
         source="net.py:make", arguments={}, classes=None, preprocessing="auto", weights=None
     )
     try:
-        found = load_subject(SimpleNamespace(model=model, folder=tmp_path), tmp_path / "c.pt")
+        found = load_subject(SimpleNamespace(model=model, folder=tmp_path, images=IMAGES), tmp_path / "c.pt")
         assert any(words in note for note in found.notes)
         assert torch.is_grad_enabled() and torch.get_default_dtype() is torch.float32
         assert torch.get_default_device().type == "cpu"
@@ -135,7 +142,9 @@ def test_normed_weights_are_those_of_the_checkpoint(tmp_path, wrap):
 
 def test_parts_that_are_to_be_scripted_stay_as_written(tmp_path):
     code = NET.replace("nn.Conv2d(3, 4, 3)", "torch.jit.script(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()))")
-    plain, found = subject(tmp_path, f"{code}\n@torch.jit.script\ndef twice(x):\n    return 2 * x\n\nmake = Net\n")
+    plain, found = subject(
+        tmp_path, f"{code}\n@torch.jit.script\ndef twice(x):\n    return 2 * x\n\nmake = Net\n"
+    )
     assert any("Not scripted" in note for note in found.notes)
     assert "conv.0" in {layer.name for layer in trace(found.network, (3, 8, 8)).layers}
     assert torch.allclose(found.network(IMAGE), plain(IMAGE))
@@ -145,7 +154,7 @@ def test_parts_that_are_to_be_scripted_stay_as_written(tmp_path):
 @pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning", "ignore:`torch.jit:DeprecationWarning")
 def test_a_traced_part_is_refused_with_a_remedy_that_works(tmp_path):
     code = NET.replace("nn.Conv2d(3, 4, 3)", "torch.jit.trace(nn.Conv2d(3, 4, 3), torch.ones(1, 3, 8, 8))")
-    with pytest.raises(InputError, match="'conv' of net.py:make is TorchScript") as caught:
+    with pytest.raises(InputError, match=r"'conv' of net\.py:make is TorchScript") as caught:
         subject(tmp_path, f"{code}\nmake = Net\n")
     assert "without torch.jit.trace" in caught.value.remedy
     # the remedy, to the letter: the module's own code, the same keys
@@ -153,7 +162,7 @@ def test_a_traced_part_is_refused_with_a_remedy_that_works(tmp_path):
     model = SimpleNamespace(
         source="net.py:make", arguments={}, classes=None, preprocessing="auto", weights=None
     )
-    load_subject(SimpleNamespace(model=model, folder=tmp_path), tmp_path / "c.pt")
+    load_subject(SimpleNamespace(model=model, folder=tmp_path, images=IMAGES), tmp_path / "c.pt")
 
 
 @pytest.mark.parametrize("reentrant", [True, False])
@@ -236,7 +245,9 @@ def test_cuda_written_in_is_named_with_its_line(tmp_path, call):
 
 def test_a_second_input_is_named(tmp_path):
     error = traced(tmp_path, NET.replace("forward(self, x)", "forward(self, x, meta)"))
-    assert "'meta'" in error.cause and "wrap the model" in error.remedy and "preprocessing" not in error.remedy
+    assert (
+        "'meta'" in error.cause and "wrap the model" in error.remedy and "preprocessing" not in error.remedy
+    )
 
 
 def test_a_fault_in_the_code_is_named_with_its_line(tmp_path):

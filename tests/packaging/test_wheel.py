@@ -37,7 +37,7 @@ def command(*words: str | Path, cwd: Path, site: Path | None = None) -> subproce
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("dist")
     command("-m", "build", "--wheel", "--no-isolation", "--outdir", out, REPOSITORY, cwd=out)
-    (built,) = out.glob("reportgen-*-py3-none-any.whl")
+    (built,) = out.glob("reportgen_audit-*-py3-none-any.whl")
     return built
 
 

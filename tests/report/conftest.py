@@ -63,6 +63,7 @@ def words(name: str, applicable: bool = True) -> dict[str, Any]:
         "name": name,
         "scope": scope,
         "group": GROUPS.get(name, "inside the network"),
+        "explains": per_target,
         "per_target": per_target,
         "applicable": applicable,
         "reason": None if applicable else "the model has no ReLU",

@@ -93,12 +93,14 @@ def test_answers_as_often_right_as_they_say_have_no_error(planted: list[tuple[in
     assert expected_error(calibration(answers(right))) == pytest.approx(lacking, abs=1e-12)
 
 
-def test_a_confidence_that_is_not_known_leaves_the_error_unknown() -> None:
-    found = metrics([record(0.9, 0, 0), record(None, 0, 1)], NAMES)
-    assert found["ece"] is None
-    assert found["calibration"] is None
-    assert calibrated(found) is None
-    assert found["confusion"]["counts"] == [[1, 1], [0, 0]]
+def test_an_image_without_an_answer_is_in_no_bin_and_no_confusion() -> None:
+    silent = record(0.5, 0, 1) | {"predictions": [], "correct": None, "loss": None}
+    answered = [record(0.9, 0, 0), record(0.8, 0, 1)]
+    found, without = metrics([*answered, silent], NAMES), metrics(answered, NAMES)
+    for key in ("ece", "calibration", "confusion", "per_class"):
+        assert found[key] == without[key] is not None
+    shown = calibrated(found)
+    assert shown is not None and "Over 2 labelled images" in shown.text
 
 
 @settings(deadline=None)

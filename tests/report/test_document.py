@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from reportgen.evidence import Evidence
-from reportgen.findings import Heatmap, Mask, Scalar
-from reportgen.report import exports
+from reportgen.findings import Curve, Heatmap, Mask, Scalar
+from reportgen.report import exports, layout
 from reportgen.report.blocks import Scene, block
 from reportgen.report.cards import cards
 from reportgen.report.document import document
@@ -20,7 +20,7 @@ from reportgen.report.parts import LEVELS
 from reportgen.report.sections import Document
 
 WORDS = {"name": "new-method", "title": "New", "summary": "what is new."}
-SCENE = Scene("i000000", "000000 a.png", "cat", np.zeros((64, 64, 3), np.uint8))
+SCENE = Scene("i000000", "000000 a.png", np.zeros((64, 64, 3), np.uint8))
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_the_cover_counts_what_was_measured(made: Document) -> None:
     assert facts["labelled images right"][0] == "1 / 2"
     assert facts["mean confidence"] == ("0.650", "1 unsure")  # (0.9 + 0.7 + 0.35) / 3
     assert facts["parameters"][0] == "4.65 M"
-    assert facts["forwards + backwards"] == ("3 + 6", "363 changed copies")
+    assert facts["runs of the network"] == ("366", "on images and on altered versions of them")
     assert made.sha256 == "0123456789abcdef" * 4
 
 
@@ -90,10 +90,11 @@ def test_several_targets_stand_side_by_side_under_each_visualization(
         ["grad-cam"] * 2,
         ["occlusion"] * 2,
     ]
-    assert all([held.target for held in row] == ["cat", "dog"] for row in rows)
+    explained = [[{f.target for f in held.figures + held.again} for held in row] for row in rows]
+    assert all(held == [{"cat"}, {"dog"}] for held in explained)
     once = [held for group in card.groups for held in group.blocks]
     assert "hypercolumns" in {held.method for held in once}
-    assert {held.target for held in once} == {""}
+    assert {f.target for held in once for f in held.figures} == {""}
     ids = [f.id for held in (*once, *(b for row in rows for b in row)) for f in held.figures + held.again]
     assert len(ids) == len(set(ids))
 
@@ -206,3 +207,66 @@ def test_print_lists_the_images_that_need_a_look_and_counts_the_rest(
     assert [row.number for row in made.rows] == ["000000", "000001", "000002"]
     assert [row.number for row in made.print_rows] == ["000001", "000002"]
     assert made.print_more.startswith("1 more image is in report.html only")
+
+
+def test_a_number_that_is_not_printed_stands_nowhere_of_itself() -> None:
+    """Neither among a block's numbers nor under the figure whose name its own begins with."""
+    grid = np.arange(16.0).reshape(4, 4)
+    found = (
+        Heatmap("map", "Map", grid, "fall"),
+        Scalar("map-kept", "kept", np.float32(1.25)),
+        Scalar("map-secret", "secret", np.float32(0.123), printed=False),
+        Scalar("aside", "aside", np.float32(0.456), printed=False),
+    )
+    held = block(WORDS, found, SCENE)
+    assert [fact.label for fact in held.facts] == []
+    assert [fact.label for fact in held.figures[0].facts] == ["kept"]
+    assert held.fact("aside").value == "0.456", "a template of its own may put it into a sentence"
+
+
+def test_a_figure_says_which_class_it_explains() -> None:
+    """Findings of one block may explain different classes, or none."""
+    grid = np.arange(16.0).reshape(4, 4)
+    scene = Scene("i000000", "000000 a.png", np.zeros((64, 64, 3), np.uint8), classes=("ant", "bee"))
+    curve = Curve("c", "Curve", np.ones((1, 3)), np.arange(3), ("p",), "px", "p", None, explains=0)
+    found = (
+        Heatmap("map", "Map", grid, "fall", explains=1),
+        Mask("mask", "Mask", grid > 3, "half", explains=1),
+        curve,
+        Heatmap("sum", "Sum", grid, "sum of a map"),
+        Heatmap("none", "None", grid, "sum", explains=-1),
+    )
+    held = block(WORDS, found, scene)
+    assert [(f.name, f.target) for f in held.figures] == [
+        ("map", "bee"),
+        ("mask", "bee"),
+        ("mask-photo", "bee"),
+        ("c", "ant"),
+        ("sum", ""),
+        ("none", ""),
+    ]
+    assert "for the class bee" in held.figures[0].alt
+    assert "class" not in held.figures[4].alt
+
+
+@pytest.mark.parametrize("page", ["screen", "print"])
+def test_screen_and_print_name_the_class_and_leave_out_what_is_not_printed(page: str) -> None:
+    grid = np.arange(16.0).reshape(4, 4)
+    scene = Scene("i000000", "000000 a.png", np.zeros((64, 64, 3), np.uint8), classes=("ant", "bee"))
+    found = (
+        Heatmap("map", "Map", grid, "fall", overlay=False, explains=1),
+        Heatmap("sum", "Sum", grid, "sum of a map", overlay=False),
+        Scalar("kept", "kept", np.float32(1.25)),
+        Scalar("map-secret", "secret", np.float32(0.123), printed=False),
+        Scalar("secret", "secret", np.float32(0.456), printed=False),
+    )
+    made = layout.environment(lambda raster: "", lambda held: "").from_string(
+        '{% import "draw/common.html.j2" as common %}{% import "draw/' + page + '.html.j2" as draw %}'
+        '{% include "sections/grad-cam.html.j2" %}'
+    )
+    text = made.render(block=block(WORDS, found, scene))
+    figures = text.split("<figure")[1:]
+    assert ["for bee" in held for held in figures] == [True, False]
+    assert [('data-target="bee"' in held) for held in figures] == [page == "screen", False]
+    assert "1.25" in text
+    assert "secret" not in text and "0.123" not in text and "0.456" not in text

@@ -195,7 +195,7 @@ def test_junit_counts_what_it_holds(written: Path) -> None:
     assert int(suite.attrib["tests"]) == len(cases)
     failed = [case.attrib["name"] for case in cases if case.find("failure") is not None]
     skipped = [case.attrib["name"] for case in cases if case.find("skipped") is not None]
-    assert failed == ["accuracy >= 0.9"]
+    assert failed == ["accuracy ≥ 90 %"]
     assert int(suite.attrib["failures"]) == len(failed)
     # the rejected image, and the visualization that does not apply
     assert skipped == ["000003 broken.png", "guided-backprop"]

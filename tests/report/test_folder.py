@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 
 from reportgen.audit.verify import verify
+from reportgen.errors import RecipeError
 from reportgen.evidence import Evidence
+from reportgen.ownership import claim
 from reportgen.report import figures, render
 from reportgen.report.freight import FOLDER, KINDS
 from reportgen.report.scales import scale
@@ -77,15 +79,38 @@ def test_rendering_again_gives_the_same_files_and_leaves_no_older_ones(apart: Pa
         }
 
     first = held()
-    (apart / FOLDER / "old.webp").write_bytes(b"of an older report")
+    old = f"{FOLDER}/{'0' * 16}.webp"
+    claim(apart, [old])
+    (apart / old).write_bytes(b"of an older report")
     render(apart, pdf=False)
     assert held() == first
+
+
+def test_somebody_else_s_files_beside_the_page_stay_and_are_not_sealed(
+    write_evidence: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = write_evidence(tmp_path, recipe=RECIPE)
+    render(folder, pdf=False)
+    mine = [folder / FOLDER / "mine.webp", folder / "report.pdf"]
+    for path in mine:
+        path.write_bytes(b"mine")
+    render(folder, pdf=False)
+    assert [path.read_bytes() for path in mine] == [b"mine"] * 2
+    sealed = (folder / "SHA256SUMS").read_text(encoding="utf-8")
+    assert f"{FOLDER}/report.css" in sealed
+    assert "mine.webp" not in sealed and "report.pdf" not in sealed
+    before = (folder / "report.html").read_bytes()
+    with pytest.raises(RecipeError, match=r"report\.pdf was not written by reportgen"):
+        render(folder, theme="print", pdf=True)
+    assert (folder / "report.html").read_bytes() == before
+    assert mine[1].read_bytes() == b"mine"
 
 
 def test_a_page_of_one_file_leaves_no_folder(write_evidence: Callable[..., Path], tmp_path: Path) -> None:
     folder = write_evidence(tmp_path)
     (folder / FOLDER).mkdir()
-    (folder / FOLDER / "old.webp").write_bytes(b"of an older report")
+    claim(folder, [f"{FOLDER}/report.css"])
+    (folder / FOLDER / "report.css").write_bytes(b"of an older report")
     render(folder, pdf=False)
     assert not (folder / FOLDER).exists()
 

@@ -12,7 +12,7 @@ import pytest
 from fontTools.ttLib import TTFont
 from pypdf import PdfReader
 
-from reportgen.report import assets, glyphs, pdf, render
+from reportgen.report import assets, glyphs, pdf, render, sheets
 
 weasyprint = pytest.importorskip("weasyprint")
 DEFAULT = assets.theme("default")
@@ -28,11 +28,10 @@ def test_the_theme_shows_latin_greek_cyrillic_arabic_and_the_signs_of_the_field(
 def test_a_face_promises_only_what_its_font_has() -> None:
     """A range that is too wide hides the fonts that have the glyph: a box is drawn."""
     sheet = DEFAULT.path("fonts.css")
-    for rule in assets.FACE.findall(sheet.read_text(encoding="utf-8")):
-        (file,) = assets.URL.findall(rule)
+    for face in sheets.read(sheet):
+        (file,) = assets.URL.findall(face.written())
         held = TTFont(io.BytesIO((sheet.parent / file).read_bytes())).getBestCmap()
-        _, _, ranged = rule.partition("unicode-range")
-        for low, high in assets.RANGE.findall(ranged):
+        for low, high in assets.RANGE.findall(face.declarations["unicode-range"].text):
             assert set(range(int(low, 16), int(high or low, 16) + 1)) <= set(held), file
 
 

@@ -55,10 +55,39 @@ def test_what_needs_labels_is_unknown_without_them() -> None:
         assert found[key] is None
 
 
-@pytest.mark.parametrize("probability", [None, math.nextafter(UNSURE_BELOW, 0)])
-def test_an_answer_of_no_known_probability_is_unsure(probability: float | None) -> None:
-    found = metrics([record(0.9, None, 0), record(probability, None, 0)], CLASSES)  # type: ignore[arg-type]
-    assert found["unsure"] == 1
+def test_an_answer_just_below_the_limit_is_unsure() -> None:
+    answers = (0.9, UNSURE_BELOW, math.nextafter(UNSURE_BELOW, 0))
+    assert metrics([record(p, None, 0) for p in answers], CLASSES)["unsure"] == 1
+
+
+def silent(label: int | None) -> dict[str, Any]:
+    """The record of an image for which the model's output is not finite."""
+    return record(0.0, label, 0) | {"predictions": [], "correct": None, "loss": None}
+
+
+def test_an_image_without_an_answer_is_neither_right_nor_wrong() -> None:
+    answered = [record(0.9, 0, 0), record(0.8, 0, 1), record(0.3, 2, 2)]
+    found = metrics([*answered, silent(0), silent(1), silent(None)], CLASSES)
+    without = metrics(answered, CLASSES)
+    assert (found["images"], found["unanswered"], found["unanswered_labelled"]) == (6, 3, 2)
+    same = ("labelled", "right", "per_class", "confusion", "ece", "calibration", "mean_confidence", "unsure")
+    for key in same:
+        assert found[key] == without[key]
+    assert (found["labelled"], found["right"]) == (3, 2)
+    for key in ("accuracy", "accuracy_low", "accuracy_high", "lowest_class_accuracy", "loss"):
+        assert found[key] is None, "of all labelled images it is not known"
+
+
+def test_what_is_said_of_the_labelled_does_not_hang_on_the_others() -> None:
+    found = metrics([record(0.9, 0, 0), silent(None)], CLASSES)
+    assert (found["accuracy"], found["unanswered"], found["unanswered_labelled"]) == (1.0, 1, 0)
+
+
+def test_a_set_of_which_nothing_is_answered_has_no_numbers() -> None:
+    found = metrics([silent(0), silent(1)], CLASSES)
+    assert (found["unanswered"], found["labelled"], found["right"], found["unsure"]) == (2, 0, 0, 0)
+    for key in ("accuracy", "per_class", "loss", "ece", "calibration", "confusion", "mean_confidence"):
+        assert found[key] is None
 
 
 def test_a_loss_that_is_not_finite_is_not_left_out_of_the_mean() -> None:

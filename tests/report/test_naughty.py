@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +17,8 @@ import yaml
 
 from reportgen.evidence import Writer
 from reportgen.findings import Flag, Gallery, Heatmap, Remark, Scalar, Table
-from reportgen.report import render
+from reportgen.report import layout, render
+from reportgen.report.assets import folder
 
 pytest.importorskip("playwright.sync_api")
 
@@ -208,6 +210,19 @@ def test_the_recipe_reads_back_as_it_was(opened: Any) -> None:
     shown = yaml.safe_load(texts(opened, "#provenance ~ details pre")[-1])
     assert shown["model"]["classes"] == NAUGHTY
     assert shown["title"] == shown["model"]["source"] == ALL
+
+
+def test_style_and_script_elements_hold_nothing_but_what_is_rebuilt_or_ours() -> None:
+    """No name, title or class goes into the text of a <style> or <script>, where it could not be escaped."""
+    inside = re.compile(r"<(style|script)\b[^>]*>(.*?)</\1>", re.S)
+    found = []
+    for path in folder("templates").rglob("*.j2"):
+        text = path.read_text(encoding="utf-8")
+        found += [held[2].strip() for held in inside.finditer(text)]
+        unquoted = re.findall(r"=\s*\{\{", re.sub(r"\{%.*?%\}", "", text))
+        assert unquoted == [], path.name
+    assert sorted(filter(None, found)) == ["{{ script }}", "{{ style }}"]
+    assert not re.search(r"</|<!--", layout.script())
 
 
 @pytest.mark.parametrize("start", range(0, COUNT, COUNT // 4))

@@ -11,9 +11,7 @@ from reportgen.report.classmaps import NAMED, class_map, hatched
 from reportgen.report.plots import BOTTOM, LEFT, RIGHT, TOP, inner_ticks, of_comparison, of_curve, plot, ticks
 
 WORDS = {"name": "new-method", "title": "New", "summary": "what is new."}
-SCENE = Scene(
-    "i000000", "000000 a.png", "cat", np.zeros((64, 64, 3), np.uint8), classes=("ant", "bee", "cat")
-)
+SCENE = Scene("i000000", "000000 a.png", np.zeros((64, 64, 3), np.uint8), classes=("ant", "bee", "cat"))
 X = np.linspace(0, 1, 3)
 
 

@@ -122,7 +122,7 @@ def test_screen_and_print_show_every_class(count: int, page: str, rendered: Path
 
     card = next(cards(Evidence(rendered / "evidence")))
     names = tuple(f"class {n}" for n in range(count))
-    scene = Scene("i000000", "000000 a.png", "", np.zeros((8, 8, 3), np.uint8), classes=names, label=7)
+    scene = Scene("i000000", "000000 a.png", np.zeros((8, 8, 3), np.uint8), classes=names, label=7)
     p = np.exp(-np.arange(count) / 3)
     found = (Distribution("probabilities", "All", p / p.sum(), "softmax"),)
     made = layout.environment(lambda raster: "").from_string(
