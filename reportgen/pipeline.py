@@ -9,16 +9,17 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from reportgen.beside import measure_beside, timing
 from reportgen.errors import RecipeError, RenderError
 from reportgen.evidence import Writer
-from reportgen.manifest import manifest
-from reportgen.measure import Measurement
+from reportgen.measure.manifest import manifest
+from reportgen.measure.rounds import Measurement
+from reportgen.measure.second_model import measure_beside, timing
+from reportgen.measure.session import prepare
 from reportgen.ownership import is_report, will_write
 from reportgen.progress import Progress
 from reportgen.recipe import Recipe
-from reportgen.report import assets, render
-from reportgen.session import prepare
+from reportgen.report import render
+from reportgen.report.render import themes
 from reportgen.workspace import check, publish, workspace
 
 
@@ -79,9 +80,9 @@ def _theme(recipe: Recipe) -> str:
     """The recipe's theme, a folder of its own beside the recipe; looked at before anything is measured."""
     name = recipe.output.theme
     own = recipe.folder / name
-    chosen = str(own) if own.is_dir() and name not in assets.themes() else name
+    chosen = str(own) if own.is_dir() and name not in themes.themes() else name
     try:
-        assets.theme(chosen)
+        themes.theme(chosen)
     except RecipeError as error:
         raise recipe.located(RecipeError(f"output.theme: {error.cause}", error.remedy)) from error
     return chosen

@@ -15,12 +15,12 @@ from safetensors.torch import save_file
 from reportgen import pipeline
 from reportgen.errors import InputError, RecipeError, RenderError
 from reportgen.evidence import Evidence, Writer
-from reportgen.manifest import manifest
-from reportgen.measure import Measurement
+from reportgen.measure.manifest import manifest
+from reportgen.measure.rounds import Measurement
+from reportgen.measure.session import prepare
 from reportgen.pipeline import run, silent
 from reportgen.probes import methods
 from reportgen.recipe import load
-from reportgen.session import prepare
 
 NETWORK = """
 import torch

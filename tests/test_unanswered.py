@@ -17,16 +17,16 @@ from safetensors.torch import save_file
 from torch import nn
 
 from reportgen.engine.needs import ChannelMean, ClassLogit, Extremes, Record
-from reportgen.engine.output import answers
-from reportgen.engine.ranks import UNITS, key, rank
+from reportgen.engine.network.output import answers
+from reportgen.engine.top_images import UNITS, key, rank
 from reportgen.evidence import best, is_unanswered
+from reportgen.measure.checkpoints import judged
+from reportgen.measure.records import of_scored
 from reportgen.pipeline import run
 from reportgen.probes.channel_health import ChannelHealth
 from reportgen.probes.occlusion_class_map import OcclusionClassMap
 from reportgen.recipe import load
-from reportgen.records import of_scored
-from reportgen.report.classmaps import class_map
-from reportgen.snapshots import judged
+from reportgen.report.pictures.class_map import class_map
 
 NAN, INF = math.nan, math.inf
 CLASSES = ("red", "green", "blue")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from reportgen import workspace as room
-from reportgen.audit.verify import seal, verify
+from reportgen.audit.seal import seal, verify
 from reportgen.errors import RecipeError
 from reportgen.evidence import Writer, sha256_of
 from reportgen.ownership import owned, will_write

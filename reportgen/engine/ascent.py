@@ -26,7 +26,7 @@ from reportgen.engine.needs import (
     Normalisation,
     Parametrisation,
 )
-from reportgen.engine.ranks import driven
+from reportgen.engine.top_images import driven
 from reportgen.errors import InputError
 
 LEARNING_RATE = 0.05

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from reportgen.engine.output import first_tensor, logits_of, with_first
+from reportgen.engine.network.output import first_tensor, logits_of, with_first
 from reportgen.errors import InputError
 
 

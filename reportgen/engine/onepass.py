@@ -31,13 +31,13 @@ from reportgen.engine.needs import (
     Variants,
     Weights,
 )
-from reportgen.engine.places import Places
+from reportgen.engine.perturb.makers import Maker, Source, maker, packed
+from reportgen.engine.perturb.part_boxes import Places
+from reportgen.engine.perturb.responses import kept, of_images
 from reportgen.engine.plan import Plan
 from reportgen.engine.relu_rules import RectifierRule
-from reportgen.engine.responses import kept, of_images
 from reportgen.engine.tape import BatchTape
 from reportgen.engine.targets import Slot
-from reportgen.engine.variants import Maker, Source, maker, packed
 
 
 @contextmanager

@@ -40,7 +40,7 @@ from reportgen.engine.needs import (
     Transformed,
     Variants,
 )
-from reportgen.engine.responses import kept_bytes
+from reportgen.engine.perturb.responses import kept_bytes
 from reportgen.findings import NotApplicable
 
 

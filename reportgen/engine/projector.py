@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from reportgen.engine.extremes import (
+from reportgen.engine.feed import ANY, Feed
+from reportgen.engine.needs.top_images import (
     Extremes,
     Held,
     Kindred,
@@ -26,8 +27,7 @@ from reportgen.engine.extremes import (
     Record,
     Rule,
 )
-from reportgen.engine.facts import ModelFacts, Normalisation
-from reportgen.engine.feed import ANY, Feed
+from reportgen.engine.network.facts import ModelFacts, Normalisation
 from reportgen.engine.relu_rules import RectifierRule
 from reportgen.findings import Array
 

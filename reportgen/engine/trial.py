@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor, nn
 
-from reportgen.engine.facts import ModelFacts, Normalisation
 from reportgen.engine.feed import Feed
 from reportgen.engine.needs import Rule
+from reportgen.engine.network.facts import ModelFacts, Normalisation
 from reportgen.engine.relu_rules import RectifierRule
 from reportgen.errors import InputError
 

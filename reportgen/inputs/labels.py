@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
+from reportgen.engine.network.facts import index_of
 from reportgen.errors import InputError, UnknownName, did_you_mean, nearest
-from reportgen.inputs.classes import index_of
 from reportgen.inputs.listing import ImageFile
 
 # a file's label as text or as a class's index (None where it has none), and where that stands

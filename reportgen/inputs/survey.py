@@ -32,7 +32,7 @@ from reportgen.inputs.listing import (
     read_list,
     walk,
 )
-from reportgen.inputs.parts import PartsList, with_parts
+from reportgen.inputs.part_boxes import PartsList, with_parts
 
 HOW = f"name a folder, a list or a CSV of images ({', '.join(sorted(SUFFIXES))})"
 

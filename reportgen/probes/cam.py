@@ -2,16 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reportgen.engine.needs import (
-    Activation,
-    Gradient,
-    LayerFacts,
-    ModelFacts,
-    Need,
-    Tape,
-    Target,
-    Weights,
-)
+from reportgen.engine.needs import Activation, Gradient, LayerFacts, ModelFacts, Need, Tape, Target, Weights
 from reportgen.findings import Finding, Flag, Heatmap, NotApplicable
 from reportgen.probes import probe
 

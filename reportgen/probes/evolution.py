@@ -25,8 +25,9 @@ from reportgen.engine.needs import (
     channel_of,
     rule_of,
 )
-from reportgen.findings import Array, Curve, Finding, Gallery, NotApplicable, Remark, Scalar, Table, wilson
+from reportgen.findings import Array, Curve, Finding, Gallery, NotApplicable, Remark, Scalar, Table
 from reportgen.probes import probe
+from reportgen.stats import wilson
 
 AT_MOST = 3  # layers that `auto` chooses
 LINES = 4  # of a plot: as many as can be told apart without colour

@@ -9,15 +9,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import Tensor
 from typing_extensions import assert_never
 
-from reportgen.engine.needs import (
-    Activation,
-    LayerFacts,
-    LayerName,
-    ModelFacts,
-    Need,
-    Tape,
-    channel_of,
-)
+from reportgen.engine.needs import Activation, LayerFacts, LayerName, ModelFacts, Need, Tape, channel_of
 from reportgen.findings import Finding, Gallery, NotApplicable
 from reportgen.probes import probe
 

@@ -23,8 +23,9 @@ from reportgen.engine.needs import (
     Transformed,
     answers,
 )
-from reportgen.findings import Array, Curve, Finding, Remark, Scalar, Tally, nth, t_95
+from reportgen.findings import Array, Curve, Finding, Remark, Scalar, Tally, nth
 from reportgen.probes import probe
+from reportgen.stats import t_95
 
 
 @dataclass(frozen=True)

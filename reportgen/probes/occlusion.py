@@ -8,16 +8,7 @@ from pydantic import Field, PositiveInt
 from torch import Tensor
 from typing_extensions import assert_never
 
-from reportgen.engine.needs import (
-    Baseline,
-    Logits,
-    ModelFacts,
-    Need,
-    Occluded,
-    Scores,
-    Tape,
-    Target,
-)
+from reportgen.engine.needs import Baseline, Logits, ModelFacts, Need, Occluded, Scores, Tape, Target
 from reportgen.findings import Finding, Flag, Heatmap, Mask, Remark, Scalar
 from reportgen.probes import probe
 

@@ -28,14 +28,14 @@ def render(
     # here, so that `import reportgen` stays light
     from reportgen.evidence import Evidence
     from reportgen.ownership import claim, discard, refuse_foreign, will_write
-    from reportgen.report import assets, exports, html
-    from reportgen.report import pdf as printed
-    from reportgen.report.document import document
+    from reportgen.report.document.document import document
+    from reportgen.report.render import exports, html, themes
+    from reportgen.report.render import pdf as printed
 
     begun = time.perf_counter()
     evidence = Evidence(folder / "evidence")
     output = evidence.manifest["recipe"]["output"]
-    clothed = assets.theme(theme or output["theme"])
+    clothed = themes.theme(theme or output["theme"])
     at_most_mb, beside = output["html"]["at_most_mb"], output.get("layout") == "folder"
     refuse_foreign(folder, folder, will_write(pdf, evidence.manifest["save_maps"], beside))
     exports.write(folder)

@@ -10,8 +10,8 @@ import pytest
 
 from reportgen.findings import Heatmap
 from reportgen.probes import Method, methods, probe
-from reportgen.recipe import judging, load
-from reportgen.recipe.judging import metric_names
+from reportgen.recipe import gates, load
+from reportgen.recipe.gates import metric_names
 from reportgen.recipe.starter import schema
 
 EXPLAINING = [name for name, method in methods().items() if method.explains]
@@ -60,10 +60,10 @@ def test_every_metric_that_a_gate_may_name_is_given_by_a_run(results: dict[str, 
 
 
 def test_every_map_that_is_tested_may_be_named_by_a_gate(results: dict[str, Any]) -> None:
-    named = {judging.tested_method(metric) for metric in metric_names()} - {None}
+    named = {gates.tested_method(metric) for metric in metric_names()} - {None}
     assert set(results["trust"]["methods"]) == named == set(EXPLAINING)
     offered = schema()["$defs"]["Gate"]["properties"]["metric"]["enum"]
-    assert {judging.tested_method(metric) for metric in offered} - {None} == named
+    assert {gates.tested_method(metric) for metric in offered} - {None} == named
 
 
 @pytest.mark.parametrize("name", ["invariance", "occlusion-study", "occlusion-class-map", "hypercolumns"])

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reportgen.audit.gates import evaluate
-from reportgen.recipe.judging import BesideNumber, Metric
+from reportgen.recipe.gates import BesideNumber, Metric
 
 SET = {"unanswered": 0, "unanswered_labelled": 0, "labelled": 5}
 TESTS = {

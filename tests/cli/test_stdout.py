@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from reportgen import stdout
-from reportgen.cli import app
+from reportgen.cli import stdout
+from reportgen.cli.commands import app
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 MNIST = REPOSITORY / "examples" / "mnist"

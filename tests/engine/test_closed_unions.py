@@ -24,14 +24,14 @@ from reportgen.engine.needs import (
     Transformed,
     Variants,
 )
+from reportgen.engine.network.trace import trace
+from reportgen.engine.perturb.makers import Source, maker
+from reportgen.engine.perturb.responses import kept, kept_bytes
+from reportgen.engine.perturb.transforms import matrices
 from reportgen.engine.plan import Plan, make_plan
-from reportgen.engine.ranks import driven
 from reportgen.engine.relu_rules import RectifierRule
-from reportgen.engine.responses import kept, kept_bytes
 from reportgen.engine.targets import Slot
-from reportgen.engine.trace import trace
-from reportgen.engine.transforms import matrices
-from reportgen.engine.variants import Source, maker
+from reportgen.engine.top_images import driven
 from reportgen.findings import KINDS, Finding
 
 UNKNOWN: Any = "of a later version"

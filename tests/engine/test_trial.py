@@ -12,10 +12,10 @@ from torch.nn import functional as F
 from reportgen.engine.ascent import Climber
 from reportgen.engine.feed import Feed
 from reportgen.engine.needs import Activation, Ascent, ChannelMean, Climb, Gradient, Logits, Normalisation
+from reportgen.engine.network.trace import trace
 from reportgen.engine.onepass import OnePass, frozen
 from reportgen.engine.plan import make_plan
 from reportgen.engine.targets import Slot
-from reportgen.engine.trace import trace
 from reportgen.engine.trial import Trial, same
 from reportgen.errors import InputError
 from reportgen.probes.occlusion import Occlusion

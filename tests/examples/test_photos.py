@@ -13,9 +13,9 @@ from PIL import Image
 from torchvision.models import EfficientNet_B0_Weights
 from torchvision.transforms import functional as F
 
-from reportgen.demo import prepare
+from reportgen.cli.demo import prepare
 from reportgen.errors import InputError
-from reportgen.inputs.parts import placed, read_parts
+from reportgen.inputs.part_boxes import placed, read_parts
 from reportgen.inputs.preprocessing import Preprocessing, apply
 from reportgen.version import __version__
 

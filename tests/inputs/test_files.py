@@ -66,7 +66,9 @@ def subject(folder: Path, content: object, weights: str | None = None, source: s
 def holds(found, state=STATE) -> bool:
     own = found.network.state_dict()
     own = {key.removeprefix("inner."): value for key, value in own.items()}
-    return own.keys() == state.keys() and all(torch.equal(own[k].double(), v.double()) for k, v in state.items())
+    return own.keys() == state.keys() and all(
+        torch.equal(own[k].double(), v.double()) for k, v in state.items()
+    )
 
 
 def refused(folder: Path, content: object, **more) -> InputError:
@@ -133,7 +135,10 @@ def test_weights_that_are_not_there_are_named_with_what_is(tmp_path):
     [
         {"criterion.weight": torch.ones(4)},
         {"loss_fn.pos_weight": torch.ones(4)},
-        {"val_acc.tp": torch.zeros(4, dtype=torch.long), "val_cm.confmat": torch.zeros(4, 4, dtype=torch.long)},
+        {
+            "val_acc.tp": torch.zeros(4, dtype=torch.long),
+            "val_cm.confmat": torch.zeros(4, 4, dtype=torch.long),
+        },
         {"train_metrics.f1.total": torch.zeros(1)},
         {"class_weights": torch.ones(4)},
     ],
@@ -266,7 +271,16 @@ def test_classes_of_the_users_own_code_are_still_refused(tmp_path):
 
 @pytest.mark.parametrize(
     "path",
-    ["os.system", "posix.system", "builtins.eval", "eval", "getattr", "numpyx.f", "subprocess.Popen", "runpy.f"],
+    [
+        "os.system",
+        "posix.system",
+        "builtins.eval",
+        "eval",
+        "getattr",
+        "numpyx.f",
+        "subprocess.Popen",
+        "runpy.f",
+    ],
 )
 def test_nothing_that_runs_has_a_stand_in(path):
     assert pickled._stand_in(path) is None
@@ -389,7 +403,9 @@ def test_a_head_that_was_built_otherwise_has_a_remedy_that_works(tmp_path):
     error = refused(tmp_path, state)
     assert "'fc' was built otherwise" in error.remedy and "file.py" in error.remedy
     (tmp_path / "file.py").write_text(
-        NET + "\ndef function():\n    net = make()\n    net.fc = nn.Sequential(nn.Dropout(), net.fc)\n    return net\n"
+        NET
+        + "\ndef function():\n    net = make()\n"
+        + "    net.fc = nn.Sequential(nn.Dropout(), net.fc)\n    return net\n"
     )
     found = subject(tmp_path, state, source="file.py:function")
     assert torch.equal(found.network.fc[1].weight, STATE["fc.weight"])

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from reportgen.engine.trace import has_gradient, trace
+from reportgen.engine.network.trace import has_gradient, trace
 from reportgen.errors import InputError, RecipeError
 from reportgen.inputs.models import load_subject
 from reportgen.inputs.sources import build

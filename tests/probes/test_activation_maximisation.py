@@ -14,18 +14,10 @@ from pydantic import ValidationError
 from torch import nn
 
 from reportgen.engine.ascent import Climber
-from reportgen.engine.needs import (
-    Ascent,
-    ChannelMean,
-    ClassLogit,
-    Held,
-    ModelFacts,
-    Normalisation,
-    Record,
-)
+from reportgen.engine.needs import Ascent, ChannelMean, ClassLogit, Held, ModelFacts, Normalisation, Record
+from reportgen.engine.network.trace import trace
 from reportgen.engine.onepass import frozen
 from reportgen.engine.tape import model_tape
-from reportgen.engine.trace import trace
 from reportgen.errors import RecipeError, UnknownName
 from reportgen.evidence import Evidence
 from reportgen.findings import NotApplicable

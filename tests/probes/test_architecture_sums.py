@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 import torchvision
 
+from reportgen.engine.network.trace import trace
 from reportgen.engine.tape import ModelTape
-from reportgen.engine.trace import trace
 from reportgen.findings import Remark, Table
 from reportgen.probes.architecture import COLUMNS, Architecture
 

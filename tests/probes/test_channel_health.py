@@ -13,16 +13,16 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from reportgen.engine.needs import ModelFacts
-from reportgen.engine.trace import trace
+from reportgen.engine.network.trace import trace
 from reportgen.errors import UnknownName
 from reportgen.evidence import Evidence, Writer
 from reportgen.findings import Flag, NotApplicable, Table, Tally
-from reportgen.manifest import manifest
-from reportgen.measure import Measurement
+from reportgen.measure.manifest import manifest
+from reportgen.measure.rounds import Measurement
+from reportgen.measure.session import prepare
 from reportgen.pipeline import silent
 from reportgen.probes.channel_health import ChannelHealth
 from reportgen.recipe import load
-from reportgen.session import prepare
 
 SOBEL = torch.tensor([[1.0, 2, 1], [0, 0, 0], [-1, -2, -1]])
 CHECKERS = torch.tensor([[1.0, -1, 1], [-1, 1, -1], [1, -1, 1]])

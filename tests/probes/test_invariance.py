@@ -12,7 +12,7 @@ from scipy import stats
 from torch import nn
 from torch.nn import functional as F
 
-from reportgen.engine.trace import trace
+from reportgen.engine.network.trace import trace
 from reportgen.errors import UnknownName
 from reportgen.findings import Curve, NotApplicable, Tally, at
 from reportgen.probes.invariance import Invariance, interval

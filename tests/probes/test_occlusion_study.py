@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 from torch import nn
 
 from reportgen.engine.needs import Extremes, Kindred, Occluded, Scores
+from reportgen.engine.network.trace import trace
 from reportgen.engine.plan import make_plan
-from reportgen.engine.trace import trace
 from reportgen.evidence import Evidence
 from reportgen.pipeline import run
 from reportgen.probes.occlusion import Occlusion

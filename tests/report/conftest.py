@@ -14,18 +14,7 @@ import pytest
 from PIL import Image
 
 from reportgen.evidence import Writer
-from reportgen.findings import (
-    Flag,
-    Gallery,
-    Graph,
-    Heatmap,
-    Mask,
-    Picture,
-    Remark,
-    Scalar,
-    Segments,
-    Table,
-)
+from reportgen.findings import Flag, Gallery, Graph, Heatmap, Mask, Picture, Remark, Scalar, Segments, Table
 
 SIDE = 96
 CLASSES = ("cat", "dog", "<b>bird</b>")

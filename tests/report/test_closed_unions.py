@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from reportgen.audit.results import _numbers
 from reportgen.findings import Picture
-from reportgen.report.blocks import of_model
-from reportgen.report.exports import _numbers
-from reportgen.report.figures import sprite
+from reportgen.report.cards.blocks import of_model
+from reportgen.report.pictures.figures import sprite
 
 UNKNOWN: Any = "of a later version"
 SHOWN = {"name": "p", "title": "P", "summary": "what it is"}

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reportgen.probes import methods
-from reportgen.report.glossary import glossary
+from reportgen.report.document.glossary import glossary
 from reportgen.report.wording import cell, count, date, number, place, plural, probability, size
 
 
