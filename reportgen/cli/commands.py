@@ -297,8 +297,9 @@ def verify(
 ) -> None:
     """Hash evidence, report and checkpoint again: was anything changed since?"""
     from reportgen.audit.seal import verify as altered_files
+    from reportgen.inputs.shards import hash_at
 
-    altered = altered_files(folder, checkpoint)
+    altered = altered_files(folder, checkpoint, hash_at)
     for name in altered:
         tell(f"changed: {name}")
     if altered:

@@ -110,7 +110,7 @@ def read(data: bytes, name: str) -> Any:
 
     torch's own messages advise to switch the protection off: they are never passed on.
     """
-    stand_ins: list[Any] = [(Inert, "reportgen.Inert"), (NumpyArray, "reportgen.NumpyArray")]
+    stand_ins: list[Any] = [(Inert, "reportgen.Inert"), (NumpyArray, "reportgen.NumpyArray"), *_known(data)]
     while True:
         try:
             with torch.serialization.safe_globals([*HARMLESS, *stand_ins]), warnings.catch_warnings():
@@ -128,6 +128,16 @@ def read(data: bytes, name: str) -> Any:
             if stand_in is None or stand_in in stand_ins or len(stand_ins) > MOST_NAMES:
                 raise _refusal(name, found[1]) from error
             stand_ins.append(stand_in)
+
+
+def _known(data: bytes) -> list[tuple[Any, str]]:
+    """The stand-ins that a zip file will ask for, found without reading its tensors; none of other files."""
+    try:
+        names = torch.serialization.get_unsafe_globals_in_checkpoint(io.BytesIO(data))
+    except Exception:  # of an older torch, or damaged: they are found one by one
+        return []
+    found = [_stand_in(name.removeprefix("builtins.")) for name in sorted(names)[:MOST_NAMES]]
+    return [one for one in found if one is not None]
 
 
 def _stand_in(path: str) -> tuple[Any, str] | None:

@@ -118,3 +118,24 @@ def _json(file: Path) -> Any:
 def hash_of(digests: Iterable[str]) -> str:
     """One hash for several files: of their hashes, a line each, in the order of their names."""
     return hashlib.sha256("".join(f"{digest}\n" for digest in digests).encode()).hexdigest()
+
+
+def hash_at(path: Path) -> str | None:
+    """The SHA-256 of a checkpoint as a report states it, of one file or several; None where there is none."""
+    try:
+        shards = find_shards(path)
+    except InputError:
+        return None
+    files = shards.files if shards else (path,)
+    if not all(file.is_file() for file in files):
+        return None
+    digests = [_digest(file) for file in files]
+    return digests[0] if len(digests) == 1 else hash_of(digests)
+
+
+def _digest(file: Path) -> str:
+    found = hashlib.sha256()
+    with file.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            found.update(block)
+    return found.hexdigest()

@@ -20,6 +20,7 @@ from reportgen.errors import InputError
 from reportgen.inputs import keys, pickled
 from reportgen.inputs.checkpoint import load
 from reportgen.inputs.models import load_subject
+from reportgen.inputs.shards import hash_at
 
 NET = """
 from collections import OrderedDict
@@ -342,6 +343,8 @@ def test_shards_by_index_and_by_folder(tmp_path, suffix):
     by_index, by_folder = subject(tmp_path, index), subject(tmp_path, tmp_path / "hf")
     assert holds(by_index) and holds(by_folder)
     assert by_index.checkpoint.sha256 == by_folder.checkpoint.sha256
+    # what `verify --checkpoint` compares
+    assert hash_at(index) == hash_at(tmp_path / "hf") == by_index.checkpoint.sha256
     assert by_folder.classes == NAMES
     assert any("2 shards" in note for note in by_folder.notes)
 
@@ -366,7 +369,9 @@ def test_folders_of_one_file_of_none_and_of_processes(tmp_path):
     (tmp_path / "one").mkdir()
     torch.save(STATE, tmp_path / "one" / "pytorch_model.bin")
     (tmp_path / "one" / "training_args.bin").write_bytes(b"x")
-    assert holds(subject(tmp_path, tmp_path / "one"))
+    found = subject(tmp_path, tmp_path / "one")
+    assert holds(found) and found.checkpoint.sha256 == hash_at(tmp_path / "one")
+    assert hash_at(tmp_path / "nothing") is None
     (tmp_path / "dist").mkdir()
     (tmp_path / "dist" / ".metadata").write_bytes(b"x")
     (tmp_path / "dist" / "__0_0.distcp").write_bytes(b"x")
