@@ -17,7 +17,7 @@ from reportgen.measure.session import prepare
 from reportgen.ownership import is_report, will_write
 from reportgen.progress import Progress, Tell, silent
 from reportgen.recipe import Recipe
-from reportgen.report import Rendered, render_report
+from reportgen.report import Rendered, write_report
 from reportgen.report.render import themes
 from reportgen.workspace import check, publish, workspace
 
@@ -89,7 +89,7 @@ def _theme(recipe: Recipe) -> str:
 def _rendered(folder: Path, out: Path, recipe: Recipe, theme: str, tell: Tell) -> Rendered:
     """Renders; where even report.html fails, the evidence becomes the output if nothing else is."""
     try:
-        return render_report(folder, theme, pdf=recipe.output.pdf is not False, tell=tell)
+        return write_report(folder, theme, pdf=recipe.output.pdf is not False, tell=tell)
     except RenderError:
         if not is_report(out):
             publish(folder, out)

@@ -221,7 +221,7 @@ def render(
     from reportgen.evidence import Evidence
     from reportgen.ownership import owned
     from reportgen.progress import untold
-    from reportgen.report import render_report
+    from reportgen.report import write_report
     from reportgen.workspace import recover
 
     if folder.is_dir():
@@ -232,7 +232,7 @@ def render(
         if not pdf:
             again = f"reportgen render {shlex.quote(str(folder))} --pdf"
             say(f"no report.pdf, as the run was told; this writes it: {again}")
-    problem = render_report(folder, theme, pdf=pdf, tell=say if verbose else untold).problem
+    problem = write_report(folder, theme, pdf=pdf, tell=say if verbose else untold).problem
     tell(str(folder / "report.html"))
     if problem:
         raise problem

@@ -22,7 +22,7 @@ class Rendered:
     problem: RenderError | None
 
 
-def render_report(folder: Path, theme: str | None = None, pdf: bool = True, tell: Tell = untold) -> Rendered:
+def write_report(folder: Path, theme: str | None = None, pdf: bool = True, tell: Tell = untold) -> Rendered:
     """Writes results.json, junit.xml, report.html, report.pdf and the other formats from `folder`/evidence.
 
     An older report.pdf of ours goes where there is to be none; files of the folder that reportgen did not

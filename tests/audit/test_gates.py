@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reportgen.audit.gates import OF_SET, OF_TWO, evaluate
+from reportgen.audit.gates import OF_MAPS, OF_SET, OF_TWO, evaluate
 
 SET = {"unanswered": 0, "unanswered_labelled": 0, "labelled": 5}
 TESTS = {
@@ -143,3 +143,48 @@ def test_a_map_that_was_not_tested_has_not_passed(metric: str, trust: dict | Non
     (row,) = evaluate([{"metric": metric, "max": 1.0}], {}, trust)
     assert (row["passed"], row["outcome"]) == (False, "cannot be judged")
     assert row["reason"] == f"{metric} is not known: {why}"
+
+
+@pytest.mark.parametrize(
+    ("metric", "known", "why"),
+    [
+        (
+            "loss",
+            {"labelled": 5},
+            "the loss of a labelled image is infinite: its label has the probability 0",
+        ),
+        ("loss", {"labelled": 0}, "no image has a label"),
+        ("mean_confidence", {"labelled": 0}, "no image has an answer"),
+    ],
+)
+def test_a_number_that_is_not_known_says_why(metric: str, known: dict[str, int], why: str) -> None:
+    (row,) = evaluate([{"metric": metric, "max": 1.0}], SET | known | {metric: None})
+    assert (row["outcome"], row["passed"], row["value"]) == ("cannot be judged", False, None)
+    assert row["reason"] == f"{metric} is not known: {why}"
+
+
+def test_without_a_second_model_a_gate_on_it_cannot_be_judged() -> None:
+    (row,) = evaluate([{"metric": "beside.broken", "max": 0}], {}, None, None)
+    assert (row["outcome"], row["passed"]) == ("cannot be judged", False)
+    assert row["reason"] == "beside.broken is not known: no second model was measured"
+
+
+def test_labels_that_no_two_answers_share_leave_the_change_unknown() -> None:
+    (row,) = evaluate([{"metric": "beside.mended", "min": 0}], {}, None, TESTS | {"mended": None})
+    assert row["outcome"] == "cannot be judged"
+    assert row["reason"].endswith("no image that both models answered has a label")
+
+
+def test_a_gate_with_two_limits_is_two_rows_the_lower_first() -> None:
+    gates = [{"metric": "images", "min": 3, "max": 2}, {"metric": "unsure", "max": 1}]
+    rows = evaluate(gates, SET | {"images": 2, "unsure": 1})
+    assert [row["name"] for row in rows] == ["images ≥ 3", "images ≤ 2", "unsure ≤ 1"]
+    assert [row["outcome"] for row in rows] == ["failed", "passed", "passed"]
+
+
+def test_every_number_that_may_be_named_says_what_it_rests_on_and_is_told_in() -> None:
+    """The marks stand beside the types; a new metric needs no other line."""
+    assert {name for name, mark in OF_SET.items() if mark.unit} == {"accuracy", "lowest_class_accuracy"}
+    assert OF_TWO["accuracy_change"].unit == " percentage points"
+    assert {mark.rests_on for mark in OF_MAPS.values()} == {"maps"}
+    assert OF_TWO["changed"].rests_on == "answers"  # no label is needed to see that an answer changed

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from reportgen.evidence import Evidence
-from reportgen.report import render_report
+from reportgen.report import write_report
 from reportgen.report.pictures import figures
 from reportgen.report.pictures.levels import png
 from reportgen.report.pictures.rasters import Encoding, Raster, kept
@@ -413,7 +413,7 @@ def test_methods_and_targets_are_picked(
     watched: Callable[..., Any], write_evidence: Callable[..., Path], tmp_path: Path
 ) -> None:
     folder = write_evidence(tmp_path, targets=2)
-    assert render_report(folder, pdf=False).problem is None
+    assert write_report(folder, pdf=False).problem is None
     page = watched(folder)
     dialog = explore(page)
     dialog.locator("[name=target]").select_option("dog")

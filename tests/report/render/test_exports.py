@@ -22,7 +22,7 @@ from reportgen.evidence import Evidence, Writer
 from reportgen.formats import FORMATS, Report
 from reportgen.ownership import owned
 from reportgen.progress import untold
-from reportgen.report import render_report
+from reportgen.report import write_report
 from reportgen.report.render import exports, junit, themes
 
 
@@ -234,7 +234,7 @@ def test_the_time_of_rendering_is_filled_in_and_all_else_stays(small_evidence: P
 
 def test_results_json_is_the_value_that_rendering_returns_and_is_sealed(rendered: Path) -> None:
     (rendered / "results.json").unlink()
-    found = render_report(rendered).results
+    found = write_report(rendered).results
     assert found["cost"]["seconds"]["render"]
     assert (rendered / "results.json").read_text(encoding="utf-8") == as_json(found)
     assert verify(rendered) == []

@@ -11,7 +11,7 @@ import pypdf
 import pytest
 
 from reportgen.errors import RecipeError
-from reportgen.report import render_report
+from reportgen.report import write_report
 from reportgen.report.render import sheets, templates, themes
 
 DEFAULT = themes.theme("default")
@@ -58,7 +58,7 @@ def test_comments_break_out_of_nothing(
     for name in SHEETS:
         text = (copied / name).read_text(encoding="utf-8")
         (copied / name).write_text(BREAKOUT + text + BREAKOUT, encoding="utf-8")
-    assert render_report(small_evidence, theme=str(copied)).problem is None
+    assert write_report(small_evidence, theme=str(copied)).problem is None
     heard: list[str] = []
     context = browser.new_context(offline=True)
     page = context.new_page()

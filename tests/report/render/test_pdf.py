@@ -13,7 +13,7 @@ import pytest
 from pypdf import PdfReader
 
 from reportgen.errors import RenderError
-from reportgen.report import render_report
+from reportgen.report import write_report
 from reportgen.report.pictures.rasters import Encoded
 from reportgen.report.render import pdf
 
@@ -99,7 +99,7 @@ def test_fonts_are_embedded(reader: PdfReader) -> None:
 
 def test_equal_evidence_gives_equal_bytes_in_another_process(rendered: Path, tmp_path: Path) -> None:
     (tmp_path / "evidence").symlink_to(rendered / "evidence")
-    code = "import sys, pathlib, reportgen.report as r; r.render_report(pathlib.Path(sys.argv[1]))"
+    code = "import sys, pathlib, reportgen.report as r; r.write_report(pathlib.Path(sys.argv[1]))"
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, timeout=120)
     for name in ("report.html", "report.pdf"):
         assert (tmp_path / name).read_bytes() == (rendered / name).read_bytes()
@@ -114,7 +114,7 @@ def test_a_missing_picture_is_an_error_and_html_stays(
                 super().__setitem__(name, held)
 
     monkeypatch.setattr(pdf, "Pictures", Forgetful)
-    problem = render_report(small_evidence).problem
+    problem = write_report(small_evidence).problem
     assert isinstance(problem, RenderError)
     assert "picture:" in problem.cause
     assert (small_evidence / "report.html").exists()
@@ -132,7 +132,7 @@ def test_without_pango_the_remedy_names_the_packages(
     for name in [name for name in sys.modules if name.split(".")[0] == "weasyprint"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(sys, "meta_path", [Missing(), *sys.meta_path])
-    problem = render_report(small_evidence).problem
+    problem = write_report(small_evidence).problem
     assert isinstance(problem, RenderError)
     assert "libpango-1.0-0" in problem.remedy
     assert "brew install pango" in problem.remedy
@@ -150,7 +150,7 @@ def test_a_page_cannot_fetch_anything_else(tmp_path: Path) -> None:
 
 def test_several_targets_are_printed(write_evidence: Callable[..., Path], tmp_path: Path) -> None:
     folder = write_evidence(tmp_path, targets=2, dead=False)
-    assert render_report(folder).problem is None
+    assert write_report(folder).problem is None
     pages = PdfReader(folder / "report.pdf").pages
     explained = [page.extract_text().count("Explained") for page in pages]
     assert sum(explained) == 3  # three images
