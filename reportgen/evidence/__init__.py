@@ -24,6 +24,8 @@ from reportgen.evidence.reader import (
 )
 from reportgen.evidence.shards import (
     BESIDE,
+    JUDGED,
+    STAGES,
     Findings,
     Record,
     best,
@@ -35,6 +37,8 @@ from reportgen.evidence.writer import (
 
 __all__ = [
     "BESIDE",
+    "JUDGED",
+    "STAGES",
     "Evidence",
     "Findings",
     "Record",

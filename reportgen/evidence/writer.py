@@ -12,7 +12,7 @@ from safetensors import safe_open
 from safetensors.numpy import save
 
 from reportgen.evidence.files import canonical_json, is_whole, sha256_of, write_whole
-from reportgen.evidence.shards import SCHEMA, TALLIED, Findings, Record, read_findings
+from reportgen.evidence.shards import BATCH, SCHEMA, SCORE, TALLIED, Findings, Record, is_of, read_findings
 from reportgen.findings import Array, Finding, Tally, pack
 
 
@@ -69,15 +69,27 @@ class Writer:
         write_whole(self.folder / f"{name}.json", canonical_json(body))
         self.finished[name] = body
 
-    def records(self, kind: str = "") -> list[Record]:
-        """The records of every finished shard whose name begins with `kind`."""
-        names = [name for name in sorted(self.finished) if name.startswith(kind)]
-        return [record for name in names for record in self.finished[name]["records"]]
+    def shards(self, kind: str) -> list[str]:
+        """The names of the finished shards of a kind, in order."""
+        return [name for name in sorted(self.finished) if is_of(name, kind)]
+
+    def next(self, kind: str) -> str:
+        """The name of the next shard of a kind that has one a batch."""
+        return f"{kind}-{len(self.shards(kind)):06d}"
+
+    def records(self, kind: str) -> list[Record]:
+        """The records of every finished shard of a kind."""
+        return [record for name in self.shards(kind) for record in self.finished[name]["records"]]
+
+    def of_set(self) -> list[Record]:
+        """The records that speak for the whole set: those of the first round where there is one, as the
+        second sees only the images that are shown; else those of the only one."""
+        return self.records(SCORE if self.shards(SCORE) else BATCH)
 
     def place(self, number: int) -> tuple[str, Record]:
         """The shard that holds the figures of an image, and its record there. Raises KeyError."""
-        for name in sorted(self.finished):
-            for record in self.finished[name]["records"] if name.startswith("batch") else ():
+        for name in self.shards(BATCH):
+            for record in self.finished[name]["records"]:
                 if record["number"] == number and record["measured"]:
                     return name, record
         raise KeyError(number)

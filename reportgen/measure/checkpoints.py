@@ -23,7 +23,7 @@ from reportgen.engine.onepass import Counter, OnePass
 from reportgen.engine.plan import Plan, Planned
 from reportgen.engine.projector import Load, Projector
 from reportgen.engine.targets import Slot
-from reportgen.evidence import Writer
+from reportgen.evidence import Writer, shards
 from reportgen.findings import Array, Tally
 from reportgen.inputs.checkpoint import load
 from reportgen.inputs.models import fill
@@ -76,14 +76,13 @@ class Snapshots:
 
     def _tally(self, number: int, need: Evolved) -> Tally:
         """Answers and ranks of one checkpoint over the whole set."""
-        kind = f"snapshot-{number:02d}"
+        kind = f"{shards.SNAPSHOT}-{number:02d}"
         labels = {file.number: file.label_index for file in self.session.files}
-        done = {record["number"] for record in self.writer.records(f"{kind}-")}
+        done = {record["number"] for record in self.writer.records(kind)}
         todo = [file.number for file in self.session.files if file.reason is None and file.number not in done]
         engine = replace(self.engine, plan=self._plan(need), slots=(Slot("predicted"),), counted=Counter())
-        first = sum(name.startswith(f"{kind}-") for name in self.writer.finished)
         seen = len(done)
-        for batch, (numbers, pixels) in enumerate(self.load(todo), start=first):
+        for numbers, pixels in self.load(todo):
             engine.counted = Counter()
             (tape,) = engine.run(pixels, torch.full((len(pixels),), -1))
             ranked = top_images.rank(engine.plan, tape, numbers)
@@ -92,7 +91,7 @@ class Snapshots:
             )
             records = [{"number": n} for n in numbers]
             cost = {f"snapshot_{k}": v for k, v in asdict(engine.counted).items() if v}
-            self.writer.write(f"{kind}-{batch:06d}", {}, records, cost=cost, tallies={kind: tally})
+            self.writer.write(self.writer.next(kind), {}, records, cost=cost, tallies={kind: tally})
             seen += len(numbers)
             self.progress(number * len(self.session.files) + seen, len(need.checkpoints) * len(labels))
         merged = self.writer.tally(kind)

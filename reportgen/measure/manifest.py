@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from reportgen.engine import device as devices
-from reportgen.evidence import Writer, is_unanswered
+from reportgen.evidence import Writer, is_unanswered, shards
 from reportgen.measure.session import Session
 from reportgen.probes import methods
 
@@ -21,7 +21,7 @@ def manifest(
 
     `beside` is what a sealed second model's evidence is known by.
     """
-    found = writer.records("score" if session.two_rounds else "batch")
+    found = writer.of_set()
     checkpoint = session.subject.checkpoint
     moment, fixed = _moment()
     return {
@@ -43,7 +43,7 @@ def manifest(
             "rejected": sum(r["status"] == "rejected" for r in found),
             "unanswered": sum(map(is_unanswered, found)),
             "labelled": sum(r["status"] == "ok" and r["label"] is not None for r in found),
-            "shown": sum(r["measured"] for r in writer.records("batch")),
+            "shown": sum(r["measured"] for r in writer.records(shards.BATCH)),
             "chosen": chosen,
         },
         "recipe": session.recipe.resolved(),

@@ -17,7 +17,7 @@ from reportgen.engine.onepass import Counter, OnePass, frozen
 from reportgen.engine.perturb.part_boxes import Places
 from reportgen.engine.tape import BatchTape, model_tape
 from reportgen.engine.targets import Slot
-from reportgen.evidence import Findings, Record, Writer, is_unanswered
+from reportgen.evidence import Findings, Record, Writer, is_unanswered, shards
 from reportgen.findings import Array, Tally
 from reportgen.inputs import ImageFile, stream
 from reportgen.inputs.images import Decoded, Rejected, none_readable
@@ -67,12 +67,12 @@ class Measurement:
             )
             files: Sequence[ImageFile] = session.files
             if session.two_rounds:
-                self._round("score", files, engine, self._scored)
+                self._round(shards.SCORE, files, engine, self._scored)
                 chosen = set(self._chosen()[0])
                 files = [file for file in files if file.number in chosen]
                 # what is about the whole set was asked when it was scored
                 engine = replace(engine, plan=session.plan.second_round())
-            self._round("batch", files, engine, self._measured)
+            self._round(shards.BATCH, files, engine, self._measured)
             self._refuse_empty()  # before anything that costs time and shows nothing without images
             self._sample_rounds(engine)
             self._trust_round(engine)
@@ -83,7 +83,7 @@ class Measurement:
     def _model_shard(self, engine: OnePass) -> None:
         """What is known once the set has been seen: weights, the pictures that are climbed, and the
         strongest images, which are seen again."""
-        if "model" in self.writer.finished:
+        if shards.MODEL in self.writer.finished:
             return
         plan, facts = self.session.plan, self.session.facts
         climber = Climber(
@@ -102,7 +102,7 @@ class Measurement:
         tape = model_tape(engine.network, facts, plan.needs, again | ascended)
         found: Findings = {p.name: [tuple(p.probe.measure(tape))] for p in plan.of_scope("model")}
         cost = {**(climber.cost if ascended else {}), **spent}
-        self.writer.write("model", found, cost=cost)
+        self.writer.write(shards.MODEL, found, cost=cost)
 
     def _numbered(self, numbers: Iterable[int]) -> Iterator[tuple[list[int], torch.Tensor]]:
         """Images of the set by number, in batches."""
@@ -117,8 +117,7 @@ class Measurement:
         show = self.session.recipe.images.show
         seed = self.session.recipe.run.seed
         # of the first round: in an interrupted run some images of the second are there already
-        scored = self.writer.records("score" if self.session.two_rounds else "batch")
-        return choose(scored, show.at_most, show.choose, seed)
+        return choose(self.writer.of_set(), show.at_most, show.choose, seed)
 
     def _round(
         self,
@@ -128,18 +127,17 @@ class Measurement:
         write: Callable[[str, OnePass, list[Decoded], list[Record]], None],
     ) -> None:
         """Streams files in full batches, each to a shard `kind-000000`, past those already there."""
-        shards = [name for name in self.writer.finished if name.startswith(kind)]
         done = {record["number"] for record in self.writer.records(kind)}
         todo = [file for file in files if file.number not in done]
-        stage = {"score": "score", "batch": "measure"}.get(kind, "sample")
+        stage = {shards.SCORE: "score", shards.BATCH: "measure"}.get(kind, "sample")
         total = len(done) + len(todo)
         finished = len(done)
         self.progress(stage, finished, total)
-        for number, (images, rejected) in enumerate(self._batches(todo), start=len(shards)):
+        for images, rejected in self._batches(todo):
             refused = [records.of_rejected(r) for r in rejected]
             engine.counted = Counter()
             engine.progress = self._windows()
-            write(f"{kind}-{number:06d}", engine, images, refused)
+            write(self.writer.next(kind), engine, images, refused)
             finished += len(images) + len(rejected)
             self.progress(stage, finished, total)
 
@@ -230,7 +228,7 @@ class Measurement:
             drawn = set(sample(self.session.files, size, self.session.recipe.run.seed))
             files = [file for file in self.session.files if file.number in drawn]
             asked = replace(engine, plan=plan, slots=self.session.slots[:1])
-            self._round(f"sample-{size:06d}", files, asked, self._sampled)
+            self._round(f"{shards.SAMPLE}-{size:06d}", files, asked, self._sampled)
 
     def _sampled(self, name: str, engine: OnePass, images: list[Decoded], refused: list[Record]) -> None:
         """One batch of a sample."""
@@ -245,17 +243,16 @@ class Measurement:
 
     def _trust_round(self, engine: OnePass) -> None:
         """Puts the maps of a sample of the measured images to the test, a shard a batch."""
-        chosen = sanity.sample(self.writer.records("batch"), self.session)
-        done = {record["number"] for record in self.writer.records("trust")}
+        chosen = sanity.sample(self.writer.records(shards.BATCH), self.session)
+        done = {record["number"] for record in self.writer.records(shards.TRUST)}
         todo = [file for file in self.session.files if file.number in chosen - done]
         self.progress("trust", len(done), len(chosen))
-        first = sum(name.startswith("trust") for name in self.writer.finished)
-        for number, (images, _) in enumerate(self._batches(todo), start=first):
+        for images, _ in self._batches(todo):
             places = [self.writer.place(image.file.number) for image in images]
             with self.watch.on("trust"):
                 tried, cost = sanity.tried(self.session, engine, self.writer, pixels_of(images), places)
-            self.writer.write(f"trust-{number:06d}", {}, tried, cost=cost)
-            self.progress("trust", len(self.writer.records("trust")), len(chosen))
+            self.writer.write(self.writer.next(shards.TRUST), {}, tried, cost=cost)
+            self.progress("trust", len(self.writer.records(shards.TRUST)), len(chosen))
 
     def _findings(self, tapes: list[BatchTape]) -> Findings:
         """Every probe of scope `image`: once a target where it explains one, else once."""
@@ -288,7 +285,7 @@ class Measurement:
             tally = self.writer.tally(planned.name)
             if tally is not None:
                 found[planned.name] = [tuple(planned.probe.conclude(tally, self.session.facts))]
-        self.writer.write("set", found)
+        self.writer.write(shards.SET, found)
 
     def _records(self, images: list[Decoded], logits: Array) -> list[Record]:
         classes = self.session.facts.classes
@@ -317,7 +314,7 @@ class Measurement:
         return arrays
 
     def _refuse_empty(self) -> None:
-        found = self.writer.records("score" if self.session.two_rounds else "batch")
+        found = self.writer.of_set()
         if not any(record["status"] == "ok" for record in found):
             refused = [(r["path"], r["reason"]) for r in found]
             raise none_readable(Path(self.session.images), refused)

@@ -17,15 +17,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reportgen.audit.sanity import JUDGED
 from reportgen.engine.needs import MeanGradient, Noisy, Scores
 from reportgen.engine.onepass import Counter, OnePass
 from reportgen.engine.perturb.deletion import Curves, cell_means, curves, erasing, ranks
 from reportgen.engine.perturb.makers import Source, maker
 from reportgen.engine.plan import Plan, Planned
-from reportgen.engine.randomise import STAGES, shuffled
+from reportgen.engine.randomise import shuffled
 from reportgen.engine.targets import Slot
-from reportgen.evidence import Findings, Record, Writer
+from reportgen.evidence import JUDGED, STAGES, Findings, Record, Writer
 from reportgen.findings import Array, Heatmap, faults
 from reportgen.measure.session import Session
 from reportgen.probes import methods
@@ -168,7 +167,7 @@ class Trial:
             dear = Scores | MeanGradient
             planned = tuple(p for p in planned if not any(isinstance(n, dear) for n in p.needs))
         seed = self.session.recipe.run.seed
-        network = shuffled(self.engine.network, self.session.facts, stage, seed)
+        network = shuffled(self.engine.network, self.session.facts, STAGES[stage], seed)
         return self._maps(self.pixels, planned, replace(self.engine, network=network))
 
     def _noisy(self) -> Tensor:

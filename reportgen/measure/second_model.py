@@ -12,7 +12,7 @@ from PIL import Image
 
 from reportgen.audit.answer_changes import LISTED, changed
 from reportgen.engine.device import peak_memory_bytes
-from reportgen.evidence import BESIDE, Record, Writer, sha256_of
+from reportgen.evidence import BESIDE, Record, Writer, sha256_of, shards
 from reportgen.findings import Array
 from reportgen.inputs import stream
 from reportgen.inputs.images import Decoded
@@ -33,7 +33,7 @@ def measure_beside(main: Measurement, chosen: str) -> dict[str, Any] | None:
         return None
     begun = time.perf_counter()
     main.session.subject.network.cpu()  # the device holds one network at a time
-    shown = [record["number"] for record in main.writer.records("batch") if record["measured"]]
+    shown = [record["number"] for record in main.writer.records(shards.BATCH) if record["measured"]]
 
     def progress(stage: str, done: int, total: int, note: str = "") -> None:
         main.progress(f"{stage} beside", done, total, note)
@@ -62,15 +62,14 @@ def timing(measurement: Measurement, begun: float) -> dict[str, Any]:
 
 def _picture(session: Session, writer: Writer, other: Writer) -> None:
     """A shard `changed` of the first evidence: small pictures of the listed changes without figures."""
-    kind = "score" if session.two_rounds else "batch"
-    listed = {one["id"] for one in changed(writer.records(kind), other.records(kind))[:LISTED]}
-    listed -= {record["id"] for record in writer.records("batch") if record["measured"]}
+    listed = {one["id"] for one in changed(writer.of_set(), other.of_set())[:LISTED]}
+    listed -= {record["id"] for record in writer.records(shards.BATCH) if record["measured"]}
     files = [file for file in session.files if file.id in listed]
     decoded = stream(files, session.subject.preprocessing)
     seen = [(image.file.id, _small(image.seen)) for image in decoded if isinstance(image, Decoded)]
     if seen:
         records: Sequence[Record] = [{"id": id_, "row": row} for row, (id_, _) in enumerate(seen)]
-        writer.write("changed", {}, records, {"seen": np.stack([pixels for _, pixels in seen])})
+        writer.write(shards.CHANGED, {}, records, {"seen": np.stack([pixels for _, pixels in seen])})
 
 
 def _small(seen: Array) -> Array:
