@@ -281,7 +281,7 @@ def test_a_gate_on_a_second_model_that_is_not_there_is_refused_with_its_place(tw
     recipe = two.recipe(own="", edit=lambda whole: whole[: whole.index("beside:")] + text)
     with pytest.raises(RecipeError, match=r"recipe.yaml:\d+:14: beside.broken is not known"):
         two.session(recipe)
-    named = recipe.with_overrides(beside="same.safetensors")
+    named = recipe.with_values({"beside.checkpoint": "same.safetensors"})
     assert two.session(named).beside is not None
 
 

@@ -18,7 +18,7 @@ def key():
     digit = min((MNIST / "digits").rglob("*.png"))
 
     def of(trust: TrustRecipe) -> str:
-        recipe = load(MNIST / "recipe.yaml").with_overrides(labels="none", device="cpu")
+        recipe = load(MNIST / "recipe.yaml").with_values({"images.labels": "none", "run.device": "cpu"})
         recipe = recipe.model_copy(update={"trust": trust})
         return prepare(recipe, MNIST / "checkpoints" / "epoch-10.safetensors", digit, None, False).key
 
