@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from typing_extensions import assert_never
 
 from reportgen.engine.needs import (
     INPUT,
-    OF_MODEL,
-    PER_TARGET,
     Activation,
     Ascent,
     ChannelMasks,
@@ -29,7 +25,6 @@ from reportgen.engine.needs import (
     Noisy,
     Occluded,
     Path,
-    Probe,
     Projected,
     RandomMasks,
     Record,
@@ -41,48 +36,23 @@ from reportgen.engine.needs import (
     Variants,
 )
 from reportgen.engine.perturb.responses import kept_bytes
-from reportgen.findings import NotApplicable
-
-
-@dataclass(frozen=True)
-class Planned:
-    """One visualization of the recipe: its needs, or the reason why it does not apply."""
-
-    name: str
-    scope: str
-    probe: Any  # a Probe; its own type is nobody's business here
-    needs: tuple[Need, ...] = ()
-    reason: str | None = None
-
-    @property
-    def per_target(self) -> bool:
-        """Whether it explains a class, so that it is measured once a target."""
-        return self.scope == "image" and any(isinstance(need, PER_TARGET) for need in self.needs)
-
-    @property
-    def summed(self) -> bool:
-        """Whether it explains single images and, besides, keeps a tally of a sample of the set."""
-        return self.scope == "image" and self.reason is None and hasattr(self.probe, "tally")
-
-    def sampled(self, readable: int) -> int:
-        """How many of the readable images its tally is made of."""
-        wished = self.probe.images
-        return readable if wished == "all" else min(readable, int(wished))
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What one batch takes: one forward, one backward a rule and target, the packed variants."""
+    """What one batch takes: one forward, one backward a rule and target, the packed variants.
 
-    planned: tuple[Planned, ...]
+    `asked` are the needs of whoever asks; which visualizations these are is nothing to the plan.
+    """
+
+    asked: tuple[Need, ...]
     facts: ModelFacts
     targets: int
-    parted: int = 0  # images of the set that have every part, for copies with parts covered
 
     @cached_property
     def needs(self) -> tuple[Need, ...]:
         """Every need once, in order of first mention."""
-        return tuple(dict.fromkeys(need for item in self.planned for need in item.needs))
+        return tuple(dict.fromkeys(self.asked))
 
     @cached_property
     def taps(self) -> tuple[str, ...]:
@@ -233,67 +203,18 @@ class Plan:
         kept = sum(kept_bytes(n, layers[n.layer]) * self._count(n.variants) for n in self.responses)
         return kept + sum(layers[name].output_bytes for name in (*self.taps, *again))
 
-    def first_round(self) -> Plan:
-        """What every image of a large set is asked: what needs the whole set. No target, no gradient."""
-        ranked = tuple(dict.fromkeys(need.extremes for need in self.kindred))
-        others = self.of_scope("set", "model")
-        return Plan((*others, Planned("ranks", "set", None, ranked)), self.facts, 1)
-
-    def second_round(self) -> Plan:
-        """What the images that are shown are asked after that."""
-        return self.only("image")
-
-    def only(self, *scopes: str) -> Plan:
-        """The plan of some scopes' visualizations, with one target."""
-        return Plan(self.of_scope(*scopes), self.facts, 1)
-
-    def of_scope(self, *scopes: str) -> tuple[Planned, ...]:
-        """The visualizations of these scopes that apply."""
-        return tuple(p for p in self.planned if p.scope in scopes and p.reason is None)
-
-    def samples(self, scored: int, measured: int) -> dict[int, Plan]:
-        """By size the samples of the set that are drawn, and what they are asked. Where every image of a
-        sample is measured anyway, its tally is kept then, and the sample costs nothing."""
-        found: dict[int, list[Planned]] = {}
-        for planned in self.planned:
-            if planned.summed and (planned.sampled(scored) < scored or measured < scored):
-                found.setdefault(planned.sampled(scored), []).append(planned)
-        return {size: Plan(tuple(several), self.facts, 1) for size, several in found.items()}
-
-    def cost(self, scored: int, measured: int) -> dict[str, int]:
-        """Forwards, backwards and occlusion forwards, in images, for a set of `scored` images.
-
-        Of these, `measured` get figures: they are scored in the same forward where that is all of
-        them, and in a second round where it is not, or where the set is ranked before.
-        """
-        again = measured if measured < scored or self.kindred else 0
-        windows = measured * self.windows
-        if again:  # what is about the set is asked of every image, when it is scored
-            windows = measured * self.second_round().windows + scored * self.first_round().windows
-        drawn = self.samples(scored, measured)
-        windows += sum(size * plan.windows for size, plan in drawn.items())
+    def cost(self, images: int, parted: int = 0) -> dict[str, int]:
+        """Forwards, backwards and occlusion forwards, in images, where so many images are asked all of
+        it and `parted` of them have every part."""
         return {
-            "forwards": scored + again + sum(drawn) + measured * self.copies,
-            "backwards": measured * self.targets * (len(self.rules) + self.copies),
-            "occlusion_forwards": windows + self.parted * self.part_copies,
+            "forwards": images * (1 + self.copies),
+            "backwards": images * self.targets * (len(self.rules) + self.copies),
+            "occlusion_forwards": images * self.windows + parted * self.part_copies,
         }
 
-    def lines(self, scored: int, measured: int) -> list[str]:
-        """The plan in words, for the log and the report."""
-        cost = self.cost(scored, measured)
-        rules = ", ".join(self.rules) or "none"
-        macs = self.facts.macs * (cost["forwards"] + 2 * cost["backwards"] + cost["occlusion_forwards"])
-        lines = [
-            f"{scored} images are scored, {measured} of them get figures",
-            f"{cost['forwards']} forwards, {cost['backwards']} backwards (rules: {rules}), "
-            f"{cost['occlusion_forwards']} forwards of perturbed images ({self.windows} of each image)",
-            f"about {macs / 1e12:.3g} T multiply-adds",
-        ]
-        if self.part_copies:
-            lines.append(f"{self.parted} images have every part: {self.part_copies} forwards more of each")
-        for size, plan in self.samples(scored, measured).items():
-            names = ", ".join(planned.name for planned in plan.planned)
-            lines.append(f"{size} images drawn at random are measured for the set: {names}")
+    def lines(self, scored: int) -> list[str]:
+        """What is asked of the model and of a whole set of `scored` images, in words."""
+        lines: list[str] = []
         if climbed := self.ascent_cost:
             lines.append(
                 f"{len(self.ascents)} pictures are driven up by gradient ascent: "
@@ -312,23 +233,4 @@ class Plan:
                 f"of the strongest images at most {again} are seen again, to project at most {tiles} "
                 "places a channel down to the pixels"
             )
-        return lines + [f"{p.name} does not apply: {p.reason}" for p in self.planned if p.reason]
-
-
-def make_plan(
-    wishes: Iterable[tuple[str, str, Probe]], facts: ModelFacts, targets: int
-) -> Plan:
-    """The plan for (name, scope, probe) triples. Raises UnknownName for a layer that is not there."""
-    return Plan(tuple(_planned(*wish, facts) for wish in wishes), facts, targets)
-
-
-def _planned(name: str, scope: str, probe: Probe, facts: ModelFacts) -> Planned:
-    try:
-        needs: Sequence[Need] = probe.needs(facts)
-    except NotApplicable as refusal:
-        return Planned(name, scope, probe, reason=str(refusal))
-    if scope == "model" and not all(isinstance(need, OF_MODEL) for need in needs):
-        raise TypeError(f"{name}: a probe of scope 'model' may need only what needs no image at hand")
-    if scope == "set" and any(isinstance(need, PER_TARGET) for need in needs):
-        raise TypeError(f"{name}: a probe of scope 'set' may not need a target")
-    return Planned(name, scope, probe, tuple(needs))
+        return lines

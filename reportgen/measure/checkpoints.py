@@ -20,7 +20,7 @@ from reportgen.engine.needs.top_images import Extremes, Projected, Projections, 
 from reportgen.engine.needs.training import Evolved, Snapshot
 from reportgen.engine.network.output import answers
 from reportgen.engine.onepass import Counter, OnePass
-from reportgen.engine.plan import Plan, Planned
+from reportgen.engine.plan import Plan
 from reportgen.engine.projector import Load, Projector
 from reportgen.engine.targets import Slot
 from reportgen.evidence import Writer, shards
@@ -71,8 +71,8 @@ class Snapshots:
 
     def _plan(self, need: Evolved) -> Plan:
         """What a checkpoint is asked: the ranks of the same layers, and its answers."""
-        wished = tuple(dict.fromkeys(p.extremes for p in need.projected))
-        return Plan((Planned("evolution", "model", None, wished),), self.session.facts, 1)
+        wished = tuple(p.extremes for p in need.projected)
+        return Plan(wished, self.session.facts, 1)
 
     def _tally(self, number: int, need: Evolved) -> Tally:
         """Answers and ranks of one checkpoint over the whole set."""

@@ -74,13 +74,13 @@ def _visualizations(session: Session) -> list[dict[str, Any]]:
     options: Mapping[str, Any] = {k: v for item in resolved for k, v in item.items()}
     return [
         {
-            **methods()[planned.name].words(),
-            "per_target": planned.per_target,
-            "applicable": planned.reason is None,
-            "reason": planned.reason,
-            "options": options[planned.name],
+            **methods()[chosen.name].words(),
+            "per_target": chosen.per_target,
+            "applicable": chosen.applies,
+            "reason": chosen.reason,
+            "options": options[chosen.name],
         }
-        for planned in session.plan.planned
+        for chosen in session.visualizations.every
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from reportgen.measure.selection import choose, sample
 from reportgen.measure.session import Session
 from reportgen.measure.stopwatch import Stopwatch
 from reportgen.measure.top_images import RANKS, RankedSet
+from reportgen.measure.visualizations import Visualization
 from reportgen.progress import Progress
 
 
@@ -71,7 +73,7 @@ class Measurement:
                 chosen = set(self._chosen()[0])
                 files = [file for file in files if file.number in chosen]
                 # what is about the whole set was asked when it was scored
-                engine = replace(engine, plan=session.plan.second_round())
+                engine = replace(engine, plan=session.visualizations.second_round())
             self._round(shards.BATCH, files, engine, self._measured)
             self._refuse_empty()  # before anything that costs time and shows nothing without images
             self._sample_rounds(engine)
@@ -100,7 +102,8 @@ class Measurement:
             ascended = climber.run(plan.ascents)
             again, spent = self.ranked.seen_again(engine)
         tape = model_tape(engine.network, facts, plan.needs, again | ascended)
-        found: Findings = {p.name: [tuple(p.probe.measure(tape))] for p in plan.of_scope("model")}
+        chosen = self.session.visualizations.of_scope("model")
+        found: Findings = {v.name: [tuple(v.probe.measure(tape))] for v in chosen}
         cost = {**(climber.cost if ascended else {}), **spent}
         self.writer.write(shards.MODEL, found, cost=cost)
 
@@ -144,8 +147,7 @@ class Measurement:
     def _windows(self) -> Callable[[int], None]:
         """Tells how many variants of the whole set are done, and how many a whole run has."""
         session = self.session
-        shown = min(session.readable, session.recipe.images.show.at_most)
-        total = session.plan.cost(session.readable, shown)["occlusion_forwards"]
+        total = session.visualizations.cost(session.readable, session.shown)["occlusion_forwards"]
         before = self.writer.cost().get("occlusion_forwards", 0)
 
         def tell(done: int) -> None:
@@ -180,7 +182,7 @@ class Measurement:
             return
         with self.watch.on("compute"):
             # no target and no gradient: a forward with the taps that the set's statistics need
-            bare = replace(engine, plan=engine.plan.first_round(), slots=(Slot("predicted"),))
+            bare = replace(engine, plan=self.session.visualizations.first_round(), slots=(Slot("predicted"),))
             (tape,) = bare.run(pixels_of(images), torch.full((len(images),), -1), places_of(images))
             tallies = self._tallies(tape, images)
         logits = tape.logits.cpu().numpy()
@@ -224,20 +226,28 @@ class Measurement:
 
     def _sample_rounds(self, engine: OnePass) -> None:
         """Samples of the readable images, whether they are shown or not: tallies only."""
-        for size, plan in self.session.samples.items():
+        for size, several in self.session.samples.items():
             drawn = set(sample(self.session.files, size, self.session.recipe.run.seed))
             files = [file for file in self.session.files if file.number in drawn]
+            plan = self.session.visualizations.sample_plan(several)
             asked = replace(engine, plan=plan, slots=self.session.slots[:1])
-            self._round(f"{shards.SAMPLE}-{size:06d}", files, asked, self._sampled)
+            self._round(f"{shards.SAMPLE}-{size:06d}", files, asked, partial(self._sampled, several))
 
-    def _sampled(self, name: str, engine: OnePass, images: list[Decoded], refused: list[Record]) -> None:
-        """One batch of a sample."""
+    def _sampled(
+        self,
+        several: Sequence[Visualization],
+        name: str,
+        engine: OnePass,
+        images: list[Decoded],
+        refused: list[Record],
+    ) -> None:
+        """One batch of a sample that is drawn for several visualizations."""
         tallies: dict[str, Tally] = {}
         if images:
             labels = torch.tensor([_label(image) for image in images])
             with self.watch.on("compute"):
                 (tape,) = engine.run(pixels_of(images), labels, places_of(images))
-                tallies = {p.name: p.probe.tally(tape) for p in engine.plan.planned}
+                tallies = {v.name: v.probe.tally(tape) for v in several}
         seen = [{"number": image.file.number} for image in images]
         self.writer.write(name, {}, seen + refused, cost=asdict(engine.counted), tallies=tallies)
 
@@ -257,34 +267,35 @@ class Measurement:
     def _findings(self, tapes: list[BatchTape]) -> Findings:
         """Every probe of scope `image`: once a target where it explains one, else once."""
         return {
-            planned.name: [
-                tuple(planned.probe.measure(tape))
-                for tape in (tapes if planned.per_target else tapes[:1])
+            chosen.name: [
+                tuple(chosen.probe.measure(tape))
+                for tape in (tapes if chosen.per_target else tapes[:1])
             ]
-            for planned in self.session.plan.of_scope("image")
+            for chosen in self.session.visualizations.of_scope("image")
         }
 
     def _tallies(self, tape: BatchTape, images: list[Decoded]) -> dict[str, Tally]:
         """What every probe of scope `set` keeps of a batch, and the batch's strongest images."""
-        plan = self.session.plan
-        kept: dict[str, Tally] = {p.name: p.probe.measure(tape) for p in plan.of_scope("set")}
-        best = top_images.rank(plan, tape, [image.file.number for image in images])
+        chosen = self.session.visualizations.of_scope("set")
+        kept: dict[str, Tally] = {v.name: v.probe.measure(tape) for v in chosen}
+        best = top_images.rank(self.session.plan, tape, [image.file.number for image in images])
         return kept | ({RANKS: best} if best else {})
 
     def _shown_tallies(self, tape: BatchTape) -> dict[str, Tally]:
         """What probes of scope `image` keep of a batch for the set, where no sample is drawn for it."""
-        drawn = {p.name for plan in self.session.samples.values() for p in plan.planned}
-        summed = [p for p in self.session.plan.of_scope("image") if p.summed and p.name not in drawn]
-        return {p.name: p.probe.tally(tape) for p in summed}
+        drawn = {v.name for several in self.session.samples.values() for v in several}
+        summed = [v for v in self.session.visualizations.every if v.summed and v.name not in drawn]
+        return {v.name: v.probe.tally(tape) for v in summed}
 
     def _set_shard(self) -> None:
         """The findings of scope `set`, and of those of scope `image` that sum up, from all tallies."""
         found: Findings = {}
-        plan = self.session.plan
-        for planned in (*plan.of_scope("set"), *(p for p in plan.of_scope("image") if p.summed)):
-            tally = self.writer.tally(planned.name)
+        chosen = self.session.visualizations
+        for visualization in (*chosen.of_scope("set"), *(v for v in chosen.every if v.summed)):
+            tally = self.writer.tally(visualization.name)
             if tally is not None:
-                found[planned.name] = [tuple(planned.probe.conclude(tally, self.session.facts))]
+                conclusion = visualization.probe.conclude(tally, self.session.facts)
+                found[visualization.name] = [tuple(conclusion)]
         self.writer.write(shards.SET, found)
 
     def _records(self, images: list[Decoded], logits: Array) -> list[Record]:

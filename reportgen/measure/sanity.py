@@ -21,12 +21,13 @@ from reportgen.engine.needs import MeanGradient, Noisy, Scores
 from reportgen.engine.onepass import Counter, OnePass
 from reportgen.engine.perturb.deletion import Curves, cell_means, curves, erasing, ranks
 from reportgen.engine.perturb.makers import Source, maker
-from reportgen.engine.plan import Plan, Planned
+from reportgen.engine.plan import Plan
 from reportgen.engine.randomise import shuffled
 from reportgen.engine.targets import Slot
 from reportgen.evidence import JUDGED, STAGES, Findings, Record, Writer
 from reportgen.findings import Array, Heatmap, faults
 from reportgen.measure.session import Session
+from reportgen.measure.visualizations import Visualization, needs_of
 from reportgen.probes import methods
 from reportgen.stats import spearman
 
@@ -51,7 +52,7 @@ def tried(
 
     `places` are the shards and records that hold their maps.
     """
-    explaining = {p.name for p in session.plan.of_scope("image") if methods()[p.name].explains}
+    explaining = {p.name for p in session.visualizations.of_scope("image") if methods()[p.name].explains}
     found = [attributions(writer.findings(shard, record["row"]), explaining) for shard, record in places]
     maps = {method: torch.stack([one[method] for one in found]) for method in found[0]}
     if not maps:
@@ -133,8 +134,8 @@ class Trial:
     def _side(self) -> tuple[int, int]:
         return (self.pixels.shape[2], self.pixels.shape[3])
 
-    def _tested(self) -> tuple[Planned, ...]:
-        return tuple(p for p in self.session.plan.of_scope("image") if p.name in self.maps)
+    def _tested(self) -> tuple[Visualization, ...]:
+        return tuple(p for p in self.session.visualizations.of_scope("image") if p.name in self.maps)
 
     @torch.no_grad()
     def _erased(self, cells: dict[str, Tensor]) -> Curves:
@@ -178,9 +179,9 @@ class Trial:
         return made.make(every, torch.zeros_like(every))
 
     def _maps(
-        self, pixels: Tensor, planned: tuple[Planned, ...], engine: OnePass | None = None
+        self, pixels: Tensor, planned: tuple[Visualization, ...], engine: OnePass | None = None
     ) -> dict[str, Tensor]:
-        plan = Plan(planned, self.session.facts, 1)
+        plan = Plan(needs_of(planned), self.session.facts, 1)
         (tape,) = replace(engine or self.engine, plan=plan).run(pixels, self.targets)
         return {
             p.name: torch.from_numpy(finding.values)

@@ -14,11 +14,11 @@ import torch
 
 from reportgen.engine import device as devices
 from reportgen.engine.feed import Feed
-from reportgen.engine.needs import ModelFacts, TrainingLog
+from reportgen.engine.needs import Evolved, ModelFacts, Probe, TrainingLog
 from reportgen.engine.network.facts import index_of
 from reportgen.engine.network.trace import trace
 from reportgen.engine.onepass import frozen
-from reportgen.engine.plan import Plan, Planned, make_plan
+from reportgen.engine.plan import Plan
 from reportgen.engine.targets import Slot, slots
 from reportgen.engine.trial import Trial
 from reportgen.errors import InputError, RecipeError, UnknownName
@@ -29,6 +29,7 @@ from reportgen.inputs.classes import check
 from reportgen.inputs.history import History, read
 from reportgen.inputs.models import fill
 from reportgen.inputs.part_boxes import PartsList, read_parts
+from reportgen.measure.visualizations import Visualization, Visualizations
 from reportgen.probes import methods
 from reportgen.recipe import Recipe
 from reportgen.version import __version__
@@ -44,7 +45,7 @@ class Session:
     recipe: Recipe
     subject: Subject
     facts: ModelFacts
-    plan: Plan
+    visualizations: Visualizations
     slots: tuple[Slot, ...]
     files: tuple[ImageFile, ...]
     images: str  # the image set's name, for the reader
@@ -64,15 +65,24 @@ class Session:
         return sum(file.reason is None for file in self.files)
 
     @property
-    def two_rounds(self) -> bool:
-        """Whether the set is larger than what is shown, so that it is scored before it is chosen, or
-        has to be ranked before an image of it is asked."""
-        return self.readable > self.recipe.images.show.at_most or bool(self.plan.kindred)
+    def shown(self) -> int:
+        """How many of them get figures."""
+        return min(self.readable, self.recipe.images.show.at_most)
+
+    @cached_property
+    def plan(self) -> Plan:
+        """All that is needed, of images and of the model."""
+        return self.visualizations.plan()
 
     @property
-    def samples(self) -> dict[int, Plan]:
-        """What samples of the set are asked besides, by their size."""
-        return self.plan.samples(self.readable, min(self.readable, self.recipe.images.show.at_most))
+    def two_rounds(self) -> bool:
+        """Whether the set is scored, or ranked, before an image of it gets figures."""
+        return self.visualizations.two_rounds(self.readable, self.shown)
+
+    @property
+    def samples(self) -> dict[int, tuple[Visualization, ...]]:
+        """The samples of the set that are drawn besides, by their size, and for what."""
+        return self.visualizations.samples(self.readable, self.shown)
 
     @cached_property
     def key(self) -> str:
@@ -109,9 +119,8 @@ class Session:
     @cached_property
     def lines(self) -> list[str]:
         """The plan in words."""
-        shown = min(self.readable, self.recipe.images.show.at_most)
         own = [
-            *self.plan.lines(self.readable, shown),
+            *self.visualizations.lines(self.readable, self.shown),
             f"batches of {self.batch_size} on {devices.name_of(self.device)}, {self.feed}",
             *self.feed.notes,
             *self.feed.warnings,
@@ -142,11 +151,13 @@ def prepare(
     # a box may yet lie out of the model's view: the plan counts those that the CSV lists
     parted = sum(bool(file.parts) and None not in file.parts and file.reason is None for file in files)
     shared: dict[str, Any] = {"files": tuple(files), "images": images.resolve().name}
-    main = replace(main, **shared, notes=(*main.notes, *notes), plan=replace(main.plan, parted=parted))
+    chosen = replace(main.visualizations, parted=parted)
+    main = replace(main, **shared, notes=(*main.notes, *notes), visualizations=chosen)
     if second is None:
         return main
     name, other = _names(main, second)
-    second = replace(second, **shared, name=other, plan=replace(second.plan, parted=parted))
+    chosen = replace(second.visualizations, parted=parted)
+    second = replace(second, **shared, name=other, visualizations=chosen)
     return replace(main, name=name, beside=second)
 
 
@@ -183,9 +194,10 @@ def _of_model(recipe: Recipe, checkpoint: Path, save_maps: bool, like: Session |
         classes = check(names, facts.class_count)
         facts = replace(facts, classes=classes, parts=parts.names if parts else ())
         chosen = slots(recipe.targets, facts.class_count, partial(index_of, classes=classes))
-        plan = _plan(recipe, facts, len(chosen), strict=like is None)
+        visualizations = _visualizations(recipe, facts, len(chosen), strict=like is None)
     except (RecipeError, UnknownName) as error:
         raise recipe.located(error) from error
+    plan = visualizations.plan()
     logs = {need: read(recipe.folder / need.path) for need in plan.logs}
     snapshots = {name: _fits(recipe.folder / name, subject) for e in plan.evolved for name in e.checkpoints}
     feed, batch = _tried(recipe, subject, facts, plan, device)
@@ -193,7 +205,7 @@ def _of_model(recipe: Recipe, checkpoint: Path, save_maps: bool, like: Session |
         recipe=recipe,
         subject=subject,
         facts=facts,
-        plan=plan,
+        visualizations=visualizations,
         slots=chosen,
         files=(),
         images="",
@@ -231,25 +243,27 @@ def _fits(path: Path, subject: Subject) -> str:
     return loaded.sha256
 
 
-def _plan(recipe: Recipe, facts: ModelFacts, targets: int, strict: bool) -> Plan:
-    """The plan of the recipe's visualizations.
+def _visualizations(recipe: Recipe, facts: ModelFacts, targets: int, strict: bool) -> Visualizations:
+    """The recipe's visualizations.
 
     Of a model beside, that lacks a layer which the recipe names for the main one, nothing is shown.
     """
     wishes = [(v.name, methods()[v.name].scope, v.probe) for v in recipe.visualizations]
     if strict:
-        return make_plan(wishes, facts, targets)
-    planned: list[Planned] = []
-    for wish in wishes:
-        try:
-            found = make_plan([wish], facts, targets)
-            foreign = bool(found.evolved or found.logs)
-            reason = "the training run is the main model's"
-            planned += [Planned(*wish, reason=reason)] if foreign else found.planned
-        except UnknownName as error:
-            noun = error.kind.split()[0]
-            planned.append(Planned(*wish, reason=f"this network has no {noun} {error.value!r}"))
-    return Plan(tuple(planned), facts, targets)
+        return Visualizations.of(wishes, facts, targets)
+    return Visualizations(tuple(_beside(*wish, facts) for wish in wishes), facts, targets)
+
+
+def _beside(name: str, scope: str, probe: Probe, facts: ModelFacts) -> Visualization:
+    """A visualization of the model beside."""
+    try:
+        found = Visualization.of(name, scope, probe, facts)
+    except UnknownName as error:
+        noun = error.kind.split()[0]
+        return Visualization(name, scope, probe, reason=f"this network has no {noun} {error.value!r}")
+    if any(isinstance(need, Evolved | TrainingLog) for need in found.needs):
+        return Visualization(name, scope, probe, reason="the training run is the main model's")
+    return found
 
 
 def _second(main: Session) -> Session | None:

@@ -28,7 +28,7 @@ from reportgen.engine.network.trace import trace
 from reportgen.engine.perturb.makers import Source, maker
 from reportgen.engine.perturb.responses import kept, kept_bytes
 from reportgen.engine.perturb.transforms import matrices
-from reportgen.engine.plan import Plan, make_plan
+from reportgen.engine.plan import Plan
 from reportgen.engine.relu_rules import RectifierRule
 from reportgen.engine.targets import Slot
 from reportgen.engine.top_images import driven
@@ -55,17 +55,9 @@ class Unknown:
     layer: str = "stem"
 
 
-class Asks:
-    def __init__(self, *wishes: Any) -> None:
-        self.wishes = wishes
-
-    def needs(self, model: Any) -> Any:
-        return self.wishes
-
-
 @pytest.fixture
 def plan(awkward: Any) -> Plan:
-    return make_plan([], trace(awkward, (3, SIDE, SIDE)), 1)
+    return Plan((), trace(awkward, (3, SIDE, SIDE)), 1)
 
 
 def test_every_family_is_counted_as_it_is_made(awkward: Any, plan: Plan) -> None:
@@ -87,9 +79,9 @@ def test_every_family_is_counted_as_it_is_made(awkward: Any, plan: Plan) -> None
 def test_a_family_that_the_plan_does_not_know_is_not_one_copy(awkward: Any, plan: Plan) -> None:
     with pytest.raises(AssertionError, match="Unknown"):
         plan._count(Unknown())  # type: ignore[arg-type]
-    asked = make_plan([("p", "image", Asks(Scores(Unknown())))], plan.facts, 1)  # type: ignore[arg-type]
+    asked = Plan((Scores(Unknown()),), plan.facts, 1)  # type: ignore[arg-type]
     with pytest.raises(AssertionError, match="Unknown"):
-        asked.cost(10, 10)
+        asked.cost(10)
 
 
 def test_a_way_to_keep_responses_that_is_not_known(awkward: Any, plan: Plan) -> None:

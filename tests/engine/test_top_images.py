@@ -17,7 +17,7 @@ from reportgen.engine.needs import Normalisation
 from reportgen.engine.needs.top_images import ChannelMean, ClassLogit, Extremes, Projected, Ranking, Record
 from reportgen.engine.network.trace import trace
 from reportgen.engine.onepass import OnePass, frozen
-from reportgen.engine.plan import make_plan
+from reportgen.engine.plan import Plan
 from reportgen.engine.projector import Projector
 from reportgen.engine.targets import Slot
 from reportgen.engine.top_images import UNITS, key, rank, rankings
@@ -42,7 +42,7 @@ class Wish:
 def tallied(network: nn.Module, pixels: Tensor, wish: Wish, split: list[int]):
     """The plan, and the merged tally of a set seen in batches of the given sizes."""
     facts = trace(network, tuple(pixels.shape[1:]))
-    plan = make_plan([("wish", "model", wish)], facts, 1)
+    plan = Plan(wish.needs(facts), facts, 1)
     engine = OnePass(network, plan, (Slot("predicted"),), NORMAL, torch.device("cpu"), 8)
     total: Tally | None = None
     first = 0
@@ -249,7 +249,7 @@ def test_it_costs_a_forward_an_image_and_a_backward_a_place(awkward):
 def test_memory_is_set_aside_for_what_is_sent_back(awkward):
     facts = trace(awkward, (3, 32, 32))
     for need, kept in ((Projected(Extremes("last"), 2), True), (Extremes("last"), False)):
-        assert make_plan([("wish", "model", Wish(need))], facts, 1).differentiates is kept
+        assert Plan((need,), facts, 1).differentiates is kept
 
 
 def test_channels_are_spread_over_those_that_some_image_excites():

@@ -51,13 +51,13 @@ def test_the_means_are_those_of_the_sample(two, at_most, size):
     assert f"Measured on {count} readable images" in found["images"].text
     for name in ("distance-scale", "probability-rotation", "probability-scale-kept"):
         np.testing.assert_allclose(found[name].values, expected[name].values, rtol=1e-4, atol=1e-5)
-    cost = session.plan.cost(session.readable, evidence.manifest["images"]["shown"])
+    cost = session.visualizations.cost(session.readable, evidence.manifest["images"]["shown"])
     assert {key: evidence.manifest["cost"][key] for key in cost} == cost, "the plan knew it beforehand"
 
 
 def of_images(session, numbers):
     """The findings of the set from one tally a single image, of these images."""
-    (planned,) = (p for p in session.plan.planned if p.name == "invariance")
+    (planned,) = (p for p in session.visualizations.every if p.name == "invariance")
     network = session.feed.placed(session.subject.network, session.device)
     plan = replace(session.plan, planned=(planned,))
     normal = session.subject.preprocessing.normalisation
