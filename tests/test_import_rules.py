@@ -28,7 +28,7 @@ FORBIDDEN = {
     "reportgen.recipe": {*ENDS, "reportgen.measure", "reportgen.engine", "reportgen.evidence"},
     "reportgen.findings": {*ENDS, *ASKS, *TENSORS, "reportgen.recipe", "reportgen.evidence"},
     "reportgen.evidence": {*ENDS, *ASKS, *TENSORS, "reportgen.recipe"},
-    "reportgen.measure": {"reportgen.report", "reportgen.pipeline", "reportgen.cli"},
+    "reportgen.measure": ENDS,
     "reportgen.audit": {*ENDS, *ASKS, *TENSORS, "reportgen.recipe"} - {"reportgen.audit"},
     "reportgen.report": {*ENDS, *ASKS, *TENSORS, "reportgen.recipe"}
     - {"reportgen.audit", "reportgen.report"},

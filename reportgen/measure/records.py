@@ -1,19 +1,22 @@
-"""What the evidence says of one image, beside its maps: who it is and what the model answered."""
+"""What the evidence says of one image beside its maps: who it is, what the model answered, and how the
+test of its maps went."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
 from reportgen.engine.network.output import answers
+from reportgen.engine.perturb.deletion import Curves
 from reportgen.engine.targets import Slot
 from reportgen.evidence import Record
 from reportgen.findings import Array
 from reportgen.inputs.images import Decoded, ImageFile, Rejected
+from reportgen.stats import spearman
 
 TOP = 5  # answers that every record lists
 
@@ -103,6 +106,34 @@ def of_target(
     }
 
 
+def of_trial(
+    n: int,
+    cells: Mapping[str, Array],
+    curves: Curves,
+    randomised: Mapping[str, Mapping[str, float | None]],
+    stability: Mapping[str, float | None],
+    flags: Mapping[str, str | None],
+) -> Record:
+    """What the test of its maps says of image `n` of a batch, by method: deletion and insertion (the
+    random orders are behind those of the methods), rank correlations by stage of shuffling and under
+    noise, faults of the maps; and the agreement of their means on the cells."""
+    return {
+        "cells": round(next(iter(cells.values())).size ** 0.5),
+        "fractions": curves.fractions.tolist(),
+        "methods": {
+            method: {
+                **_curve(curves, n, order),
+                "randomised": {stage: rho[method] for stage, rho in randomised.items() if method in rho},
+                "stability": stability[method],
+                "flag": flags[method] or curves.fault(n),
+            }
+            for order, method in enumerate(cells)
+        },
+        "random": _random(curves, n, len(cells)),
+        "agreement": _agreement(cells),
+    }
+
+
 def _answer(index: int, logits: Array, logs: Array, classes: Sequence[str]) -> dict[str, Any]:
     return {
         "class_index": index,
@@ -115,3 +146,42 @@ def _answer(index: int, logits: Array, logs: Array, classes: Sequence[str]) -> d
 def _finite(value: float) -> float | None:
     """JSON has no NaN: a number that is none is null, and the report says so."""
     return float(value) if math.isfinite(value) else None
+
+
+def _curve(curves: Curves, n: int, order: int) -> dict[str, Any]:
+    deletion, insertion = curves.deletion[n, order].numpy(), curves.insertion[n, order].numpy()
+    areas = _area(deletion), _area(insertion)
+    return {
+        "deletion": _list(deletion),
+        "insertion": _list(insertion),
+        "deletion_auc": _finite(areas[0]),
+        "insertion_auc": _finite(areas[1]),
+        "faithfulness": _finite(areas[1] - areas[0]),
+    }
+
+
+def _random(curves: Curves, n: int, first: int) -> dict[str, Any]:
+    deletion, insertion = curves.deletion[n, first:].numpy(), curves.insertion[n, first:].numpy()
+    return {
+        "deletion": {"mean": _list(deletion.mean(0)), "sd": _list(deletion.std(0, ddof=1))},
+        "insertion": {"mean": _list(insertion.mean(0)), "sd": _list(insertion.std(0, ddof=1))},
+        "faithfulness": [
+            _finite(_area(i) - _area(d)) for d, i in zip(deletion, insertion, strict=True)
+        ],
+    }
+
+
+def _area(values: Array) -> float:
+    """The area under a curve over [0, 1] by trapezoids."""
+    return float((values[:-1].sum() + values[1:].sum()) / 2 / (len(values) - 1))
+
+
+def _list(values: Array) -> list[float]:
+    """The values, or none at all where one is not finite: such a curve has no shape."""
+    return [float(v) for v in values] if np.isfinite(values).all() else []
+
+
+def _agreement(cells: Mapping[str, Array]) -> dict[str, Any]:
+    """The rank correlation of every two methods' magnitudes, on the cells."""
+    sizes = [abs(v) for v in cells.values()]
+    return {"methods": list(cells), "rho": [[spearman(a, b) for b in sizes] for a in sizes]}
