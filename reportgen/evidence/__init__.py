@@ -22,12 +22,12 @@ from reportgen.evidence.files import (
 from reportgen.evidence.reader import (
     Evidence,
 )
+from reportgen.evidence.records import Manifest, Prediction, Record, Timing, TrustRecord
 from reportgen.evidence.shards import (
     BESIDE,
     JUDGED,
     STAGES,
     Findings,
-    Record,
     best,
     is_unanswered,
 )
@@ -41,7 +41,11 @@ __all__ = [
     "STAGES",
     "Evidence",
     "Findings",
+    "Manifest",
+    "Prediction",
     "Record",
+    "Timing",
+    "TrustRecord",
     "Writer",
     "best",
     "canonical_json",

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from safetensors import safe_open
 
 from reportgen.errors import InputError
 from reportgen.evidence.files import is_whole, sha256_of
+from reportgen.evidence.records import Manifest, Record, Timing, TrustRecord
 from reportgen.evidence.shards import (
     BATCH,
     BESIDE,
@@ -24,7 +25,6 @@ from reportgen.evidence.shards import (
     SET,
     TRUST,
     Findings,
-    Record,
     is_of,
     read_findings,
 )
@@ -38,7 +38,7 @@ class Evidence:
     folder: Path
 
     @cached_property
-    def manifest(self) -> dict[str, Any]:
+    def manifest(self) -> Manifest:
         """Raises InputError where the folder holds no complete evidence."""
         try:
             manifest = json.loads((self.folder / "manifest.json").read_bytes())
@@ -52,12 +52,12 @@ class Evidence:
                 f"{self.folder} holds evidence of another version: {manifest.get('schema')!r}",
                 "measure again with this version of reportgen",
             )
-        return dict(manifest)
+        return cast(Manifest, manifest)
 
     @cached_property
-    def timing(self) -> dict[str, Any]:
+    def timing(self) -> Timing:
         """Durations in seconds and peak memory in bytes."""
-        return dict(json.loads((self.folder / "timing.json").read_bytes()))
+        return cast(Timing, json.loads((self.folder / "timing.json").read_bytes()))
 
     @cached_property
     def beside(self) -> Evidence | None:
@@ -82,10 +82,10 @@ class Evidence:
             for record in shard["records"]:
                 known = by_id.get(record["number"])
                 if known is None or record.get("measured"):
-                    by_id[record["number"]] = {**record, "shard": name}
+                    by_id[record["number"]] = cast(Record, {**record, "shard": name})
         return [by_id[number] for number in sorted(by_id)]
 
-    def trust(self) -> list[Record]:
+    def trust(self) -> list[TrustRecord]:
         """What putting the maps to the test gave, a record a sampled image, in order of number."""
         shards = [shard for name, shard in self._shards.items() if is_of(name, TRUST)]
         return sorted((r for s in shards for r in s["records"]), key=lambda r: int(r["number"]))

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from safetensors import safe_open
 
+from reportgen.evidence.records import Prediction
 from reportgen.findings import KINDS, Finding, unpack
 
 SCHEMA = "reportgen.evidence/2"
@@ -26,7 +27,6 @@ SNAPSHOT = "snapshot"  # tallies of another checkpoint of the run; `snapshot-03`
 # layers with weights, from the output down, and at least one of them
 STAGES = {"head": 0.0, "half": 0.5, "all": 1.0}
 JUDGED = "half"  # the stage of the verdict: a map that outlives it shows little of what was learned
-Record: TypeAlias = dict[str, Any]
 # visualization name -> one tuple of findings a target slot (a single slot where it has no target)
 Findings: TypeAlias = dict[str, list[tuple[Finding, ...]]]
 
@@ -36,7 +36,7 @@ def is_of(shard: str, *kinds: str) -> bool:
     return any(shard == kind or shard.startswith(f"{kind}-") for kind in kinds)
 
 
-def best(record: Mapping[str, Any]) -> dict[str, Any] | None:
+def best(record: Mapping[str, Any]) -> Prediction | None:
     """The answer to an image, its most probable class; None where there is none: the image could not
     be used, or the model's output for it is not finite."""
     return record["predictions"][0] if record["predictions"] else None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from reportgen.engine.onepass import Counter, OnePass
 from reportgen.engine.tape import BatchTape
 from reportgen.engine.targets import Slot
 from reportgen.evidence import Findings, Record, is_unanswered, shards
+from reportgen.evidence.records import Seen, Target
 from reportgen.findings import Array, Tally
 from reportgen.inputs import ImageFile
 from reportgen.inputs.images import Decoded, none_readable
@@ -146,8 +147,8 @@ def _sampled(
         with m.watch.on("compute"):
             (tape,) = engine.run(pixels_of(images), labels_of(images), boxes_of(images))
             tallies = {v.name: v.probe.tally(tape) for v in several}
-    seen = [{"number": image.file.number} for image in images]
-    m.writer.write(name, {}, seen + refused, cost=asdict(engine.counted), tallies=tallies)
+    seen: list[Seen] = [{"number": image.file.number} for image in images]
+    m.writer.write(name, {}, [*seen, *refused], cost=asdict(engine.counted), tallies=tallies)
 
 
 def _findings(m: Measurement, tapes: list[BatchTape]) -> Findings:
@@ -188,17 +189,15 @@ def _explained(
     for row, (image, record) in enumerate(zip(images, measured, strict=True)):
         first, last = last, last + len(image.original_jpeg)
         if not is_unanswered(record):  # else there is no answer to explain
-            record |= {
-                "measured": True,
-                "original_bytes": [first, last],
-                "targets": _targets(m, tapes, row, logits[row], image.file.label_index is not None),
-            }
+            record["measured"] = True
+            record["original_bytes"] = [first, last]
+            record["targets"] = _targets(m, tapes, row, logits[row], image.file.label_index is not None)
     return measured
 
 
 def _targets(
     m: Measurement, tapes: list[BatchTape], row: int, logits: Array, labelled: bool
-) -> list[dict[str, Any]]:
+) -> list[Target]:
     return [
         records.of_target(slot, number, int(tape.targets[row]), logits, m.model.facts.classes, labelled)
         for number, (slot, tape) in enumerate(zip(m.model.slots, tapes, strict=True))
@@ -220,5 +219,5 @@ def _arrays(m: Measurement, images: list[Decoded], logits: Array) -> dict[str, A
 def _refuse_empty(m: Measurement) -> None:
     seen = m.writer.of_set()
     if not any(record["status"] == "ok" for record in seen):
-        refused = [(record["path"], record["reason"]) for record in seen]
+        refused = [(record["path"], record["reason"] or "") for record in seen]
         raise none_readable(Path(m.audit.images), refused)

@@ -6,10 +6,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, cast
 
 from reportgen.engine import device as devices
 from reportgen.evidence import is_unanswered, sha256_of, shards
+from reportgen.evidence.records import BesideFacts, Chosen, ImagesFacts, ManifestBody, Words
 from reportgen.measure.measurement import Measurement
 from reportgen.measure.models import ModelUnderAudit
 from reportgen.probes import methods
@@ -23,7 +24,7 @@ def seal(m: Measurement, begun: float, second: Measurement | None = None) -> Non
     m.writer.seal(manifest(m, second), m.timing(begun))
 
 
-def manifest(m: Measurement, second: Measurement | None = None) -> dict[str, Any]:
+def manifest(m: Measurement, second: Measurement | None = None) -> ManifestBody:
     """The manifest's content. Holds no duration: equal inputs give equal bytes but for the date."""
     recipe, checkpoint = m.model.recipe, m.model.subject.checkpoint
     moment, fixed = _moment()
@@ -65,7 +66,7 @@ def _model(m: Measurement) -> dict[str, Any]:
     }
 
 
-def _images(m: Measurement) -> dict[str, Any]:
+def _images(m: Measurement) -> ImagesFacts:
     records = m.writer.of_set()
     return {
         "source": m.audit.images,
@@ -79,7 +80,7 @@ def _images(m: Measurement) -> dict[str, Any]:
     }
 
 
-def _beside(m: Measurement, second: Measurement) -> dict[str, str]:
+def _beside(m: Measurement, second: Measurement) -> BesideFacts:
     """What the second model's sealed evidence is known by."""
     return {
         "name": second.model.name,
@@ -88,12 +89,12 @@ def _beside(m: Measurement, second: Measurement) -> dict[str, str]:
     }
 
 
-def _visualizations(model: ModelUnderAudit) -> list[dict[str, Any]]:
+def _visualizations(model: ModelUnderAudit) -> list[Chosen]:
     resolved = model.recipe.resolved()["visualizations"]
     options: Mapping[str, Any] = {k: v for item in resolved for k, v in item.items()}
     return [
         {
-            **methods()[chosen.name].words(),
+            **cast(Words, methods()[chosen.name].words()),
             "per_target": chosen.per_target,
             "applicable": chosen.applies,
             "reason": chosen.reason,

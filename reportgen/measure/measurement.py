@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +14,7 @@ import torch
 from reportgen.engine import device as devices
 from reportgen.engine.onepass import OnePass
 from reportgen.engine.perturb.part_boxes import Places
-from reportgen.evidence import Writer
+from reportgen.evidence import Timing, Writer
 from reportgen.inputs import ImageFile, stream
 from reportgen.inputs.images import Decoded, Rejected
 from reportgen.measure.audit import Audit
@@ -107,7 +106,7 @@ class Measurement:
             if images:
                 yield [image.file.number for image in images], pixels_of(images)
 
-    def timing(self, begun: float) -> dict[str, Any]:
+    def timing(self, begun: float) -> Timing:
         """What it took since `begun`, in seconds by stage, and the most memory."""
         # a run that only had to be sealed has spent nothing on these
         stages = dict.fromkeys(("decode", "compute", "encode"), 0.0)

@@ -23,7 +23,7 @@ from reportgen.engine.perturb.makers import Source, maker
 from reportgen.engine.plan import Plan
 from reportgen.engine.randomise import shuffled
 from reportgen.engine.targets import Slot
-from reportgen.evidence import JUDGED, STAGES, Findings, Record, Writer, shards
+from reportgen.evidence import JUDGED, STAGES, Findings, Record, TrustRecord, Writer, records, shards
 from reportgen.findings import Array, Heatmap, faults
 from reportgen.measure.measurement import Measurement, pixels_of
 from reportgen.measure.models import ModelUnderAudit
@@ -65,7 +65,7 @@ def tried(
     writer: Writer,
     pixels: Tensor,
     places: Sequence[tuple[str, Record]],
-) -> tuple[list[Record], dict[str, int]]:
+) -> tuple[list[TrustRecord], dict[str, int]]:
     """The records of a batch of sampled images (n, C, H, W), and what they cost in images.
 
     `places` are the shards and records that hold their maps.
@@ -78,15 +78,16 @@ def tried(
     targets = [record["targets"][0] for _, record in places]
     chosen = torch.tensor([target["class_index"] for target in targets])
     trial = Trial(model, engine, pixels, chosen, maps)
-    head = [
+    tested: list[TrustRecord] = [
         {
             "number": record["number"],
             "id": record["id"],
-            "target": {key: target[key] for key in ("class_index", "class_name")},
+            "target": {"class_index": target["class_index"], "class_name": target["class_name"]},
+            **of_maps,
         }
-        for (_, record), target in zip(places, targets, strict=True)
+        for (_, record), target, of_maps in zip(places, targets, trial.records(), strict=True)
     ]
-    return [h | r for h, r in zip(head, trial.records(), strict=True)], trial.cost()
+    return tested, trial.cost()
 
 
 def attributions(found: Findings, explaining: Collection[str]) -> dict[str, Tensor]:
@@ -124,7 +125,7 @@ class Trial:
             "trust_backwards": counted.backwards,
         }
 
-    def records(self) -> list[Record]:
+    def records(self) -> list[records.Trial]:
         """One record an image: curves, rank correlations, agreement."""
         cells = {m: cell_means(v, self._side()) for m, v in self.maps.items()}
         erased = self._erased(cells)

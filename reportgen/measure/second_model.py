@@ -10,7 +10,8 @@ from PIL import Image
 
 from reportgen.engine.needs import Evolved, ModelFacts, Probe, TrainingLog
 from reportgen.errors import InputError, RecipeError, UnknownName
-from reportgen.evidence import Record, Writer, shards
+from reportgen.evidence import Writer, shards
+from reportgen.evidence.records import Thumbnail
 from reportgen.findings import Array
 from reportgen.inputs import ImageFile, stream
 from reportgen.inputs.classes import check
@@ -108,7 +109,7 @@ def picture(
     decoded = stream([file for file in files if file.id in ids and file.id not in shown], preprocessing)
     seen = [(image.file.id, _small(image.seen)) for image in decoded if isinstance(image, Decoded)]
     if seen:
-        records: Sequence[Record] = [{"id": id_, "row": row} for row, (id_, _) in enumerate(seen)]
+        records: Sequence[Thumbnail] = [{"id": id_, "row": row} for row, (id_, _) in enumerate(seen)]
         writer.write(shards.CHANGED, {}, records, {"seen": np.stack([pixels for _, pixels in seen])})
 
 
