@@ -17,6 +17,7 @@ ENDS = {
     "reportgen.report",
     "reportgen.pipeline",
     "reportgen.inspection",
+    "reportgen.verification",
     "reportgen.cli",
 }
 ASKS = {"reportgen.probes", "reportgen.checks", "reportgen.measure"}

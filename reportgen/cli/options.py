@@ -40,7 +40,7 @@ def _as_it_is(value: Any, folder: Path) -> Any:
 
 def _labels(value: Any, folder: Path) -> str:
     """A CSV that the command line names is in the working folder, not the recipe's."""
-    return value if value in ("auto", "none", "folder") else os.path.relpath(value, folder)
+    return value if value in ("auto", "none", "folder", "imagefolder") else os.path.relpath(value, folder)
 
 
 def _no_pdf(value: Any, folder: Path) -> bool | None:

@@ -133,6 +133,11 @@ class Plan:
         return tuple(need for need in self.needs if isinstance(need, Record))
 
     @property
+    def asks_gradients(self) -> bool:
+        """Whether anything is made of gradients of the network's answers or layers."""
+        return self.differentiates or bool(self.averaged or self.ascents)
+
+    @property
     def differentiates(self) -> bool:
         """Whether a batch's activations are kept for a backward."""
         return bool(self.rules or self.projected or self.kindred or self.evolved)

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-from reportgen.engine.network.facts import index_of
-from reportgen.engine.targets import slots
 from reportgen.errors import RecipeError
 from reportgen.evidence import canonical_json
-from reportgen.inputs import ImageFile, survey
+from reportgen.inputs import ImageFile
+from reportgen.inputs.classes import ids
+from reportgen.inputs.labels import Reading
 from reportgen.inputs.part_boxes import PartsList, read_parts
-from reportgen.measure.models import ModelUnderAudit, read_network, under_audit
-from reportgen.measure.second_model import agreed_classes, chosen_visualizations, model_parts
-from reportgen.measure.visualizations import Visualization, Visualizations
+from reportgen.inputs.survey import class_folders, surveyed
+from reportgen.measure.models import ModelUnderAudit, asked_of, read_network, under_audit
+from reportgen.measure.second_model import agreed_classes, model_parts, of_second
+from reportgen.measure.visualizations import Visualization
 from reportgen.recipe import Recipe
 from reportgen.version import __version__
 
@@ -33,6 +34,7 @@ class Audit:
     images: str  # the image set's name, for the reader
     save_maps: bool
     notes: tuple[str, ...]  # about the files
+    readings: tuple[Reading, ...]  # how else the set's folders could be read as labels
 
     @property
     def main(self) -> ModelUnderAudit:
@@ -98,26 +100,35 @@ def prepare(
     Raises RecipeError and InputError.
     """
     _refuse_gates(recipe)
+    recipe = _named_by_folders(recipe, images)
     networks = [read_network(part) for part in model_parts(recipe, checkpoint)]
     parts = _parts(recipe)
+    main, *others = zip(networks, agreed_classes(networks), strict=True)
     names = parts.names if parts else ()
-    facts = [
-        replace(network.facts, classes=classes, parts=names)
-        for network, classes in zip(networks, agreed_classes(networks), strict=True)
+    asked = [
+        asked_of(*main, names, Visualization.of),
+        *(asked_of(*other, names, of_second) for other in others),
     ]
-    targets = []
-    for network, known in zip(networks, facts, strict=True):
-        with network.part.errors():
-            by_name = partial(index_of, classes=known.classes)
-            targets.append(slots(network.part.recipe.targets, known.class_count, by_name))
-    chosen = chosen_visualizations(networks, facts)
-    files, notes = survey(images, recipe.images.labels, facts[0].classes, recipe.folder, limit, parts)
-    parted = _parted(files)
-    models = [
-        under_audit(network, known, explained, Visualizations(every, known, len(explained), parted))
-        for network, known, explained, every in zip(networks, facts, targets, chosen, strict=True)
-    ]
-    return Audit(tuple(models), tuple(files), images.resolve().name, save_maps, tuple(notes))
+    classes = asked[0].facts.classes
+    known = ids(recipe.model.classes, recipe.folder, classes)
+    found = surveyed(images, recipe.images.labels, classes, recipe.folder, limit, parts, known)
+    models = [under_audit(each, _parted(found.files)) for each in asked]
+    files, notes = tuple(found.files), tuple(found.notes)
+    return Audit(tuple(models), files, images.resolve().name, save_maps, notes, found.readings)
+
+
+def _named_by_folders(recipe: Recipe, images: Path) -> Recipe:
+    """The recipe with the folders' names for classes, where it says that the folders are the classes and
+    names none itself."""
+    model = recipe.model
+    if recipe.images.labels != "imagefolder" or model.classes is not None or not images.is_dir():
+        return recipe
+    names = class_folders(images)
+    if not names:
+        return recipe
+    made = recipe.model_copy(update={"model": model.model_copy(update={"classes": names})})
+    made._source, made._folder = recipe._source, recipe._folder
+    return made
 
 
 def _parts(recipe: Recipe) -> PartsList | None:

@@ -11,6 +11,7 @@ from typing import Any, cast
 from reportgen.engine import device as devices
 from reportgen.evidence import is_unanswered, sha256_of, shards
 from reportgen.evidence.records import BesideFacts, Chosen, ImagesFacts, ManifestBody, Words
+from reportgen.inputs.labels import agreement
 from reportgen.measure.measurement import Measurement
 from reportgen.measure.models import ModelUnderAudit
 from reportgen.probes import methods
@@ -55,7 +56,7 @@ def _model(m: Measurement) -> dict[str, Any]:
     model = m.model
     facts = asdict(model.facts)
     facts.pop("graph")  # a finding of `architecture`
-    about_files = m.audit.notes if model is m.audit.main else ()
+    about_files = _about_files(m) if model is m.audit.main else ()
     return {
         "source": model.subject.source,
         "arguments": model.subject.arguments,
@@ -64,6 +65,14 @@ def _model(m: Measurement) -> dict[str, Any]:
         "warnings": list(model.feed.warnings),
         **facts,
     }
+
+
+def _about_files(m: Measurement) -> list[str]:
+    """Notes on the files, and on how else their folders could be read as labels."""
+    records = m.writer.of_set()
+    used = {record["number"]: record["label_index"] for record in records}
+    answers = {r["number"]: r["predictions"][0]["class_index"] for r in records if r["predictions"]}
+    return [*m.audit.notes, *agreement(m.audit.readings, used, answers)]
 
 
 def _images(m: Measurement) -> ImagesFacts:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from reportgen.engine import device as devices
 from reportgen.engine.feed import Feed
 from reportgen.engine.needs import ModelFacts, TrainingLog
-from reportgen.engine.network.trace import trace
+from reportgen.engine.network.facts import index_of
+from reportgen.engine.network.trace import has_gradient, trace
 from reportgen.engine.onepass import frozen
 from reportgen.engine.plan import Plan
-from reportgen.engine.targets import Slot
+from reportgen.engine.targets import Slot, slots
 from reportgen.engine.trial import Trial
 from reportgen.errors import InputError, RecipeError, UnknownName
 from reportgen.evidence import sha256_of
@@ -26,9 +27,22 @@ from reportgen.inputs import Subject, load_subject
 from reportgen.inputs.checkpoint import load as load_checkpoint
 from reportgen.inputs.history import History, read
 from reportgen.inputs.models import fill
-from reportgen.measure.visualizations import Visualizations
+from reportgen.measure.visualizations import Visualization, Visualizations, needs_of, without_gradients
+from reportgen.probes import methods
 from reportgen.recipe import Recipe
 from reportgen.version import __version__
+
+NO_GRADIENT = (
+    "The model's answers have no gradient: something in its forward switches it off (torch.no_grad, detach "
+    "or numpy). Nothing that needs gradients is shown."
+)
+
+
+class Classes(NamedTuple):
+    """The names of a model's classes, and notes on where they are from."""
+
+    names: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,6 +75,17 @@ class Network:
     part: ModelPart
     subject: Subject
     facts: ModelFacts
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the recipe asks of a network, by names that are checked. Nothing is tried yet."""
+
+    network: Network
+    facts: ModelFacts  # with the names of classes and parts
+    slots: tuple[Slot, ...]
+    visualizations: tuple[Visualization, ...]
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -132,31 +157,54 @@ def read_network(part: ModelPart) -> Network:
         return Network(part, subject, trace(subject.network, shape, output=part.recipe.model.output))
 
 
-def under_audit(
-    network: Network, facts: ModelFacts, slots: tuple[Slot, ...], visualizations: Visualizations
-) -> ModelUnderAudit:
-    """The whole value: reads what else the plan needs, and tries the network on a batch.
+def asked_of(
+    network: Network, classes: Classes, parts: tuple[str, ...], visualization: Callable[..., Visualization]
+) -> Asked:
+    """Checks every name in the recipe. `visualization` makes one of (name, scope, probe, facts).
 
     Raises RecipeError and InputError.
     """
-    recipe, subject, plan = network.part.recipe, network.subject, visualizations.plan()
-    device = devices.choose(recipe.run.device)
+    recipe, notes = network.part.recipe, classes.notes
+    facts = replace(network.facts, classes=classes.names, parts=parts)
     with network.part.errors():
+        chosen = slots(recipe.targets, facts.class_count, partial(index_of, classes=classes.names))
+        wishes = [(v.name, methods()[v.name].scope, v.probe) for v in recipe.visualizations]
+        every = tuple(visualization(*wish, facts) for wish in wishes)
+        plan = Plan(needs_of(every), facts, len(chosen))
+        if plan.asks_gradients and not has_gradient(
+            network.subject.network, facts.input_shape, recipe.model.output
+        ):
+            every, notes = without_gradients(every, facts), (*notes, NO_GRADIENT)
+    return Asked(network, facts, chosen, every, notes)
+
+
+def under_audit(asked: Asked, parted: int) -> ModelUnderAudit:
+    """The whole value, for a set of which `parted` images have every part: reads what else the plan needs,
+    and tries the network on a batch.
+
+    Raises RecipeError and InputError.
+    """
+    part, subject = asked.network.part, asked.network.subject
+    recipe = part.recipe
+    visualizations = Visualizations(asked.visualizations, asked.facts, len(asked.slots), parted)
+    plan = visualizations.plan()
+    device = devices.choose(recipe.run.device)
+    with part.errors():
         logs = {need: read(recipe.folder / need.path) for need in plan.logs}
         others = dict.fromkeys(name for need in plan.evolved for name in need.checkpoints)
-        snapshots = {name: _fits(recipe.folder / name, subject) for name in others}
-        feed, batch_size = _tried(recipe, subject, facts, plan, device)
+        snapshots = {name: _fits(recipe, name, subject) for name in others}
+        feed, batch_size = _tried(recipe, subject, asked.facts, plan, device)
     return ModelUnderAudit(
-        name=network.part.name,
+        name=part.name,
         recipe=recipe,
         subject=subject,
-        facts=facts,
+        facts=asked.facts,
         visualizations=visualizations,
-        slots=slots,
+        slots=asked.slots,
         device=device,
         batch_size=batch_size,
         feed=feed,
-        notes=(*subject.notes, *feed.notes),
+        notes=(*subject.notes, *asked.notes, *feed.notes),
         logs=logs,
         snapshots=snapshots,
     )
@@ -177,9 +225,9 @@ def _tried(
     return feed, batch_size
 
 
-def _fits(path: Path, subject: Subject) -> str:
+def _fits(recipe: Recipe, name: str, subject: Subject) -> str:
     """The hash of another checkpoint of the run. Raises InputError where it does not fit the model."""
-    loaded = load_checkpoint(path)
+    loaded = load_checkpoint(recipe.folder / name, recipe.model.weights)
     bare = copy.deepcopy(subject.network).to("cpu")
     fill(bare, loaded, subject.source)
     return loaded.sha256

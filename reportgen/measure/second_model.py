@@ -14,12 +14,11 @@ from reportgen.evidence import Writer, shards
 from reportgen.evidence.records import Thumbnail
 from reportgen.findings import Array
 from reportgen.inputs import ImageFile, stream
-from reportgen.inputs.classes import check
+from reportgen.inputs.classes import BACKGROUND, check
 from reportgen.inputs.images import Decoded
 from reportgen.inputs.preprocessing import Preprocessing
-from reportgen.measure.models import ModelPart, Network
+from reportgen.measure.models import Classes, ModelPart, Network
 from reportgen.measure.visualizations import Visualization
-from reportgen.probes import methods
 from reportgen.recipe import Recipe
 
 THUMBNAIL_PX = 96
@@ -38,18 +37,32 @@ def model_parts(recipe: Recipe, checkpoint: Path) -> list[ModelPart]:
     return [ModelPart(names[0], recipe, checkpoint), ModelPart(names[1], own, other, place)]
 
 
-def agreed_classes(networks: Sequence[Network]) -> list[tuple[str, ...]]:
-    """Of each model the names of its classes; a second one without names of its own has the main one's.
+def agreed_classes(networks: Sequence[Network]) -> list[Classes]:
+    """The classes of each model; a second one without names of its own has the main one's.
 
     Raises InputError and RecipeError where two models have not the same classes.
     """
     main, *others = networks
     with main.part.errors():
-        names = [check(main.subject.classes, main.facts.class_count)]
+        classes = [_named(main.subject.classes, main)]
     for network in others:
         with network.part.errors():
-            names.append(_agreed(main, names[0], network))
-    return names
+            classes.append(_named(_agreed(main, classes[0].names, network), network))
+    return classes
+
+
+def _named(names: tuple[str, ...] | None, network: Network) -> Classes:
+    """A name for every class. Raises InputError where the recipe's are not as many."""
+    recipe, count = network.part.recipe, network.facts.class_count
+    own = names is not None and recipe.model.classes is None and names == network.subject.checkpoint.classes
+    if names is not None and own and len(names) != count:
+        note = f"The checkpoint names {len(names)} classes, the model has {count}: not used."
+        return Classes(check(None, count), (note,))
+    classes = check(names, count)
+    if len(classes) == len(names or classes):
+        return Classes(classes)
+    note = f"The model has {count} classes: class 0 is named {BACKGROUND}, ImageNet's follow."
+    return Classes(classes, (note,))
 
 
 def _agreed(main: Network, names: tuple[str, ...], second: Network) -> tuple[str, ...]:
@@ -71,25 +84,9 @@ def _agreed(main: Network, names: tuple[str, ...], second: Network) -> tuple[str
     return classes
 
 
-def chosen_visualizations(
-    networks: Sequence[Network], facts: Sequence[ModelFacts]
-) -> list[tuple[Visualization, ...]]:
-    """Of each model what the recipe shows of it.
-
-    What it shows is chosen for the main model: a layer that this one lacks is a RecipeError. Of a second
-    one that lacks it, or whose training run it is not, that visualization is not shown.
-    """
-    chosen: list[tuple[Visualization, ...]] = []
-    for network, known in zip(networks, facts, strict=True):
-        make = Visualization.of if network is networks[0] else _of_second
-        wishes = network.part.recipe.visualizations
-        with network.part.errors():
-            chosen.append(tuple(make(v.name, methods()[v.name].scope, v.probe, known) for v in wishes))
-    return chosen
-
-
-def _of_second(name: str, scope: str, probe: Probe, facts: ModelFacts) -> Visualization:
-    """A visualization of the model beside."""
+def of_second(name: str, scope: str, probe: Probe, facts: ModelFacts) -> Visualization:
+    """A visualization of the model beside. They are chosen for the main one: what names a layer that this
+    one lacks, or is about a training run, which is the main model's, does not apply."""
     try:
         asked = Visualization.of(name, scope, probe, facts)
     except UnknownName as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 from reportgen.engine.needs import OF_MODEL, PER_TARGET, ModelFacts, Need, Probe, Tape
@@ -65,6 +65,14 @@ class Visualization:
         """How many of the readable images its tally is made of."""
         wished = self.probe.images
         return readable if wished == "all" else min(readable, int(wished))
+
+
+def without_gradients(several: Iterable[Visualization], facts: ModelFacts) -> tuple[Visualization, ...]:
+    """For a network whose answers cannot be differentiated: what asks for gradients does not apply."""
+    reason = "the model's answers have no gradient"
+    return tuple(
+        replace(v, needs=(), reason=reason) if Plan(v.needs, facts, 1).asks_gradients else v for v in several
+    )
 
 
 def needs_of(several: Iterable[Visualization]) -> tuple[Need, ...]:
