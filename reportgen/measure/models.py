@@ -1,4 +1,4 @@
-"""A model under audit: what is known and found out of it before the first image is measured."""
+"""A model under audit: what is known of it before the first image is measured."""
 
 from __future__ import annotations
 

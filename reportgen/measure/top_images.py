@@ -62,12 +62,12 @@ class RankedSet:
         """By need what the set gives besides tallies: rankings, records, projections of the strongest
         places, the run's other checkpoints and its log; and what it cost."""
         plan = self.model.plan
-        found: dict[Any, Any] = {need: self.model.logs[need].noted for need in plan.logs}
+        given: dict[Any, Any] = {need: self.model.logs[need].noted for need in plan.logs}
         if self._tally is None:
-            return found, {}
+            return given, {}
         projector = self._projector(engine)
-        found |= dict.fromkeys(plan.records) | self.rankings
-        found |= projector.run(plan.projected, self.rankings, self._holders(self._tally))
+        given |= dict.fromkeys(plan.records) | self.rankings
+        given |= projector.run(plan.projected, self.rankings, self._holders(self._tally))
         cost = Counter(projector.cost)
         for need in plan.evolved:
             others = Snapshots(
@@ -78,9 +78,9 @@ class RankedSet:
                 self.load,
                 lambda done, total: self.progress("evolve", done, total),
             )
-            found[need] = others.run(need, self.rankings)
+            given[need] = others.run(need, self.rankings)
             cost.update(others.cost)
-        return found, dict(+cost)
+        return given, dict(+cost)
 
     def _holders(self, tally: Tally) -> dict[Record, tuple[float, int]]:
         """Of each record the value, and the number of the image that holds it, where one does."""
