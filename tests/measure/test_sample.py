@@ -57,9 +57,9 @@ def test_the_means_are_those_of_the_sample(two, at_most, size):
 
 def of_images(session, numbers):
     """The findings of the set from one tally a single image, of these images."""
-    (planned,) = (p for p in session.visualizations.every if p.name == "invariance")
+    (chosen,) = (p for p in session.visualizations.every if p.name == "invariance")
     network = session.feed.placed(session.subject.network, session.device)
-    plan = replace(session.plan, planned=(planned,))
+    plan = session.visualizations.sample_plan([chosen])
     normal = session.subject.preprocessing.normalisation
     engine = OnePass(network, plan, session.slots, normal, session.device, 1, None, session.feed)
     tallies = []
@@ -67,8 +67,8 @@ def of_images(session, numbers):
         for image in stream([session.files[n] for n in numbers], session.subject.preprocessing):
             labels = torch.tensor([image.file.label_index])
             (tape,) = engine.run(pixels_of([image]), labels)
-            tallies.append(planned.probe.tally(tape))
-    return planned.probe.conclude(reduce(Tally.merged, tallies), session.facts)
+            tallies.append(chosen.probe.tally(tape))
+    return chosen.probe.conclude(reduce(Tally.merged, tallies), session.facts)
 
 
 def test_an_interrupted_sample_resumes_to_the_same_bytes(two, monkeypatch):
