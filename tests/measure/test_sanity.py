@@ -52,7 +52,7 @@ def texture(n: int, side: int = 28) -> torch.Tensor:
 
 def tried(measured, network, pixels, *probes):
     done = measured(network, pixels, *probes)
-    session = SimpleNamespace(recipe=RECIPE, plan=done.engine.plan, facts=done.facts)
+    session = SimpleNamespace(recipe=RECIPE, visualizations=done.chosen, facts=done.facts)
     maps = {
         f"p{n}": torch.from_numpy(done.findings(probe)["map"].values) for n, probe in enumerate(probes)
     }
@@ -103,7 +103,7 @@ def test_a_trained_network_and_a_shuffled_one_differ_where_it_counts(awkward, me
 def test_what_it_costs_is_what_a_hook_counts(awkward, measured):
     pixels = torch.randn(2, 3, 32, 32)
     done = measured(awkward, pixels, Saliency())
-    session = SimpleNamespace(recipe=RECIPE, plan=done.engine.plan, facts=done.facts)
+    session = SimpleNamespace(recipe=RECIPE, visualizations=done.chosen, facts=done.facts)
     maps = {"p0": torch.from_numpy(done.findings(Saliency())["map"].values)}
     trial = Trial(session, done.engine, pixels, torch.zeros(2, dtype=torch.int64), maps)
     sizes: list[int] = []
