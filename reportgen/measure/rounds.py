@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,9 @@ import torch
 from reportgen.engine import device as devices
 from reportgen.engine import top_images
 from reportgen.engine.ascent import Climber
-from reportgen.engine.onepass import Counter, OnePass, frozen
+from reportgen.engine.needs import Ascent
+from reportgen.engine.onepass import OnePass, frozen
+from reportgen.engine.perturb.asking import Counter
 from reportgen.engine.perturb.part_boxes import Places
 from reportgen.engine.tape import BatchTape, model_tape
 from reportgen.engine.targets import Slot
@@ -99,7 +101,7 @@ class Measurement:
             lambda done, total: self.progress("ascend", done, total),
         )
         with self.watch.on("compute"):
-            ascended = climber.run(plan.ascents)
+            ascended = climber.run(plan.of(Ascent))
             again, spent = self.ranked.seen_again(engine)
         tape = model_tape(engine.network, facts, plan.needs, again | ascended)
         chosen = self.session.visualizations.of_scope("model")
@@ -147,9 +149,9 @@ class Measurement:
             self.progress(stage, finished, total)
 
     def _windows(self) -> Callable[[int], None]:
-        """Tells how many variants of the whole set are done, and how many a whole run has."""
+        """Tells how many perturbed images of the whole set are done, and how many a whole run has."""
         session = self.session
-        total = session.visualizations.cost(session.readable, session.shown)["occlusion_forwards"]
+        total = session.visualizations.cost(session.readable, session.shown)["perturbed_forwards"]
         before = self.writer.cost().get("occlusion_forwards", 0)
 
         def tell(done: int) -> None:
@@ -189,13 +191,13 @@ class Measurement:
             tallies = self._tallies(tape, images)
         logits = tape.logits.cpu().numpy()
         scored = self._records(images, logits)
-        counted = asdict(bare.counted)
+        counted = bare.counted.as_cost()
         self.writer.write(name, {}, scored + refused, {"logits": logits}, counted, tallies)
 
     def _measured(
         self, name: str, engine: OnePass, images: list[Decoded], refused: list[Record]
     ) -> None:
-        """One batch with everything: a forward, the backwards, the variants, every probe."""
+        """One batch with everything: a forward, the backwards, the perturbations, every probe."""
         if not images:
             self.writer.write(name, {}, refused)
             return
@@ -223,7 +225,7 @@ class Measurement:
             offset += size
         with self.watch.on("encode"):
             arrays = self._arrays(images, logits)
-            counted = {**asdict(engine.counted), **spent}
+            counted = {**engine.counted.as_cost(), **spent}
             self.writer.write(name, found, measured + refused, arrays, counted, tallies)
 
     def _sample_rounds(self, engine: OnePass) -> None:
@@ -251,7 +253,7 @@ class Measurement:
                 (tape,) = engine.run(pixels_of(images), labels, places_of(images))
                 tallies = {v.name: v.probe.tally(tape) for v in several}
         seen = [{"number": image.file.number} for image in images]
-        self.writer.write(name, {}, seen + refused, cost=asdict(engine.counted), tallies=tallies)
+        self.writer.write(name, {}, seen + refused, cost=engine.counted.as_cost(), tallies=tallies)
 
     def _trust_round(self, engine: OnePass) -> None:
         """Puts the maps of a sample of the measured images to the test, a shard a batch."""

@@ -19,7 +19,8 @@ from torch import Tensor
 
 from reportgen.audit.sanity import JUDGED
 from reportgen.engine.needs import MeanGradient, Noisy, Scores
-from reportgen.engine.onepass import Counter, OnePass
+from reportgen.engine.onepass import OnePass
+from reportgen.engine.perturb.asking import Counter
 from reportgen.engine.perturb.deletion import Curves, cell_means, curves, erasing, ranks
 from reportgen.engine.perturb.makers import Source, maker
 from reportgen.engine.plan import Plan
@@ -103,7 +104,7 @@ class Trial:
         """What the test has cost so far, in images."""
         counted = self.engine.counted
         return {
-            "trust_forwards": counted.forwards + counted.occlusion_forwards,
+            "trust_forwards": counted.forwards + counted.perturbed_forwards,
             "trust_backwards": counted.backwards,
         }
 

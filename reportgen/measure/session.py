@@ -198,8 +198,9 @@ def _of_model(recipe: Recipe, checkpoint: Path, save_maps: bool, like: Session |
     except (RecipeError, UnknownName) as error:
         raise recipe.located(error) from error
     plan = visualizations.plan()
-    logs = {need: read(recipe.folder / need.path) for need in plan.logs}
-    snapshots = {name: _fits(recipe.folder / name, subject) for e in plan.evolved for name in e.checkpoints}
+    logs = {need: read(recipe.folder / need.path) for need in plan.of(TrainingLog)}
+    others = [name for need in plan.of(Evolved) for name in need.checkpoints]
+    snapshots = {name: _fits(recipe.folder / name, subject) for name in others}
     feed, batch = _tried(recipe, subject, facts, plan, device)
     return Session(
         recipe=recipe,
@@ -229,7 +230,7 @@ def _tried(
     normalisation = subject.preprocessing.normalisation
     memory = devices.enough_memory(device, wish)
     with devices.repeatable(recipe.run.seed), frozen(subject.network) as network, memory:
-        trial = Trial(network, facts, normalisation, device, plan.backward_rules, recipe.model.output)
+        trial = Trial(network, facts, normalisation, device, plan.rules, recipe.model.output)
         found = trial.run(wish)
     subject.network.cpu()  # a second model is tried as well: the device holds one network at a time
     return found

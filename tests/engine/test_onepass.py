@@ -63,13 +63,13 @@ def test_the_basic_maps_cost_n_forwards_2n_backwards_and_the_windows(awkward, me
     assert sum(count.sizes[1:]) == n * windows
     assert count.backwards == 2 * n * slots
     counted = done.engine.counted
-    assert (counted.forwards, counted.backwards, counted.occlusion_forwards) == (
+    assert (counted.forwards, counted.backwards, counted.perturbed_forwards) == (
         n,
         2 * n * slots,
         n * windows,
     )
     cost = done.engine.plan.cost(n)
-    assert cost == {"forwards": n, "backwards": 2 * n * slots, "occlusion_forwards": n * windows}
+    assert cost == {"forwards": n, "backwards": 2 * n * slots, "perturbed_forwards": n * windows}
     assert set(count.sizes[1:-1]) == {50}, "occlusion batches are full, whatever images they hold"
 
 
@@ -80,7 +80,7 @@ def test_the_plan_knows_what_every_map_together_costs(awkward, measured, slots):
     chosen = tuple(Slot("predicted", k + 1) for k in range(slots))
     done = measured(awkward, torch.randn(n, 3, SIDE, SIDE), *image_probes(), slots=chosen)
     cost = done.engine.plan.cost(n)
-    assert sum(count.sizes) == cost["forwards"] + cost["occlusion_forwards"]
+    assert sum(count.sizes) == cost["forwards"] + cost["perturbed_forwards"]
     assert count.backwards == cost["backwards"]
     counted = done.engine.counted
     assert cost == {key: getattr(counted, key) for key in cost}
@@ -89,7 +89,7 @@ def test_the_plan_knows_what_every_map_together_costs(awkward, measured, slots):
     assert {key: two[key] - one[key] for key in cost} == {
         "forwards": 0,
         "backwards": one["backwards"],
-        "occlusion_forwards": 0,
+        "perturbed_forwards": 0,
     }
 
 
