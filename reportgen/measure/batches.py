@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
@@ -12,7 +12,8 @@ import numpy as np
 import torch
 
 from reportgen.engine import top_images
-from reportgen.engine.onepass import Counter, OnePass
+from reportgen.engine.onepass import OnePass
+from reportgen.engine.perturb.asking import Counter
 from reportgen.engine.tape import BatchTape
 from reportgen.engine.targets import Slot
 from reportgen.evidence import Findings, Record, is_unanswered, shards
@@ -87,7 +88,7 @@ def _round(
 
 def _perturbed(m: Measurement) -> Callable[[int], None]:
     """Tells how many perturbed images of the whole set are done, and how many a whole run has."""
-    total = m.model.visualizations.cost(m.audit.readable, m.audit.shown)["occlusion_forwards"]
+    total = m.model.visualizations.cost(m.audit.readable, m.audit.shown)["perturbed_forwards"]
     before = m.writer.cost().get("occlusion_forwards", 0)
 
     def tell(done: int) -> None:
@@ -108,7 +109,7 @@ def _scored(
         tallies = _tallies_of_set(m, tape, images)
     logits = tape.logits.cpu().numpy()
     scored = _records(m, images, logits)
-    m.writer.write(name, {}, scored + refused, {"logits": logits}, asdict(engine.counted), tallies)
+    m.writer.write(name, {}, scored + refused, {"logits": logits}, engine.counted.as_cost(), tallies)
 
 
 def _measured(
@@ -129,7 +130,7 @@ def _measured(
     measured = _explained(m, images, tapes, logits)
     with m.watch.on("encode"):
         arrays = _arrays(m, images, logits)
-        cost = {**asdict(engine.counted), **spent}
+        cost = {**engine.counted.as_cost(), **spent}
         m.writer.write(name, findings, measured + refused, arrays, cost, tallies)
 
 
@@ -148,7 +149,7 @@ def _sampled(
             (tape,) = engine.run(pixels_of(images), labels_of(images), boxes_of(images))
             tallies = {v.name: v.probe.tally(tape) for v in several}
     seen: list[Seen] = [{"number": image.file.number} for image in images]
-    m.writer.write(name, {}, [*seen, *refused], cost=asdict(engine.counted), tallies=tallies)
+    m.writer.write(name, {}, [*seen, *refused], cost=engine.counted.as_cost(), tallies=tallies)
 
 
 def _findings(m: Measurement, tapes: list[BatchTape]) -> Findings:

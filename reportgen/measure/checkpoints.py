@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,8 @@ from reportgen.engine import top_images
 from reportgen.engine.needs.top_images import Extremes, Projected, Projections, Ranking
 from reportgen.engine.needs.training import Evolved, Snapshot
 from reportgen.engine.network.output import answers
-from reportgen.engine.onepass import Counter, OnePass
+from reportgen.engine.onepass import OnePass
+from reportgen.engine.perturb.asking import Counter
 from reportgen.engine.plan import Plan
 from reportgen.engine.projector import Load, Projector
 from reportgen.engine.targets import Slot
@@ -93,7 +94,7 @@ class Snapshots:
                 sums=judged(tape.logits, [labels[n] for n in numbers]), tops=ranked.tops if ranked else {}
             )
             records = [{"number": n} for n in numbers]
-            cost = {f"snapshot_{k}": v for k, v in asdict(engine.counted).items() if v}
+            cost = {f"snapshot_{k}": v for k, v in engine.counted.as_cost().items() if v}
             self.writer.write(self.writer.next(kind), {}, records, cost=cost, tallies={kind: tally})
             seen += len(numbers)
             self.progress(number * len(self.audit.files) + seen, len(need.checkpoints) * len(labels))

@@ -14,7 +14,7 @@ import torch
 
 from reportgen.engine import device as devices
 from reportgen.engine.feed import Feed
-from reportgen.engine.needs import ModelFacts, TrainingLog
+from reportgen.engine.needs import Evolved, ModelFacts, TrainingLog
 from reportgen.engine.network.facts import index_of
 from reportgen.engine.network.trace import has_gradient, trace
 from reportgen.engine.onepass import frozen
@@ -171,7 +171,7 @@ def asked_of(
         wishes = [(v.name, methods()[v.name].scope, v.probe) for v in recipe.visualizations]
         every = tuple(visualization(*wish, facts) for wish in wishes)
         plan = Plan(needs_of(every), facts, len(chosen))
-        if plan.asks_gradients and not has_gradient(
+        if plan.rules and not has_gradient(
             network.subject.network, facts.input_shape, recipe.model.output
         ):
             every, notes = without_gradients(every, facts), (*notes, NO_GRADIENT)
@@ -190,8 +190,8 @@ def under_audit(asked: Asked, parted: int) -> ModelUnderAudit:
     plan = visualizations.plan()
     device = devices.choose(recipe.run.device)
     with part.errors():
-        logs = {need: read(recipe.folder / need.path) for need in plan.logs}
-        others = dict.fromkeys(name for need in plan.evolved for name in need.checkpoints)
+        logs = {need: read(recipe.folder / need.path) for need in plan.of(TrainingLog)}
+        others = dict.fromkeys(name for need in plan.of(Evolved) for name in need.checkpoints)
         snapshots = {name: _fits(recipe, name, subject) for name in others}
         feed, batch_size = _tried(recipe, subject, asked.facts, plan, device)
     return ModelUnderAudit(
@@ -219,7 +219,7 @@ def _tried(
     normalisation = subject.preprocessing.normalisation
     memory = devices.enough_memory(device, wish)
     with devices.repeatable(recipe.run.seed), frozen(subject.network) as network, memory:
-        trial = Trial(network, facts, normalisation, device, plan.backward_rules, recipe.model.output)
+        trial = Trial(network, facts, normalisation, device, plan.rules, recipe.model.output)
         feed, batch_size = trial.run(wish)
     subject.network.cpu()  # a second model is tried as well: the device holds one network at a time
     return feed, batch_size

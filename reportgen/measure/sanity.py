@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from reportgen.engine.needs import MeanGradient, Noisy, Scores
-from reportgen.engine.onepass import Counter, OnePass
+from reportgen.engine.onepass import OnePass
+from reportgen.engine.perturb.asking import Counter
 from reportgen.engine.perturb.deletion import Curves, cell_means, curves, erasing, ranks
 from reportgen.engine.perturb.makers import Source, maker
 from reportgen.engine.plan import Plan
@@ -121,7 +122,7 @@ class Trial:
         """What the test has cost so far, in images."""
         counted = self.engine.counted
         return {
-            "trust_forwards": counted.forwards + counted.occlusion_forwards,
+            "trust_forwards": counted.forwards + counted.perturbed_forwards,
             "trust_backwards": counted.backwards,
         }
 

@@ -9,7 +9,16 @@ from functools import cached_property
 from typing import Any
 
 from reportgen.engine import top_images
-from reportgen.engine.needs import Activation, Extremes, Ranking, Record
+from reportgen.engine.needs import (
+    Activation,
+    Evolved,
+    Extremes,
+    Kindred,
+    Projected,
+    Ranking,
+    Record,
+    TrainingLog,
+)
 from reportgen.engine.onepass import OnePass
 from reportgen.engine.projector import Load, Projector
 from reportgen.engine.tape import BatchTape
@@ -36,7 +45,8 @@ class RankedSet:
     @cached_property
     def _tally(self) -> Tally | None:
         plan = self.model.plan
-        return self.writer.tally(RANKS) if plan.extremes or plan.records else None
+        ranked = bool(plan.of(Extremes)) or bool(plan.of(Record))
+        return self.writer.tally(RANKS) if ranked else None
 
     @cached_property
     def rankings(self) -> dict[Extremes, Ranking]:
@@ -47,14 +57,14 @@ class RankedSet:
         self, engine: OnePass, tapes: list[BatchTape], numbers: Sequence[int]
     ) -> tuple[list[BatchTape], dict[str, int]]:
         """A batch's tapes with what is projected of its images beside others of the set; and its cost."""
-        if not engine.plan.kindred:
+        if not engine.plan.of(Kindred):
             return tapes, {}
         projector = self._projector(engine)
         kin = {
             need: projector.kindred(
                 need, self.rankings[need.extremes], tapes[0][Activation(need.layer)], numbers
             )
-            for need in engine.plan.kindred
+            for need in engine.plan.of(Kindred)
         }
         return [replace(tape, kin=kin) for tape in tapes], projector.cost
 
@@ -62,14 +72,14 @@ class RankedSet:
         """By need what the set gives besides tallies: rankings, records, projections of the strongest
         places, the run's other checkpoints and its log; and what it cost."""
         plan = self.model.plan
-        given: dict[Any, Any] = {need: self.model.logs[need].noted for need in plan.logs}
+        given: dict[Any, Any] = {need: self.model.logs[need].noted for need in plan.of(TrainingLog)}
         if self._tally is None:
             return given, {}
         projector = self._projector(engine)
-        given |= dict.fromkeys(plan.records) | self.rankings
-        given |= projector.run(plan.projected, self.rankings, self._holders(self._tally))
+        given |= dict.fromkeys(plan.of(Record)) | self.rankings
+        given |= projector.run(plan.of(Projected), self.rankings, self._holders(self._tally))
         cost = Counter(projector.cost)
-        for need in plan.evolved:
+        for need in plan.of(Evolved):
             others = Snapshots(
                 self.audit,
                 self.model,
@@ -84,7 +94,7 @@ class RankedSet:
 
     def _holders(self, tally: Tally) -> dict[Record, tuple[float, int]]:
         """Of each record the value, and the number of the image that holds it, where one does."""
-        records = self.model.plan.records
+        records = self.model.plan.of(Record)
         rows = tally.tops[top_images.UNITS][:, 0] if records else ()
         pairs = zip(records, rows, strict=True)
         return {need: (float(value), int(number)) for need, (value, number, _) in pairs if number >= 0}

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
-from reportgen.engine.needs import OF_MODEL, PER_TARGET, ModelFacts, Need, Probe, Tape
+from reportgen.engine.needs import Backward, ModelFacts, Need, Probe, Tape
 from reportgen.engine.plan import Plan
 from reportgen.findings import NotApplicable, Tally
 
@@ -31,6 +31,7 @@ class Visualization:
     probe: Any  # a Probe; its own type is nobody's business here
     needs: tuple[Need, ...] = ()
     reason: str | None = None
+    per_target: bool = False  # whether it explains a class, so that it is measured once a target
 
     @classmethod
     def of(cls, name: str, scope: str, probe: Probe, facts: ModelFacts) -> Visualization:
@@ -38,23 +39,20 @@ class Visualization:
         for a need that its scope cannot have."""
         try:
             needs = tuple(probe.needs(facts))
+            works = [need.work(facts) for need in needs]
         except NotApplicable as refusal:
             return cls(name, scope, probe, reason=str(refusal))
-        if scope == "model" and not all(isinstance(need, OF_MODEL) for need in needs):
+        if scope == "model" and any(work.scope == "batch" for work in works):
             raise TypeError(f"{name}: a probe of scope 'model' may need only what needs no image at hand")
-        if scope == "set" and any(isinstance(need, PER_TARGET) for need in needs):
+        targeted = any(work.per_target for work in works)
+        if scope == "set" and targeted:
             raise TypeError(f"{name}: a probe of scope 'set' may not need a target")
-        return cls(name, scope, probe, needs)
+        return cls(name, scope, probe, needs, per_target=targeted and scope == "image")
 
     @property
     def applies(self) -> bool:
         """Whether the network has what it shows."""
         return self.reason is None
-
-    @property
-    def per_target(self) -> bool:
-        """Whether it explains a class, so that it is measured once a target."""
-        return self.scope == "image" and any(isinstance(need, PER_TARGET) for need in self.needs)
 
     @property
     def summed(self) -> bool:
@@ -71,7 +69,8 @@ def without_gradients(several: Iterable[Visualization], facts: ModelFacts) -> tu
     """For a network whose answers cannot be differentiated: what asks for gradients does not apply."""
     reason = "the model's answers have no gradient"
     return tuple(
-        replace(v, needs=(), reason=reason) if Plan(v.needs, facts, 1).asks_gradients else v for v in several
+        Visualization(v.name, v.scope, v.probe, reason=reason) if Plan(v.needs, facts, 1).rules else v
+        for v in several
     )
 
 
@@ -107,8 +106,8 @@ class Visualizations:
 
     def first_round(self) -> Plan:
         """What every image of a large set is asked: what needs the whole set. No target, no gradient."""
-        ranked = tuple(need.extremes for need in self.plan().kindred)
-        return Plan((*self.plan("set", "model").needs, *ranked), self.facts, 1)
+        asked = needs_of(self.of_scope("set", "model"))
+        return Plan((*asked, *self.plan().ranked_first), self.facts, 1)
 
     def second_round(self) -> Plan:
         """What the images that are shown are asked after that."""
@@ -117,7 +116,7 @@ class Visualizations:
     def two_rounds(self, scored: int, measured: int) -> bool:
         """Whether the set is larger than what is shown, so that it is scored before it is chosen, or
         has to be ranked before an image of it is asked."""
-        return measured < scored or bool(self.plan().kindred)
+        return measured < scored or bool(self.plan().ranked_first)
 
     def samples(self, scored: int, measured: int) -> dict[int, tuple[Visualization, ...]]:
         """By size the samples of the set that are drawn, and for what. Where every image of a sample is
@@ -135,7 +134,7 @@ class Visualizations:
         return Plan(needs_of(several), self.facts, 1)
 
     def cost(self, scored: int, measured: int) -> dict[str, int]:
-        """Forwards, backwards and occlusion forwards, in images, for a set of `scored` images.
+        """Forwards, backwards and perturbed forwards, in images, for a set of `scored` images.
 
         Of these, `measured` get figures: they are scored in the same forward where that is all of
         them, and in a second round where it is not, or where the set is ranked before.
@@ -147,22 +146,24 @@ class Visualizations:
         drawn = self.samples(scored, measured).items()
         rounds += [self.sample_plan(several).cost(size) for size, several in drawn]
         total = {key: sum(cost[key] for cost in rounds) for key in rounds[0]}
-        total["occlusion_forwards"] += self.parted * self.plan().part_copies
+        total["perturbed_forwards"] += self.parted * self.plan().each.parts_forwards
         return total
 
     def lines(self, scored: int, measured: int) -> list[str]:
         """The plan in words, for the log and the report."""
         plan, cost = self.plan(), self.cost(scored, measured)
-        rules = ", ".join(plan.rules) or "none"
-        macs = self.facts.macs * (cost["forwards"] + 2 * cost["backwards"] + cost["occlusion_forwards"])
+        each = plan.each
+        rules = ", ".join(need.rule for need in plan.of(Backward)) or "none"
+        macs = self.facts.macs * (cost["forwards"] + 2 * cost["backwards"] + cost["perturbed_forwards"])
         lines = [
             f"{scored} images are scored, {measured} of them get figures",
             f"{cost['forwards']} forwards, {cost['backwards']} backwards (rules: {rules}), "
-            f"{cost['occlusion_forwards']} forwards of perturbed images ({plan.windows} of each image)",
+            f"{cost['perturbed_forwards']} forwards of perturbed images "
+            f"({each.perturbed_forwards} of each image)",
             f"about {macs / 1e12:.3g} T multiply-adds",
         ]
-        if plan.part_copies:
-            lines.append(f"{self.parted} images have every part: {plan.part_copies} forwards more of each")
+        if more := each.parts_forwards:
+            lines.append(f"{self.parted} images have every part: {more} forwards more of each")
         for size, several in self.samples(scored, measured).items():
             names = ", ".join(visualization.name for visualization in several)
             lines.append(f"{size} images drawn at random are measured for the set: {names}")

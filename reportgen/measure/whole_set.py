@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from reportgen.engine.ascent import Climber
+from reportgen.engine.needs import Ascent
 from reportgen.engine.tape import model_tape
 from reportgen.evidence import Findings, shards
 from reportgen.measure.measurement import Measurement
@@ -30,7 +31,7 @@ def _model(m: Measurement) -> None:
         m.steps("ascend"),
     )
     with m.watch.on("compute"):
-        ascended = climber.run(plan.ascents)
+        ascended = climber.run(plan.of(Ascent))
         again, spent = m.ranked.seen_again(engine)
     tape = model_tape(engine.network, facts, plan.needs, again | ascended)
     chosen = m.model.visualizations.of_scope("model")

@@ -198,8 +198,8 @@ def test_the_plan_knows_what_ascents_cost_and_the_pass_is_not_charged(awkward):
         work.run(needs)
     # two probes that need the same ascent share it
     plan = Plan((*needs, needs[0]), work.facts, 1)
-    assert plan.ascent_cost == work.cost == {"ascent_forwards": sum(sizes), "ascent_backwards": 13}
-    assert plan.cost(7) == {"forwards": 7, "backwards": 0, "occlusion_forwards": 0}
+    assert plan.once == work.cost == {"ascent_forwards": sum(sizes), "ascent_backwards": 13}
+    assert plan.cost(7) == {"forwards": 7, "backwards": 0, "perturbed_forwards": 0}
     assert told == [(step, 10) for step in range(1, 11)]  # batches of 2 and 1, then another climb
     assert not any(m._forward_hooks for name, m in awkward.named_modules() if name)
 

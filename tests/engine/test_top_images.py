@@ -14,7 +14,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from reportgen.engine.needs import Normalisation
-from reportgen.engine.needs.top_images import ChannelMean, ClassLogit, Extremes, Projected, Ranking, Record
+from reportgen.engine.needs.top_images import (
+    ChannelMean,
+    ClassLogit,
+    Extremes,
+    Projected,
+    Ranking,
+    Record,
+    seen_again,
+)
 from reportgen.engine.network.trace import trace
 from reportgen.engine.onepass import OnePass, frozen
 from reportgen.engine.plan import Plan
@@ -195,7 +203,7 @@ def test_a_projection_is_one_value_sent_back_by_the_rule(awkward, rule, slow_gra
     load, asked = loader(pixels)
     with frozen(awkward):
         projector = Projector(awkward, plan.facts, NORMAL, torch.device("cpu"), load)
-        found = projector.run(plan.projected, rankings(plan, tally), {})[need]
+        found = projector.run(plan.of(Projected), rankings(plan, tally), {})[need]
     assert sorted(set(asked)) == sorted(set(found.ranking.numbers.reshape(-1).tolist()))
     for row, channel in enumerate((1, 4, 7)):
         for at in range(3):
@@ -240,10 +248,10 @@ def test_it_costs_a_forward_an_image_and_a_backward_a_place(awkward):
     load, asked = loader(pixels, 2)
     with frozen(awkward):
         projector = Projector(awkward, plan.facts, NORMAL, torch.device("cpu"), load)
-        projector.run(plan.projected, rankings(plan, tally), {Record(ClassLogit(0)): (1.0, 4)})
+        projector.run(plan.of(Projected), rankings(plan, tally), {Record(ClassLogit(0)): (1.0, 4)})
     places = sum(len(rankings(plan, tally)[n.extremes].channels(n.channels)) * 2 for n in needs)
     assert projector.cost == {"projection_forwards": sum(sizes), "projection_backwards": places}
-    assert sum(sizes) <= len(asked) <= plan.seen_again(5)
+    assert sum(sizes) <= len(asked) <= seen_again(needs, 5)
 
 
 def test_memory_is_set_aside_for_what_is_sent_back(awkward):
@@ -274,7 +282,7 @@ def test_a_channel_that_adds_up_a_window_finds_the_spots_and_shows_the_window():
     load, _ = loader(pixels)
     with frozen(network):
         projector = Projector(network, plan.facts, NORMAL, torch.device("cpu"), load)
-        found = projector.run(plan.projected, rankings(plan, tally), {})[need]
+        found = projector.run(plan.of(Projected), rankings(plan, tally), {})[need]
     assert found.ranking.numbers[0].tolist() == [3, 2, 1, 0]
     assert found.ranking.values[0].tolist() == [15, 12, 9, 6]
     for at, number in enumerate((3, 2, 1, 0)):

@@ -193,7 +193,7 @@ def test_all_that_the_pass_gives_is_that_of_a_slow_loop(kind):
         tapes = [t for part in x.split(size) for t in engine.run(part, torch.full((len(part),), -1))]
         assert torch.equal(x, before), "the caller's images are not written into"
         alone = [tape for image in x.split(1) for tape in engine.run(image, torch.tensor([-1]))]
-        for need in plan.needs:
+        for need in plan.asked:
             found = torch.cat([tape[need] for tape in tapes])
             one_by_one = torch.cat([tape[need] for tape in alone])
             assert same(found.float().reshape(5, -1), one_by_one.float().reshape(5, -1)), need

@@ -71,8 +71,8 @@ def test_of_a_large_set_only_the_shown_images_are_moved(facts):
     """What is about the set is asked of all images; what is about an image of those that are shown."""
     about_set, about_image = Asks(Responses(COVERED, "last", "channel-sums")), Asks(Scores(MOVED))
     chosen = Visualizations.of([("s", "set", about_set), ("i", "image", about_image)], facts, 1)
-    assert chosen.cost(100, 100)["occlusion_forwards"] == 100 * (4 + 3)
-    assert chosen.cost(100, 10)["occlusion_forwards"] == 100 * 4 + 10 * 3
+    assert chosen.cost(100, 100)["perturbed_forwards"] == 100 * (4 + 3)
+    assert chosen.cost(100, 10)["perturbed_forwards"] == 100 * 4 + 10 * 3
 
 
 def test_a_scope_that_cannot_have_a_need_is_refused(facts):
@@ -94,19 +94,19 @@ def test_the_first_round_ranks_the_set_and_asks_no_gradient(facts):
     image = Asks(Kindred("last", 3, "guided"), Gradient(), Scores(MOVED))
     chosen = Visualizations.of([("i", "image", image), ("s", "set", Asks(Activation("stem")))], facts, 2)
     first, second = chosen.first_round(), chosen.second_round()
-    assert first.extremes == (Extremes("last", 4),) and set(first.taps) == {"last", "stem"}
-    assert not first.rules and not first.families
-    assert second.kindred and second.rules and "stem" not in second.taps
+    assert first.of(Extremes) == (Extremes("last", 4),) and set(first.taps) == {"last", "stem"}
+    assert not first.rules and not first.of(Scores)
+    assert second.of(Kindred) and second.rules and "stem" not in second.taps
     assert chosen.two_rounds(5, 5), "an image is asked about the others only once these are ranked"
-    assert chosen.cost(5, 5) == {"forwards": 10, "backwards": 10, "occlusion_forwards": 15}
+    assert chosen.cost(5, 5) == {"forwards": 10, "backwards": 10, "perturbed_forwards": 15}
 
 
 def test_a_target_more_costs_backwards_alone(facts):
     wishes = [("i", "image", Asks(Gradient(), MeanGradient(Noisy(4))))]
     one, three = (Visualizations.of(wishes, facts, targets) for targets in (1, 3))
-    assert one.cost(9, 9) == {"forwards": 9 * 5, "backwards": 9 * 5, "occlusion_forwards": 0}
-    assert three.cost(9, 9) == {"forwards": 9 * 5, "backwards": 3 * 9 * 5, "occlusion_forwards": 0}
-    assert three.cost(9, 2) == {"forwards": 9 + 2 * 5, "backwards": 3 * 2 * 5, "occlusion_forwards": 0}
+    assert one.cost(9, 9) == {"forwards": 9 * 5, "backwards": 9 * 5, "perturbed_forwards": 0}
+    assert three.cost(9, 9) == {"forwards": 9 * 5, "backwards": 3 * 9 * 5, "perturbed_forwards": 0}
+    assert three.cost(9, 2) == {"forwards": 9 + 2 * 5, "backwards": 3 * 2 * 5, "perturbed_forwards": 0}
 
 
 @pytest.mark.parametrize(
@@ -122,5 +122,5 @@ def test_a_sample_is_drawn_where_not_all_of_it_gets_figures(facts, images, measu
     assert chosen.cost(9, measured) == {
         "forwards": 9 + again + sum(sizes),
         "backwards": 0,
-        "occlusion_forwards": 3 * (measured + sum(sizes)),
+        "perturbed_forwards": 3 * (measured + sum(sizes)),
     }

@@ -273,7 +273,7 @@ def test_a_run_reports_it_and_costs_what_the_plan_says(case, tmp_path, shown):
     copies = 4 * 2 * (1 + 4)  # images with every part, parts, draws and the part itself
     assert results["cost"]["occlusion_forwards"] == copies + measured * 3 * 3
     foretold = audit.main.visualizations.cost(6, measured)
-    assert foretold["occlusion_forwards"] == results["cost"]["occlusion_forwards"]
+    assert foretold["perturbed_forwards"] == results["cost"]["occlusion_forwards"]
     page = (outcome.folder / "report.html").read_text()
     assert 'id="model-correspondence"' in page and 'id="model-invariance"' in page
     moved = next(image["findings"]["invariance"] for image in results["images"] if image["findings"])

@@ -227,7 +227,7 @@ def test_all_maps_of_a_layer_share_a_backward_and_more_targets_cost_what_the_pla
     assert vars(counted) == done.engine.plan.cost(2)
     assert counted.forwards == 2 * (1 + 3 + 4), "a target more takes no forward more"
     assert counted.backwards == 2 * 3 * (2 + 3 + 4)
-    assert counted.occlusion_forwards == 2 * (1 + 5)
+    assert counted.perturbed_forwards == 2 * (1 + 5)
     for slot, tape in enumerate(done.tapes):
         expected = captum.attr.Saliency(awkward).attribute(pixels.clone().requires_grad_(), tape.targets)
         assert np.allclose(done.findings(Saliency(), slot)["map"].values, expected.amax(1), atol=1e-6)

@@ -148,12 +148,12 @@ def test_the_windows_are_shared_and_the_plan_says_what_the_ranks_cost(study, awk
     wishes = [("occlusion", "image", Occlusion()), ("occlusion-study", "image", OcclusionStudy())]
     chosen = Visualizations.of(wishes, facts, 1)
     plan = chosen.plan()
-    assert list(plan.families) == [Occluded.of(facts, "auto", "auto", "grey")]
+    assert [need.perturbations for need in plan.of(Scores)] == [Occluded.of(facts, "auto", "auto", "grey")]
     assert Scores(Occluded.of(facts, "auto", "auto", "grey")) in plan.needs
-    assert plan.extremes == (Extremes("clip", 4),) and plan.kindred == (Kindred("clip", 3, "guided"),)
+    assert plan.of(Extremes) == (Extremes("clip", 4),) and plan.of(Kindred) == (Kindred("clip", 3, "guided"),)
     assert chosen.cost(9, 9)["forwards"] == 18
     assert any("ranked by the maps of clip" in line for line in chosen.lines(9, 9))
-    assert chosen.first_round().taps == ("clip",) and not chosen.first_round().families
+    assert chosen.first_round().taps == ("clip",) and not chosen.first_round().of(Scores)
 
 
 def test_the_card_has_all_five_panels(study):

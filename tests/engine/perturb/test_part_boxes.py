@@ -76,10 +76,10 @@ def test_images_that_lack_a_part_are_nan_and_cost_nothing(awkward):
     scores, engine = run(awkward, x, BOXES)
     assert scores.shape == (3, 4, 5)
     assert scores[1].isnan().all() and scores[[0, 2]].isfinite().all()
-    assert engine.counted.occlusion_forwards == 8
+    assert engine.counted.perturbed_forwards == 8
     nobody, engine = run(awkward, x, torch.zeros_like(BOXES))
     assert nobody.shape == (3, 4, 5) and nobody.isnan().all()
-    assert engine.counted.occlusion_forwards == 0
+    assert engine.counted.perturbed_forwards == 0
 
 
 def test_parts_that_nobody_places_are_a_fault_of_the_caller():

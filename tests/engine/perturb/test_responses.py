@@ -75,14 +75,14 @@ def test_one_forward_of_a_copy_serves_scores_and_every_layer(awkward, measured):
     wishes = (Scores(MOVED), *(Responses(MOVED, name) for name in ("stem", "last", "head")))
     done = measured(awkward, pictures(4), Asks(wishes), Asks(wishes[1:]), batch_size=5)
     assert seen == [4, 5, 5, 2], "the images, and three copies of each in full batches"
-    assert done.engine.counted.occlusion_forwards == 12
-    assert done.engine.plan.cost(4)["occlusion_forwards"] == 12
-    assert done.engine.plan.windows == 3
+    assert done.engine.counted.perturbed_forwards == 12
+    assert done.engine.plan.cost(4)["perturbed_forwards"] == 12
+    assert done.engine.plan.each.perturbed_forwards == 3
 
 
 def test_answers_without_scores_cost_the_same(awkward, measured):
     done = measured(awkward, pictures(2), Asks((Responses(MOVED, "last"),)))
-    assert done.engine.counted.occlusion_forwards == 6 == done.engine.plan.cost(2)["occlusion_forwards"]
+    assert done.engine.counted.perturbed_forwards == 6 == done.engine.plan.cost(2)["perturbed_forwards"]
 
 
 def test_an_unchanged_copy_is_at_no_distance_and_scores_the_same(awkward, measured):
