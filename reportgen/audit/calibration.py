@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean
+from typing import Any, TypeAlias
 
 from typing_extensions import TypedDict
 
 from reportgen.audit.quantities import Count, Share
-from reportgen.evidence import Record, best
+from reportgen.evidence import best
 
 BINS = 15  # of equal width, as Guo et al. 2017 have them
 JUDGED_FROM = 30  # labelled images; below, the bins hold too few to say anything
 MATRIX_AT_MOST = 50  # occurring classes; above, the most frequent confusions stand for the matrix
 PAIRS_AT_MOST = 20
+
+# records of answered images that have a label
+Labelled: TypeAlias = Sequence[Mapping[str, Any]]
 
 
 class Bin(TypedDict):
@@ -50,7 +54,7 @@ class Mistakes(TypedDict):
     pairs: list[Mistake]
 
 
-def calibration(labelled: Sequence[Record]) -> list[Bin] | None:
+def calibration(labelled: Labelled) -> list[Bin] | None:
     """The answers by their confidence, in bins (low, high]: Guo et al. 2017, section 2.
 
     `confidence` is the mean of the bin and `accuracy` the share that is right, None in an empty bin.
@@ -87,7 +91,7 @@ def expected_error(bins: Sequence[Bin] | None) -> float | None:
     return gaps / sum(bin["count"] for bin in bins)
 
 
-def confusion(labelled: Sequence[Record], classes: Sequence[str]) -> Matrix | Mistakes | None:
+def confusion(labelled: Labelled, classes: Sequence[str]) -> Matrix | Mistakes | None:
     """How often which class was answered for which label; None without labels.
 
     Up to 50 classes that occur, as label or as answer, in the order of their index: `classes` and

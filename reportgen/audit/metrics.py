@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean
-from typing import Annotated
+from typing import Annotated, Any
 
 from typing_extensions import TypedDict
 
-from reportgen.audit.calibration import Bin, Matrix, Mistakes, calibration, confusion, expected_error
+from reportgen.audit.calibration import (
+    Bin,
+    Labelled,
+    Matrix,
+    Mistakes,
+    calibration,
+    confusion,
+    expected_error,
+)
 from reportgen.audit.quantities import Count, Gated, Share
-from reportgen.evidence import Record, best, is_unanswered
+from reportgen.evidence import best, is_unanswered
 from reportgen.stats import wilson
 
 UNSURE_BELOW = 0.4  # an answer with less probability than this is called unsure
@@ -69,7 +77,7 @@ NOT_KNOWN: OfAllLabelled = {
 }
 
 
-def metrics(records: Sequence[Record], classes: Sequence[str]) -> Metrics:
+def metrics(records: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> Metrics:
     """Counts, accuracy with its interval, loss and confidence. None where nothing is known.
 
     An image without an answer (its output is not finite) is neither right nor wrong: it is counted in
@@ -104,7 +112,7 @@ def metrics(records: Sequence[Record], classes: Sequence[str]) -> Metrics:
     }
 
 
-def _of_all_labelled(labelled: Sequence[Record], per_class: Sequence[ClassAccuracy]) -> OfAllLabelled:
+def _of_all_labelled(labelled: Labelled, per_class: Sequence[ClassAccuracy]) -> OfAllLabelled:
     """What every labelled image has a part in, given that each has an answer."""
     right = sum(record["correct"] for record in labelled)
     losses = [record["loss"] for record in labelled]
@@ -119,7 +127,7 @@ def _of_all_labelled(labelled: Sequence[Record], per_class: Sequence[ClassAccura
     }
 
 
-def _per_class(labelled: Sequence[Record], classes: Sequence[str]) -> list[ClassAccuracy]:
+def _per_class(labelled: Labelled, classes: Sequence[str]) -> list[ClassAccuracy]:
     rows: list[ClassAccuracy] = []
     for index in sorted({record["label_index"] for record in labelled}):
         answers = [bool(record["correct"]) for record in labelled if record["label_index"] == index]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from typing_extensions import NotRequired
@@ -13,7 +14,7 @@ from reportgen.audit.metrics import metrics
 from reportgen.audit.sanity import summary
 from reportgen.audit.second_model import Beside, ModelResults, beside
 from reportgen.audit.types import Cost, Environment, Image, Layer, Model
-from reportgen.evidence import Evidence, Record, best
+from reportgen.evidence import Evidence, Manifest, Record, Timing, best
 from reportgen.findings import Distribution
 from reportgen.stats import finite
 
@@ -53,8 +54,8 @@ def results(evidence: Evidence) -> Results:
             manifest["recipe"]["gates"], own["metrics"], own["trust"], other["tests"] if other else None
         ),
         "cost": own["cost"],
-        "environment": manifest["environment"],
-        "recipe": manifest["recipe"],
+        "environment": dict(manifest["environment"]),
+        "recipe": dict(manifest["recipe"]),
     }
     whole: Results = _finite(found)
     return whole
@@ -88,7 +89,7 @@ def _of_model(evidence: Evidence) -> ModelResults:
     }
 
 
-def _model(manifest: dict[str, Any]) -> Model:
+def _model(manifest: Manifest) -> Model:
     model = manifest["model"]
     layers: list[Any] = [{key: row.get(key) for key in Layer.__annotations__} for row in model["layers"]]
     return {
@@ -103,7 +104,7 @@ def _model(manifest: dict[str, Any]) -> Model:
     }
 
 
-def _cost(counted: dict[str, Any], timing: dict[str, Any]) -> Cost:
+def _cost(counted: Mapping[str, Any], timing: Timing) -> Cost:
     cost: Any = {**counted, **timing, "seconds": {"render": None, **timing["seconds"]}}
     whole: Cost = cost
     return whole

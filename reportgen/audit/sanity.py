@@ -5,19 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean, stdev, variance
-from typing import Annotated, Any, Literal, TypeAlias, get_args
+from typing import Annotated, Any
 
 from typing_extensions import TypedDict
 
 from reportgen.audit.quantities import Count, Gated, Interval, Rho, Share
-from reportgen.evidence import Evidence
+from reportgen.evidence import JUDGED, STAGES, Evidence, Stage
 from reportgen.stats import finite, t_95
 
-# shuffled weights: of the last layer, the upper half of layers, all
-Stage: TypeAlias = Literal["head", "half", "all"]
-STAGES: tuple[Stage, ...] = get_args(Stage)
-JUDGED: Stage = "half"  # the stage of the verdict: a map that outlives it shows little of what was learned
-# from the output down, and how they are called
+# how the stages of shuffling are called, from the output down
 CASCADE: dict[Stage, str] = {"head": "last layer", "half": "upper half", "all": "whole network"}
 WARNING = "do not rely on this map"
 

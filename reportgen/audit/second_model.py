@@ -67,7 +67,7 @@ def beside(evidence: Evidence, second: ModelResults, images: list[Image]) -> Bes
         "metrics": second["metrics"],
         "trust": second["trust"],
         "cost": second["cost"],
-        "left_out": {v["name"]: v["reason"] for v in shown if not v["applicable"]},
+        "left_out": {v["name"]: v["reason"] or "" for v in shown if not v["applicable"]},
         "images": [_image(image, alike.get(image["id"], {})) for image in images],
         "changed": [
             {

@@ -22,10 +22,13 @@ from reportgen.evidence.files import (
 from reportgen.evidence.reader import (
     Evidence,
 )
+from reportgen.evidence.records import Manifest, Prediction, Record, Timing, TrustRecord
 from reportgen.evidence.shards import (
     BESIDE,
+    JUDGED,
+    STAGES,
     Findings,
-    Record,
+    Stage,
     best,
     is_unanswered,
 )
@@ -35,9 +38,16 @@ from reportgen.evidence.writer import (
 
 __all__ = [
     "BESIDE",
+    "JUDGED",
+    "STAGES",
     "Evidence",
     "Findings",
+    "Manifest",
+    "Prediction",
     "Record",
+    "Stage",
+    "Timing",
+    "TrustRecord",
     "Writer",
     "best",
     "canonical_json",

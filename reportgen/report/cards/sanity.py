@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from reportgen.audit.sanity import CASCADE, Stage
-from reportgen.evidence import Record
+from reportgen.audit.sanity import CASCADE
+from reportgen.evidence import Stage, TrustRecord
 from reportgen.report.pictures.plots import plot
 from reportgen.report.values.card import Figure, Trial
 from reportgen.report.wording import fixed, plural, probability, sentence, signed
 
 
-def trial(held: Record, stage: Stage, titles: Mapping[str, str], anchor: str) -> Trial:
+def trial(held: TrustRecord, stage: Stage, titles: Mapping[str, str], anchor: str) -> Trial:
     """One image's panel: deletion and insertion along every map's order, beside random orders."""
     methods = {name: held["methods"][name] for name in titles if name in held["methods"]}
     random = held["random"]
@@ -39,7 +39,7 @@ def trial(held: Record, stage: Stage, titles: Mapping[str, str], anchor: str) ->
 
 
 def _figure(
-    id_: str, title: str, found: Mapping[str, Any], held: Record, stage: Stage, highest: float
+    id_: str, title: str, found: Mapping[str, Any], held: TrustRecord, stage: Stage, highest: float
 ) -> Figure:
     target = held["target"]["class_name"]
     about = f"{title}: deletion and insertion of {held['id']} for the class {target}"
@@ -47,7 +47,8 @@ def _figure(
         why = found["flag"] or "could not be judged"
         return Figure(id_, "trial", title, "", f"{about}: {why}", words=sentence(why), target=target)
     kinds = ("insertion", "deletion")
-    bands = {n: _band(held["random"][kind]) for n, kind in enumerate(kinds)}
+    random = held["random"]
+    bands = {0: _band(random["insertion"]), 1: _band(random["deletion"])}
     drawn = plot(
         100 * np.array(held["fractions"]),
         [(kind, np.array(found[kind])) for kind in kinds],

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from reportgen.audit.sanity import CASCADE, Stage, Tested, Trust
-from reportgen.evidence import Evidence
+from reportgen.audit.sanity import CASCADE, Tested, Trust
+from reportgen.evidence import Evidence, Stage
 from reportgen.report.values.card import Level, Sign
 from reportgen.report.values.document import (
     ADVICE,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reportgen.audit.sanity import Stage
+from reportgen.evidence import Stage
 from reportgen.report.pictures.rasters import Raster
 from reportgen.report.values.card import Block, Fact, Figure, Level, Sign
 from reportgen.report.values.second_model import SideBySide
