@@ -21,7 +21,7 @@ from reportgen.engine.network.trace import trace
 from reportgen.engine.onepass import OnePass, frozen
 from reportgen.engine.tape import BatchTape, model_tape
 from reportgen.engine.targets import Slot
-from reportgen.measure.session import prepare
+from reportgen.measure.audit import prepare
 from reportgen.measure.visualizations import Visualizations
 from reportgen.pipeline import run, silent
 from reportgen.recipe import load
@@ -249,7 +249,7 @@ class Two:
         checkpoint = self.folder / "main.safetensors"
         return run(recipe, checkpoint, self.images, self.folder / out, progress=progress, **options).folder
 
-    def session(self, recipe: Any) -> Any:
+    def audit(self, recipe: Any) -> Any:
         return prepare(recipe, self.folder / "main.safetensors", self.images, None, False)
 
 

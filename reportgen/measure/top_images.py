@@ -24,8 +24,9 @@ from reportgen.engine.projector import Load, Projector
 from reportgen.engine.tape import BatchTape
 from reportgen.evidence import Writer
 from reportgen.findings import Tally
+from reportgen.measure.audit import Audit
 from reportgen.measure.checkpoints import Snapshots
-from reportgen.measure.session import Session
+from reportgen.measure.models import ModelUnderAudit
 from reportgen.progress import Progress
 
 RANKS = "ranks"  # the engine's own tally, beside those of the visualizations
@@ -35,21 +36,22 @@ RANKS = "ranks"  # the engine's own tally, beside those of the visualizations
 class RankedSet:
     """A set whose every image was scored. `load` gives images by number, in batches."""
 
-    session: Session
+    audit: Audit
+    model: ModelUnderAudit
     writer: Writer
     load: Load
     progress: Progress
 
     @cached_property
     def _tally(self) -> Tally | None:
-        plan = self.session.plan
+        plan = self.model.plan
         ranked = bool(plan.of(Extremes)) or bool(plan.of(Record))
         return self.writer.tally(RANKS) if ranked else None
 
     @cached_property
     def rankings(self) -> dict[Extremes, Ranking]:
         """The set's rankings by every channel that is asked for."""
-        return top_images.rankings(self.session.plan, self._tally) if self._tally else {}
+        return top_images.rankings(self.model.plan, self._tally) if self._tally else {}
 
     def with_kindred(
         self, engine: OnePass, tapes: list[BatchTape], numbers: Sequence[int]
@@ -69,8 +71,8 @@ class RankedSet:
     def seen_again(self, engine: OnePass) -> tuple[dict[Any, Any], dict[str, int]]:
         """By need what the set gives besides tallies: rankings, records, projections of the strongest
         places, the run's other checkpoints and its log; and what it cost."""
-        plan = self.session.plan
-        found: dict[Any, Any] = {need: self.session.logs[need].noted for need in plan.of(TrainingLog)}
+        plan = self.model.plan
+        found: dict[Any, Any] = {need: self.model.logs[need].noted for need in plan.of(TrainingLog)}
         if self._tally is None:
             return found, {}
         projector = self._projector(engine)
@@ -79,7 +81,8 @@ class RankedSet:
         cost = Counter(projector.cost)
         for need in plan.of(Evolved):
             others = Snapshots(
-                self.session,
+                self.audit,
+                self.model,
                 self.writer,
                 engine,
                 self.load,
@@ -91,7 +94,7 @@ class RankedSet:
 
     def _holders(self, tally: Tally) -> dict[Record, tuple[float, int]]:
         """Of each record the value, and the number of the image that holds it, where one does."""
-        records = self.session.plan.of(Record)
+        records = self.model.plan.of(Record)
         rows = tally.tops[top_images.UNITS][:, 0] if records else ()
         pairs = zip(records, rows, strict=True)
         return {need: (float(value), int(number)) for need, (value, number, _) in pairs if number >= 0}

@@ -65,6 +65,17 @@ class Visualization:
         return readable if wished == "all" else min(readable, int(wished))
 
 
+def without_gradients(several: Iterable[Visualization], facts: ModelFacts) -> tuple[Visualization, ...]:
+    """For a network whose answers cannot be differentiated: what asks for gradients does not apply."""
+    reason = "the model's answers have no gradient"
+    return tuple(
+        Visualization(v.name, v.scope, v.probe, reason=reason)
+        if Plan(v.needs, facts, 1).asks_gradients
+        else v
+        for v in several
+    )
+
+
 def needs_of(several: Iterable[Visualization]) -> tuple[Need, ...]:
     """Every need of several visualizations once, in order of first mention."""
     return tuple(dict.fromkeys(need for visualization in several for need in visualization.needs))

@@ -25,7 +25,7 @@ from reportgen.engine.plan import Plan
 from reportgen.engine.targets import Slot
 from reportgen.errors import UnknownName
 from reportgen.findings import Comparison, Flag, NotApplicable, Tally
-from reportgen.measure.session import prepare
+from reportgen.measure.audit import prepare
 from reportgen.pipeline import run
 from reportgen.probes.correspondence import Correspondence, differing, spread
 from reportgen.recipe import load
@@ -262,7 +262,7 @@ def case(tmp_path):
 @pytest.mark.parametrize("shown", [200, 1])
 def test_a_run_reports_it_and_costs_what_the_plan_says(case, tmp_path, shown):
     recipe, checkpoint, images = case(shown=shown)
-    session = prepare(recipe, checkpoint, images, None, False)
+    audit = prepare(recipe, checkpoint, images, None, False)
     outcome = run(recipe, checkpoint, images, tmp_path / "out")
     results = json.loads((outcome.folder / "results.json").read_text())
     held = results["findings"]["correspondence"]
@@ -272,7 +272,7 @@ def test_a_run_reports_it_and_costs_what_the_plan_says(case, tmp_path, shown):
     measured = min(shown, 6)
     copies = 4 * 2 * (1 + 4)  # images with every part, parts, draws and the part itself
     assert results["cost"]["occlusion_forwards"] == copies + measured * 3 * 3
-    foretold = session.visualizations.cost(6, measured)
+    foretold = audit.main.visualizations.cost(6, measured)
     assert foretold["perturbed_forwards"] == results["cost"]["occlusion_forwards"]
     page = (outcome.folder / "report.html").read_text()
     assert 'id="model-correspondence"' in page and 'id="model-invariance"' in page
