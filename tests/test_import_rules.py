@@ -129,6 +129,13 @@ def test_no_room_imports_what_it_must_not(modules: dict[str, list[Import]]) -> N
     assert trespasses(modules) == []
 
 
+def test_the_tests_of_other_packages_run_no_line_of_ours() -> None:
+    peers = sorted((REPOSITORY / "tests" / "peers").rglob("*.py"))
+    assert peers
+    names = {x.name for path in peers for x in imports(path, REPOSITORY)}
+    assert {name for name in names if within(name, "reportgen")} == set()
+
+
 @pytest.mark.parametrize("room", LIGHT)
 def test_light_rooms_do_not_load_heavy_packages(
     room: str, modules: dict[str, list[Import]]
