@@ -9,7 +9,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateNotFound
+from jinja2 import (
+    ChoiceLoader,
+    Environment,
+    FileSystemLoader,
+    FunctionLoader,
+    StrictUndefined,
+    TemplateNotFound,
+)
 from markupsafe import Markup, escape
 
 from reportgen.errors import RenderError
@@ -32,7 +39,7 @@ Levels = Callable[[RawMap], str | None]  # what a page carries of a map beside i
 def environment(source: Source, levels: Levels | None = None) -> Environment:
     """Templates with autoescape; a name that is not known is an error, not an empty string."""
     made = Environment(
-        loader=FileSystemLoader(themes.folder("templates")),
+        loader=ChoiceLoader([FileSystemLoader(themes.folder("templates")), FunctionLoader(_section)]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -43,6 +50,11 @@ def environment(source: Source, levels: Levels | None = None) -> Environment:
     made.filters["prose"] = prose
     made.filters["oneline"] = oneline
     return made
+
+
+def _section(name: str) -> str | None:
+    """The section of a visualization that has no template of its own: its figures and numbers."""
+    return "{{ draw.figures(block, facts=block.facts) }}" if name.startswith("sections/") else None
 
 
 def prose(text: str) -> Markup:
