@@ -34,7 +34,8 @@ ONLY_IN = {
     "weasyprint": {"reportgen.report.render.pdf"},
     "matplotlib": {"reportgen.report.pictures.figures"},
 }
-# all that a probe may import of ours; the registry stands for probes/__init__.py, not its probes
+# all that a probe may import of ours, besides the files of a folder of its own; the registry stands for
+# probes/__init__.py, not its probes
 PROBES_MAY = {"reportgen.engine.needs", "reportgen.findings", "reportgen.probes", "reportgen.stats"}
 # these stay quick and free of torch, whatever they import at the top of their files
 LIGHT = ("reportgen.cli", "reportgen.report", "reportgen.audit", "reportgen.evidence")
@@ -95,7 +96,8 @@ def trespasses(modules: dict[str, list[Import]]) -> list[str]:
             if module not in owners:
                 found += [(module, n) for n in names if within(n, package)]
         if module.startswith("reportgen.probes."):
-            ours = {n for n in names if within(n, "reportgen")}
+            own = ".".join(module.split(".")[:3])
+            ours = {n for n in names if within(n, "reportgen") and not within(n, own)}
             found += [(module, n) for n in ours if not allowed_to_a_probe(n, modules)]
     return sorted({f"{module} imports {name}" for module, name in found})
 
@@ -151,6 +153,7 @@ PLANTED = {
     "reportgen/engine/tape.py": "def late():\n    from ..report import html",
     "reportgen/probes/saliency.py": "import reportgen.probes.occlusion",
     "reportgen/probes/occlusion.py": "from reportgen.engine.onepass import Pass",
+    "reportgen/probes/cam/grid.py": "from reportgen.probes.saliency import Saliency",
     "reportgen/report/html.py": "import torch.nn as nn",
     "reportgen/audit/gates.py": "def late():\n    from reportgen.engine import trace",
     "reportgen/recipe.py": "import typer",
@@ -178,6 +181,10 @@ def test_a_probe_may_import_its_needs_its_findings_and_the_registry(tmp_path: Pa
         "from reportgen.findings import Heatmap\nfrom reportgen.probes import probe\n",
         encoding="utf-8",
     )
+    folder = tmp_path / "reportgen/probes/cam"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("from reportgen.probes.cam.grid import places\n", encoding="utf-8")
+    (folder / "grid.py").write_text("from reportgen.probes import Method\n", encoding="utf-8")
     assert trespasses(tree(tmp_path)) == []
 
 

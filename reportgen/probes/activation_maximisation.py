@@ -55,8 +55,8 @@ class ActivationMaximisation:
 
     Limits. One picture is one of many that drive the unit as far; another seed gives another. It is
     no photograph: the values reached are often far above that of the image of the set that drives
-    the unit furthest, which stands beside it. A channel that is silent on the first picture cannot
-    be driven up from there.
+    the unit furthest, which stands beside it. A channel that is silent on the first picture has no
+    gradient there, and finds none.
 
     Source. Simonyan et al. 2013, Deep Inside Convolutional Networks, sec. 2 (arXiv:1312.6034); Olah
     et al. 2017, Feature Visualization (doi:10.23915/distill.00007).

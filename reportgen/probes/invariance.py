@@ -61,7 +61,7 @@ class Row:
         return self.layer.name if self.layer else "probability"
 
 
-KEPT = "copies that keep the answer"
+KEPT = "changed images that keep the answer"
 LABEL = Row("probability", "probability of the label", "probability of the label")
 ANSWER = Row("answer", "probability of the answer", "probability of the answer")
 
@@ -70,13 +70,13 @@ ANSWER = Row("answer", "probability of the answer", "probability of the answer")
 class Invariance:
     """Invariance: how far features and answer move when the image is moved, scaled or turned.
 
-    Definition. Copies T(x) of the image x are moved down by up to `translation_px` pixels either way
-    (`auto`: 60 of 224), enlarged about the middle up to `scale`, and turned counter-clockwise up to
-    `rotation_deg` degrees, in `steps` even steps each; bilinearly, with the nearest pixel of the edge
-    where the border comes into view. For each: the distance of the features, the L2 norm of
+    Definition. The image x is moved down by up to `translation_px` pixels either way (`auto`: 60 of
+    224), enlarged about the middle up to `scale`, and turned counter-clockwise up to `rotation_deg`
+    degrees, in `steps` even steps each; bilinearly, with the nearest pixel of the edge where the border
+    comes into view. For each changed image T(x): the distance of the features, the L2 norm of
     f(x) − f(T(x)), at the first layer with weights and at what the last one is given (or at `layers`);
     and the probability of the label, or of the answer where there is no label. Answers are counted over
-    the changed copies alone: 0 px, ×1, 0° and 360° are the image itself. Over `images` readable images
+    the changed images alone: 0 px, ×1, 0° and 360° are the image itself. Over `images` readable images
     of the set, drawn at random with the run's seed: the mean curves with the 95 % interval of the mean,
     those of the label's and of the answer's probability apart.
 

@@ -27,7 +27,7 @@ AT_MOST = 4  # layers that `auto` chooses
 
 @probe("top-patches", scope="model", group="inside the network")
 class TopPatches:
-    """Top patches: what single channels look for, told by the images that excite them most.
+    """Top patches: what single channels look for, shown by the images that excite them most.
 
     Definition. Over the whole set, the images in which a channel reaches its highest values, one
     place an image, strongest first. Left, the part of the image that this one value can see (its

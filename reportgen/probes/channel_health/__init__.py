@@ -46,8 +46,8 @@ class ChannelHealth:
     Definition. Over every place of every image a channel is dead if it never rises above zero;
     else saturated if it stands at the ceiling of a clipped rectifier (6) in more than
     `saturated_share` of places; else near-constant if its standard deviation is below
-    `constant_spread` of its layer's (the root of the channels' mean variance). Of the others, one is
-    a copy of the input if |r| with the mean of the input's colours, averaged to the layer's grid,
+    `constant_spread` of its layer's (the root of the channels' mean variance). Of the others, one
+    repeats the input if |r| with the mean of the input's colours, averaged to the layer's grid,
     is above `copy_r`, and a duplicate if |r| with another of lower number is above `duplicate_r`
     (in layers of at most `pairs_up_to` channels). Sparsity is the share of values not above zero.
     A channel of the first two convolutions is aliased if more than `aliased_share` of its spectral
@@ -56,9 +56,9 @@ class ChannelHealth:
     last of every resolution and the first ones, at most `at_most`.
 
     Reading. Dead and near-constant channels cost time and carry nothing: look for too high a
-    learning rate, or preprocessing other than in training. Duplicates and copies can be pruned.
-    Aliased channels of early layers show stripes or checks that are not in the image: the layer skips
-    more pixels (a large stride) than its filters smooth.
+    learning rate, or preprocessing other than in training. Duplicates can be pruned, and so can channels
+    that repeat the input. Aliased channels of early layers show stripes or checks that are not in the
+    image: the layer skips more pixels (a large stride) than its filters smooth.
 
     Limits. It holds for these images: a channel that sleeps on few may wake on others, and two that
     each fire once, at one place, count as duplicates. Dead, saturated and sparse are said only of
