@@ -61,7 +61,7 @@ def report(checkout: Path) -> Path:
     recipe = (checkout / "examples/mnist/recipe.yaml").read_text(encoding="utf-8")
     head = recipe[: recipe.index("visualizations:")]
     file = checkout / "examples/mnist/one.yaml"
-    file.write_text(f"{head}visualizations: [hires-cam]\n", encoding="utf-8")
+    file.write_text(f"{head}visualizations: [hires-cam: {{layer: conv2}}]\n", encoding="utf-8")
     words = (
         "run examples/mnist/checkpoints/epoch-10.safetensors examples/mnist/digits"
         " --recipe examples/mnist/one.yaml --limit 2 --quiet --out out"
@@ -82,6 +82,7 @@ def test_it_is_in_both_documents_and_in_the_results(report: Path) -> None:
     page = (report / "report.html").read_text(encoding="utf-8")
     assert "HiResCAM" in page and "Draelos &amp; Carin 2020" in page
     results = json.loads((report / "results.json").read_text(encoding="utf-8"))
+    assert results["recipe"]["visualizations"] == [{"hires-cam": {"layer": "conv2"}}]
     for image in results["images"]:
         assert "hires-cam" in image["findings"]
         assert f'id="i{image["id"]}-hires-cam' in page
@@ -94,15 +95,7 @@ def test_its_test_passes_on_one_network_by_the_command_that_is_given(checkout: P
     assert "1 passed, 7 deselected" in said
 
 
-def test_a_recipe_knows_it_and_it_comes_last_in_its_group(checkout: Path) -> None:
-    given = python(checkout, "-m", "reportgen", "recipe", "new")
-    names = re.findall(r"^  - ([\w-]+)", given, re.M)
-    assert names[names.index("hires-cam") - 1] == "guided-grad-cam"
-    assert names[names.index("hires-cam") + 1] == "occlusion"
-    assert "\n  - hires-cam: {layer: auto}\n" in given
-
-
-def test_a_test_has_the_line_that_the_demos_recipe_lacks(checkout: Path) -> None:
+def test_a_test_has_the_line_that_the_demo_lacks_last_in_its_group(checkout: Path) -> None:
     with pytest.raises(AssertionError, match=r"add `  - hires-cam` after guided-grad-cam"):
         python(checkout, "-m", "pytest", "-q", "tests/examples/test_photos.py", "-k", "usual_order")
 
