@@ -60,7 +60,7 @@ class TopPatches:
         return tuple(self._projected(layer, model) for layer in self._layers(model))
 
     def measure(self, tape: Bench) -> tuple[Finding, ...]:
-        found: list[Finding] = []
+        findings: list[Finding] = []
         rows: list[tuple[object, ...]] = []
         silent: list[str] = []
         for layer in self._layers(tape.model):
@@ -68,9 +68,9 @@ class TopPatches:
             measured = tape[need]
             for n, channel in enumerate(measured.channels):
                 rows.append(_row(layer, channel, n, measured))
-                found.append(_strongest(layer, channel, n, measured))
+                findings.append(_strongest(layer, channel, n, measured))
                 if measured.ranking.excited[n].any():
-                    found += self._galleries(layer, channel, n, measured)
+                    findings += self._galleries(layer, channel, n, measured)
                 else:
                     silent.append(f"channel {channel} of {layer.name}")
             if not measured.channels:
@@ -80,7 +80,7 @@ class TopPatches:
         text = f"No image of the set drives {', or '.join(silent) or 'it'} above zero."
         words = RULES[rule_of(self.rule, tape.model)]
         return (
-            *found,
+            *findings,
             titled,
             Flag("silent", text, bool(silent)),
             Remark("rule", f"Projected by {words}; each projection over its own range, grey is 0."),

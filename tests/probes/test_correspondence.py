@@ -270,8 +270,9 @@ def test_a_run_reports_it_and_costs_what_the_plan_says(case, tmp_path, shown):
     assert set(held["comparisons"]) == {"delta-1", "delta-2"}
     assert set(held["comparisons"]["delta-1"]["rows"]) == set(NAMES)
     measured = min(shown, 6)
-    copies = 4 * 2 * (1 + 4)  # images with every part, parts, draws and the part itself
-    assert results["cost"]["occlusion_forwards"] == copies + measured * 3 * 3
+    covered = 4 * 2 * (1 + 4)  # images with every part, parts, draws and the part itself
+    sampled = 0 if measured == 6 else 6  # invariance sums up all six, in a round of their own if need be
+    assert results["cost"]["occlusion_forwards"] == covered + (measured + sampled) * 3 * 3
     assert session.plan.cost(6, measured)["occlusion_forwards"] == results["cost"]["occlusion_forwards"]
     page = (outcome.folder / "report.html").read_text()
     assert 'id="model-correspondence"' in page and 'id="model-invariance"' in page
