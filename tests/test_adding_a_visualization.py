@@ -1,4 +1,4 @@
-"""The first page of CONTRIBUTING, done as it says: one file and one template, and all follows."""
+"""The first page of CONTRIBUTING, done as it says: one file, and all follows."""
 
 from __future__ import annotations
 
@@ -40,14 +40,12 @@ def block(language: str) -> str:
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A report by a copy of the package that has the example's two files besides, nothing else."""
+    """A report by a copy of the package that has the example's one file besides, nothing else."""
     root = tmp_path_factory.mktemp("checkout")
     for folder in ("reportgen", "templates", "themes"):
         shutil.copytree(REPOSITORY / folder, root / folder)
     probe = root / "reportgen" / "probes" / "gradient_times_input.py"
     probe.write_text(f"{IMPORTS}\n\n{block('python')}", encoding="utf-8")
-    section = root / "templates" / "sections" / "gradient-times-input.html.j2"
-    section.write_text(block("jinja"), encoding="utf-8")
     shutil.copytree(MNIST, root / "mnist")
     recipe = (root / "mnist" / "recipe.yaml").read_text(encoding="utf-8")
     head = recipe[: recipe.index("visualizations:")]
@@ -96,8 +94,7 @@ def test_its_map_is_captums(report: Path) -> None:
 
 
 @pytest.mark.parametrize("method", methods().values(), ids=lambda method: method.name)
-def test_every_visualization_has_its_template_its_source_and_a_test(method: Method) -> None:
-    assert (REPOSITORY / "templates" / "sections" / f"{method.name}.html.j2").is_file()
+def test_every_visualization_has_its_source_and_a_test(method: Method) -> None:
     assert re.search(r"\b(19|20)\d\d\b", method.source), f"no year in {method.source!r}"
     assert method.definition and method.reading and method.limits
     tested = "".join(p.read_text(encoding="utf-8") for p in (REPOSITORY / "tests/probes").glob("test_*.py"))

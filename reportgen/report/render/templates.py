@@ -9,10 +9,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateNotFound
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from reportgen.errors import RenderError
 from reportgen.report.pictures import figures
 from reportgen.report.pictures.levels import RawMap
 from reportgen.report.pictures.rasters import Raster
@@ -56,14 +55,8 @@ def oneline(markup: Markup) -> Markup:
 
 
 def render(source: Source, template: str, levels: Levels | None = None, **values: Any) -> str:
-    """A template's markup with pictures from `source`. Raises RenderError where one is missing."""
-    try:
-        return environment(source, levels).get_template(template).render(**values)
-    except TemplateNotFound as error:
-        raise RenderError(
-            f"there is no template {error.name}",
-            f"add templates/{error.name}: it says how that visualization is laid out",
-        ) from error
+    """A template's markup with pictures from `source`."""
+    return environment(source, levels).get_template(template).render(**values)
 
 
 def print_style(theme: themes.Theme, text: str, bars: Mapping[str, str]) -> str:
