@@ -144,6 +144,8 @@ def _body(
         limits=fit.words(document, at_most_mb) if at_most_mb else "",
         left_out=measured[fit.cards :],
         weight=WEIGHT,
+        notes=(),
+        logo="",  # stands above the page, in its shell
     )
     return body, freight
 

@@ -9,17 +9,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import (
-    ChoiceLoader,
-    Environment,
-    FileSystemLoader,
-    FunctionLoader,
-    StrictUndefined,
-    TemplateNotFound,
-)
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from reportgen.errors import RenderError
 from reportgen.report.pictures import figures
 from reportgen.report.pictures.levels import RawMap
 from reportgen.report.pictures.rasters import Raster
@@ -39,7 +31,7 @@ Levels = Callable[[RawMap], str | None]  # what a page carries of a map beside i
 def environment(source: Source, levels: Levels | None = None) -> Environment:
     """Templates with autoescape; a name that is not known is an error, not an empty string."""
     made = Environment(
-        loader=ChoiceLoader([FileSystemLoader(themes.folder("templates")), FunctionLoader(_section)]),
+        loader=FileSystemLoader(themes.folder("templates")),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -50,11 +42,6 @@ def environment(source: Source, levels: Levels | None = None) -> Environment:
     made.filters["prose"] = prose
     made.filters["oneline"] = oneline
     return made
-
-
-def _section(name: str) -> str | None:
-    """The section of a visualization that has no template of its own: its figures and numbers."""
-    return "{{ draw.figures(block, facts=block.facts) }}" if name.startswith("sections/") else None
 
 
 def prose(text: str) -> Markup:
@@ -68,14 +55,8 @@ def oneline(markup: Markup) -> Markup:
 
 
 def render(source: Source, template: str, levels: Levels | None = None, **values: Any) -> str:
-    """A template's markup with pictures from `source`. Raises RenderError where one is missing."""
-    try:
-        return environment(source, levels).get_template(template).render(**values)
-    except TemplateNotFound as error:
-        raise RenderError(
-            f"there is no template {error.name}",
-            f"add templates/{error.name}: it says how that visualization is laid out",
-        ) from error
+    """A template's markup with pictures from `source`."""
+    return environment(source, levels).get_template(template).render(**values)
 
 
 def print_style(theme: themes.Theme, text: str, bars: Mapping[str, str]) -> str:

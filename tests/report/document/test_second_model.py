@@ -148,6 +148,9 @@ def test_print_has_the_same_numbers_and_no_link_to_what_it_lacks(
         cards=cards(evidence, made[0].trust, side=side),
         logo="",
         notes=[],
+        limits="",
+        left_out=(),
+        weight="",
     )
     screen = (folder / "report.html").read_text(encoding="utf-8")
     for page in (pages, screen):
