@@ -79,11 +79,11 @@ class FeatureMaps:
             return torch.tensor(self.choose, device=a.device).expand(len(a), -1)
         count = min(self.maps, a.shape[1])
         if self.choose == "varied":
-            rank = a.flatten(2).std(2)  # (N, C)
+            strength = a.flatten(2).std(2)  # (N, C)
         elif self.choose == "strongest":
-            rank = a.abs().mean((2, 3))  # (N, C)
+            strength = a.abs().mean((2, 3))  # (N, C)
         elif self.choose == "first":
-            rank = -a.new_ones(len(a), a.shape[1]).cumsum(1)  # (N, C), falling
+            strength = -a.new_ones(len(a), a.shape[1]).cumsum(1)  # (N, C), falling
         else:
             assert_never(self.choose)
-        return rank.sort(dim=1, descending=True, stable=True).indices[:, :count]
+        return strength.sort(dim=1, descending=True, stable=True).indices[:, :count]

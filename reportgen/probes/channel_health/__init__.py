@@ -26,7 +26,7 @@ from reportgen.probes.channel_health.faults import (
 from reportgen.probes.channel_health.layers import first_convolutions, rectified_later, rectifiers, wrapped
 from reportgen.probes.channel_health.moments import (
     correlations,
-    extremes,
+    highest_and_lowest,
     moments,
     partly_finite,
     scaled,
@@ -104,7 +104,7 @@ class ChannelHealth:
             seen = partly_finite(a)
             rows = a[seen].transpose(0, 1).flatten(1)  # (C, P), every place of every image
             input_row = adaptive_avg_pool2d(grey[seen], (a.shape[2], a.shape[3])).reshape(1, -1)
-            highs[layer.name], lows[layer.name] = extremes(rows)
+            highs[layer.name], lows[layer.name] = highest_and_lowest(rows)
             kept = moments(torch.cat([rows, input_row]), pairs=len(rows) <= self.pairs_up_to)
             kept |= {"zeros": (rows <= 0).sum(1), "full": (rows >= CEILING).sum(1), "left-out": (~seen).sum()}
             sums |= {f"{layer.name}/{key}": value for key, value in kept.items()}

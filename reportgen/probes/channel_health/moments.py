@@ -1,4 +1,4 @@
-"""What is kept of a channel's values over a set, its extremes, moments and spectrum; and the correlations."""
+"""What is kept of a channel's values over a set: highest, lowest, moments, spectrum; and correlations."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def partly_finite(a: Tensor) -> Tensor:
     return a.flatten(2).isfinite().all(2).any(1)
 
 
-def extremes(rows: Tensor) -> tuple[Tensor, Tensor]:
+def highest_and_lowest(rows: Tensor) -> tuple[Tensor, Tensor]:
     """The largest and the smallest value of each row (R, P); -inf and inf where there is no place."""
     if rows.shape[1]:
         return rows.amax(1), rows.amin(1)
