@@ -72,8 +72,8 @@ def case(request, measured) -> Case:
     network, pixels = built(request.param)
     wanted = request.module.probes(known)
     done = measured(network, pixels, *wanted.values(), batch_size=24)
-    planned = zip(wanted, done.engine.plan.planned, strict=True)
-    refused = {name: plan.reason for name, plan in planned if plan.reason}
+    pairs = zip(wanted, done.chosen.every, strict=True)
+    refused = {name: chosen.reason for name, chosen in pairs if chosen.reason}
     return Case(request.param, known, network, pixels, done, wanted, refused)
 
 

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from reportgen.audit.sanity import CASCADE, Summary
-from reportgen.evidence import Record
+from reportgen.evidence import TrustRecord
 from reportgen.report.pictures.plots import plot
 from reportgen.report.values.card import Figure, Trial
 from reportgen.report.wording import fixed, plural, probability, sentence, signed
 
 
-def trial(held: Record, stage: str, titles: Mapping[str, str], anchor: str) -> Trial:
+def trial(held: TrustRecord, stage: str, titles: Mapping[str, str], anchor: str) -> Trial:
     """One image's panel: deletion and insertion along every map's order, beside random orders."""
     methods = {name: held["methods"][name] for name in titles if name in held["methods"]}
     random = held["random"]
@@ -38,14 +38,15 @@ def trial(held: Record, stage: str, titles: Mapping[str, str], anchor: str) -> T
     )
 
 
-def _figure(id_: str, title: str, found: Summary, held: Record, stage: str, highest: float) -> Figure:
+def _figure(id_: str, title: str, found: Summary, held: TrustRecord, stage: str, highest: float) -> Figure:
     target = held["target"]["class_name"]
     about = f"{title}: deletion and insertion of {held['id']} for the class {target}"
     if found["flag"] or not found["insertion"]:
         why = found["flag"] or "could not be judged"
         return Figure(id_, "trial", title, "", f"{about}: {why}", words=sentence(why), target=target)
     kinds = ("insertion", "deletion")
-    bands = {n: _band(held["random"][kind]) for n, kind in enumerate(kinds)}
+    random = held["random"]
+    bands = {0: _band(random["insertion"]), 1: _band(random["deletion"])}
     drawn = plot(
         100 * np.array(held["fractions"]),
         [(kind, np.array(found[kind])) for kind in kinds],
