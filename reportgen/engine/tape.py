@@ -1,4 +1,4 @@
-"""What was measured of one batch, as the probes see it."""
+"""The tape: what was measured of one batch, as the probes see it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which classes an image is explained for."""
+"""Targets: which classes an image is explained for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The first round's ranks: which images drive which units furthest, batch by batch."""
+"""Top images: which images of the set drive each class or channel furthest, batch by batch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a probe returns: numpy and text, nothing that needs a model to be read back.
+"""The kinds of findings: maps, masks, pictures, curves, tables, graphs, numbers and sentences.
 
 A finding of scope `image` is measured for a batch: its per-image fields carry a leading axis N.
 `Evidence` hands out one image's view of it (see `at`), where that axis is gone. Findings of

@@ -1,4 +1,4 @@
-"""Numbers of a batch that merge into those of the set, whatever the batches were."""
+"""Tallies: numbers of a batch that merge into those of the set, whatever the batches were."""
 
 from __future__ import annotations
 

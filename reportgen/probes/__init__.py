@@ -1,4 +1,4 @@
-"""The registry: every module of this package that defines a probe is found by discovery.
+"""The visualizations, a file (or folder) each, and the registry that finds them.
 
 A probe is a frozen dataclass: its fields are its YAML options, its docstring is its method text.
 """
