@@ -31,8 +31,8 @@ class Inspected:
     def block(self) -> Block:
         """What the report shows of it: the table of layers, the totals, the graph."""
         method = methods()["architecture"]
-        found = method.probe().measure(ModelTape(self.facts, {}))
-        return of_model(method.words(), found)
+        findings = method.probe().measure(ModelTape(self.facts, {}))
+        return of_model(method.words(), findings)
 
     def containers(self) -> list[str]:
         """The modules that hold others, which a recipe may name as layers too."""

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from reportgen import pipeline
 from reportgen.errors import InputError, RecipeError, RenderError
-from reportgen.evidence import Evidence
+from reportgen.evidence import Evidence, Manifest, Record, TrustRecord
 from reportgen.measure import measure_main
 from reportgen.measure.audit import prepare
 from reportgen.measure.manifest import manifest
@@ -127,7 +127,9 @@ def test_seven_images_cost_seven_forwards_fourteen_backwards_and_the_windows(sma
         "trust_backwards": 0,
         "device": evidence.manifest["environment"]["device"],
     }
+    assert evidence.manifest.keys() == Manifest.__required_keys__
     records = evidence.records()
+    assert all(record.keys() == Record.__required_keys__ | {"shard"} for record in records)
     assert [r["id"] for r in records] == [f"{n:06d}" for n in range(8)]
     broken = records[3]  # "3-broken.png" sorts before "3.png"
     assert (broken["path"], broken["status"]) == ("3-broken.png", "rejected")
@@ -158,6 +160,7 @@ def test_maps_are_put_to_the_test_on_a_sample_and_resume_too(small):
         measured(small.audit(trust=trust), folder, interrupt)
     evidence, sizes = measured(small.audit(trust=trust), folder)
     tried = evidence.trust()
+    assert all(record.keys() == TrustRecord.__required_keys__ for record in tried)
     assert len(tried) == 3
     assert {r["number"] for r in tried} <= {r["number"] for r in evidence.records() if r["measured"]}
     assert set(tried[0]["methods"]) == {"saliency", "guided-backprop", "grad-cam", "occlusion"}

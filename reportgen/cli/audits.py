@@ -78,8 +78,8 @@ def demo(
     from reportgen.recipe import load
 
     watch_sigterm()
-    place = out if out.name.strip(".") else Path(os.path.abspath(out))  # `.` has no name of its own
-    file, checkpoint, images = prepare(place.with_name(place.name + "-input"))
+    folder = out if out.name.strip(".") else Path(os.path.abspath(out))  # `.` has no name of its own
+    file, checkpoint, images = prepare(folder.with_name(folder.name + "-input"))
     loaded = load(file)
     loaded = loaded.with_values(recipe_values(ctx.params, loaded.folder))
     _audit(loaded, checkpoint, images, out, None, save_maps, quiet, as_json)
@@ -107,9 +107,9 @@ def _audit(
 
 def _tell(outcome: Outcome, as_json: bool) -> None:
     """Prints where the report is, and raises or exits where it is not as it should be."""
-    found = json.loads((outcome.folder / "results.json").read_bytes())
+    results = json.loads((outcome.folder / "results.json").read_bytes())
     pdf = outcome.folder / "report.pdf"
-    has_pdf = found["recipe"]["output"]["pdf"] is not False and not outcome.pdf_problem
+    has_pdf = results["recipe"]["output"]["pdf"] is not False and not outcome.pdf_problem
     report = outcome.folder / "report.html"
     if as_json:
         summary = {
@@ -117,13 +117,13 @@ def _tell(outcome: Outcome, as_json: bool) -> None:
             "pdf": str(pdf) if has_pdf else None,
             "results": str(outcome.folder / "results.json"),
             "gates_passed": outcome.gates_passed,
-            **{key: found[key] for key in ("metrics", "gates", "cost")},
-            **({"beside": found["beside"]["tests"]} if found["beside"] else {}),
+            **{key: results[key] for key in ("metrics", "gates", "cost")},
+            **({"beside": results["beside"]["tests"]} if results["beside"] else {}),
         }
         tell(json.dumps(summary, indent=1))
     else:
         tell(str(report))
-    for gate in found["gates"]:
+    for gate in results["gates"]:
         if not gate["passed"]:
             print(f"gate {gate['outcome']}: {gate['name']}: {gate['reason']}", file=sys.stderr)
     if outcome.pdf_problem:

@@ -80,8 +80,8 @@ def doctor(verbose: Verbose = False) -> None:
     from reportgen.cli.doctor import rows
     from reportgen.cli.terminal import table
 
-    found = rows()
-    lines = [(row.what, row.state, row.detail, row.remedy) for row in found]
+    looked_at = rows()
+    lines = [(row.what, row.state, row.detail, row.remedy) for row in looked_at]
     table("", ("what", "state", "detail", "remedy"), lines, set())
-    if any(row.state == "missing" for row in found):
+    if any(row.state == "missing" for row in looked_at):
         raise typer.Exit(1)

@@ -93,20 +93,20 @@ class Evidence:
     def model_findings(self) -> Findings:
         """Findings of scope `model` and `set`, whole."""
         whole = [name for name in (MODEL, SET) if name in self._shards]
-        return {m: found for name in whole for m, found in self._findings(name, None).items()}
+        return {m: slots for name in whole for m, slots in self._findings(name, None).items()}
 
     def findings(self, record: Record) -> Findings:
         """One measured image's findings: every per-image field without its leading axis.
 
         Those of a visualization that is measured once a target say which class that is.
         """
-        found = self._findings(record["shard"], record["row"]) if record.get("measured") else {}
+        findings = self._findings(record["shard"], record["row"]) if record.get("measured") else {}
         targets = [target["class_index"] for target in record.get("targets", ())]
         for shown in self.manifest.get("visualizations", ()):
-            if shown["per_target"] and shown["name"] in found:
-                slots = zip(found[shown["name"]], targets, strict=True)
-                found[shown["name"]] = [explaining(held, target) for held, target in slots]
-        return found
+            if shown["per_target"] and shown["name"] in findings:
+                slots = zip(findings[shown["name"]], targets, strict=True)
+                findings[shown["name"]] = [explaining(several, target) for several, target in slots]
+        return findings
 
     def array(self, record: Record, key: str) -> Array | None:
         """One image's row of a core array: `seen` (H, W, C) uint8, `logits` (C,), `input` (C, H, W)."""

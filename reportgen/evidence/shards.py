@@ -53,8 +53,8 @@ def read_findings(arrays: Path, packed: dict[str, Any], row: int | None) -> Find
         names = frozenset(tensors.keys())
         return {
             method: [
-                tuple(_load(tensors, names, f"{method}/{slot}", rest, row) for rest in found)
-                for slot, found in enumerate(slots)
+                tuple(_load(tensors, names, f"{method}/{slot}", rest, row) for rest in several)
+                for slot, several in enumerate(slots)
             ]
             for method, slots in packed.items()
         }

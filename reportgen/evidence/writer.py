@@ -48,17 +48,17 @@ class Writer:
         tensors = {f"core/{key}": value for key, value in (arrays or {}).items()}
         for method, tally in (tallies or {}).items():
             for how in TALLIED:
-                held = getattr(tally, how)
-                tensors |= {f"tally/{method}/{how}/{key}": value for key, value in held.items()}
+                arrays_of = getattr(tally, how)
+                tensors |= {f"tally/{method}/{how}/{key}": value for key, value in arrays_of.items()}
         packed: dict[str, list[list[dict[str, Any]]]] = {}
         for method, slots in findings.items():
             packed[method] = []
-            for slot, found in enumerate(slots):
-                parts = [pack(finding) for finding in found]
+            for slot, of_target in enumerate(slots):
+                parts = [pack(finding) for finding in of_target]
                 packed[method].append([rest for _, rest in parts])
-                for held, rest in parts:
+                for fields, rest in parts:
                     prefix = f"{method}/{slot}/{rest['name']}"
-                    tensors |= {f"{prefix}/{field}": value for field, value in held.items()}
+                    tensors |= {f"{prefix}/{field}": value for field, value in fields.items()}
         data = save(tensors)
         write_whole(self.folder / f"{name}.safetensors", data)
         body = {
@@ -87,7 +87,7 @@ class Writer:
         second sees only the images that are shown; else those of the only one."""
         return self.records(SCORE if self.shards(SCORE) else BATCH)
 
-    def place(self, number: int) -> tuple[str, Record]:
+    def measured(self, number: int) -> tuple[str, Record]:
         """The shard that holds the figures of an image, and its record there. Raises KeyError."""
         for name in self.shards(BATCH):
             for record in self.finished[name]["records"]:
@@ -110,8 +110,8 @@ class Writer:
                     if (room, owner) == ("tally", method):
                         parts[rest[0]][rest[1]] = tensors.get_tensor(path)
             if any(parts.values()):
-                found = Tally(**parts)
-                total = found if total is None else total.merged(found)
+                tally = Tally(**parts)
+                total = tally if total is None else total.merged(tally)
         return total
 
     def cost(self) -> dict[str, int]:

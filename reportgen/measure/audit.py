@@ -111,10 +111,10 @@ def prepare(
     ]
     classes = asked[0].facts.classes
     known = ids(recipe.model.classes, recipe.folder, classes)
-    found = surveyed(images, recipe.images.labels, classes, recipe.folder, limit, parts, known)
-    models = [under_audit(each, _parted(found.files)) for each in asked]
-    files, notes = tuple(found.files), tuple(found.notes)
-    return Audit(tuple(models), files, images.resolve().name, save_maps, notes, found.readings)
+    survey = surveyed(images, recipe.images.labels, classes, recipe.folder, limit, parts, known)
+    models = [under_audit(each, _parted(survey.files)) for each in asked]
+    files, notes = tuple(survey.files), tuple(survey.notes)
+    return Audit(tuple(models), files, images.resolve().name, save_maps, notes, survey.readings)
 
 
 def _named_by_folders(recipe: Recipe, images: Path) -> Recipe:
@@ -126,9 +126,9 @@ def _named_by_folders(recipe: Recipe, images: Path) -> Recipe:
     names = class_folders(images)
     if not names:
         return recipe
-    made = recipe.model_copy(update={"model": model.model_copy(update={"classes": names})})
-    made._source, made._folder = recipe._source, recipe._folder
-    return made
+    named = recipe.model_copy(update={"model": model.model_copy(update={"classes": names})})
+    named._source, named._folder = recipe._source, recipe._folder
+    return named
 
 
 def _parts(recipe: Recipe) -> PartsList | None:

@@ -60,7 +60,7 @@ class Snapshots:
         chosen = [
             replace(p, channels=tuple(rankings[p.extremes].channels(p.channels))) for p in need.projected
         ]
-        found: list[Snapshot] = []
+        snapshots: list[Snapshot] = []
         before: dict[str, Array] = {}
         for number, name in enumerate(need.checkpoints):
             path = self.model.recipe.folder / name
@@ -69,9 +69,9 @@ class Snapshots:
                 weights = self._weights()
                 tally = self._tally(number, need)
                 projected = self._projected(chosen, top_images.rankings(self._plan(need), tally))
-            found.append(_snapshot(path.stem, tally, changes(before, weights), projected))
+            snapshots.append(_snapshot(path.stem, tally, changes(before, weights), projected))
             before = weights
-        return tuple(found)
+        return tuple(snapshots)
 
     def _plan(self, need: Evolved) -> Plan:
         """What a checkpoint is asked: the ranks of the same layers, and its answers."""
@@ -108,10 +108,10 @@ class Snapshots:
         """The strongest places of the network as it is now, projected."""
         e = self.engine
         projector = Projector(e.network, e.plan.facts, e.normalisation, e.device, self.load, e.output, e.feed)
-        made = projector.run(chosen, rankings, {})
+        projections = projector.run(chosen, rankings, {})
         for key, value in projector.cost.items():
             self.cost[key] = self.cost.get(key, 0) + value
-        return tuple(made[need] for need in chosen)
+        return tuple(projections[need] for need in chosen)
 
     def _weights(self) -> dict[str, Array]:
         """The weights of every layer that has any, float64 on the CPU."""

@@ -48,8 +48,8 @@ def unanswered(logits: Array) -> str | None:
     """Why logits (C,) are no answer, in words; None where they are one."""
     if bool(answers(torch.as_tensor(logits)) >= 0):
         return None
-    told = f"{int((~np.isfinite(logits)).sum())} of {logits.size} logits are NaN or infinite"
-    return f"no answer: the model's output is not finite ({told})"
+    count = f"{int((~np.isfinite(logits)).sum())} of {logits.size} logits are NaN or infinite"
+    return f"no answer: the model's output is not finite ({count})"
 
 
 def of_rejected(rejected: Rejected) -> Record:

@@ -40,9 +40,9 @@ def sanity_check(m: Measurement) -> None:
     done = {record["number"] for record in m.writer.records(shards.TRUST)}
     m.progress("trust", len(done), len(chosen))
     for images, _ in m.batches(file for file in m.audit.files if file.number in chosen - done):
-        places = [m.writer.place(image.file.number) for image in images]
+        measured = [m.writer.measured(image.file.number) for image in images]
         with m.watch.on("trust"):
-            tested, cost = tried(m.model, m.engine, m.writer, pixels_of(images), places)
+            tested, cost = tried(m.model, m.engine, m.writer, pixels_of(images), measured)
         m.writer.write(m.writer.next(shards.TRUST), {}, tested, cost=cost)
         m.progress("trust", len(m.writer.records(shards.TRUST)), len(chosen))
 
@@ -65,18 +65,18 @@ def tried(
     engine: OnePass,
     writer: Writer,
     pixels: Tensor,
-    places: Sequence[tuple[str, Record]],
+    measured: Sequence[tuple[str, Record]],
 ) -> tuple[list[TrustRecord], dict[str, int]]:
     """The records of a batch of sampled images (n, C, H, W), and what they cost in images.
 
-    `places` are the shards and records that hold their maps.
+    `measured` are the shards and records that hold their maps.
     """
-    explaining = {p.name for p in model.visualizations.of_scope("image") if methods()[p.name].explains}
-    found = [attributions(writer.findings(shard, record["row"]), explaining) for shard, record in places]
-    maps = {method: torch.stack([one[method] for one in found]) for method in found[0]}
+    explaining = {v.name for v in model.visualizations.of_scope("image") if methods()[v.name].explains}
+    each = [attributions(writer.findings(shard, record["row"]), explaining) for shard, record in measured]
+    maps = {method: torch.stack([of_image[method] for of_image in each]) for method in each[0]}
     if not maps:
         return [], {}
-    targets = [record["targets"][0] for _, record in places]
+    targets = [record["targets"][0] for _, record in measured]
     chosen = torch.tensor([target["class_index"] for target in targets])
     trial = Trial(model, engine, pixels, chosen, maps)
     tested: list[TrustRecord] = [
@@ -86,16 +86,16 @@ def tried(
             "target": {"class_index": target["class_index"], "class_name": target["class_name"]},
             **of_maps,
         }
-        for (_, record), target, of_maps in zip(places, targets, trial.records(), strict=True)
+        for (_, record), target, of_maps in zip(measured, targets, trial.records(), strict=True)
     ]
     return tested, trial.cost()
 
 
-def attributions(found: Findings, explaining: Collection[str]) -> dict[str, Tensor]:
+def attributions(findings: Findings, explaining: Collection[str]) -> dict[str, Tensor]:
     """One image's map (h, w) by every method that explains the answer, for its first target."""
     return {
         method: torch.from_numpy(finding.values)
-        for method, slots in sorted(found.items())  # the order of a shard that was read back
+        for method, slots in sorted(findings.items())  # the order of a shard that was read back
         if method in explaining
         for finding in slots[0]
         if isinstance(finding, Heatmap) and finding.name == "map"
@@ -129,7 +129,7 @@ class Trial:
     def records(self) -> list[records.Trial]:
         """One record an image: curves, rank correlations, agreement."""
         cells = {m: cell_means(v, self._side()) for m, v in self.maps.items()}
-        erased = self._erased(cells)
+        deleted = self._deleted(cells)
         randomised = {stage: self._correlations(self._randomised(stage)) for stage in STAGES}
         stable = self._correlations(self._maps(self._noisy(), self._tested()))
         flags = {m: [faults(v.numpy()) for v in maps] for m, maps in self.maps.items()}
@@ -137,7 +137,7 @@ class Trial:
             of_trial(
                 n,
                 {m: v[n].numpy() for m, v in cells.items()},
-                erased,
+                deleted,
                 {stage: {m: rho[n] for m, rho in every.items()} for stage, every in randomised.items()},
                 {m: rho[n] for m, rho in stable.items()},
                 {m: flags[m][n] for m in flags},
@@ -152,7 +152,7 @@ class Trial:
         return tuple(p for p in self.model.visualizations.of_scope("image") if p.name in self.maps)
 
     @torch.no_grad()
-    def _erased(self, cells: dict[str, Tensor]) -> Curves:
+    def _deleted(self, cells: dict[str, Tensor]) -> Curves:
         """Deletion and insertion in the order of every map, and then in random orders."""
         trust, seed = self.model.recipe.trust, self.model.recipe.run.seed
         x = self.pixels.to(self.engine.device)
@@ -163,8 +163,8 @@ class Trial:
         values = [torch.nan_to_num(v, 0, 0, 0) for v in cells.values()]
         order = torch.stack([ranks(v, seed) for v in (*values, *noise)], 1).to(x.device)  # (n, O, cells²)
         inner = torch.linspace(0, 1, trust.steps + 1, device=x.device)[1:-1]
-        made = erasing(Source(x, self.engine.normalisation, {}), order, inner)
-        scores = self.engine.scores(x, made)  # (n, V, classes)
+        perturbed = erasing(Source(x, self.engine.normalisation, {}), order, inner)
+        scores = self.engine.scores(x, perturbed)  # (n, V, classes)
         whole = self.engine.score(self.pixels)
         targets = self.targets.to(x.device)
         each = targets[:, None, None].expand(-1, scores.shape[1], 1)
@@ -177,29 +177,29 @@ class Trial:
 
         Methods that take many forwards are tried at the stage that the verdict rests on only.
         """
-        planned = self._tested()
+        visualizations = self._tested()
         if stage != JUDGED:
             dear = Scores | MeanGradient
-            planned = tuple(p for p in planned if not any(isinstance(n, dear) for n in p.needs))
+            visualizations = tuple(p for p in visualizations if not any(isinstance(n, dear) for n in p.needs))
         seed = self.model.recipe.run.seed
         network = shuffled(self.engine.network, self.model.facts, STAGES[stage], seed)
-        return self._maps(self.pixels, planned, replace(self.engine, network=network))
+        return self._maps(self.pixels, visualizations, replace(self.engine, network=network))
 
     def _noisy(self) -> Tensor:
         """The images with a little noise, seeded."""
         trust, seed = self.model.recipe.trust, self.model.recipe.run.seed
-        made = maker(Noisy(1, trust.noise_std, seed), Source(self.pixels, self.engine.normalisation, {}))
+        noisy = maker(Noisy(1, trust.noise_std, seed), Source(self.pixels, self.engine.normalisation, {}))
         every = torch.arange(len(self.pixels))
-        return made.make(every, torch.zeros_like(every))
+        return noisy.make(every, torch.zeros_like(every))
 
     def _maps(
-        self, pixels: Tensor, planned: tuple[Visualization, ...], engine: OnePass | None = None
+        self, pixels: Tensor, visualizations: tuple[Visualization, ...], engine: OnePass | None = None
     ) -> dict[str, Tensor]:
-        plan = Plan(needs_of(planned), self.model.facts, 1)
+        plan = Plan(needs_of(visualizations), self.model.facts, 1)
         (tape,) = replace(engine or self.engine, plan=plan).run(pixels, self.targets)
         return {
             p.name: torch.from_numpy(finding.values)
-            for p in planned
+            for p in visualizations
             for finding in p.probe.measure(tape)
             if isinstance(finding, Heatmap) and finding.name == "map"
         }

@@ -72,12 +72,12 @@ class RankedSet:
         """By need what the set gives besides tallies: rankings, records, projections of the strongest
         places, the run's other checkpoints and its log; and what it cost."""
         plan = self.model.plan
-        found: dict[Any, Any] = {need: self.model.logs[need].noted for need in plan.of(TrainingLog)}
+        given: dict[Any, Any] = {need: self.model.logs[need].noted for need in plan.of(TrainingLog)}
         if self._tally is None:
-            return found, {}
+            return given, {}
         projector = self._projector(engine)
-        found |= dict.fromkeys(plan.of(Record)) | self.rankings
-        found |= projector.run(plan.of(Projected), self.rankings, self._holders(self._tally))
+        given |= dict.fromkeys(plan.of(Record)) | self.rankings
+        given |= projector.run(plan.of(Projected), self.rankings, self._holders(self._tally))
         cost = Counter(projector.cost)
         for need in plan.of(Evolved):
             others = Snapshots(
@@ -88,9 +88,9 @@ class RankedSet:
                 self.load,
                 lambda done, total: self.progress("evolve", done, total),
             )
-            found[need] = others.run(need, self.rankings)
+            given[need] = others.run(need, self.rankings)
             cost.update(others.cost)
-        return found, dict(+cost)
+        return given, dict(+cost)
 
     def _holders(self, tally: Tally) -> dict[Record, tuple[float, int]]:
         """Of each record the value, and the number of the image that holds it, where one does."""
