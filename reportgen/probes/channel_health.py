@@ -51,7 +51,7 @@ class Health:
         return int(self.faults[fault][0].sum()) if fault in self.faults else None
 
 
-@probe("channel-health", scope="set", group="inside the network")
+@probe("channel-health", scope="set", group="inside the network", compare="beside")
 class ChannelHealth:
     """Channel health: channels that do nothing, or what another does already, over the whole set.
 
