@@ -210,3 +210,12 @@ def test_what_is_reached_follows_our_modules_and_their_packages_but_nothing_lazy
     }
     assert reached("reportgen.cli", graph) & HEAVY == {"matplotlib"}
     assert "json" in reached("reportgen.cli", graph)
+
+
+def test_no_room_has_a_function_of_the_name_of_a_room_inside_it() -> None:
+    """`from a import b` gave the function, and the room as soon as anything had imported `a.b`."""
+    for head in (REPOSITORY / "reportgen").rglob("__init__.py"):
+        inside = {path.stem for path in head.parent.iterdir()} - {"__init__"}
+        tree = ast.parse(head.read_text(encoding="utf-8"))
+        defined = {held.name for held in tree.body if isinstance(held, ast.FunctionDef | ast.ClassDef)}
+        assert not defined & inside, head

@@ -22,6 +22,8 @@ Scope = Literal["model", "set", "image"]
 Group = Literal[
     "answers", "gradients", "class activation maps", "perturbations", "inside the network"
 ]
+# what two models side by side show of it: nothing, its printed numbers, or its first gallery or table, too
+Compare = Literal["nothing", "numbers", "beside"]
 T = TypeVar("T")
 
 
@@ -33,6 +35,7 @@ class Method:
     scope: Scope
     group: Group
     explains: bool
+    compare: Compare
     probe: type
     title: str
     summary: str
@@ -47,19 +50,25 @@ class Method:
 
     def words(self) -> dict[str, Any]:
         """The method text as JSON values, for the evidence and for `reportgen methods --json`."""
-        keys = ("name", "scope", "group", "explains", "title", "summary", *LABELS.values())
+        keys = ("name", "scope", "group", "explains", "compare", "title", "summary", *LABELS.values())
         return {key: getattr(self, key) for key in keys}
 
 
 @dataclass_transform(frozen_default=True)
 def probe(
-    name: str, *, scope: Scope, group: Group = "inside the network", explains: bool = False
+    name: str,
+    *,
+    scope: Scope,
+    group: Group = "inside the network",
+    explains: bool = False,
+    compare: Compare = "numbers",
 ) -> Callable[[type[T]], type[T]]:
     """Registers a class as the visualization `name`. Its fields are validated; extras are refused.
 
     `group` is the heading that its figures stand under on an image's card. A visualization that
     `explains` the answer gives a Heatmap named `map`: this one is put to the test, and a gate may
-    name what the test gives. Only one of scope `image` can.
+    name what the test gives. Only one of scope `image` can. `compare` says what the section on two
+    models takes of one of scope `model` or `set`.
     Raises ValueError where the docstring lacks one of its labelled paragraphs, or where what has no
     single image says that it explains the answer to one.
     """
@@ -69,7 +78,7 @@ def probe(
         if explains and scope != "image":
             raise ValueError(f"probe {name!r}: only a probe of scope 'image' can explain an answer")
         checked: Any = checked_dataclass(frozen=True, config=ConfigDict(extra="forbid"))(cls)
-        checked.method = Method(name, scope, group, explains, checked, **words)
+        checked.method = Method(name, scope, group, explains, compare, checked, **words)
         return cast(type[T], checked)
 
     return register

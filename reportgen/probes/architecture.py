@@ -27,7 +27,8 @@ COLUMNS = (
 )
 
 
-@probe("architecture", scope="model", group="inside the network")
+# the network's numbers stand in every comparison of two models
+@probe("architecture", scope="model", group="inside the network", compare="nothing")
 class Architecture:
     """Architecture: the network's graph, and every layer in the order in which it runs.
 

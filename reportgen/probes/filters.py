@@ -13,7 +13,7 @@ from reportgen.probes import probe
 Layers = Literal["auto", "block-firsts"] | tuple[LayerName, ...]
 
 
-@probe("filters", scope="model", group="inside the network")
+@probe("filters", scope="model", group="inside the network", compare="beside")
 class Filters:
     """Filters: the kernels of a convolution, as pictures.
 

@@ -39,7 +39,7 @@ AT_ONCE = 8  # images: several tensors as large as a layer's output are made of 
 ENOUGH_PLACES = 100  # a correlation over fewer may be chance
 
 
-@probe("channel-health", scope="set", group="inside the network")
+@probe("channel-health", scope="set", group="inside the network", compare="beside")
 class ChannelHealth:
     """Channel health: channels that do nothing, or what another does already, over the whole set.
 

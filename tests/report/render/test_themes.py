@@ -18,7 +18,7 @@ from PIL import Image
 from reportgen.errors import RecipeError
 from reportgen.probes import methods
 from reportgen.recipe import load
-from reportgen.report import render
+from reportgen.report import write_report
 from reportgen.report.pictures.rasters import Raster
 from reportgen.report.render import templates, theme_check, themes
 from reportgen.report.values.card import Block, Column, Fact, Figure, Sign, Strip, TableView
@@ -37,7 +37,7 @@ def test_a_theme_of_one_file_changes_the_colours_and_keeps_the_rest(
     own.mkdir()
     tokens = themes.theme("default").css("tokens.css").replace("--accent: #2454c8", "--accent: #123456")
     (own / "tokens.css").write_text(tokens, encoding="utf-8")
-    assert render(small_evidence, theme=str(own), pdf=False) is None
+    assert write_report(small_evidence, theme=str(own), pdf=False) is None
     page = (small_evidence / "report.html").read_text(encoding="utf-8")
     assert "--accent: #123456" in page
     assert "Inter" in page
@@ -116,6 +116,17 @@ def test_every_font_has_its_licence() -> None:
     assert named == {path.name for path in fonts.glob("*.woff2")}
 
 
+def test_every_script_and_every_sheet_has_its_place_in_the_order() -> None:
+    folder = themes.folder("templates") / "script"
+    assert sorted(templates.SCRIPTS) == sorted(path.name for path in folder.iterdir())
+    script = templates.script()
+    starts = [script.index((folder / name).read_text(encoding="utf-8")) for name in templates.SCRIPTS]
+    assert starts == sorted(starts)
+    listed = {*templates.SCREEN_SHEETS, *templates.PRINT_SHEETS}
+    own = {path.name for path in themes.theme("default").folder.glob("*.css")}
+    assert listed | {"fonts.css"} == own == {*theme_check.SHEETS, "tokens.css", "fonts.css"}
+
+
 def test_every_template_of_a_section_is_of_a_visualization() -> None:
     sections = themes.folder("templates") / "sections"
     own = {path.name.removesuffix(".html.j2") for path in sections.iterdir()}
@@ -166,8 +177,8 @@ def test_a_report_is_rendered_where_there_is_no_torch(small_evidence: Path) -> N
     code = (
         "import sys, pathlib\n"
         "sys.modules['torch'] = sys.modules['torchvision'] = None\n"
-        "from reportgen.report import render\n"
-        "assert render(pathlib.Path(sys.argv[1]), pdf=False) is None\n"
+        "from reportgen.report import write_report\n"
+        "assert write_report(pathlib.Path(sys.argv[1]), pdf=False) is None\n"
     )
     subprocess.run([sys.executable, "-c", code, str(small_evidence)], check=True, timeout=120)
     assert (small_evidence / "report.html").exists()
@@ -187,14 +198,14 @@ def own(tmp_path: Path) -> Path:
 
 def test_a_logo_is_on_the_cover_and_on_the_page(own: Path, small_evidence: Path) -> None:
     (own / "logo.svg").write_text(PLAIN)
-    assert render(small_evidence, theme=str(own)) is None
+    assert write_report(small_evidence, theme=str(own)) is None
     page = (small_evidence / "report.html").read_text(encoding="utf-8")
     assert page.count("data:image/svg+xml;base64,") == 1
     with pikepdf.open(small_evidence / "report.pdf") as pdf:
         elements = [held for held in pdf.objects if isinstance(held, pikepdf.Dictionary)]
         assert [str(held.get("/Alt")) for held in elements].count("Logo") == 1
     (own / "logo.svg").unlink()
-    assert render(small_evidence, theme=str(own)) is None
+    assert write_report(small_evidence, theme=str(own)) is None
     assert "svg+xml" not in (small_evidence / "report.html").read_text(encoding="utf-8")
 
 
