@@ -297,7 +297,8 @@ def test_two_rounds_say_the_same_as_one(case, tmp_path):
 
 def test_the_key_covers_the_boxes_and_their_names(case):
     def key(rows):
-        return prepare(*case(rows), None, False).key
+        audit = prepare(*case(rows), None, False)
+        return audit.key(audit.main)
 
     known = key(ROWS)
     assert key(ROWS) == known
