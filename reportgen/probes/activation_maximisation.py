@@ -14,12 +14,12 @@ from reportgen.engine.needs import (
     ChannelMean,
     ClassLogit,
     Climb,
-    Held,
     LayerName,
     ModelFacts,
     Need,
     Parametrisation,
     Record,
+    RecordHolder,
     channel_mean,
     class_logit,
 )
@@ -160,7 +160,7 @@ def _failed(
     return (Flag("not-raised", text, bool(low)),)
 
 
-def _beside(ascent: Ascent, strongest: Held, model: ModelFacts) -> tuple[Finding, ...]:
+def _beside(ascent: Ascent, strongest: RecordHolder, model: ModelFacts) -> tuple[Finding, ...]:
     """The image of the set that drives the unit furthest, and how far."""
     name, title, value = _named(ascent, model)
     return (
@@ -177,7 +177,7 @@ def _beside(ascent: Ascent, strongest: Held, model: ModelFacts) -> tuple[Finding
 def _surpassed(
     ascents: Sequence[Ascent],
     ended: Sequence[Ascended],
-    real: Sequence[Held | None],
+    real: Sequence[RecordHolder | None],
     model: ModelFacts,
 ) -> tuple[Finding, ...]:
     """A note that names the units that a real image drives further than the picture does."""

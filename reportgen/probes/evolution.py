@@ -13,7 +13,6 @@ from reportgen.engine.needs import (
     RULES,
     Bench,
     Evolved,
-    Extremes,
     LayerFacts,
     LayerName,
     ModelFacts,
@@ -21,6 +20,7 @@ from reportgen.engine.needs import (
     Noted,
     Projected,
     Snapshot,
+    TopImages,
     TrainingLog,
     channel_of,
     rule_of,
@@ -87,7 +87,7 @@ class Evolution:
         return Evolved(
             self.checkpoints,
             tuple(
-                Projected(Extremes(layer.name, 1), self._channels(layer), rule, self.side_px)
+                Projected(TopImages(layer.name, 1), self._channels(layer), rule, self.side_px)
                 for layer in self._layers(model)
             ),
         )

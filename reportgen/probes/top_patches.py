@@ -9,13 +9,13 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from reportgen.engine.needs import (
     RULES,
     Bench,
-    Extremes,
     LayerFacts,
     LayerName,
     ModelFacts,
     Need,
     Projected,
     Projections,
+    TopImages,
     channel_of,
     rule_of,
 )
@@ -107,7 +107,7 @@ class TopPatches:
             wished: int | tuple[int, ...] = tuple(channel_of(layer, c) for c in self.channels)
         else:
             wished = self.channels
-        ranks = Extremes(layer.name, self.strongest)
+        ranks = TopImages(layer.name, self.strongest)
         return Projected(ranks, wished, rule_of(self.rule, model), self.side_px)
 
     def _layers(self, model: ModelFacts) -> tuple[LayerFacts, ...]:

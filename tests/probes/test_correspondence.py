@@ -20,7 +20,7 @@ from torch import nn
 from reportgen.engine.needs import Activation, CoveredParts, Normalisation, Parts, Responses
 from reportgen.engine.network.trace import trace
 from reportgen.engine.onepass import OnePass, frozen
-from reportgen.engine.perturb.part_boxes import Places
+from reportgen.engine.perturb.part_boxes import PartBoxes
 from reportgen.engine.plan import Plan
 from reportgen.engine.targets import Slot
 from reportgen.errors import UnknownName
@@ -42,7 +42,8 @@ def taped(network, x, boxes, probe, numbers=None):
     engine = OnePass(network, plan, (Slot("predicted"),), normal, torch.device("cpu"), 7)
     numbers = range(len(x)) if numbers is None else numbers
     with frozen(network):
-        (tape,) = engine.run(x, torch.full((len(x),), -1), Places(boxes, [int(number) for number in numbers]))
+        part_boxes = PartBoxes(boxes, [int(number) for number in numbers])
+        (tape,) = engine.run(x, torch.full((len(x),), -1), part_boxes)
     return tape, facts
 
 
@@ -85,7 +86,7 @@ def test_delta_is_that_of_covers_made_and_pairs_compared_by_hand(awkward, layer)
             awkward(pictures)
         return kept[-1].flatten(1)
 
-    all_boxes = Places(boxes, range(4)).with_random(2, 0, SIDE, SIDE)
+    all_boxes = PartBoxes(boxes, range(4)).with_random(2, 0, SIDE, SIDE)
     signs = []
     for picture, own in zip(x, all_boxes.tolist(), strict=True):
         covered = picture.repeat(6, 1, 1, 1)
