@@ -65,11 +65,6 @@ class Plan:
         return of_batch._of_scope("set")
 
     @property
-    def asks_gradients(self) -> bool:
-        """Whether anything is made of gradients of the network's answers or layers."""
-        return bool(self.rules)
-
-    @property
     def differentiates(self) -> bool:
         """Whether a batch's activations are kept for a backward."""
         return any(work.keeps_graph for work in self.works.values())

@@ -171,7 +171,7 @@ def asked_of(
         wishes = [(v.name, methods()[v.name].scope, v.probe) for v in recipe.visualizations]
         every = tuple(visualization(*wish, facts) for wish in wishes)
         plan = Plan(needs_of(every), facts, len(chosen))
-        if plan.asks_gradients and not has_gradient(
+        if plan.rules and not has_gradient(
             network.subject.network, facts.input_shape, recipe.model.output
         ):
             every, notes = without_gradients(every, facts), (*notes, NO_GRADIENT)

@@ -69,9 +69,7 @@ def without_gradients(several: Iterable[Visualization], facts: ModelFacts) -> tu
     """For a network whose answers cannot be differentiated: what asks for gradients does not apply."""
     reason = "the model's answers have no gradient"
     return tuple(
-        Visualization(v.name, v.scope, v.probe, reason=reason)
-        if Plan(v.needs, facts, 1).asks_gradients
-        else v
+        Visualization(v.name, v.scope, v.probe, reason=reason) if Plan(v.needs, facts, 1).rules else v
         for v in several
     )
 

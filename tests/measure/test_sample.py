@@ -52,7 +52,7 @@ def test_the_means_are_those_of_the_sample(two, at_most, size):
     for name in ("distance-scale", "probability-rotation", "probability-scale-kept"):
         np.testing.assert_allclose(found[name].values, expected[name].values, rtol=1e-4, atol=1e-5)
     cost = audit.main.visualizations.cost(audit.readable, evidence.manifest["images"]["shown"])
-    cost["occlusion_forwards"] = cost.pop("perturbed_forwards")  # as the evidence calls them
+    cost["occlusion_forwards"] = cost.pop("perturbed_forwards")  # as the evidence calls it
     assert {key: evidence.manifest["cost"][key] for key in cost} == cost, "the plan knew it beforehand"
 
 
