@@ -221,4 +221,5 @@ def _refuse_empty(m: Measurement) -> None:
     seen = m.writer.of_set()
     if not any(record["status"] == "ok" for record in seen):
         refused = [(record["path"], record["reason"] or "") for record in seen]
+        m.writer.discard()  # there is nothing to go on with
         raise none_readable(Path(m.audit.images), refused)
