@@ -1,8 +1,8 @@
 """Perturbations from which the best places are taken, or in which only they stand. Petsiuk et al. 2018,
 sec. 4.1 (deletion and insertion), on a grid of square cells instead of single pixels.
 
-Cells put all methods and the random orders on one footing: erasing scattered pixels hurts a network
-far more than erasing a patch of as many, whatever the pixels show.
+Cells put all methods and the random orders on one footing: deleting scattered pixels hurts a network
+far more than deleting a patch of as many, whatever the pixels show.
 """
 
 from __future__ import annotations
