@@ -18,7 +18,7 @@ from reportgen.measure.second_model import picture
 from reportgen.ownership import is_report, will_write
 from reportgen.progress import Progress
 from reportgen.recipe import Recipe
-from reportgen.report import render
+from reportgen.report import write_report
 from reportgen.report.render import themes
 from reportgen.workspace import check, publish, workspace
 
@@ -102,7 +102,7 @@ def _rendered(
 ) -> RenderError | None:
     """Renders; where even report.html fails, the evidence becomes the output if nothing else is."""
     try:
-        return render(folder, theme, pdf=recipe.output.pdf is not False, tell=tell)
+        return write_report(folder, theme, pdf=recipe.output.pdf is not False, tell=tell)
     except RenderError:
         if not is_report(out):
             publish(folder, out)

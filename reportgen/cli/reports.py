@@ -24,8 +24,7 @@ def render(
     """Write the report again from its evidence, without the model."""
     from reportgen.evidence import Evidence
     from reportgen.ownership import owned
-    from reportgen.report import render as render_report
-    from reportgen.report import untold
+    from reportgen.report import untold, write_report
     from reportgen.workspace import recover
 
     if folder.is_dir():
@@ -36,7 +35,7 @@ def render(
         if not pdf:
             again = f"reportgen render {shlex.quote(str(folder))} --pdf"
             say(f"no report.pdf, as the run was told; this writes it: {again}")
-    problem = render_report(folder, theme, pdf=pdf, tell=say if verbose else untold)
+    problem = write_report(folder, theme, pdf=pdf, tell=say if verbose else untold)
     tell(str(folder / "report.html"))
     if problem:
         raise problem

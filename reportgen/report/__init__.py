@@ -14,7 +14,7 @@ def untold(said: str) -> None:
     """Tells nobody."""
 
 
-def render(
+def write_report(
     folder: Path, theme: str | None = None, pdf: bool = True, tell: Callable[[str], None] = untold
 ) -> RenderError | None:
     """Writes results.json, junit.xml, report.html and report.pdf from `folder`/evidence.

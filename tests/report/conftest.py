@@ -53,6 +53,7 @@ def words(name: str, applicable: bool = True) -> dict[str, Any]:
         "scope": scope,
         "group": GROUPS.get(name, "inside the network"),
         "explains": per_target,
+        "compare": "numbers",
         "per_target": per_target,
         "applicable": applicable,
         "reason": None if applicable else "the model has no ReLU",
@@ -417,10 +418,10 @@ def by_hand() -> SimpleNamespace:
 @pytest.fixture(scope="session")
 def rendered(write_evidence: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with evidence and everything rendered from it, for tests that only read."""
-    from reportgen.report import render
+    from reportgen.report import write_report
 
     folder = write_evidence(tmp_path_factory.mktemp("rendered"), trust=True)
-    assert render(folder) is None
+    assert write_report(folder) is None
     return folder
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from reportgen.evidence import Evidence
-from reportgen.report import render
+from reportgen.report import write_report
 from reportgen.report.pictures import figures
 from reportgen.report.pictures.levels import png
 from reportgen.report.pictures.rasters import Encoding, Raster, kept
@@ -22,7 +22,7 @@ from reportgen.report.render import themes
 axe_api = pytest.importorskip("axe_playwright_python.sync_playwright")
 
 SCRIPTS = themes.folder("templates") / "script"
-COLOURING = "\n".join((SCRIPTS / name).read_text() for name in ("1-png.js", "2-colour.js"))
+COLOURING = "\n".join((SCRIPTS / name).read_text() for name in ("png.js", "colour.js"))
 NATIVE = [(7, 7), (14, 14), (28, 28), (56, 56), (224, 224), (5, 9), (13, 8), (1, 6), (31, 57)]
 PHOTO = (224, 190)
 HOSTILE = "<script>alert(1)</script>.png"
@@ -413,7 +413,7 @@ def test_methods_and_targets_are_picked(
     watched: Callable[..., Any], write_evidence: Callable[..., Path], tmp_path: Path
 ) -> None:
     folder = write_evidence(tmp_path, targets=2)
-    assert render(folder, pdf=False) is None
+    assert write_report(folder, pdf=False) is None
     page = watched(folder)
     dialog = explore(page)
     dialog.locator("[name=target]").select_option("dog")

@@ -17,7 +17,7 @@ import yaml
 
 from reportgen.evidence import Writer
 from reportgen.findings import Flag, Gallery, Heatmap, Remark, Scalar, Table
-from reportgen.report import render
+from reportgen.report import write_report
 from reportgen.report.render import templates
 from reportgen.report.render.themes import folder
 
@@ -126,7 +126,7 @@ def hostile(by_hand: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) 
     kept = {name: slots for name, slots in findings(by_hand).items() if name in shown}
     writer.write("batch-000000", kept, held, arrays)
     writer.seal(described(by_hand), {"seconds": {"total": 1.0}, "peak_memory_bytes": None})
-    assert render(folder, pdf=False) is None
+    assert write_report(folder, pdf=False) is None
     return folder
 
 

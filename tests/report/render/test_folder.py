@@ -17,7 +17,7 @@ from reportgen.audit.seal import verify
 from reportgen.errors import RecipeError
 from reportgen.evidence import Evidence
 from reportgen.ownership import claim
-from reportgen.report import render
+from reportgen.report import write_report
 from reportgen.report.pictures import figures
 from reportgen.report.pictures.scales import scale
 from reportgen.report.render.embedding import FOLDER, KINDS
@@ -38,7 +38,7 @@ def apart(
 ) -> Path:
     recipe = {**by_hand.manifest()["recipe"], "output": OUTPUT}
     folder = write_evidence(tmp_path_factory.mktemp("apart"), trust=True, recipe=recipe)
-    assert render(folder, pdf=False) is None
+    assert write_report(folder, pdf=False) is None
     return folder
 
 
@@ -83,7 +83,7 @@ def test_rendering_again_gives_the_same_files_and_leaves_no_older_ones(apart: Pa
     old = f"{FOLDER}/{'0' * 16}.webp"
     claim(apart, [old])
     (apart / old).write_bytes(b"of an older report")
-    render(apart, pdf=False)
+    write_report(apart, pdf=False)
     assert held() == first
 
 
@@ -91,18 +91,18 @@ def test_somebody_else_s_files_beside_the_page_stay_and_are_not_sealed(
     write_evidence: Callable[..., Path], tmp_path: Path
 ) -> None:
     folder = write_evidence(tmp_path, recipe=RECIPE)
-    render(folder, pdf=False)
+    write_report(folder, pdf=False)
     mine = [folder / FOLDER / "mine.webp", folder / "report.pdf"]
     for path in mine:
         path.write_bytes(b"mine")
-    render(folder, pdf=False)
+    write_report(folder, pdf=False)
     assert [path.read_bytes() for path in mine] == [b"mine"] * 2
     sealed = (folder / "SHA256SUMS").read_text(encoding="utf-8")
     assert f"{FOLDER}/report.css" in sealed
     assert "mine.webp" not in sealed and "report.pdf" not in sealed
     before = (folder / "report.html").read_bytes()
     with pytest.raises(RecipeError, match=r"report\.pdf was not written by reportgen"):
-        render(folder, theme="print", pdf=True)
+        write_report(folder, theme="print", pdf=True)
     assert (folder / "report.html").read_bytes() == before
     assert mine[1].read_bytes() == b"mine"
 
@@ -112,7 +112,7 @@ def test_a_page_of_one_file_leaves_no_folder(write_evidence: Callable[..., Path]
     (folder / FOLDER).mkdir()
     claim(folder, [f"{FOLDER}/report.css"])
     (folder / FOLDER / "report.css").write_bytes(b"of an older report")
-    render(folder, pdf=False)
+    write_report(folder, pdf=False)
     assert not (folder / FOLDER).exists()
 
 
@@ -120,7 +120,7 @@ def test_a_page_of_one_file_leaves_no_folder(write_evidence: Callable[..., Path]
 def test_what_a_page_weighs_adds_up(write_evidence: Callable[..., Path], tmp_path: Path, layout: str) -> None:
     folder = write_evidence(tmp_path, recipe={**RECIPE, "output": {**OUTPUT, "layout": layout}})
     told: list[str] = []
-    render(folder, pdf=False, tell=told.append)
+    write_report(folder, pdf=False, tell=told.append)
     files = [folder / "report.html", *folder.glob(f"{FOLDER}/*")]
     total = sum(path.stat().st_size for path in files)
     (sentence,) = told
@@ -139,7 +139,7 @@ def test_the_limit_holds_for_the_page_and_its_files(
 ) -> None:
     small = {**OUTPUT, "html": {"at_most_mb": 0.42}}
     folder = write_evidence(tmp_path, recipe={**RECIPE, "output": small})
-    render(folder, pdf=False)
+    write_report(folder, pdf=False)
     files = [folder / "report.html", *folder.glob(f"{FOLDER}/*")]
     assert sum(path.stat().st_size for path in files) <= 420_000
     assert "To stay within 0.42 MB" in (folder / "report.html").read_text(encoding="utf-8")

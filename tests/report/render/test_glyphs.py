@@ -12,7 +12,7 @@ import pytest
 from fontTools.ttLib import TTFont
 from pypdf import PdfReader
 
-from reportgen.report import render
+from reportgen.report import write_report
 from reportgen.report.render import glyphs, pdf, sheets, themes
 
 weasyprint = pytest.importorskip("weasyprint")
@@ -40,10 +40,11 @@ def test_our_own_words_need_no_font_but_the_themes() -> None:
     from reportgen.probes import methods
 
     texts = [str(method.words()) for method in methods().values()]
+    root = themes.folder("templates")
     # the buttons of the page are the browser's to draw
-    parts = ("print.html.j2", "draw/print.html.j2", "draw/common.html.j2", "draw/versus.html.j2")
-    files = [themes.folder("templates") / part for part in parts]
-    files += (themes.folder("templates") / "sections").glob("*.j2")
+    ours = {"explorer.html.j2", "find.html.j2", "screen.html.j2", "screen-page.html.j2", "report.html.j2"}
+    files = [path for path in root.rglob("*.j2") if path.name not in ours]
+    assert len(files) > 25
     texts += [file.read_text(encoding="utf-8") for file in files]
     assert not glyphs.beyond("".join(texts), DEFAULT)
 
@@ -62,7 +63,7 @@ def test_a_name_that_no_font_can_show_is_told_and_stood_in_for(
         pytest.skip("this machine has a font for cuneiform")
     folder = write_evidence(tmp_path, title=f"Audit {RARE}")
     with caplog.at_level(logging.WARNING):
-        assert render(folder) is None
+        assert write_report(folder) is None
     (told,) = [record.getMessage() for record in caplog.records if record.name == "reportgen"]
     assert "1 character " in told
     assert "U+12000 CUNEIFORM SIGN A" in told
@@ -79,7 +80,7 @@ def test_names_in_other_scripts_are_drawn_with_the_themes_fonts(
 ) -> None:
     names = "Аудит кошек, قطة, γάτα"
     folder = write_evidence(tmp_path, title=names)
-    assert render(folder) is None
+    assert write_report(folder) is None
     assert not caplog.records
     page = PdfReader(folder / "report.pdf").pages[0]
     fonts = {font.get_object()["/BaseFont"].split("+")[-1] for font in page["/Resources"]["/Font"].values()}

@@ -13,7 +13,7 @@ import pytest
 
 from reportgen.evidence import Evidence
 from reportgen.recipe import load
-from reportgen.report import render
+from reportgen.report import write_report
 from reportgen.report.cards.cards import cards
 from reportgen.report.document.document import document
 from reportgen.report.render import templates
@@ -155,7 +155,7 @@ def test_results_and_recipe_are_attached_and_are_what_they_say(
 def test_a_reproducible_run_attaches_no_measured_time(
     write_evidence: Callable[..., Path], tmp_path: Path
 ) -> None:
-    assert render(write_evidence(tmp_path, reproducible=True)) is None
+    assert write_report(write_evidence(tmp_path, reproducible=True)) is None
     with pikepdf.open(tmp_path / "report.pdf") as held:
         attached = json.loads(held.attachments["results.json"].get_file().read_bytes())
     assert set(attached["cost"]["seconds"].values()) == {None}
@@ -201,7 +201,15 @@ def test_screen_and_print_have_the_same_ids_and_numbers(rendered: Path) -> None:
     made = document(evidence, json.loads((rendered / "results.json").read_bytes()))
     shown = list(cards(evidence, made.trust))
     printed = templates.render(
-        lambda raster: "x", "print.html.j2", document=made, cards=shown, notes=[], logo=""
+        lambda raster: "x",
+        "print.html.j2",
+        document=made,
+        cards=shown,
+        notes=[],
+        logo="",
+        limits="",
+        left_out=(),
+        weight="",
     )
     screen = (rendered / "report.html").read_text(encoding="utf-8")
     here, there = set(ID.findall(printed)), set(ID.findall(screen))

@@ -12,7 +12,7 @@ import pytest
 from pypdf import PdfReader
 
 from reportgen.evidence import Evidence
-from reportgen.report import render
+from reportgen.report import write_report
 from reportgen.report.document.document import document
 from reportgen.report.render.print_selection import printed
 from reportgen.report.values.document import Document
@@ -57,7 +57,7 @@ def test_no_link_leads_to_a_card_that_is_not_there(made: Document) -> None:
 def test_the_pdf_says_what_was_cut_and_where_it_is(
     write_evidence: Callable[..., Path], manifest_recipe: Callable[..., Any], tmp_path: Path
 ) -> None:
-    assert render(write_evidence(tmp_path, trust=True, recipe=manifest_recipe({"cards": 1}))) is None
+    assert write_report(write_evidence(tmp_path, trust=True, recipe=manifest_recipe({"cards": 1}))) is None
     reader = PdfReader(tmp_path / "report.pdf")
     pages = [" ".join(page.extract_text().split()) for page in reader.pages]
     told = "1 of 3 cards are printed, as the recipe asks (output.pdf.cards)"
