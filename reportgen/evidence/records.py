@@ -149,6 +149,7 @@ class Words(TypedDict):
     scope: str
     group: str
     explains: bool
+    compare: str
 
 
 class Chosen(Words):
