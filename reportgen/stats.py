@@ -1,4 +1,4 @@
-"""How far a mean or a share may be off, for a sample of any size."""
+"""Statistics in plain numpy: intervals of means and shares, McNemar's test, rank correlation."""
 
 from __future__ import annotations
 

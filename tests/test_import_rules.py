@@ -45,7 +45,8 @@ ONLY_IN = {
     "weasyprint": {"reportgen.report.render.pdf"},
     "matplotlib": {"reportgen.report.pictures.figures"},
 }
-# all that a probe may import of ours; the registry stands for probes/__init__.py, not its probes
+# all that a probe may import of ours, besides the files of a folder of its own; the registry stands for
+# probes/__init__.py, not its probes
 PROBES_MAY = {"reportgen.findings", "reportgen.probes", "reportgen.stats"}
 NEEDS = "reportgen.engine.needs"  # any file of this room: a new need is nowhere to be listed
 # these stay quick and free of torch, whatever they import at the top of their files
@@ -108,7 +109,8 @@ def trespasses(modules: dict[str, list[Import]]) -> list[str]:
             if not any(within(module, owner) for owner in owners):
                 found += [(module, n) for n in names if within(n, package)]
         if module.startswith("reportgen.probes."):
-            ours = {n for n in names if within(n, "reportgen")}
+            own = ".".join(module.split(".")[:3])
+            ours = {n for n in names if within(n, "reportgen") and not within(n, own)}
             found += [(module, n) for n in ours if not allowed_to_a_probe(n, modules)]
     return sorted({f"{module} imports {name}" for module, name in found})
 
@@ -144,6 +146,13 @@ def test_no_room_imports_what_it_must_not(modules: dict[str, list[Import]]) -> N
     assert trespasses(modules) == []
 
 
+def test_the_tests_of_other_packages_run_no_line_of_ours() -> None:
+    peers = sorted((REPOSITORY / "tests" / "peers").rglob("*.py"))
+    assert peers
+    names = {x.name for path in peers for x in imports(path, REPOSITORY)}
+    assert {name for name in names if within(name, "reportgen")} == set()
+
+
 @pytest.mark.parametrize("room", LIGHT)
 def test_light_rooms_do_not_load_heavy_packages(
     room: str, modules: dict[str, list[Import]]
@@ -159,6 +168,7 @@ PLANTED = {
     "reportgen/engine/tape.py": "def late():\n    from ..report import html",
     "reportgen/probes/saliency.py": "import reportgen.probes.occlusion",
     "reportgen/probes/occlusion.py": "from reportgen.engine.onepass import Pass",
+    "reportgen/probes/cam/grid.py": "from reportgen.probes.saliency import Saliency",
     "reportgen/report/html.py": "import torch.nn as nn",
     "reportgen/audit/gates.py": "def late():\n    from reportgen.engine import trace",
     "reportgen/recipe.py": "import typer",
@@ -188,6 +198,10 @@ def test_a_probe_may_import_its_needs_its_findings_and_the_registry(tmp_path: Pa
         "from reportgen.findings import Heatmap\nfrom reportgen.probes import probe\n",
         encoding="utf-8",
     )
+    folder = tmp_path / "reportgen/probes/cam"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("from reportgen.probes.cam.grid import places\n", encoding="utf-8")
+    (folder / "grid.py").write_text("from reportgen.probes import Method\n", encoding="utf-8")
     assert trespasses(tree(tmp_path)) == []
 
 
@@ -199,3 +213,12 @@ def test_what_is_reached_follows_our_modules_and_their_packages_but_nothing_lazy
     }
     assert reached("reportgen.cli", graph) & HEAVY == {"matplotlib"}
     assert "json" in reached("reportgen.cli", graph)
+
+
+def test_no_room_has_a_function_of_the_name_of_a_room_inside_it() -> None:
+    """`from a import b` gave the function, and the room as soon as anything had imported `a.b`."""
+    for head in (REPOSITORY / "reportgen").rglob("__init__.py"):
+        inside = {path.stem for path in head.parent.iterdir()} - {"__init__"}
+        tree = ast.parse(head.read_text(encoding="utf-8"))
+        defined = {held.name for held in tree.body if isinstance(held, ast.FunctionDef | ast.ClassDef)}
+        assert not defined & inside, head

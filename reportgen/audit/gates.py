@@ -1,4 +1,4 @@
-"""Gates: limits on metrics, from the recipe."""
+"""Gates: the limits on metrics that the recipe sets, and whether each is met."""
 
 from __future__ import annotations
 

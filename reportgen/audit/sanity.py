@@ -1,4 +1,4 @@
-"""Can the maps be relied on? The trust records of single images -> numbers and a verdict a method."""
+"""Sanity checks of the maps: what was tested image by image -> numbers and a verdict for each method."""
 
 from __future__ import annotations
 

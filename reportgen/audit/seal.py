@@ -1,4 +1,4 @@
-"""Whether a report's folder is as it was written."""
+"""The seal: whether a report's folder is as it was written."""
 
 from __future__ import annotations
 

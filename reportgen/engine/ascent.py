@@ -153,30 +153,30 @@ class Climber:
             alike = [need for need in needs if need.climb == climb]
             batches += [alike[n : n + self.batch_size] for n in range(0, len(alike), self.batch_size)]
         total = sum(batch[0].climb.steps for batch in batches)
-        found: dict[Ascent, Ascended] = {}
+        ascended: dict[Ascent, Ascended] = {}
         done = 0
         for batch in batches:
-            found |= self._climbed(batch, done, total)
+            ascended |= self._climbed(batch, done, total)
             done += batch[0].climb.steps
-        return found
+        return ascended
 
     def _climbed(self, needs: list[Ascent], done: int, total: int) -> dict[Ascent, Ascended]:
         """One batch of one climb; `done` of `total` steps lie before it."""
         climb = needs[0].climb
-        made = canvas(climb, len(needs), self._shape(climb), self.device)
-        numbers = made.numbers.requires_grad_()
+        drawing = canvas(climb, len(needs), self._shape(climb), self.device)
+        numbers = drawing.numbers.requires_grad_()
         with torch.no_grad():
-            start = self._values(needs, made.paint(numbers))
+            start = self._values(needs, drawing.paint(numbers))
         generator = torch.Generator().manual_seed(climb.seed)
         optimiser = torch.optim.Adam([numbers], lr=LEARNING_RATE)
         for step in range(climb.steps):
-            pictures = made.paint(numbers)  # (U, C, h, w)
+            pictures = drawing.paint(numbers)  # (U, C, h, w)
             uphill = self._uphill(needs, pictures, _varied(climb, pictures.shape, generator))
             (numbers.grad,) = torch.autograd.grad(pictures, numbers, -uphill)
             optimiser.step()
             self.progress(done + step + 1, total)
         with torch.no_grad():
-            pictures = made.paint(numbers)
+            pictures = drawing.paint(numbers)
             reached = self._values(needs, pictures)
         return {
             need: Ascended(picture.cpu(), float(a), float(b))

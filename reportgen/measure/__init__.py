@@ -12,10 +12,10 @@ from reportgen.measure.batches import choose, measure, sample, score
 from reportgen.measure.measurement import Measurement
 from reportgen.measure.models import ModelUnderAudit
 from reportgen.measure.sanity import sanity_check
-from reportgen.measure.whole_set import whole_set
+from reportgen.measure.whole_set import conclude
 from reportgen.progress import Progress
 
-STEPS = (score, choose, measure, sample, sanity_check, whole_set)
+STEPS = (score, choose, measure, sample, sanity_check, conclude)
 
 
 def measure_main(audit: Audit, folder: Path, progress: Progress) -> Measurement:

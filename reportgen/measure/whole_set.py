@@ -9,7 +9,7 @@ from reportgen.evidence import Findings, shards
 from reportgen.measure.measurement import Measurement
 
 
-def whole_set(m: Measurement) -> None:
+def conclude(m: Measurement) -> None:
     """The shards of the model and of the set."""
     if shards.MODEL not in m.writer.finished:
         _model(m)

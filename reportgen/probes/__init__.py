@@ -1,4 +1,4 @@
-"""The registry: every module of this package that defines a probe is found by discovery.
+"""The visualizations, a file (or folder) each, and the registry that finds them.
 
 A probe is a frozen dataclass: its fields are its YAML options, its docstring is its method text.
 """
@@ -22,6 +22,8 @@ Scope = Literal["model", "set", "image"]
 Group = Literal[
     "answers", "gradients", "class activation maps", "perturbations", "inside the network"
 ]
+# what two models side by side show of it: nothing, its printed numbers, or its first gallery or table, too
+Compare = Literal["nothing", "numbers", "beside"]
 T = TypeVar("T")
 
 
@@ -33,6 +35,7 @@ class Method:
     scope: Scope
     group: Group
     explains: bool
+    compare: Compare
     probe: type
     title: str
     summary: str
@@ -47,19 +50,25 @@ class Method:
 
     def words(self) -> dict[str, Any]:
         """The method text as JSON values, for the evidence and for `reportgen methods --json`."""
-        keys = ("name", "scope", "group", "explains", "title", "summary", *LABELS.values())
+        keys = ("name", "scope", "group", "explains", "compare", "title", "summary", *LABELS.values())
         return {key: getattr(self, key) for key in keys}
 
 
 @dataclass_transform(frozen_default=True)
 def probe(
-    name: str, *, scope: Scope, group: Group = "inside the network", explains: bool = False
+    name: str,
+    *,
+    scope: Scope,
+    group: Group = "inside the network",
+    explains: bool = False,
+    compare: Compare = "numbers",
 ) -> Callable[[type[T]], type[T]]:
     """Registers a class as the visualization `name`. Its fields are validated; extras are refused.
 
     `group` is the heading that its figures stand under on an image's card. A visualization that
     `explains` the answer gives a Heatmap named `map`: this one is put to the test, and a gate may
-    name what the test gives. Only one of scope `image` can.
+    name what the test gives. Only one of scope `image` can. `compare` says what the section on two
+    models takes of one of scope `model` or `set`.
     Raises ValueError where the docstring lacks one of its labelled paragraphs, or where what has no
     single image says that it explains the answer to one.
     """
@@ -68,9 +77,9 @@ def probe(
         words = _words(name, inspect.getdoc(cls) or "")
         if explains and scope != "image":
             raise ValueError(f"probe {name!r}: only a probe of scope 'image' can explain an answer")
-        made: Any = checked_dataclass(frozen=True, config=ConfigDict(extra="forbid"))(cls)
-        made.method = Method(name, scope, group, explains, made, **words)
-        return cast(type[T], made)
+        checked: Any = checked_dataclass(frozen=True, config=ConfigDict(extra="forbid"))(cls)
+        checked.method = Method(name, scope, group, explains, compare, checked, **words)
+        return cast(type[T], checked)
 
     return register
 
@@ -101,11 +110,11 @@ def _words(name: str, doc: str) -> dict[str, str]:
 @cache
 def methods() -> dict[str, Method]:
     """Every visualization by name, in alphabetical order."""
-    found: dict[str, Method] = {}
+    by_name: dict[str, Method] = {}
     for module_info in pkgutil.iter_modules(__path__):
         module = importlib.import_module(f"{__name__}.{module_info.name}")
         for value in vars(module).values():
             method = getattr(value, "method", None)
             if isinstance(method, Method) and value.__module__ == module.__name__:
-                found[method.name] = method
-    return dict(sorted(found.items()))
+                by_name[method.name] = method
+    return dict(sorted(by_name.items()))

@@ -27,7 +27,8 @@ COLUMNS = (
 )
 
 
-@probe("architecture", scope="model", group="inside the network")
+# the network's numbers stand in every comparison of two models
+@probe("architecture", scope="model", group="inside the network", compare="nothing")
 class Architecture:
     """Architecture: the network's graph, and every layer in the order in which it runs.
 
@@ -45,7 +46,7 @@ class Architecture:
     Limits. The receptive field is the theoretical one: what a layer really uses is smaller. Modules
     that hold layers are not listed; what such a module holds or computes itself is a row below the
     layers, as is a layer with parameters that does not run for this input. A parameter that several
-    layers share is counted in the first. What only rearranges, copies or scales one value has no box,
+    layers share is counted in the first. What only rearranges, repeats or scales one value has no box,
     nor has dropout, which does nothing here; a part that is too wide to draw is one box for the module
     that holds it.
 

@@ -53,6 +53,7 @@ def words(name: str, applicable: bool = True) -> dict[str, Any]:
         "scope": scope,
         "group": GROUPS.get(name, "inside the network"),
         "explains": per_target,
+        "compare": "numbers",
         "per_target": per_target,
         "applicable": applicable,
         "reason": None if applicable else "the model has no ReLU",

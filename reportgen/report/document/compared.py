@@ -54,15 +54,15 @@ def _measured(mine: Results, theirs: Results) -> Iterable[Compared]:
 def _scalars(evidence: Evidence, other: Evidence) -> Iterable[Compared]:
     """The numbers of the visualizations of the model and of the set that both have."""
     mine, theirs = evidence.model_findings(), other.model_findings()
-    titles = {held["name"]: held["title"] for held in evidence.manifest["visualizations"]}
+    shown = {held["name"]: held for held in evidence.manifest["visualizations"]}
     for name in mine:
-        if name == "architecture" or name not in theirs:  # its numbers stand above
+        if name not in theirs or shown[name]["compare"] == "nothing":
             continue
         known = {held.name: held for held in theirs[name][0] if isinstance(held, Scalar)}
         for held in _alone(mine[name][0]):
             if held.name in known:
                 value, other_s = (np.asarray(one.values).reshape(-1)[0] for one in (held, known[held.name]))
-                detail = ", ".join(part for part in (titles[name].lower(), held.unit) if part)
+                detail = ", ".join(part for part in (shown[name]["title"].lower(), held.unit) if part)
                 whole = np.issubdtype(value.dtype, np.integer) and np.issubdtype(other_s.dtype, np.integer)
                 row = _counted if whole else _plain
                 yield row(held.title.lower(), value.item(), other_s.item(), detail)

@@ -203,29 +203,27 @@ def _two(rho: float) -> str:
 
 
 def _pairs(evidence: Evidence, other: Evidence, held: Results) -> Iterable[Pair]:
-    """The filters of the first layer that is shown and the channels' health, where both have them."""
-    wanted: tuple[tuple[str, str, type[Finding]], ...] = (
-        ("filters", "Filters", Gallery),
-        ("channel-health", "Channel health", Table),
-    )
+    """The first gallery or table of the visualizations that are to stand beside each other, where both
+    models have it."""
     mine, theirs = evidence.model_findings(), other.model_findings()
-    shown = {one["name"]: one for one in evidence.manifest["visualizations"]}
-    for name, title, kind in wanted:
-        if name not in mine or name not in theirs:
+    for shown in evidence.manifest["visualizations"]:
+        name = shown["name"]
+        if shown["compare"] != "beside" or name not in mine or name not in theirs:
             continue
-        firsts = [_first(found[name][0], kind) for found in (mine, theirs)]
-        of_first = name == "filters" and shown[name]["options"].get("layers") == "auto"
+        firsts = [_leading(found[name][0]) for found in (mine, theirs)]
         if all(firsts):
             yield Pair(
-                f"{title} of the first layer" if of_first else title,
+                shown["title"],
                 f"#model-{name}",
-                block(shown[name], firsts[0], _scene("beside-main", held["main"])),
-                block(shown[name], firsts[1], _scene("beside-other", held["name"])),
+                block(shown, firsts[0], _scene("beside-main", held["main"])),
+                block(shown, firsts[1], _scene("beside-other", held["name"])),
             )
 
 
-def _first(found: Sequence[Finding], kind: type[Finding]) -> tuple[Finding, ...]:
-    return tuple(one for one in found if isinstance(one, kind))[:1]
+def _leading(found: Sequence[Finding]) -> tuple[Finding, ...]:
+    """The first gallery, else the first table, alone; nothing where there is neither."""
+    pictured = [one for kind in (Gallery, Table) for one in found if isinstance(one, kind)]
+    return tuple(pictured[:1])
 
 
 def _scene(anchor: str, subject: str) -> Scene:

@@ -145,6 +145,8 @@ def _body(
         limits=fit.words(document, at_most_mb) if at_most_mb else "",
         left_out=measured[fit.cards :],
         weight=WEIGHT,
+        notes=(),
+        logo="",  # stands above the page, in its shell
     )
     return body, freight
 
@@ -154,7 +156,7 @@ def _page(
 ) -> tuple[str, Freight, dict[Kind, int]]:
     """The whole page, what it carries, and the bytes of each kind of that."""
     body, freight = _body(document, evidence, fit, at_most_mb, beside)
-    style = templates.style(theme, "screen.css", body, "explorer.css", "find.css", font=freight.font)
+    style = templates.screen_style(theme, body, freight.font)
     script = templates.script()
     page = templates.render(
         _no_picture,

@@ -109,6 +109,9 @@ def _printed(report: Report) -> bytes:
         logo=emblem,
         cards=cards(evidence, document.trust, side=document.side, only=held.cards),
         notes=[note for note in (held.cut, told) if note],
+        limits="",
+        left_out=(),
+        weight="",
     )
     text = without(text, absent)
     bars = {palette: source(strip) for palette, strip in figures.palette_strips().items()}

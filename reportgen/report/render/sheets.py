@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -36,7 +36,7 @@ class Declaration:
     important: bool
     place: str
 
-    @property
+    @cached_property
     def text(self) -> str:
         """The value as it is written."""
         return str(tinycss2.serialize(self.value)).strip()
@@ -66,12 +66,25 @@ class Rule:
 
 def read(path: Path) -> tuple[Rule, ...]:
     """A file's rules. Raises RecipeError with file:line:column where it is no plain style sheet."""
+    return parse(_read_text(path), str(path))
+
+
+def stated(path: Path) -> frozenset[tuple[tuple[str, ...], str]]:
+    """Every declaration of a file as CSS, with the heads of its rules. Raises RecipeError as `read` does."""
+    return _stated(_read_text(path), str(path))
+
+
+def _read_text(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise RecipeError(f"cannot read {str(path)!r}: {why}", "write it as a UTF-8 style sheet") from error
-    return parse(text, str(path))
+
+
+@lru_cache(maxsize=32)
+def _stated(text: str, file: str) -> frozenset[tuple[tuple[str, ...], str]]:
+    return frozenset((heads, declaration.written()) for heads, declaration in walk(parse(text, file)))
 
 
 @lru_cache(maxsize=32)  # a report asks for the same few sheets again and again

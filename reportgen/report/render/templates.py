@@ -9,16 +9,32 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateNotFound
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from reportgen.errors import RenderError
 from reportgen.report.pictures import figures
 from reportgen.report.pictures.levels import RawMap
 from reportgen.report.pictures.rasters import Raster
 from reportgen.report.render import themes
 from reportgen.report.render.sheets import sealed
 
+# what the page's script is made of, in templates/script: those that others use come before them
+SCRIPTS = (
+    "png.js",  # a map's bytes
+    "colour.js",  # bytes to colours
+    "figures.js",  # the page's figures and their maps
+    "stage.js",  # a map over its photograph
+    "controls.js",  # how it is shown
+    "explorer.js",  # the dialog around them
+    "tip.js",  # the value under the mouse
+    "find.js",  # the table of images
+    "save.js",  # what is downloaded
+    "contents.js",  # the section that is read
+    "view.js",  # the address
+)
+# a theme's sheets of each document: of two rules that weigh the same, the later one holds
+SCREEN_SHEETS = ("tokens.css", "screen.css", "explorer.css", "find.css")
+PRINT_SHEETS = ("print.css",)  # with the values of tokens.css written into it
 CODE = re.compile(r"`([^`]+)`")
 VAR = re.compile(r"var\((--[\w-]+)\)")
 # a theme may leave rules of the default out, but a logo is no poster over the verdict
@@ -56,21 +72,15 @@ def oneline(markup: Markup) -> Markup:
 
 
 def render(source: Source, template: str, levels: Levels | None = None, **values: Any) -> str:
-    """A template's markup with pictures from `source`. Raises RenderError where one is missing."""
-    try:
-        return environment(source, levels).get_template(template).render(**values)
-    except TemplateNotFound as error:
-        raise RenderError(
-            f"there is no template {error.name}",
-            f"add templates/{error.name}: it says how that visualization is laid out",
-        ) from error
+    """A template's markup with pictures from `source`."""
+    return environment(source, levels).get_template(template).render(**values)
 
 
 def print_style(theme: themes.Theme, text: str, bars: Mapping[str, str]) -> str:
     """The style sheet of the PDF: variables replaced by their values, as WeasyPrint would otherwise
     do for every element; `bars` are the pictures of the palettes."""
     held = theme.variables()
-    sheet = VAR.sub(lambda found: held[found[1]], theme.css("print.css"))
+    sheet = VAR.sub(lambda found: held[found[1]], theme.css(*PRINT_SHEETS))
     used = sorted(set(WIDTH.findall(text)), key=int)
     widths = "".join(f".w{n}{{width:{n}%}}" for n in used)
     drawn = "".join(
@@ -79,20 +89,18 @@ def print_style(theme: themes.Theme, text: str, bars: Mapping[str, str]) -> str:
     return sealed("\n".join((theme.fonts(text, themes.data_uri), sheet, drawn, widths, LOGO_IN_PRINT)))
 
 
-def style(
-    theme: themes.Theme, sheet: str, text: str, *more: str, font: Callable[[Path], str] = themes.data_uri
-) -> str:
-    """The whole style sheet of a document: fonts for its text, variables, layout, scales. `font` says
-    where it finds a font's file."""
+def screen_style(theme: themes.Theme, text: str, font: Callable[[Path], str] = themes.data_uri) -> str:
+    """The style sheet of the page: fonts for its text, variables, layout, scales. `font` says where it
+    finds a font's file."""
     widths = "".join(f".w{n}{{width:{n}%}}" for n in range(101))
-    sheets = theme.css("tokens.css", sheet, *more)
+    sheets = theme.css(*SCREEN_SHEETS)
     fonts = theme.fonts(text, font)
     return sealed("\n".join((fonts, sheets, figures.palette_css(), widths, LOGO_ON_SCREEN)))
 
 
 def script() -> str:
-    """The page's script: the palettes and every file of templates/script, closed to the outside."""
+    """The page's script: the palettes and the files of SCRIPTS, closed to the outside."""
     held = {name: base64.b64encode(figures.table(name).tobytes()).decode() for name in figures.PALETTES}
-    files = sorted((themes.folder("templates") / "script").glob("*.js"))
-    text = "\n".join(path.read_text(encoding="utf-8") for path in files)
+    folder = themes.folder("templates") / "script"
+    text = "\n".join((folder / name).read_text(encoding="utf-8") for name in SCRIPTS)
     return f'(() => {{\n"use strict";\nconst PALETTES = {json.dumps(held)};\n{text}\n}})();'

@@ -116,7 +116,7 @@ def _own(file: Path, default: Path, at_rules: tuple[str, ...], known: set[str]) 
     for rule in rules:
         if rule.head.startswith("@") and not rule.head.startswith(at_rules):
             raise RecipeError(f"{rule.place}: has '{rule.head[:40]}'", "no rule for this sheet: take it out")
-    ours = {(heads, held.written()) for heads, held in sheets.walk(sheets.read(default))}
+    ours = sheets.stated(default)
     for heads, held in sheets.walk(rules):
         if (heads, held.written()) in ours:
             continue

@@ -263,7 +263,7 @@ def test_screen_and_print_name_the_class_and_leave_out_what_is_not_printed(page:
     )
     made = templates.environment(lambda raster: "", lambda held: "").from_string(
         '{% import "draw/common.html.j2" as common %}{% import "draw/' + page + '.html.j2" as draw %}'
-        '{% include "sections/grad-cam.html.j2" %}'
+        '{% include "parts/block.html.j2" %}'
     )
     text = made.render(block=block(WORDS, found, scene))
     figures = text.split("<figure")[1:]

@@ -122,8 +122,8 @@ def test_what_both_have_alike_is_said_and_not_shown_twice(two: Any) -> None:
     assert side.same == {"architecture"}
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert page.count("All of this is the same for second.") == 1
-    assert [pair.title for pair in side.pairs] == ["Filters of the first layer", "Channel health"]
-    first = {pair.title: (pair.main, pair.other) for pair in side.pairs}["Filters of the first layer"]
+    assert [pair.title for pair in side.pairs] == ["Filters", "Channel health"]
+    first = {pair.title: (pair.main, pair.other) for pair in side.pairs}["Filters"]
     assert (first[0].strips[0].picture.pixels != first[1].strips[0].picture.pixels).any()
     assert side.left_out == ""
 
@@ -148,6 +148,9 @@ def test_print_has_the_same_numbers_and_no_link_to_what_it_lacks(
         cards=cards(evidence, made[0].trust, side=side),
         logo="",
         notes=[],
+        limits="",
+        left_out=(),
+        weight="",
     )
     screen = (folder / "report.html").read_text(encoding="utf-8")
     for page in (pages, screen):

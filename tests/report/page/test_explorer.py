@@ -22,7 +22,7 @@ from reportgen.report.render import themes
 axe_api = pytest.importorskip("axe_playwright_python.sync_playwright")
 
 SCRIPTS = themes.folder("templates") / "script"
-COLOURING = "\n".join((SCRIPTS / name).read_text() for name in ("1-png.js", "2-colour.js"))
+COLOURING = "\n".join((SCRIPTS / name).read_text() for name in ("png.js", "colour.js"))
 NATIVE = [(7, 7), (14, 14), (28, 28), (56, 56), (224, 224), (5, 9), (13, 8), (1, 6), (31, 57)]
 PHOTO = (224, 190)
 HOSTILE = "<script>alert(1)</script>.png"

@@ -231,7 +231,7 @@ def test_the_shown_rows_download_as_csv_and_json(watched: Callable[..., Any], re
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", " =1", "\r=1", "＝1", 'a"b,c\n=d'])
 def test_no_cell_of_the_csv_is_a_formula(browser: Any, text: str) -> None:
-    source = (Path(__file__).parents[3] / "templates/script/8-save.js").read_text(encoding="utf-8")
+    source = (Path(__file__).parents[3] / "templates/script/save.js").read_text(encoding="utf-8")
     page = browser.new_page()
     written = page.evaluate(f"(text) => {{ {source}; return cell(text); }}", text)
     page.close()

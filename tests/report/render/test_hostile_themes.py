@@ -106,11 +106,26 @@ font-family: <!--; -moz-binding: url(x); border-image: url(x) 1;
 DECLARATIONS = [held.strip() for held in f"{HIDES}{TEXTS}{FETCHES}".split(";") if held.strip()]
 
 
-@pytest.mark.parametrize("sheet", ["screen.css", "print.css", "explorer.css", "find.css"])
+@pytest.fixture(scope="module")
+def tokens_alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A theme that is the default's variables: parsed once for all the declarations below."""
+    folder = tmp_path_factory.mktemp("own")
+    shutil.copy(DEFAULT.folder / "tokens.css", folder)
+    assert themes.theme(str(folder)).folder == folder
+    return folder
+
+
 @pytest.mark.parametrize("declaration", DECLARATIONS)
-def test_what_is_not_a_look_is_refused_with_its_place(own: Path, sheet: str, declaration: str) -> None:
-    (own / sheet).write_text(f"/* */ a {{ margin: 0 }}\n.verdict.bad {{ {declaration} }}\n", encoding="utf-8")
-    assert f"{own / sheet}:2:" in complaint(own).cause
+def test_what_is_not_a_look_is_refused_with_its_place_in_every_sheet(
+    tokens_alone: Path, declaration: str
+) -> None:
+    for name in ("screen.css", "print.css", "explorer.css", "find.css"):
+        sheet = tokens_alone / name
+        sheet.write_text(f"/* */ a {{ margin: 0 }}\n.verdict.bad {{ {declaration} }}\n", encoding="utf-8")
+        try:
+            assert f"{sheet}:2:" in complaint(tokens_alone).cause
+        finally:
+            sheet.unlink()
 
 
 @pytest.mark.parametrize(
@@ -236,7 +251,7 @@ def test_a_logo_is_written_again_and_keeps_its_size(own: Path) -> None:
     held = themes.theme(str(own)).logo()
     assert held is not None
     assert b"<!--" not in held.data and b"<rect" in held.data and b"<svg" in held.data
-    assert ".logo img { max-height: 44px !important" in templates.style(DEFAULT, "screen.css", "")
+    assert ".logo img { max-height: 44px !important" in templates.screen_style(DEFAULT, "")
     assert ".logo img { max-height: 14mm !important" in templates.print_style(DEFAULT, "", {})
 
 
@@ -291,4 +306,4 @@ def test_no_sheet_is_written_that_ends_its_element(monkeypatch: pytest.MonkeyPat
         sheets.sealed("a { color: red } </STYLE>")
     named: Callable[[Path], str] = lambda file: "</style>"  # noqa: E731
     with pytest.raises(AssertionError, match="a style sheet holds"):
-        templates.style(DEFAULT, "screen.css", "a", font=named)
+        templates.screen_style(DEFAULT, "a", named)

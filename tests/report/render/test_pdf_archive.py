@@ -201,7 +201,15 @@ def test_screen_and_print_have_the_same_ids_and_numbers(rendered: Path) -> None:
     made = document(evidence, json.loads((rendered / "results.json").read_bytes()))
     shown = list(cards(evidence, made.trust))
     printed = templates.render(
-        lambda raster: "x", "print.html.j2", document=made, cards=shown, notes=[], logo=""
+        lambda raster: "x",
+        "print.html.j2",
+        document=made,
+        cards=shown,
+        notes=[],
+        logo="",
+        limits="",
+        left_out=(),
+        weight="",
     )
     screen = (rendered / "report.html").read_text(encoding="utf-8")
     here, there = set(ID.findall(printed)), set(ID.findall(screen))

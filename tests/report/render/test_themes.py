@@ -5,18 +5,23 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pikepdf
 import pytest
 from jinja2 import Environment, nodes
 from PIL import Image
 
-from reportgen.errors import RecipeError, RenderError
+from reportgen.errors import RecipeError
 from reportgen.probes import methods
 from reportgen.recipe import load
 from reportgen.report import write_report
+from reportgen.report.pictures.rasters import Raster
 from reportgen.report.render import templates, theme_check, themes
+from reportgen.report.values.card import Block, Column, Fact, Figure, Sign, Strip, TableView
 
 
 def test_an_unknown_theme_is_met_with_the_nearest_name() -> None:
@@ -111,15 +116,61 @@ def test_every_font_has_its_licence() -> None:
     assert named == {path.name for path in fonts.glob("*.woff2")}
 
 
-def test_every_visualization_has_a_template() -> None:
+def test_every_script_and_every_sheet_has_its_place_in_the_order() -> None:
+    folder = themes.folder("templates") / "script"
+    assert sorted(templates.SCRIPTS) == sorted(path.name for path in folder.iterdir())
+    script = templates.script()
+    starts = [script.index((folder / name).read_text(encoding="utf-8")) for name in templates.SCRIPTS]
+    assert starts == sorted(starts)
+    listed = {*templates.SCREEN_SHEETS, *templates.PRINT_SHEETS}
+    own = {path.name for path in themes.theme("default").folder.glob("*.css")}
+    assert listed | {"fonts.css"} == own == {*theme_check.SHEETS, "tokens.css", "fonts.css"}
+
+
+def test_every_template_of_a_section_is_of_a_visualization() -> None:
     sections = themes.folder("templates") / "sections"
-    assert {path.name.split(".")[0] for path in sections.glob("*.html.j2")} == set(methods())
+    own = {path.name.removesuffix(".html.j2") for path in sections.iterdir()}
+    assert own <= set(methods())
+    default = themes.folder("templates") / "parts" / "default-section.html.j2"
+    assert default.is_file()
+    lines = ["".join(path.read_text(encoding="utf-8").split()) for path in sections.iterdir()]
+    assert len(set(lines)) == len(lines), "two visualizations are laid out alike: that is the default's part"
 
 
-def test_a_visualization_without_a_template_says_which_file_to_add(tmp_path: Path) -> None:
-    with pytest.raises(RenderError) as caught:
-        templates.render(lambda raster: "", "sections/nothing.html.j2")
-    assert "templates/sections/nothing.html.j2" in caught.value.remedy
+def lay_out(page: str, block: Block, **more: Any) -> str:
+    """What the part for a block makes of it, on the screen or in print."""
+    made = templates.environment(lambda raster: "x", lambda held: "").from_string(
+        '{% import "draw/common.html.j2" as common %}{% import "draw/'
+        + page
+        + '.html.j2" as draw %}{% include "parts/block.html.j2" %}'
+    )
+    return made.render(block=block, **more)
+
+
+@pytest.mark.parametrize("page", ["screen", "print"])
+def test_a_visualization_without_a_template_shows_all_that_its_block_has(page: str) -> None:
+    picture = Raster(np.zeros((4, 4, 3), np.uint8))
+    table = TableView("a-t", "Sums", (Column("layer", False),), (("conv1 of the table",),))
+    strip = Strip("a-s", "conv1", "weights", "of the strip", "strip", picture, 4)
+    words = ("12 of the facts", "a sign of it", "a remark of it", "conv1 of the table", "of the strip")
+    bare = Block(
+        "a",
+        "brand-new",
+        "Brand new",
+        "",
+        facts=(Fact("channels", "12 of the facts"),),
+        signs=(Sign("warn", "a sign of it"),),
+        remarks=("a remark of it",),
+        tables=(table,),
+        strips=(strip,),
+    )
+    figure = Figure("a-map", "map", "Map", "", "a map of it", picture=picture)
+    drawn = replace(bare, figures=(figure,))
+    for block in (bare, drawn):
+        text = lay_out(page, block)
+        assert [text.count(word) for word in words] == [1] * 5
+    assert lay_out(page, drawn).count('class="grid"') == 1  # a section has no grid of its own, a card has
+    assert lay_out(page, drawn, card=object()).count('class="grid"') == 0
 
 
 def test_a_report_is_rendered_where_there_is_no_torch(small_evidence: Path) -> None:

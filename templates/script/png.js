@@ -1,4 +1,4 @@
-// A PNG of one byte a place, as report/maps.py writes it, back into its bytes. Read here and not
+// A PNG of one byte a place, as report/pictures/levels.py writes it, back into its bytes. Read here and not
 // through a canvas, because some browsers blur what a canvas gives back.
 
 function bytesOf(base64) {

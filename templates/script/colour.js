@@ -1,4 +1,4 @@
-// Levels to pixels, as report/figures.py does it: bilinear with align_corners=False, then colour.
+// Levels to pixels, as report/pictures/figures.py does it: bilinear with align_corners=False, then colour.
 
 // The triangle filter for one side: for each new place the first old one and the weights from there.
 function taps(from, to) {

@@ -1,0 +1,176 @@
+"""The verdict and the findings: which word stands over the report, and what is said first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reportgen.audit.gates import FAILED, PASSED, UNJUDGED
+from reportgen.audit.metrics import metrics
+from reportgen.findings import Flag
+from reportgen.report.document.verdict import LISTED, findings, verdict
+from reportgen.report.values.card import Level, Sign
+from reportgen.report.values.document import ADVICE, FindingLine
+
+CLASSES = ("cat", "dog")
+MANIFEST: dict[str, Any] = {"model": {"notes": [], "warnings": []}, "visualizations": []}
+
+
+def answered(
+    number: int, answer: int, p: float | None, label: int | None = 0, measured: bool = True
+) -> dict[str, Any]:
+    """The record of one scored image."""
+    ranked = [] if p is None else [(answer, p), (1 - answer, 1 - p)]
+    return {
+        "id": f"{number:06}",
+        "number": number,
+        "path": f"{number}.png",
+        "status": "ok",
+        "measured": measured and p is not None,
+        "label": None if label is None else CLASSES[label],
+        "label_index": label,
+        "label_probability": None if p is None or label is None else dict(ranked)[label],
+        "correct": None if label is None or p is None else answer == label,
+        "loss": None if label is None or p is None else 0.5,
+        "predictions": [
+            {"class_index": c, "class_name": CLASSES[c], "probability": q, "logit": q} for c, q in ranked
+        ],
+    }
+
+
+def rejected(number: int, reason: str) -> dict[str, Any]:
+    return {
+        "id": f"{number:06}",
+        "number": number,
+        "path": f"{number}.png",
+        "status": "rejected",
+        "reason": reason,
+        "measured": False,
+        "correct": None,
+        "label_index": None,
+        "predictions": [],
+    }
+
+
+def gate(outcome: str) -> dict[str, Any]:
+    return {"name": "accuracy ≥ 90 %", "outcome": outcome, "passed": outcome == PASSED, "reason": "50 %"}
+
+
+def results(records: Sequence[dict[str, Any]], *outcomes: str) -> dict[str, Any]:
+    return {"gates": [gate(outcome) for outcome in outcomes], "metrics": metrics(records, CLASSES)}
+
+
+def said(records: Sequence[dict[str, Any]], *outcomes: str, **more: Any) -> tuple[FindingLine, ...]:
+    signs = more.pop("signs", {})
+    manifest = {**MANIFEST, **more.pop("manifest", {})}
+    return findings(results(records, *outcomes), manifest, records, signs, **more)
+
+
+GOOD = [answered(n, 0, 0.99) for n in range(3)]
+BAD_LINE, DOUBT, NOTE = (
+    FindingLine("bad", "wrong", "One is wrong.", "#a", "numbers"),
+    FindingLine("warn", ADVICE, "A map failed its test.", "#b", "test"),
+    FindingLine("note", "note", "As it is.", "#c", "numbers"),
+)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "lines", "level", "text"),
+    [
+        ((), (BAD_LINE,), "note", "Measured, no gate set"),
+        ((PASSED,), (), "ok", "Passed"),
+        ((PASSED,), (NOTE,), "ok", "Passed"),
+        ((PASSED,), (BAD_LINE,), "warn", "Passed with warnings"),
+        ((PASSED,), (DOUBT,), "ok", "Passed"),  # the visualization's fault, not the model's
+        ((PASSED, UNJUDGED), (), "bad", "Cannot be judged"),
+        ((UNJUDGED, FAILED, PASSED), (), "bad", "Failed"),  # the worst outcome is the word
+    ],
+)
+def test_the_word_over_the_report(
+    outcomes: tuple[str, ...], lines: tuple[FindingLine, ...], level: Level, text: str
+) -> None:
+    assert verdict(results(GOOD, *outcomes), lines)[0] == Sign(level, text)
+
+
+def test_the_verdict_names_the_counts_that_it_rests_on() -> None:
+    records = [*GOOD, answered(3, 1, 0.9), answered(4, 0, 0.3), answered(5, 0, None), rejected(6, "no image")]
+    _, details = verdict(results(records, PASSED, FAILED, UNJUDGED), ())
+    assert details == (
+        "1 of 3 gates passed",
+        "1 cannot be judged",
+        "4 of 5 labelled answers right",
+        "1 of 5 answers unsure",
+        "1 image without an answer",
+        "1 image rejected",
+    )
+    _, details = verdict(results([answered(0, 0, 0.9, label=None)]), ())
+    assert details == ("0 of 1 answers unsure",)
+
+
+def test_findings_stand_worst_first_and_each_leads_to_its_evidence() -> None:
+    records = [answered(0, 1, 0.95), answered(1, 0, 0.35), rejected(2, "not an image")]
+    lines = said(records, PASSED, manifest={"model": {"notes": ["A note"], "warnings": ["A warning"]}})
+    order = [("bad", "warn", "note", "ok").index(line.level) for line in lines]
+    assert order == sorted(order)
+    places = {line.tag: (line.level, line.href) for line in lines}
+    assert places["the network"] == ("bad", "#provenance")
+    assert places["unsure"] == ("warn", "#i000001")
+    assert places["rejected"] == ("warn", "#rejected")
+    assert places["note"] == ("note", "#provenance")
+    assert places["gate passed"] == ("ok", "#answers")
+    texts = [line.text for line in lines]
+    assert "000000 0.png: answered dog at 0.950; the label is cat at 0.050." in texts
+    assert "000001 1.png: best answer cat at only 0.350, dog at 0.650." in texts
+    assert "1 of 3 images could not be used, first 2.png: not an image." in texts
+
+
+def test_a_failed_gate_is_said_and_leads_to_the_top_where_there_are_no_labels() -> None:
+    (line,) = said([answered(0, 0, 0.9, label=None)], FAILED)
+    assert (line.level, line.tag, line.href) == ("bad", "gate failed", "#top")
+    assert line.text == "Gate accuracy ≥ 90 %: 50 %."
+
+
+def test_of_many_wrong_answers_the_surest_are_named_and_the_rest_counted() -> None:
+    records = [answered(n, 1, 0.5 + n / 100) for n in range(LISTED + 3)]
+    named = [line.text for line in said(records) if line.tag == "wrong" and "answered dog" in line.text]
+    assert [text[:6] for text in named] == [f"{n:06}" for n in range(LISTED + 2, 2, -1)]
+    assert "3 more wrong answers, each less probable than these." in [line.text for line in said(records)]
+
+
+def test_an_image_without_a_card_leads_to_the_table() -> None:
+    lines = said([answered(0, 1, 0.9, measured=False)])
+    assert {line.href for line in lines if "0.png" in line.text} == {"#images"}
+
+
+def test_an_answer_that_is_not_finite_is_neither_right_nor_wrong_and_said_first() -> None:
+    first, *rest = said([answered(0, 0, None), *(answered(n, 0, 0.9) for n in (1, 2))])
+    assert (first.level, first.tag) == ("bad", "not finite")
+    assert "for 1 of 3 images, first 000000 0.png" in first.text
+    assert not [line for line in rest if line.tag in ("wrong", "right")]
+
+
+def test_a_sentence_of_several_images_is_said_once() -> None:
+    sign = Sign("warn", "The mask is empty.")
+    signs = {f"{n:06}": [("mask", sign)] for n in range(4)}
+    lines = said([answered(n, 0, 0.9) for n in range(5)], signs=signs)
+    (line,) = (line for line in lines if line.tag == "mask")
+    assert line.text == "The mask is empty (4 of 5 images: 000000, 000001, 000002, …)."
+    assert (line.level, line.href) == ("warn", "#i000000")
+
+
+@pytest.mark.parametrize("holds", [True, False])
+def test_a_flag_of_the_whole_model_is_said_where_it_holds(holds: bool) -> None:
+    flag = Flag("dead", "2 channels are dead.", np.bool_(holds), level="warn")
+    lines = [line for line in said(GOOD, whole={"sums": [(flag,)]}) if line.tag == "sums"]
+    assert [(line.text, line.href) for line in lines] == [("2 channels are dead.", "#model-sums")] * holds
+
+
+def test_what_was_left_out_and_that_all_is_right_are_said_last() -> None:
+    shown = {"name": "sums", "title": "Sums", "applicable": False, "reason": "the model has no ReLU"}
+    *_, left_out, right = said(GOOD, manifest={"visualizations": [shown]})
+    assert (left_out.level, left_out.text) == ("note", "Sums was left out: the model has no ReLU.")
+    assert (left_out.href, right.level) == ("#how-sums", "ok")
+    assert right.text.startswith("All 3 labelled answers are right (95 % interval from ")
