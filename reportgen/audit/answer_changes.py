@@ -64,12 +64,12 @@ class Pair(NamedTuple):
 
 def changed(main: Sequence[Record], beside: Sequence[Record]) -> list[Changed]:
     """Every image to which the two answer differently, by kind, and the surest answers first."""
-    found: list[Changed] = [
+    changes: list[Changed] = [
         {"id": pair.mine["id"], "kind": kind_of(pair.mine, pair.other), "answers": pair.answers}
         for pair in compared(main, beside)
         if pair.differ
     ]
-    return sorted(found, key=_worst_first)
+    return sorted(changes, key=_worst_first)
 
 
 def _worst_first(change: Changed) -> tuple[int, float, str]:

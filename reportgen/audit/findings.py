@@ -85,24 +85,24 @@ Numbers: TypeAlias = Annotated[dict[str, Any], Others(float | None), NamedNumber
 def numbers(findings: Sequence[Finding]) -> Numbers:
     """The scalars by name, `curves`, `comparisons` and `tables` where there are any, and under `flags` the
     sentences that a reader must see."""
-    found: Numbers = {}
+    named: Numbers = {}
     if curves := {curve.name: _curve(curve) for curve in findings if isinstance(curve, Curve)}:
-        found["curves"] = curves
+        named["curves"] = curves
     if compared := {rows.name: _comparison(rows) for rows in findings if isinstance(rows, Comparison)}:
-        found["comparisons"] = compared
+        named["comparisons"] = compared
     if tables := {table.name: _table(table) for table in findings if isinstance(table, Table)}:
-        found["tables"] = tables
+        named["tables"] = tables
     flags = []
     for finding in findings:
         if isinstance(finding, Scalar):
-            found[finding.name] = float(finding.values)
+            named[finding.name] = float(finding.values)
         elif isinstance(finding, Flag) and bool(finding.values):
             flags.append(finding.text)
         elif isinstance(finding, Heatmap) and (fault := faults(finding.values)):
             flags.append(f"{finding.name}: {fault}")
         elif not isinstance(finding, Elsewhere | Flag | Heatmap):
             assert_never(finding)
-    return found | {"flags": flags}
+    return named | {"flags": flags}
 
 
 def _curve(curve: Curve) -> CurveNumbers:

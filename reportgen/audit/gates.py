@@ -139,11 +139,11 @@ def _judged(metric: str, sign: str, limit: float, known: Known) -> tuple[Outcome
     least = sign == "≥"
     passed = known.value >= limit if least else known.value <= limit
     words = ("at least" if least else "at most") if passed else ("below" if least else "above")
-    value = _told(metric, known.value, limit)
+    value = _apart(metric, known.value, limit)
     return PASSED if passed else FAILED, f"{metric} is {value}, {words} {_exact(metric, limit)}"
 
 
-def _told(metric: str, value: float, limit: float) -> str:
+def _apart(metric: str, value: float, limit: float) -> str:
     """A value in four digits, or in as many as it takes to tell it from its limit: 0.89996 must not
     read as 0.9."""
     exact, bound = _scaled(metric, value), _scaled(metric, limit)

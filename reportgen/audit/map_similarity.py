@@ -38,14 +38,14 @@ def of_images(main: Evidence, beside: Evidence) -> dict[str, dict[str, Likeness]
     }
 
 
-def _of_image(mine: Record, found: Findings, other: Record, theirs: Findings) -> dict[str, Likeness]:
+def _of_image(mine: Record, ours: Findings, other: Record, theirs: Findings) -> dict[str, Likeness]:
     if mine["geometry"]["crop_original_px"] != other["geometry"]["crop_original_px"]:
         return {}
     targets = [record["targets"][0]["class_index"] for record in (mine, other)]
     known = {
         name: spearman(a.values, b.values)
-        for name in found
-        if (a := _map(found, name)) and (b := _map(theirs, name))
+        for name in ours
+        if (a := _map(ours, name)) and (b := _map(theirs, name))
     }
     return {
         name: {"rho": rho, "same_class": targets[0] == targets[1]}
@@ -54,9 +54,9 @@ def _of_image(mine: Record, found: Findings, other: Record, theirs: Findings) ->
     }
 
 
-def _map(found: Findings, name: str) -> Heatmap | None:
+def _map(findings: Findings, name: str) -> Heatmap | None:
     """A visualization's map of the first target."""
-    slots = found.get(name, [()])
+    slots = findings.get(name, [()])
     return next((map for map in slots[0] if isinstance(map, Heatmap) and map.name == "map"), None)
 
 
@@ -64,9 +64,9 @@ def summary(
     images: Mapping[str, Mapping[str, Likeness]], methods: Sequence[str]
 ) -> dict[str, MeanLikeness]:
     """By visualization: the mean over the images where both maps explain one class."""
-    found: dict[str, MeanLikeness] = {}
+    means: dict[str, MeanLikeness] = {}
     for name in methods:
         likenesses = [by_method[name] for by_method in images.values() if name in by_method]
         if rhos := [likeness["rho"] for likeness in likenesses if likeness["same_class"]]:
-            found[name] = {"images": len(rhos), "rho": fmean(rhos)}
-    return found
+            means[name] = {"images": len(rhos), "rho": fmean(rhos)}
+    return means

@@ -22,14 +22,14 @@ class Within:
 
     def keywords(self) -> dict[str, Any]:
         """The bounds in JSON Schema."""
-        found = {
+        bounds = {
             "minimum": self.minimum,
             "maximum": self.maximum,
             "minItems": self.length,
             "maxItems": self.length,
             "pattern": self.pattern,
         }
-        return {word: bound for word, bound in found.items() if bound is not None}
+        return {word: bound for word, bound in bounds.items() if bound is not None}
 
 
 Count: TypeAlias = Annotated[int, Within(0)]
@@ -63,7 +63,7 @@ class Others:
 def gated(typed: Any) -> dict[str, Gated]:
     """The keys of a TypedDict that a gate may name, in its order."""
     marks = {key: getattr(hint, "__metadata__", ()) for key, hint in hints(typed).items()}
-    return {key: mark for key, held in marks.items() for mark in held if isinstance(mark, Gated)}
+    return {key: mark for key, of_key in marks.items() for mark in of_key if isinstance(mark, Gated)}
 
 
 def hints(typed: Any) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def results(evidence: Evidence) -> Results:
     if evidence.beside:
         theirs = [_image(evidence.beside, record) for record in evidence.beside.records()]
         other = beside(evidence, _of_model(evidence.beside), theirs)
-    found: Results = {
+    draft: Results = {
         "schema": "reportgen.results/1",
         "created": manifest["created"],
         "title": manifest["title"],
@@ -57,7 +57,7 @@ def results(evidence: Evidence) -> Results:
         "environment": dict(manifest["environment"]),
         "recipe": dict(manifest["recipe"]),
     }
-    whole: Results = _finite(found)
+    whole: Results = _finite(draft)
     return whole
 
 
@@ -113,7 +113,7 @@ def _cost(counted: Mapping[str, Any], timing: Timing) -> Cost:
 def _image(evidence: Evidence, record: Record) -> Image:
     per_target = {shown["name"] for shown in evidence.manifest["visualizations"] if shown["per_target"]}
     targets = [target["class_name"] for target in record["targets"]]
-    found = {}
+    by_method = {}
     vectors: list[list[float]] = []
     for name, slots in evidence.findings(record).items():
         vectors += [f.values.tolist() for f in slots[0] if isinstance(f, Distribution) and f.listed]
@@ -121,7 +121,7 @@ def _image(evidence: Evidence, record: Record) -> Image:
             ({"target": targets[slot]} if name in per_target else {}) | numbers(findings)
             for slot, findings in enumerate(slots)
         ]
-        found[name] = rows[0] | ({"targets": rows[1:]} if rows[1:] else {})
+        by_method[name] = rows[0] | ({"targets": rows[1:]} if rows[1:] else {})
     image: Any = {
         "id": record["id"],
         "path": record["path"],
@@ -135,7 +135,7 @@ def _image(evidence: Evidence, record: Record) -> Image:
         "answered": best(record) is not None if record["status"] == "ok" else None,
         "predictions": record["predictions"],
         **({"probabilities": vectors[0]} if vectors else {}),
-        "findings": found,
+        "findings": by_method,
     }
     whole: Image = image
     return whole

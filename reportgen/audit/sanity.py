@@ -177,12 +177,12 @@ def _verdict(
 
 
 def _agreements(records: Sequence[Mapping[str, Any]], a: str, b: str) -> list[float | None]:
-    found = []
+    rhos = []
     for record in records:
         names, rho = record["agreement"]["methods"], record["agreement"]["rho"]
         if a in names and b in names:
-            found.append(rho[names.index(a)][names.index(b)])
-    return found
+            rhos.append(rho[names.index(a)][names.index(b)])
+    return rhos
 
 
 def _known(values: Iterable[float | None]) -> list[float]:

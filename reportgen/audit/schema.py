@@ -73,14 +73,14 @@ def _closed(properties: dict[str, Schema], required: Any) -> Schema:
 
 def _annotated(kind: Any, *marks: Any) -> Schema:
     """A type with what its marks say: keywords, a description, the keys of an object that may have others."""
-    found = schema_of(kind)
+    schema = schema_of(kind)
     for mark in marks:
         if isinstance(mark, Within):
-            found |= mark.keywords()
+            schema |= mark.keywords()
         elif isinstance(mark, str):
-            found |= {"description": mark}
+            schema |= {"description": mark}
         elif isinstance(mark, Others):
-            found |= {"additionalProperties": schema_of(mark.type)}
+            schema |= {"additionalProperties": schema_of(mark.type)}
         elif is_typeddict(mark):
-            found = _object(mark) | {"additionalProperties": found["additionalProperties"]}
-    return found
+            schema = _object(mark) | {"additionalProperties": schema["additionalProperties"]}
+    return schema

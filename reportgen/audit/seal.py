@@ -24,8 +24,8 @@ def seal(folder: Path) -> None:
 def _sealed(folder: Path) -> list[str]:
     """The names of the files that the seal covers, that are there, relative to the folder."""
     named = (*DOCUMENTS, "evidence/manifest.json")
-    found = (*folder.glob(f"{MAPS}/**/*.npz"), *folder.glob(f"{PAGE_FILES}/*"))
-    more = sorted(path.relative_to(folder).as_posix() for path in found)
+    files = (*folder.glob(f"{MAPS}/**/*.npz"), *folder.glob(f"{PAGE_FILES}/*"))
+    more = sorted(path.relative_to(folder).as_posix() for path in files)
     return [name for name in (*named, *more) if (folder / name).is_file()]
 
 

@@ -47,7 +47,7 @@ def maps(evidence: Evidence, record: Record) -> dict[str, Array]:
     A visualization's own map is (H, W) in model-input pixels; its other maps stay on their grid.
     """
     _, height, width = evidence.manifest["model"]["input_shape"]
-    found = {
+    arrays = {
         key: array
         for key in ("input", "logits")
         if (array := evidence.array(record, key)) is not None
@@ -57,8 +57,8 @@ def maps(evidence: Evidence, record: Record) -> dict[str, Array]:
             if isinstance(finding, Heatmap):
                 whole = finding.name == "map"
                 key = name if whole else f"{name}-{finding.name}"
-                found[key] = upsampled(finding.values, height, width) if whole else finding.values
-    return found
+                arrays[key] = upsampled(finding.values, height, width) if whole else finding.values
+    return arrays
 
 
 def upsampled(values: Array, height: int, width: int) -> Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import jsonschema
@@ -245,3 +246,24 @@ def test_every_format_is_written_sealed_and_known_as_ours(rendered: Path) -> Non
     files = {name for name in FORMATS if name != "maps"}
     assert files <= named
     assert files <= owned(rendered)
+
+
+def test_what_was_just_written_is_not_read_back(
+    small_evidence: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The numbers are handed on as a value; the file is for others. (The seal hashes it as a stream.)"""
+
+    def watched(name: str) -> Callable[..., Any]:
+        original = getattr(Path, name)
+
+        def read(path: Path, *args: Any, **named: Any) -> Any:
+            assert path.name != "results.json"
+            return original(path, *args, **named)
+
+        return read
+
+    for name in ("read_bytes", "read_text"):
+        monkeypatch.setattr(Path, name, watched(name))
+    found = write_report(small_evidence, pdf=False).results
+    monkeypatch.undo()
+    assert results(small_evidence) == found
