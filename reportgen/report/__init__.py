@@ -40,14 +40,14 @@ def write_report(
     refuse_foreign(folder, folder, will_write(pdf, evidence.manifest["save_maps"], beside))
     exports.write(folder)
     results = json.loads((folder / "results.json").read_bytes())
-    made = document(evidence, results)
-    tell(html.write(made, evidence, clothed, folder / "report.html", at_most_mb, beside))
+    report = document(evidence, results)
+    tell(html.write(report, evidence, clothed, folder / "report.html", at_most_mb, beside))
     problem = None
     discard(folder, ("report.pdf",))
     if pdf:
         claim(folder, ("report.pdf",))
         try:
-            printed.write(made, evidence, clothed, folder / "report.pdf", results)
+            printed.write(report, evidence, clothed, folder / "report.pdf", results)
         except RenderError as error:
             problem = error
     exports.close(folder, time.perf_counter() - begun)
