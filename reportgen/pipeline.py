@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from reportgen.audit.answer_changes import LISTED, changed
 from reportgen.errors import RecipeError, RenderError
-from reportgen.evidence import Writer
-from reportgen.measure.manifest import manifest
-from reportgen.measure.rounds import Measurement
-from reportgen.measure.second_model import measure_beside, timing
-from reportgen.measure.session import prepare
+from reportgen.measure import measure_main, measure_second
+from reportgen.measure.audit import Audit, prepare
+from reportgen.measure.manifest import seal
+from reportgen.measure.second_model import picture
 from reportgen.ownership import is_report, will_write
 from reportgen.progress import Progress
 from reportgen.recipe import Recipe
@@ -56,15 +56,11 @@ def run(
     output = recipe.output
     check(out, will_write(output.pdf is not False, save_maps, output.layout == "folder"))
     theme = _theme(recipe)
-    session = prepare(recipe, checkpoint, images, limit, save_maps)
-    for line in session.lines:
+    audit = prepare(recipe, checkpoint, images, limit, save_maps)
+    for line in audit.lines(audit.main):
         progress("plan", 0, 0, line)
     with workspace(out) as folder:
-        measurement = Measurement(session, Writer(folder / "evidence", session.key), progress)
-        chosen = measurement.run()
-        second = measure_beside(measurement, chosen)
-        held = manifest(session, measurement.writer, chosen, second)
-        measurement.writer.seal(held, timing(measurement, begun))
+        _measured(audit, folder / "evidence", progress, begun)
         progress("render", 0, 1)
         problem = _rendered(folder, out, recipe, theme, partial(progress, "render", 0, 0))
         progress("render", 1, 1)
@@ -74,6 +70,19 @@ def run(
     done = out if whole else folder
     gates = json.loads((done / "results.json").read_bytes())["gates"]
     return Outcome(done, all(gate["passed"] for gate in gates), problem)
+
+
+def _measured(audit: Audit, evidence: Path, progress: Progress, begun: float) -> None:
+    """Measures the model, and the one beside it, and seals the evidence of both."""
+    main = measure_main(audit, evidence, progress)
+    begun_second = time.perf_counter()
+    second = measure_second(main)
+    if second is not None:
+        seal(second, begun_second)
+        changes = changed(main.writer.of_set(), second.writer.of_set())[:LISTED]
+        listed = {change["id"] for change in changes}
+        picture(audit.files, main.model.subject.preprocessing, main.writer, listed)
+    seal(main, begun, second)
 
 
 def _theme(recipe: Recipe) -> str:

@@ -19,10 +19,10 @@ from torch.nn import functional as F
 from reportgen.engine.needs import ModelFacts, Normalisation, Probe
 from reportgen.engine.network.trace import trace
 from reportgen.engine.onepass import OnePass, frozen
-from reportgen.engine.plan import make_plan
 from reportgen.engine.tape import BatchTape, model_tape
 from reportgen.engine.targets import Slot
-from reportgen.measure.session import prepare
+from reportgen.measure.audit import prepare
+from reportgen.measure.visualizations import Visualizations
 from reportgen.pipeline import run, silent
 from reportgen.recipe import load
 
@@ -78,6 +78,7 @@ class Measured:
     tapes: list[BatchTape]
     engine: OnePass
     facts: ModelFacts
+    chosen: Visualizations
 
     def findings(self, probe: Probe, slot: int = 0) -> dict[str, Any]:
         """A probe's findings by name."""
@@ -99,12 +100,13 @@ def measured() -> Callable[..., Measured]:
         channels = pixels.shape[1]
         facts = trace(network, tuple(pixels.shape[1:]))
         facts = replace(facts, classes=tuple(f"class {k}" for k in range(facts.class_count)))
-        plan = make_plan([(f"p{n}", "image", probe) for n, probe in enumerate(probes)], facts, len(slots))
+        wishes = [(f"p{n}", "image", probe) for n, probe in enumerate(probes)]
+        chosen = Visualizations.of(wishes, facts, len(slots))
         normal = Normalisation((0.5,) * channels, (0.25,) * channels)
-        engine = OnePass(network, plan, slots, normal, torch.device("cpu"), batch_size)
+        engine = OnePass(network, chosen.plan(), slots, normal, torch.device("cpu"), batch_size)
         labels = torch.full((len(pixels),), -1) if labels is None else labels
         with frozen(network):
-            return Measured(engine.run(pixels, labels), engine, facts)
+            return Measured(engine.run(pixels, labels), engine, facts, chosen)
 
     return measure
 
@@ -247,7 +249,7 @@ class Two:
         checkpoint = self.folder / "main.safetensors"
         return run(recipe, checkpoint, self.images, self.folder / out, progress=progress, **options).folder
 
-    def session(self, recipe: Any) -> Any:
+    def audit(self, recipe: Any) -> Any:
         return prepare(recipe, self.folder / "main.safetensors", self.images, None, False)
 
 

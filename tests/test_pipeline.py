@@ -14,10 +14,10 @@ from safetensors.torch import save_file
 
 from reportgen import pipeline
 from reportgen.errors import InputError, RecipeError, RenderError
-from reportgen.evidence import Evidence, Writer
+from reportgen.evidence import Evidence, Manifest, Record, TrustRecord
+from reportgen.measure import measure_main
+from reportgen.measure.audit import prepare
 from reportgen.measure.manifest import manifest
-from reportgen.measure.rounds import Measurement
-from reportgen.measure.session import prepare
 from reportgen.pipeline import run, silent
 from reportgen.probes import methods
 from reportgen.recipe import load
@@ -93,7 +93,7 @@ class Set:
         path.write_text(RECIPE.format(at_most=at_most, trust=trust, visualizations="\n".join(lines)))
         return load(path)
 
-    def session(self, **options):
+    def audit(self, **options):
         return prepare(self.recipe(**options), self.checkpoint, self.images, None, False)
 
 
@@ -102,22 +102,21 @@ def small(tmp_path) -> Set:
     return Set(tmp_path)
 
 
-def measured(session, folder, progress=silent) -> tuple[Evidence, list[int]]:
-    """Evidence of a session, and the batch sizes that a hook of this test's own saw."""
+def measured(audit, folder, progress=silent) -> tuple[Evidence, list[int]]:
+    """Evidence of an audit, and the batch sizes that a hook of this test's own saw."""
     sizes: list[int] = []
-    network = session.subject.network
+    network = audit.main.subject.network
     handle = network.register_forward_hook(lambda _m, _a, out: sizes.append(len(out)))
     try:
-        writer = Writer(folder, session.key)
-        chosen = Measurement(session, writer, progress).run()
-        writer.seal(manifest(session, writer, chosen), {"seconds": {}, "peak_memory_bytes": 0})
+        done = measure_main(audit, folder, progress)
+        done.writer.seal(manifest(done), {"seconds": {}, "peak_memory_bytes": 0})
     finally:
         handle.remove()
     return Evidence(folder), sizes
 
 
 def test_seven_images_cost_seven_forwards_fourteen_backwards_and_the_windows(small):
-    evidence, sizes = measured(small.session(), small.folder / "evidence")
+    evidence, sizes = measured(small.audit(), small.folder / "evidence")
     windows = 3 * 3  # ceil((28 - 12)/8) + 1 a side
     assert sum(sizes) == 7 + 7 * windows
     assert evidence.manifest["cost"] == {
@@ -128,7 +127,9 @@ def test_seven_images_cost_seven_forwards_fourteen_backwards_and_the_windows(sma
         "trust_backwards": 0,
         "device": evidence.manifest["environment"]["device"],
     }
+    assert evidence.manifest.keys() == Manifest.__required_keys__
     records = evidence.records()
+    assert all(record.keys() == Record.__required_keys__ | {"shard"} for record in records)
     assert [r["id"] for r in records] == [f"{n:06d}" for n in range(8)]
     broken = records[3]  # "3-broken.png" sorts before "3.png"
     assert (broken["path"], broken["status"]) == ("3-broken.png", "rejected")
@@ -137,7 +138,7 @@ def test_seven_images_cost_seven_forwards_fourteen_backwards_and_the_windows(sma
 
 
 def test_a_large_set_is_scored_whole_and_only_the_chosen_are_measured(small):
-    evidence, sizes = measured(small.session(at_most=3), small.folder / "evidence")
+    evidence, sizes = measured(small.audit(at_most=3), small.folder / "evidence")
     assert sum(sizes) == 7 + 3 + 3 * 9
     records = evidence.records()
     assert sum(r["measured"] for r in records) == 3
@@ -156,9 +157,10 @@ def test_maps_are_put_to_the_test_on_a_sample_and_resume_too(small):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        measured(small.session(trust=trust), folder, interrupt)
-    evidence, sizes = measured(small.session(trust=trust), folder)
+        measured(small.audit(trust=trust), folder, interrupt)
+    evidence, sizes = measured(small.audit(trust=trust), folder)
     tried = evidence.trust()
+    assert all(record.keys() == TrustRecord.__required_keys__ for record in tried)
     assert len(tried) == 3
     assert {r["number"] for r in tried} <= {r["number"] for r in evidence.records() if r["measured"]}
     assert set(tried[0]["methods"]) == {"saliency", "guided-backprop", "grad-cam", "occlusion"}
@@ -177,34 +179,37 @@ def test_maps_are_put_to_the_test_on_a_sample_and_resume_too(small):
 @pytest.mark.parametrize(("at_most", "left"), [(200, 3 + 3 * 9), (5, 1 + 1 * 9)])
 def test_an_interrupted_run_resumes_and_ends_with_the_same_bytes(small, monkeypatch, at_most, left):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
-    whole, _ = measured(small.session(at_most=at_most), small.folder / "whole")
+    whole, _ = measured(small.audit(at_most=at_most), small.folder / "whole")
 
     def interrupt(stage, done, total, note=""):
         if stage == "measure" and done >= 4:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        measured(small.session(at_most=at_most), small.folder / "resumed", interrupt)
+        measured(small.audit(at_most=at_most), small.folder / "resumed", interrupt)
     assert not (small.folder / "resumed" / "manifest.json").exists()
-    resumed, sizes = measured(small.session(at_most=at_most), small.folder / "resumed")
+    resumed, sizes = measured(small.audit(at_most=at_most), small.folder / "resumed")
     assert sum(sizes) == left, "the four images that were done are not measured again"
     for path in sorted(whole.folder.iterdir()):
         assert (resumed.folder / path.name).read_bytes() == path.read_bytes(), path.name
 
 
 def test_a_changed_image_option_or_checkpoint_changes_the_key_and_the_title_does_not(small):
-    key = small.session().key
+    def key_of(audit) -> str:
+        return audit.key(audit.main)
+
+    key = key_of(small.audit())
     path = small.folder / "recipe.yaml"
     path.write_text(path.read_text().replace("A small audit", "Another title"))
-    assert prepare(load(path), small.checkpoint, small.images, None, False).key == key
-    keys = {key, small.session(occlusion="{window_px: 12, stride_px: 7}").key}
+    assert key_of(prepare(load(path), small.checkpoint, small.images, None, False)) == key
+    keys = {key, key_of(small.audit(occlusion="{window_px: 12, stride_px: 7}"))}
     assert len(keys) == 2
     Image.new("RGB", (40, 40)).save(small.images / "0.png")
-    keys.add(small.session().key)
+    keys.add(key_of(small.audit()))
     state = torch.load(small.checkpoint) if small.checkpoint.suffix == ".pt" else None
     assert state is None
     save_file({k: v + 1 for k, v in _state(small).items()}, small.checkpoint)
-    keys.add(small.session().key)
+    keys.add(key_of(small.audit()))
     assert len(keys) == 4
 
 
@@ -223,7 +228,7 @@ def test_memory_does_not_grow_with_the_number_of_images(small):
             tensors = [o for o in gc.get_objects() if type(o) is torch.Tensor]
             held.append(sum(t.numel() for t in tensors))
 
-    measured(small.session(), small.folder / "evidence", weigh)
+    measured(small.audit(), small.folder / "evidence", weigh)
     assert len(held) == 4
     assert max(held[1:]) <= held[0] * 1.05
 
@@ -249,8 +254,8 @@ def test_maps_line_up_with_the_original_through_resize_and_crop(small):
         .replace("resize: 32, crop: 28", "resize: 128, crop: 112")
     )
     path.write_text(text)
-    session = prepare(load(path), small.checkpoint, small.images, None, False)
-    evidence, _ = measured(session, small.folder / "evidence")
+    audit = prepare(load(path), small.checkpoint, small.images, None, False)
+    evidence, _ = measured(audit, small.folder / "evidence")
     record = evidence.records()[0]
     found = {f.name: f for f in evidence.findings(record)["occlusion"][0]}
     heat = np.clip(found["map"].values, 0, None)
@@ -334,9 +339,9 @@ def test_a_report_without_its_pdf_takes_an_empty_place_but_no_report_s(small, mo
 def test_no_time_goes_into_a_set_without_a_readable_image(small, monkeypatch):
     for path in small.images.iterdir():
         path.write_bytes(b"\x89PNG\r\n\x1a\n")
-    monkeypatch.setattr(Measurement, "_model_shard", lambda *_: pytest.fail("measured the model"))
+    monkeypatch.setattr("reportgen.measure.whole_set.Climber", lambda *_: pytest.fail("measured the model"))
     with pytest.raises(InputError, match="none of the 8 images"):
-        measured(small.session(), small.folder / "evidence")
+        measured(small.audit(), small.folder / "evidence")
 
 
 def test_equal_inputs_give_equal_reports(small, monkeypatch):

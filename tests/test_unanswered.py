@@ -18,6 +18,7 @@ from torch import nn
 
 from reportgen.engine.needs import ChannelMean, ClassLogit, Extremes, Record
 from reportgen.engine.network.output import answers
+from reportgen.engine.plan import Plan
 from reportgen.engine.top_images import UNITS, key, rank
 from reportgen.evidence import best, is_unanswered
 from reportgen.measure.checkpoints import judged
@@ -91,7 +92,8 @@ def test_a_checkpoint_of_the_run_is_not_right_where_it_answers_nothing() -> None
 
 def test_an_image_without_an_answer_is_not_among_the_strongest() -> None:
     need, records = Extremes("maps", 2), (Record(ClassLogit(1)), Record(ChannelMean("maps", 0)))
-    plan: Any = SimpleNamespace(extremes=(need,), records=records)
+    facts: Any = None  # which layers there are is nothing to these needs
+    plan = Plan((need, *records), facts, 1)
 
     class Tape:
         logits = torch.tensor([[NAN, 9.0], [0.0, 1.0], [0.0, 2.0]])

@@ -16,7 +16,7 @@ KINDS = ("broken", "mended", "both wrong", "no label")
 
 def changed(main: Sequence[Record], beside: Sequence[Record]) -> list[dict[str, Any]]:
     """Every image to which the two answer differently, by kind, and the surest answers first."""
-    found = [
+    found: list[dict[str, Any]] = [
         {"id": mine["id"], "kind": kind_of(mine, other), "answers": [best(mine), best(other)]}
         for mine, other in compared(main, beside)
         if mine["predictions"][0]["class_index"] != other["predictions"][0]["class_index"]

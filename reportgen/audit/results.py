@@ -90,7 +90,7 @@ def _image(evidence: Evidence, record: Record) -> dict[str, Any]:
         ]
         found[name] = rows[0] | ({"targets": rows[1:]} if rows[1:] else {})
     return {
-        **{key: record[key] for key in keys},
+        **{key: value for key, value in record.items() if key in keys},
         "answered": best(record) is not None if record["status"] == "ok" else None,
         "predictions": record["predictions"],
         **({"probabilities": vectors[0]} if vectors else {}),

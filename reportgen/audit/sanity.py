@@ -7,11 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean, stdev, variance
 from typing import Any
 
-from reportgen.evidence import Evidence
+from reportgen.evidence import JUDGED, STAGES, Evidence
 from reportgen.stats import t_95
 
-STAGES = ("head", "half", "all")  # shuffled weights: of the last layer, the upper half of layers, all
-JUDGED = "half"  # the stage of the verdict: a map that outlives it shows little of what was learned
 WARNING = "do not rely on this map"
 
 

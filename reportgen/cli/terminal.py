@@ -128,8 +128,8 @@ def table(
     from rich.text import Text
 
     drawn = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    for place, head in enumerate(heads):
-        justify: Literal["left", "right"] = "right" if place in right else "left"
+    for index, head in enumerate(heads):
+        justify: Literal["left", "right"] = "right" if index in right else "left"
         drawn.add_column(head, justify=justify, overflow="fold", no_wrap=whole)
     for row in rows:
         drawn.add_row(*map(Text, row))  # Text: a name such as [0] is no markup
@@ -143,10 +143,10 @@ def architecture(shown: Block, title: str, holders: Sequence[str]) -> None:
 
     `holders` are the modules that hold others, which a recipe may name as layers too.
     """
-    for held in shown.tables:
-        heads = tuple(column.head for column in held.columns)
-        right = {place for place, column in enumerate(held.columns) if column.numeric}
-        table(title, heads, [*held.rows, *([held.total] if held.total else [])], right, whole=True)
+    for layers in shown.tables:
+        heads = tuple(column.head for column in layers.columns)
+        right = {index for index, column in enumerate(layers.columns) if column.numeric}
+        table(title, heads, [*layers.rows, *([layers.total] if layers.total else [])], right, whole=True)
     tell("")
     for fact in shown.facts:
         tell(f"{fact.label}: {fact.value}")
@@ -158,15 +158,15 @@ def architecture(shown: Block, title: str, holders: Sequence[str]) -> None:
         tell(f"Modules that hold others: {', '.join(holders)}")
 
 
-def method(found: Method) -> None:
+def method(described: Method) -> None:
     """Prints a visualization's words and its options."""
     from pydantic import TypeAdapter
 
-    tell(f"{found.title} ({found.name})\n{found.summary}\n")
+    tell(f"{described.title} ({described.name})\n{described.summary}\n")
     for key in ("definition", "reading", "limits", "source"):
-        tell(f"{key.capitalize()}: {getattr(found, key)}")
-    options = TypeAdapter(found.probe).json_schema().get("properties", {})
-    for option, default in found.options().items():
+        tell(f"{key.capitalize()}: {getattr(described, key)}")
+    options = TypeAdapter(described.probe).json_schema().get("properties", {})
+    for option, default in described.options().items():
         shown = json.dumps(default, ensure_ascii=False)
         tell(f"Option {option}: {_allowed(options[option])}; default {shown}")
 

@@ -42,7 +42,7 @@ def name_of(device: torch.device) -> str:
 
 
 def bytes_per_image(facts: ModelFacts, tapped: int, backward: bool) -> int:
-    """What one image of a batch needs: activations (kept for a backward), and `tapped` bytes of copies."""
+    """What one image of a batch needs: activations (kept for a backward), and `tapped` bytes of outputs."""
     channels, height, width = facts.input_shape
     kept = facts.activation_bytes * (2 if backward else 1)
     return kept + 2 * tapped + 16 * channels * height * width

@@ -52,6 +52,51 @@ def tapped(
 
 
 @dataclass(frozen=True)
+class Edit:
+    """A change inside the network: of what a layer gives at one of its calls, before anything sees it.
+
+    `change` gets the layer's output (R, C, …) and for each row the image of the batch it belongs to,
+    (R,), and returns another tensor of this shape.
+    """
+
+    layer: str
+    call: int  # counted from 1
+    change: Callable[[Tensor, Tensor], Tensor]
+
+
+@contextmanager
+def edited(network: nn.Module, edit: Edit | None, images: int = 1, of: int = 1) -> Iterator[None]:
+    """Makes an edit while it is entered: one forward of a batch of `of` images, of which all past the
+    first `images` repeat the last of these. Raises InputError where the call does not come."""
+    if edit is None:
+        yield
+        return
+    calls = 0
+
+    def hook(_module: nn.Module, _args: Any, result: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls != edit.call:
+            return None
+        given = first_tensor(result)
+        assert given is not None, f"{edit.layer} gives no tensor: the facts say which layers do"
+        row = torch.arange(len(given), device=given.device) * of // len(given)
+        return with_first(result, edit.change(given, row.clamp(max=images - 1)))
+
+    handle = network.get_submodule(edit.layer).register_forward_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()
+    if calls != edit.call:
+        raise InputError(
+            f"the network ran {edit.layer} {calls} times for this batch, and {edit.call} times when it was"
+            " looked at",
+            "leave out what changes this layer: which of its calls is the last depends on the image",
+        )
+
+
+@dataclass(frozen=True)
 class Feed:
     """What a network takes. `images` is the number that every batch must hold, None for any number.
 
@@ -83,15 +128,23 @@ class Feed:
         return x.contiguous(memory_format=self.layout)
 
     def ask(
-        self, network: nn.Module, x: Tensor, output: str | int | None = None, taps: Sequence[str] = ()
+        self,
+        network: nn.Module,
+        x: Tensor,
+        output: str | int | None = None,
+        taps: Sequence[str] = (),
+        edit: Edit | None = None,
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The logits (N, classes) of a batch x (N, C, H, W), and the outputs of the tapped layers.
+        """The logits (N, classes) of a batch x (N, C, H, W), and the outputs of the tapped layers; where
+        one is edited, what comes of that.
 
         The network gets a copy, since it may work in place. What fills the batch up is cut off again.
         Raises InputError where there are no such logits, and ValueError for more images than it takes.
         """
         whole = self._filled(x).clone(memory_format=self.layout)
-        with tapped(network, taps, len(x), len(whole)) as kept:
+        rows = (len(x), len(whole))
+        # the edit's hook comes first: a tap of the same layer sees what became of it
+        with edited(network, edit, *rows), tapped(network, taps, *rows) as kept:
             logits = logits_of(network(whole), output)
         if len(logits) != len(whole):
             raise InputError(

@@ -10,12 +10,11 @@ from torch import nn
 
 from reportgen.engine.needs import ModelFacts
 
-# the share of the layers with weights that is shuffled, counted from the output; at least one
-STAGES = {"head": 0.0, "half": 0.5, "all": 1.0}
 
-
-def shuffled(network: nn.Module, facts: ModelFacts, stage: str, seed: int) -> nn.Module:
+def shuffled(network: nn.Module, facts: ModelFacts, share: float, seed: int) -> nn.Module:
     """A copy in which the weights of the layers nearest the output are shuffled within each tensor.
+
+    `share` is that of the layers with weights, counted from the output; one is shuffled at least.
 
     Shuffling keeps the distribution of every tensor (statistics of batch norm included), so that
     activations keep their size whatever the architecture, and destroys what was learned.
@@ -25,7 +24,7 @@ def shuffled(network: nn.Module, facts: ModelFacts, stage: str, seed: int) -> nn
     weighted = [layer.name for layer in facts.leaves() if layer.weighted]
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        count = max(1, math.ceil(STAGES[stage] * len(weighted)))
+        count = max(1, math.ceil(share * len(weighted)))
         for name in weighted[-count:]:
             for tensor in (*modules[name].parameters(), *modules[name].buffers()):
                 if tensor.numel() > 1:

@@ -14,7 +14,6 @@ from reportgen.engine.needs import (
     ModelFacts,
     Need,
     Normalisation,
-    OfModel,
     Projections,
     Rule,
     Target,
@@ -54,9 +53,9 @@ class ModelTape:
     climbed, the strongest images and their projections. What each need gives is said by `Bench`."""
 
     model: ModelFacts
-    values: Mapping[OfModel, Any]
+    values: Mapping[Need, Any]
 
-    def __getitem__(self, need: OfModel) -> Any:
+    def __getitem__(self, need: Need) -> Any:
         return self.values[need]
 
 
@@ -64,10 +63,10 @@ def model_tape(
     network: nn.Module,
     facts: ModelFacts,
     needs: tuple[Need, ...],
-    measured: Mapping[OfModel, Any] | None = None,
+    measured: Mapping[Need, Any] | None = None,
 ) -> ModelTape:
     """A tape with the weights that `needs` name, and with what was measured for the others."""
     modules = dict(network.named_modules())
     named = [need for need in needs if isinstance(need, Weights)]
-    values: dict[OfModel, Any] = {need: modules[need.layer].weight.detach().cpu() for need in named}
+    values: dict[Need, Any] = {need: modules[need.layer].weight.detach().cpu() for need in named}
     return ModelTape(facts, {**values, **(measured or {})})

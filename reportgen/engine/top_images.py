@@ -9,7 +9,7 @@ from torch import Tensor
 from typing_extensions import assert_never
 
 from reportgen.engine.needs import Activation
-from reportgen.engine.needs.top_images import ChannelMean, ClassLogit, Extremes, Ranking, Unit
+from reportgen.engine.needs.top_images import ChannelMean, ClassLogit, Extremes, Ranking, Record, Unit
 from reportgen.engine.network.output import answers
 from reportgen.engine.plan import Plan
 from reportgen.engine.tape import BatchTape
@@ -31,13 +31,13 @@ def rank(plan: Plan, tape: BatchTape, numbers: Sequence[int]) -> Tally | None:
     """
     tops = {}
     broken = answers(tape.logits)[:, None] < 0  # (N, 1)
-    for need in plan.extremes:
+    for need in plan.of(Extremes):
         a = tape[Activation(need.layer)]  # (N, C, h, w), or (N, C): maps of one value
         values, places = a.reshape(*a.shape[:2], -1).max(2)  # (N, C) each
         tops[key(need)] = ranked(values.masked_fill(broken, torch.nan), places, numbers, need.k)
-    if plan.records:
+    if records := plan.of(Record):
         values = torch.stack(
-            [driven(need.unit, tape.logits, lambda name: tape[Activation(name)]) for need in plan.records], 1
+            [driven(need.unit, tape.logits, lambda name: tape[Activation(name)]) for need in records], 1
         )  # (N, U)
         tops[UNITS] = ranked(values.masked_fill(broken, torch.nan), torch.zeros_like(values), numbers, 1)
     return Tally(tops=tops) if tops else None
@@ -59,7 +59,7 @@ def driven(unit: Unit, logits: Tensor, activation: Callable[[str], Tensor]) -> T
 def rankings(plan: Plan, tally: Tally) -> dict[Extremes, Ranking]:
     """The whole set's ranking for every `Extremes`, from the merged tallies."""
     found: dict[Extremes, Ranking] = {}
-    for need in plan.extremes:
+    for need in plan.of(Extremes):
         shape = plan.facts.layer(need.layer).output_shape or ()
         found[need] = Ranking.of(tally.tops[key(need)], shape[2] if len(shape) == 3 else 1)
     return found

@@ -22,10 +22,12 @@ from reportgen.evidence.files import (
 from reportgen.evidence.reader import (
     Evidence,
 )
+from reportgen.evidence.records import Manifest, Prediction, Record, Timing, TrustRecord
 from reportgen.evidence.shards import (
     BESIDE,
+    JUDGED,
+    STAGES,
     Findings,
-    Record,
     best,
     is_unanswered,
 )
@@ -35,9 +37,15 @@ from reportgen.evidence.writer import (
 
 __all__ = [
     "BESIDE",
+    "JUDGED",
+    "STAGES",
     "Evidence",
     "Findings",
+    "Manifest",
+    "Prediction",
     "Record",
+    "Timing",
+    "TrustRecord",
     "Writer",
     "best",
     "canonical_json",

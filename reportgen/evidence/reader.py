@@ -7,14 +7,27 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from safetensors import safe_open
 
 from reportgen.errors import InputError
 from reportgen.evidence.files import is_whole, sha256_of
-from reportgen.evidence.shards import BESIDE, SCHEMA, Findings, Record, read_findings
+from reportgen.evidence.records import Manifest, Record, Timing, TrustRecord
+from reportgen.evidence.shards import (
+    BATCH,
+    BESIDE,
+    CHANGED,
+    MODEL,
+    SCHEMA,
+    SCORE,
+    SET,
+    TRUST,
+    Findings,
+    is_of,
+    read_findings,
+)
 from reportgen.findings import Array, explaining
 
 
@@ -25,7 +38,7 @@ class Evidence:
     folder: Path
 
     @cached_property
-    def manifest(self) -> dict[str, Any]:
+    def manifest(self) -> Manifest:
         """Raises InputError where the folder holds no complete evidence."""
         try:
             manifest = json.loads((self.folder / "manifest.json").read_bytes())
@@ -39,12 +52,12 @@ class Evidence:
                 f"{self.folder} holds evidence of another version: {manifest.get('schema')!r}",
                 "measure again with this version of reportgen",
             )
-        return dict(manifest)
+        return cast(Manifest, manifest)
 
     @cached_property
-    def timing(self) -> dict[str, Any]:
+    def timing(self) -> Timing:
         """Durations in seconds and peak memory in bytes."""
-        return dict(json.loads((self.folder / "timing.json").read_bytes()))
+        return cast(Timing, json.loads((self.folder / "timing.json").read_bytes()))
 
     @cached_property
     def beside(self) -> Evidence | None:
@@ -64,36 +77,36 @@ class Evidence:
         An image that was first scored and then measured in a second round has the second record.
         """
         by_id: dict[int, Record] = {}
-        shards = {n: s for n, s in self._shards.items() if n.startswith(("score-", "batch-"))}
+        shards = {n: s for n, s in self._shards.items() if is_of(n, SCORE, BATCH)}
         for name, shard in sorted(shards.items(), reverse=True):  # score-… before batch-…
             for record in shard["records"]:
                 known = by_id.get(record["number"])
                 if known is None or record.get("measured"):
-                    by_id[record["number"]] = {**record, "shard": name}
+                    by_id[record["number"]] = cast(Record, {**record, "shard": name})
         return [by_id[number] for number in sorted(by_id)]
 
-    def trust(self) -> list[Record]:
+    def trust(self) -> list[TrustRecord]:
         """What putting the maps to the test gave, a record a sampled image, in order of number."""
-        shards = [shard for name, shard in self._shards.items() if name.startswith("trust-")]
+        shards = [shard for name, shard in self._shards.items() if is_of(name, TRUST)]
         return sorted((r for s in shards for r in s["records"]), key=lambda r: int(r["number"]))
 
     def model_findings(self) -> Findings:
         """Findings of scope `model` and `set`, whole."""
-        whole = [name for name in ("model", "set") if name in self._shards]
-        return {m: found for name in whole for m, found in self._findings(name, None).items()}
+        whole = [name for name in (MODEL, SET) if name in self._shards]
+        return {m: slots for name in whole for m, slots in self._findings(name, None).items()}
 
     def findings(self, record: Record) -> Findings:
         """One measured image's findings: every per-image field without its leading axis.
 
         Those of a visualization that is measured once a target say which class that is.
         """
-        found = self._findings(record["shard"], record["row"]) if record.get("measured") else {}
+        findings = self._findings(record["shard"], record["row"]) if record.get("measured") else {}
         targets = [target["class_index"] for target in record.get("targets", ())]
         for shown in self.manifest.get("visualizations", ()):
-            if shown["per_target"] and shown["name"] in found:
-                slots = zip(found[shown["name"]], targets, strict=True)
-                found[shown["name"]] = [explaining(held, target) for held, target in slots]
-        return found
+            if shown["per_target"] and shown["name"] in findings:
+                slots = zip(findings[shown["name"]], targets, strict=True)
+                findings[shown["name"]] = [explaining(several, target) for several, target in slots]
+        return findings
 
     def array(self, record: Record, key: str) -> Array | None:
         """One image's row of a core array: `seen` (H, W, C) uint8, `logits` (C,), `input` (C, H, W)."""
@@ -105,11 +118,11 @@ class Evidence:
     def thumbnails(self) -> dict[str, Array]:
         """Small pictures (h, w, C) uint8 of images without figures, by id: of those that two models
         answer differently."""
-        if "changed" not in self._shards:
+        if CHANGED not in self._shards:
             return {}
-        with self._open("changed") as tensors:
+        with self._open(CHANGED) as tensors:
             seen = tensors.get_tensor("core/seen")
-        return {record["id"]: seen[record["row"]] for record in self._shards["changed"]["records"]}
+        return {record["id"]: seen[record["row"]] for record in self._shards[CHANGED]["records"]}
 
     def original(self, record: Record) -> bytes:
         """The image before resize and crop, as a JPEG of bounded size."""

@@ -1,4 +1,4 @@
-"""What a shard of evidence holds, and how findings are read back from one."""
+"""The kinds of shards that evidence is made of, and how findings are read back from one."""
 
 from __future__ import annotations
 
@@ -8,17 +8,35 @@ from typing import Any, TypeAlias
 
 from safetensors import safe_open
 
+from reportgen.evidence.records import Prediction
 from reportgen.findings import KINDS, Finding, unpack
 
 SCHEMA = "reportgen.evidence/2"
 BESIDE = "beside"  # the folder of a second model's evidence
 TALLIED = ("sums", "highs", "lows", "tops")
-Record: TypeAlias = dict[str, Any]
+# the kinds of shards: `model`, `set` and `changed` are one shard each, the others one a batch of images
+MODEL = "model"  # findings that need no image
+SET = "set"  # findings that need them all
+CHANGED = "changed"  # small pictures of images that a second model answers differently
+SCORE = "score"  # a first round over a large set: records, logits and tallies
+BATCH = "batch"  # images with figures: records, arrays, findings
+SAMPLE = "sample"  # tallies of a sample of the set; `sample-000128` is the kind of one of 128 images
+TRUST = "trust"  # what putting the maps to the test gave
+SNAPSHOT = "snapshot"  # tallies of another checkpoint of the run; `snapshot-03` is the kind of the fourth
+# how much of a network is shuffled to see whether a map depends on what was learned: the share of its
+# layers with weights, from the output down, and at least one of them
+STAGES = {"head": 0.0, "half": 0.5, "all": 1.0}
+JUDGED = "half"  # the stage of the verdict: a map that outlives it shows little of what was learned
 # visualization name -> one tuple of findings a target slot (a single slot where it has no target)
 Findings: TypeAlias = dict[str, list[tuple[Finding, ...]]]
 
 
-def best(record: Mapping[str, Any]) -> dict[str, Any] | None:
+def is_of(shard: str, *kinds: str) -> bool:
+    """Whether a shard, by its name, is of one of the kinds."""
+    return any(shard == kind or shard.startswith(f"{kind}-") for kind in kinds)
+
+
+def best(record: Mapping[str, Any]) -> Prediction | None:
     """The answer to an image, its most probable class; None where there is none: the image could not
     be used, or the model's output for it is not finite."""
     return record["predictions"][0] if record["predictions"] else None
@@ -35,8 +53,8 @@ def read_findings(arrays: Path, packed: dict[str, Any], row: int | None) -> Find
         names = frozenset(tensors.keys())
         return {
             method: [
-                tuple(_load(tensors, names, f"{method}/{slot}", rest, row) for rest in found)
-                for slot, found in enumerate(slots)
+                tuple(_load(tensors, names, f"{method}/{slot}", rest, row) for rest in several)
+                for slot, several in enumerate(slots)
             ]
             for method, slots in packed.items()
         }

@@ -12,7 +12,8 @@ from safetensors import safe_open
 from safetensors.numpy import save
 
 from reportgen.evidence.files import canonical_json, is_whole, sha256_of, write_whole
-from reportgen.evidence.shards import SCHEMA, TALLIED, Findings, Record, read_findings
+from reportgen.evidence.records import ManifestBody, Record, Timing
+from reportgen.evidence.shards import BATCH, SCHEMA, SCORE, TALLIED, Findings, is_of, read_findings
 from reportgen.findings import Array, Finding, Tally, pack
 
 
@@ -37,7 +38,7 @@ class Writer:
         self,
         name: str,
         findings: Mapping[str, Sequence[tuple[Finding, ...]]],
-        records: Sequence[Record] = (),
+        records: Sequence[Mapping[str, object]] = (),
         arrays: Mapping[str, Array] | None = None,
         cost: Mapping[str, int] | None = None,
         tallies: Mapping[str, Tally] | None = None,
@@ -47,17 +48,17 @@ class Writer:
         tensors = {f"core/{key}": value for key, value in (arrays or {}).items()}
         for method, tally in (tallies or {}).items():
             for how in TALLIED:
-                held = getattr(tally, how)
-                tensors |= {f"tally/{method}/{how}/{key}": value for key, value in held.items()}
+                arrays_of = getattr(tally, how)
+                tensors |= {f"tally/{method}/{how}/{key}": value for key, value in arrays_of.items()}
         packed: dict[str, list[list[dict[str, Any]]]] = {}
         for method, slots in findings.items():
             packed[method] = []
-            for slot, found in enumerate(slots):
-                parts = [pack(finding) for finding in found]
+            for slot, of_target in enumerate(slots):
+                parts = [pack(finding) for finding in of_target]
                 packed[method].append([rest for _, rest in parts])
-                for held, rest in parts:
+                for fields, rest in parts:
                     prefix = f"{method}/{slot}/{rest['name']}"
-                    tensors |= {f"{prefix}/{field}": value for field, value in held.items()}
+                    tensors |= {f"{prefix}/{field}": value for field, value in fields.items()}
         data = save(tensors)
         write_whole(self.folder / f"{name}.safetensors", data)
         body = {
@@ -69,20 +70,32 @@ class Writer:
         write_whole(self.folder / f"{name}.json", canonical_json(body))
         self.finished[name] = body
 
-    def records(self, kind: str = "") -> list[Record]:
-        """The records of every finished shard whose name begins with `kind`."""
-        names = [name for name in sorted(self.finished) if name.startswith(kind)]
-        return [record for name in names for record in self.finished[name]["records"]]
+    def shards(self, kind: str) -> list[str]:
+        """The names of the finished shards of a kind, in order."""
+        return [name for name in sorted(self.finished) if is_of(name, kind)]
 
-    def place(self, number: int) -> tuple[str, Record]:
+    def next(self, kind: str) -> str:
+        """The name of the next shard of a kind that has one a batch."""
+        return f"{kind}-{len(self.shards(kind)):06d}"
+
+    def records(self, kind: str) -> list[Any]:
+        """The records of every finished shard of a kind: those that `evidence.records` has for it."""
+        return [record for name in self.shards(kind) for record in self.finished[name]["records"]]
+
+    def of_set(self) -> list[Record]:
+        """The records that speak for the whole set: those of the first round where there is one, as the
+        second sees only the images that are shown; else those of the only one."""
+        return self.records(SCORE if self.shards(SCORE) else BATCH)
+
+    def measured(self, number: int) -> tuple[str, Record]:
         """The shard that holds the figures of an image, and its record there. Raises KeyError."""
-        for name in sorted(self.finished):
-            for record in self.finished[name]["records"] if name.startswith("batch") else ():
+        for name in self.shards(BATCH):
+            for record in self.finished[name]["records"]:
                 if record["number"] == number and record["measured"]:
                     return name, record
         raise KeyError(number)
 
-    def findings(self, shard: str, row: int) -> Findings:
+    def findings(self, shard: str, row: int | None) -> Findings:
         """What was measured of one image, read back from its shard."""
         return read_findings(self.folder / f"{shard}.safetensors", self.finished[shard]["findings"], row)
 
@@ -97,8 +110,8 @@ class Writer:
                     if (room, owner) == ("tally", method):
                         parts[rest[0]][rest[1]] = tensors.get_tensor(path)
             if any(parts.values()):
-                found = Tally(**parts)
-                total = found if total is None else total.merged(found)
+                tally = Tally(**parts)
+                total = tally if total is None else total.merged(tally)
         return total
 
     def cost(self) -> dict[str, int]:
@@ -109,7 +122,7 @@ class Writer:
                 total[key] = total.get(key, 0) + value
         return total
 
-    def seal(self, manifest: Mapping[str, Any], timing: Mapping[str, Any]) -> None:
+    def seal(self, manifest: ManifestBody, timing: Timing) -> None:
         """Writes timing and, last, the manifest with the hash of every shard."""
         shards = [
             {"name": name, "sha256": sha256_of(self.folder / f"{name}.json")}

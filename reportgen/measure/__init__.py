@@ -1,1 +1,69 @@
-"""Measuring: a session is prepared, its rounds fill the evidence. It knows no report and no verdict."""
+"""Measuring: every model of an audit fills evidence of its own. It knows no report and no verdict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from reportgen.engine import device as devices
+from reportgen.engine.onepass import OnePass, frozen
+from reportgen.evidence import BESIDE, Writer, shards
+from reportgen.measure.audit import Audit
+from reportgen.measure.batches import choose, measure, sample, score
+from reportgen.measure.measurement import Measurement
+from reportgen.measure.models import ModelUnderAudit
+from reportgen.measure.sanity import sanity_check
+from reportgen.measure.whole_set import conclude
+from reportgen.progress import Progress
+
+STEPS = (score, choose, measure, sample, sanity_check, conclude)
+
+
+def measure_main(audit: Audit, folder: Path, progress: Progress) -> Measurement:
+    """Measures the model that the audit is about, into evidence in `folder`."""
+    return _measured(audit, audit.main, folder, progress, None)
+
+
+def measure_second(main: Measurement) -> Measurement | None:
+    """Measures the model beside one that is measured, on the images that this one chose; None where
+    there is no second model."""
+    audit = main.audit
+    if audit.second is None:
+        return None
+    main.model.subject.network.cpu()  # the device holds one network at a time
+    shown = [record["number"] for record in main.writer.records(shards.BATCH) if record["measured"]]
+
+    def progress(stage: str, done: int, total: int, note: str = "") -> None:
+        main.progress(f"{stage} beside", done, total, note)
+
+    return _measured(audit, audit.second, main.writer.folder / BESIDE, progress, (shown, main.chosen[1]))
+
+
+def _measured(
+    audit: Audit,
+    model: ModelUnderAudit,
+    folder: Path,
+    progress: Progress,
+    given: tuple[list[int], str] | None,
+) -> Measurement:
+    """Writes every shard that is not there yet.
+
+    Raises InputError where no image could be read or the device has too little memory.
+    """
+    writer = Writer(folder, audit.key(model))
+    network = model.feed.placed(model.subject.network, model.device)
+    memory = devices.enough_memory(model.device, model.batch_size)
+    with devices.repeatable(model.recipe.run.seed), frozen(network), memory:
+        engine = OnePass(
+            network,
+            model.plan,
+            model.slots,
+            model.subject.preprocessing.normalisation,
+            model.device,
+            model.batch_size,
+            model.recipe.model.output,
+            model.feed,
+        )
+        measurement = Measurement(audit, model, writer, progress, engine, given)
+        for step in STEPS:
+            step(measurement)
+    return measurement

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,23 +19,25 @@ from reportgen.engine import top_images
 from reportgen.engine.needs.top_images import Extremes, Projected, Projections, Ranking
 from reportgen.engine.needs.training import Evolved, Snapshot
 from reportgen.engine.network.output import answers
-from reportgen.engine.onepass import Counter, OnePass
-from reportgen.engine.plan import Plan, Planned
+from reportgen.engine.onepass import OnePass
+from reportgen.engine.perturb.asking import Counter
+from reportgen.engine.plan import Plan
 from reportgen.engine.projector import Load, Projector
 from reportgen.engine.targets import Slot
-from reportgen.evidence import Writer
+from reportgen.evidence import Writer, shards
 from reportgen.findings import Array, Tally
 from reportgen.inputs.checkpoint import load
 from reportgen.inputs.models import fill
-from reportgen.measure.session import Session
+from reportgen.measure.audit import Audit
+from reportgen.measure.models import ModelUnderAudit
 
 
 @contextmanager
-def weights_of(network: nn.Module, path: Path, source: str) -> Iterator[None]:
+def weights_of(network: nn.Module, path: Path, source: str, weights: str | None = None) -> Iterator[None]:
     """The network with another checkpoint's weights in it; its own come back."""
     own = {key: value.clone() for key, value in network.state_dict().items()}
     try:
-        fill(network, load(path), source)
+        fill(network, load(path, weights), source)
         yield
     finally:
         network.load_state_dict(own)
@@ -45,7 +47,8 @@ def weights_of(network: nn.Module, path: Path, source: str) -> Iterator[None]:
 class Snapshots:
     """Sees every checkpoint of `need` over the set. `load` gives images by number, in batches."""
 
-    session: Session
+    audit: Audit
+    model: ModelUnderAudit
     writer: Writer
     engine: OnePass
     load: Load
@@ -57,33 +60,33 @@ class Snapshots:
         chosen = [
             replace(p, channels=tuple(rankings[p.extremes].channels(p.channels))) for p in need.projected
         ]
-        found: list[Snapshot] = []
+        snapshots: list[Snapshot] = []
         before: dict[str, Array] = {}
         for number, name in enumerate(need.checkpoints):
-            path = self.session.recipe.folder / name
-            with weights_of(self.engine.network, path, self.session.subject.source):
+            path = self.model.recipe.folder / name
+            source, key = self.model.subject.source, self.model.recipe.model.weights
+            with weights_of(self.engine.network, path, source, key):
                 weights = self._weights()
                 tally = self._tally(number, need)
                 projected = self._projected(chosen, top_images.rankings(self._plan(need), tally))
-            found.append(_snapshot(path.stem, tally, changes(before, weights), projected))
+            snapshots.append(_snapshot(path.stem, tally, changes(before, weights), projected))
             before = weights
-        return tuple(found)
+        return tuple(snapshots)
 
     def _plan(self, need: Evolved) -> Plan:
         """What a checkpoint is asked: the ranks of the same layers, and its answers."""
-        wished = tuple(dict.fromkeys(p.extremes for p in need.projected))
-        return Plan((Planned("evolution", "model", None, wished),), self.session.facts, 1)
+        wished = tuple(p.extremes for p in need.projected)
+        return Plan(wished, self.model.facts, 1)
 
     def _tally(self, number: int, need: Evolved) -> Tally:
         """Answers and ranks of one checkpoint over the whole set."""
-        kind = f"snapshot-{number:02d}"
-        labels = {file.number: file.label_index for file in self.session.files}
-        done = {record["number"] for record in self.writer.records(f"{kind}-")}
-        todo = [file.number for file in self.session.files if file.reason is None and file.number not in done]
+        kind = f"{shards.SNAPSHOT}-{number:02d}"
+        labels = {file.number: file.label_index for file in self.audit.files}
+        done = {record["number"] for record in self.writer.records(kind)}
+        todo = [file.number for file in self.audit.files if file.reason is None and file.number not in done]
         engine = replace(self.engine, plan=self._plan(need), slots=(Slot("predicted"),), counted=Counter())
-        first = sum(name.startswith(f"{kind}-") for name in self.writer.finished)
         seen = len(done)
-        for batch, (numbers, pixels) in enumerate(self.load(todo), start=first):
+        for numbers, pixels in self.load(todo):
             engine.counted = Counter()
             (tape,) = engine.run(pixels, torch.full((len(pixels),), -1))
             ranked = top_images.rank(engine.plan, tape, numbers)
@@ -91,10 +94,10 @@ class Snapshots:
                 sums=judged(tape.logits, [labels[n] for n in numbers]), tops=ranked.tops if ranked else {}
             )
             records = [{"number": n} for n in numbers]
-            cost = {f"snapshot_{k}": v for k, v in asdict(engine.counted).items() if v}
-            self.writer.write(f"{kind}-{batch:06d}", {}, records, cost=cost, tallies={kind: tally})
+            cost = {f"snapshot_{k}": v for k, v in engine.counted.as_cost().items() if v}
+            self.writer.write(self.writer.next(kind), {}, records, cost=cost, tallies={kind: tally})
             seen += len(numbers)
-            self.progress(number * len(self.session.files) + seen, len(need.checkpoints) * len(labels))
+            self.progress(number * len(self.audit.files) + seen, len(need.checkpoints) * len(labels))
         merged = self.writer.tally(kind)
         assert merged is not None  # a set without a readable image was refused before
         return merged
@@ -105,14 +108,14 @@ class Snapshots:
         """The strongest places of the network as it is now, projected."""
         e = self.engine
         projector = Projector(e.network, e.plan.facts, e.normalisation, e.device, self.load, e.output, e.feed)
-        made = projector.run(chosen, rankings, {})
+        projections = projector.run(chosen, rankings, {})
         for key, value in projector.cost.items():
             self.cost[key] = self.cost.get(key, 0) + value
-        return tuple(made[need] for need in chosen)
+        return tuple(projections[need] for need in chosen)
 
     def _weights(self) -> dict[str, Array]:
         """The weights of every layer that has any, float64 on the CPU."""
-        layers = [x for x in self.session.facts.leaves() if len(x.weight_shape or ()) > 1]
+        layers = [x for x in self.model.facts.leaves() if len(x.weight_shape or ()) > 1]
         modules = dict(self.engine.network.named_modules())
         return {x.name: modules[x.name].weight.detach().double().cpu().numpy() for x in layers}
 

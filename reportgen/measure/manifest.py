@@ -1,4 +1,4 @@
-"""What the evidence says of a whole session: the model, the methods, the cost, the environment."""
+"""What the evidence says of a whole measurement: the model, the methods, the cost, the environment."""
 
 from __future__ import annotations
 
@@ -6,81 +6,110 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, cast
 
 from reportgen.engine import device as devices
-from reportgen.evidence import Writer, is_unanswered
-from reportgen.measure.session import Session
+from reportgen.evidence import is_unanswered, sha256_of, shards
+from reportgen.evidence.records import BesideFacts, Chosen, ImagesFacts, ManifestBody, Words
+from reportgen.inputs.labels import agreement
+from reportgen.measure.measurement import Measurement
+from reportgen.measure.models import ModelUnderAudit
 from reportgen.probes import methods
 
 
-def manifest(
-    session: Session, writer: Writer, chosen: str, beside: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
-    """The manifest's content. Holds no duration: equal inputs give equal bytes but for the date.
+def seal(m: Measurement, begun: float, second: Measurement | None = None) -> None:
+    """Ends a measurement that begun at `begun`: writes its timing and, last, its manifest.
 
-    `beside` is what a sealed second model's evidence is known by.
+    `second` is a sealed measurement of the model beside.
     """
-    found = writer.records("score" if session.two_rounds else "batch")
-    checkpoint = session.subject.checkpoint
+    m.writer.seal(manifest(m, second), m.timing(begun))
+
+
+def manifest(m: Measurement, second: Measurement | None = None) -> ManifestBody:
+    """The manifest's content. Holds no duration: equal inputs give equal bytes but for the date."""
+    recipe, checkpoint = m.model.recipe, m.model.subject.checkpoint
     moment, fixed = _moment()
     return {
-        "key": session.key,
+        "key": m.audit.key(m.model),
         "created": moment,
         "reproducible": fixed,
-        "title": session.recipe.title,
+        "title": recipe.title,
         "checkpoint": {
             "name": checkpoint.name,
             "sha256": checkpoint.sha256,
             "size_bytes": checkpoint.size_bytes,
             "format": checkpoint.format,
         },
-        "model": _model(session),
-        "images": {
-            "source": session.images,
-            "total": len(found),
-            "ok": sum(r["status"] == "ok" for r in found),
-            "rejected": sum(r["status"] == "rejected" for r in found),
-            "unanswered": sum(map(is_unanswered, found)),
-            "labelled": sum(r["status"] == "ok" and r["label"] is not None for r in found),
-            "shown": sum(r["measured"] for r in writer.records("batch")),
-            "chosen": chosen,
-        },
-        "recipe": session.recipe.resolved(),
-        "save_maps": session.save_maps,
-        "visualizations": _visualizations(session),
-        "plan": session.lines,
-        "cost": {**_cost(writer.cost()), "device": devices.name_of(session.device)},
-        "environment": session.environment(),
-        "beside": None if beside is None else dict(beside),
+        "model": _model(m),
+        "images": _images(m),
+        "recipe": recipe.resolved(),
+        "save_maps": m.audit.save_maps,
+        "visualizations": _visualizations(m.model),
+        "plan": m.audit.lines(m.model),
+        "cost": {**_cost(m.writer.cost()), "device": devices.name_of(m.model.device)},
+        "environment": m.model.environment(),
+        "beside": None if second is None else _beside(m, second),
     }
 
 
-def _model(session: Session) -> dict[str, Any]:
-    facts = asdict(session.facts)
+def _model(m: Measurement) -> dict[str, Any]:
+    model = m.model
+    facts = asdict(model.facts)
     facts.pop("graph")  # a finding of `architecture`
+    about_files = _about_files(m) if model is m.audit.main else ()
     return {
-        "source": session.subject.source,
-        "arguments": session.subject.arguments,
-        "preprocessing": session.subject.preprocessing.as_json(),
-        "notes": list(session.notes),
-        "warnings": list(session.feed.warnings),
+        "source": model.subject.source,
+        "arguments": model.subject.arguments,
+        "preprocessing": model.subject.preprocessing.as_json(),
+        "notes": [*model.notes, *about_files],
+        "warnings": list(model.feed.warnings),
         **facts,
     }
 
 
-def _visualizations(session: Session) -> list[dict[str, Any]]:
-    resolved = session.recipe.resolved()["visualizations"]
+def _about_files(m: Measurement) -> list[str]:
+    """Notes on the files, and on how else their folders could be read as labels."""
+    records = m.writer.of_set()
+    used = {record["number"]: record["label_index"] for record in records}
+    answers = {r["number"]: r["predictions"][0]["class_index"] for r in records if r["predictions"]}
+    return [*m.audit.notes, *agreement(m.audit.readings, used, answers)]
+
+
+def _images(m: Measurement) -> ImagesFacts:
+    records = m.writer.of_set()
+    return {
+        "source": m.audit.images,
+        "total": len(records),
+        "ok": sum(r["status"] == "ok" for r in records),
+        "rejected": sum(r["status"] == "rejected" for r in records),
+        "unanswered": sum(map(is_unanswered, records)),
+        "labelled": sum(r["status"] == "ok" and r["label"] is not None for r in records),
+        "shown": sum(r["measured"] for r in m.writer.records(shards.BATCH)),
+        "chosen": m.chosen[1],
+    }
+
+
+def _beside(m: Measurement, second: Measurement) -> BesideFacts:
+    """What the second model's sealed evidence is known by."""
+    return {
+        "name": second.model.name,
+        "main": m.model.name,
+        "manifest_sha256": sha256_of(second.writer.folder / "manifest.json"),
+    }
+
+
+def _visualizations(model: ModelUnderAudit) -> list[Chosen]:
+    resolved = model.recipe.resolved()["visualizations"]
     options: Mapping[str, Any] = {k: v for item in resolved for k, v in item.items()}
     return [
         {
-            **methods()[planned.name].words(),
-            "per_target": planned.per_target,
-            "applicable": planned.reason is None,
-            "reason": planned.reason,
-            "options": options[planned.name],
+            **cast(Words, methods()[chosen.name].words()),
+            "per_target": chosen.per_target,
+            "applicable": chosen.applies,
+            "reason": chosen.reason,
+            "options": options[chosen.name],
         }
-        for planned in session.plan.planned
+        for chosen in model.visualizations.every
     ]
 
 

@@ -1,26 +1,30 @@
-"""What the evidence says of one image, beside its maps: who it is and what the model answered."""
+"""What the evidence says of one image beside its maps: who it is, what the model answered, and how the
+test of its maps went."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 
 from reportgen.engine.network.output import answers
+from reportgen.engine.perturb.deletion import Curves
 from reportgen.engine.targets import Slot
-from reportgen.evidence import Record
+from reportgen.evidence.records import Agreement, MethodTrial, Prediction, RandomTrial, Record, Target, Trial
 from reportgen.findings import Array
 from reportgen.inputs.images import Decoded, ImageFile, Rejected
+from reportgen.stats import spearman
 
 TOP = 5  # answers that every record lists
 
 
-def of_image(file: ImageFile) -> Record:
-    """What is known of any image; every record has all of these fields."""
+def of_image(file: ImageFile, status: str, reason: str | None) -> Record:
+    """What is known of any image, whatever became of it."""
     return {
+        "status": status,
+        "reason": reason,
         "number": file.number,
         "id": file.id,
         "path": file.shown,
@@ -44,17 +48,13 @@ def unanswered(logits: Array) -> str | None:
     """Why logits (C,) are no answer, in words; None where they are one."""
     if bool(answers(torch.as_tensor(logits)) >= 0):
         return None
-    told = f"{int((~np.isfinite(logits)).sum())} of {logits.size} logits are NaN or infinite"
-    return f"no answer: the model's output is not finite ({told})"
+    count = f"{int((~np.isfinite(logits)).sum())} of {logits.size} logits are NaN or infinite"
+    return f"no answer: the model's output is not finite ({count})"
 
 
 def of_rejected(rejected: Rejected) -> Record:
     """An image that could not be used, with its reason."""
-    return {
-        **of_image(rejected.file),
-        "status": "rejected",
-        "reason": rejected.reason,
-    }
+    return of_image(rejected.file, "rejected", rejected.reason)
 
 
 def of_scored(image: Decoded, row: int, logits: Array, classes: Sequence[str]) -> Record:
@@ -62,34 +62,32 @@ def of_scored(image: Decoded, row: int, logits: Array, classes: Sequence[str]) -
 
     Of logits that are no answer nothing is claimed: no prediction, neither right nor wrong, no loss.
     """
-    found: Record = {
-        **of_image(image.file),
-        "status": "ok",
-        "reason": unanswered(logits),
-        "row": row,
-        "geometry": image.geometry.as_json(),
-        "notes": list(image.notes),
-    }
-    return found if found["reason"] else found | _claims(logits, image.file.label_index, classes)
+    record = of_image(image.file, "ok", unanswered(logits))
+    record["row"] = row
+    record["geometry"] = image.geometry.as_json()
+    record["notes"] = list(image.notes)
+    if not record["reason"]:
+        _answer(record, logits, classes)
+    return record
 
 
-def _claims(logits: Array, label: int | None, classes: Sequence[str]) -> Record:
-    """What an answer says, given its logits (C,), and how it is judged by the label's index."""
+def _answer(record: Record, logits: Array, classes: Sequence[str]) -> None:
+    """Says what an answer claims, given its logits (C,), and how it is judged by the label."""
+    label = record["label_index"]
     wide = logits.astype(np.float64)
     highest = wide.max()
     logs = wide - highest - np.log(np.exp(wide - highest).sum())  # log-softmax
     order = np.argsort(-wide, kind="stable")
-    return {
-        "predictions": [_answer(int(k), logits, logs, classes) for k in order[:TOP]],
-        "correct": None if label is None else bool(order[0] == label),
-        "loss": None if label is None else _finite(-logs[label]),
-        "label_probability": None if label is None else _finite(math.exp(logs[label])),
-    }
+    record["predictions"] = [_prediction(int(k), logits, logs, classes) for k in order[:TOP]]
+    if label is not None:
+        record["correct"] = bool(order[0] == label)
+        record["loss"] = _finite(-logs[label])
+        record["label_probability"] = _finite(math.exp(logs[label]))
 
 
 def of_target(
     slot: Slot, number: int, chosen: int, logits: Array, classes: Sequence[str], labelled: bool
-) -> dict[str, Any]:
+) -> Target:
     """What slot `number` explains in one image: class index `chosen`, and why that class."""
     wide = logits.astype(np.float64)
     logs = wide - wide.max() - np.log(np.exp(wide - wide.max()).sum())
@@ -98,20 +96,101 @@ def of_target(
     return {
         "slot": number,
         "kind": kind,
-        **_answer(chosen, logits, logs, classes),
+        **_prediction(chosen, logits, logs, classes),
         "note": "the image has no label: the predicted class is explained" if missing else None,
     }
 
 
-def _answer(index: int, logits: Array, logs: Array, classes: Sequence[str]) -> dict[str, Any]:
+def of_trial(
+    n: int,
+    cells: Mapping[str, Array],
+    curves: Curves,
+    randomised: Mapping[str, Mapping[str, float | None]],
+    stability: Mapping[str, float | None],
+    flags: Mapping[str, str | None],
+) -> Trial:
+    """What the test of its maps says of image `n` of a batch, by method: deletion and insertion (the
+    random orders are behind those of the methods), rank correlations by stage of shuffling and under
+    noise, faults of the maps; and the agreement of their means on the cells."""
+    return {
+        "cells": round(next(iter(cells.values())).size ** 0.5),
+        "fractions": curves.fractions.tolist(),
+        "methods": {
+            method: _method(
+                curves,
+                n,
+                order,
+                {stage: rho[method] for stage, rho in randomised.items() if method in rho},
+                stability[method],
+                flags[method],
+            )
+            for order, method in enumerate(cells)
+        },
+        "random": _random(curves, n, len(cells)),
+        "agreement": _agreement(cells),
+    }
+
+
+def _prediction(index: int, logits: Array, logs: Array, classes: Sequence[str]) -> Prediction:
+    """A class of an answer, given its logits (C,) and their log-softmax."""
     return {
         "class_index": index,
         "class_name": classes[index],
         "logit": _finite(logits[index]),
-        "probability": _finite(math.exp(logs[index])),
+        "probability": math.exp(logs[index]),
     }
 
 
 def _finite(value: float) -> float | None:
     """JSON has no NaN: a number that is none is null, and the report says so."""
     return float(value) if math.isfinite(value) else None
+
+
+def _method(
+    curves: Curves,
+    n: int,
+    order: int,
+    randomised: dict[str, float | None],
+    stability: float | None,
+    flag: str | None,
+) -> MethodTrial:
+    """How one method's map did, whose order of the cells is number `order`."""
+    deletion, insertion = curves.deletion[n, order].numpy(), curves.insertion[n, order].numpy()
+    areas = _area(deletion), _area(insertion)
+    return {
+        "deletion": _list(deletion),
+        "insertion": _list(insertion),
+        "deletion_auc": _finite(areas[0]),
+        "insertion_auc": _finite(areas[1]),
+        "faithfulness": _finite(areas[1] - areas[0]),
+        "randomised": randomised,
+        "stability": stability,
+        "flag": flag or curves.fault(n),
+    }
+
+
+def _random(curves: Curves, n: int, first: int) -> RandomTrial:
+    deletion, insertion = curves.deletion[n, first:].numpy(), curves.insertion[n, first:].numpy()
+    return {
+        "deletion": {"mean": _list(deletion.mean(0)), "sd": _list(deletion.std(0, ddof=1))},
+        "insertion": {"mean": _list(insertion.mean(0)), "sd": _list(insertion.std(0, ddof=1))},
+        "faithfulness": [
+            _finite(_area(i) - _area(d)) for d, i in zip(deletion, insertion, strict=True)
+        ],
+    }
+
+
+def _area(values: Array) -> float:
+    """The area under a curve over [0, 1] by trapezoids."""
+    return float((values[:-1].sum() + values[1:].sum()) / 2 / (len(values) - 1))
+
+
+def _list(values: Array) -> list[float]:
+    """The values, or none at all where one is not finite: such a curve has no shape."""
+    return [float(v) for v in values] if np.isfinite(values).all() else []
+
+
+def _agreement(cells: Mapping[str, Array]) -> Agreement:
+    """The rank correlation of every two methods' magnitudes, on the cells."""
+    sizes = [abs(v) for v in cells.values()]
+    return {"methods": list(cells), "rho": [[spearman(a, b) for b in sizes] for a in sizes]}

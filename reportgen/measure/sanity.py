@@ -11,28 +11,43 @@ import math
 import random
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from reportgen.audit.sanity import JUDGED
 from reportgen.engine.needs import MeanGradient, Noisy, Scores
-from reportgen.engine.onepass import Counter, OnePass
+from reportgen.engine.onepass import OnePass
+from reportgen.engine.perturb.asking import Counter
 from reportgen.engine.perturb.deletion import Curves, cell_means, curves, erasing, ranks
 from reportgen.engine.perturb.makers import Source, maker
-from reportgen.engine.plan import Plan, Planned
-from reportgen.engine.randomise import STAGES, shuffled
+from reportgen.engine.plan import Plan
+from reportgen.engine.randomise import shuffled
 from reportgen.engine.targets import Slot
-from reportgen.evidence import Findings, Record, Writer
+from reportgen.evidence import JUDGED, STAGES, Findings, Record, TrustRecord, Writer, records, shards
 from reportgen.findings import Array, Heatmap, faults
-from reportgen.measure.session import Session
+from reportgen.measure.measurement import Measurement, pixels_of
+from reportgen.measure.models import ModelUnderAudit
+from reportgen.measure.records import of_trial
+from reportgen.measure.visualizations import Visualization, needs_of
 from reportgen.probes import methods
 from reportgen.stats import spearman
 
 
-def sample(measured: Sequence[Record], session: Session) -> set[int]:
+def sanity_check(m: Measurement) -> None:
+    """Puts the maps of a sample of the measured images to the test, a shard a batch."""
+    chosen = sample(m.writer.records(shards.BATCH), m.model)
+    done = {record["number"] for record in m.writer.records(shards.TRUST)}
+    m.progress("trust", len(done), len(chosen))
+    for images, _ in m.batches(file for file in m.audit.files if file.number in chosen - done):
+        measured = [m.writer.measured(image.file.number) for image in images]
+        with m.watch.on("trust"):
+            tested, cost = tried(m.model, m.engine, m.writer, pixels_of(images), measured)
+        m.writer.write(m.writer.next(shards.TRUST), {}, tested, cost=cost)
+        m.progress("trust", len(m.writer.records(shards.TRUST)), len(chosen))
+
+
+def sample(measured: Sequence[Record], model: ModelUnderAudit) -> set[int]:
     """The numbers of the images whose maps are put to the test.
 
     Drawn with the recipe's seed from the half of the measured images that was answered with the
@@ -41,41 +56,46 @@ def sample(measured: Sequence[Record], session: Session) -> set[int]:
     shown = [r for r in measured if r["measured"]]
     ranked = sorted(shown, key=lambda r: (-r["predictions"][0]["probability"], r["number"]))
     upper = [record["number"] for record in ranked[: math.ceil(len(ranked) / 2)]]
-    count = min(session.recipe.trust.images, len(upper))
-    return set(random.Random(session.recipe.run.seed).sample(upper, count))
+    count = min(model.recipe.trust.images, len(upper))
+    return set(random.Random(model.recipe.run.seed).sample(upper, count))
 
 
 def tried(
-    session: Session, engine: OnePass, writer: Writer, pixels: Tensor, places: Sequence[tuple[str, Record]]
-) -> tuple[list[Record], dict[str, int]]:
+    model: ModelUnderAudit,
+    engine: OnePass,
+    writer: Writer,
+    pixels: Tensor,
+    measured: Sequence[tuple[str, Record]],
+) -> tuple[list[TrustRecord], dict[str, int]]:
     """The records of a batch of sampled images (n, C, H, W), and what they cost in images.
 
-    `places` are the shards and records that hold their maps.
+    `measured` are the shards and records that hold their maps.
     """
-    explaining = {p.name for p in session.plan.of_scope("image") if methods()[p.name].explains}
-    found = [attributions(writer.findings(shard, record["row"]), explaining) for shard, record in places]
-    maps = {method: torch.stack([one[method] for one in found]) for method in found[0]}
+    explaining = {v.name for v in model.visualizations.of_scope("image") if methods()[v.name].explains}
+    each = [attributions(writer.findings(shard, record["row"]), explaining) for shard, record in measured]
+    maps = {method: torch.stack([of_image[method] for of_image in each]) for method in each[0]}
     if not maps:
         return [], {}
-    targets = [record["targets"][0] for _, record in places]
+    targets = [record["targets"][0] for _, record in measured]
     chosen = torch.tensor([target["class_index"] for target in targets])
-    trial = Trial(session, engine, pixels, chosen, maps)
-    head = [
+    trial = Trial(model, engine, pixels, chosen, maps)
+    tested: list[TrustRecord] = [
         {
             "number": record["number"],
             "id": record["id"],
-            "target": {key: target[key] for key in ("class_index", "class_name")},
+            "target": {"class_index": target["class_index"], "class_name": target["class_name"]},
+            **of_maps,
         }
-        for (_, record), target in zip(places, targets, strict=True)
+        for (_, record), target, of_maps in zip(measured, targets, trial.records(), strict=True)
     ]
-    return [h | r for h, r in zip(head, trial.records(), strict=True)], trial.cost()
+    return tested, trial.cost()
 
 
-def attributions(found: Findings, explaining: Collection[str]) -> dict[str, Tensor]:
+def attributions(findings: Findings, explaining: Collection[str]) -> dict[str, Tensor]:
     """One image's map (h, w) by every method that explains the answer, for its first target."""
     return {
         method: torch.from_numpy(finding.values)
-        for method, slots in sorted(found.items())  # the order of a shard that was read back
+        for method, slots in sorted(findings.items())  # the order of a shard that was read back
         if method in explaining
         for finding in slots[0]
         if isinstance(finding, Heatmap) and finding.name == "map"
@@ -86,7 +106,7 @@ def attributions(found: Findings, explaining: Collection[str]) -> dict[str, Tens
 class Trial:
     """One batch of sampled images (n, C, H, W) with the class explained (n,) and the maps to test."""
 
-    session: Session
+    model: ModelUnderAudit
     engine: OnePass
     pixels: Tensor
     targets: Tensor
@@ -102,45 +122,39 @@ class Trial:
         """What the test has cost so far, in images."""
         counted = self.engine.counted
         return {
-            "trust_forwards": counted.forwards + counted.occlusion_forwards,
+            "trust_forwards": counted.forwards + counted.perturbed_forwards,
             "trust_backwards": counted.backwards,
         }
 
-    def records(self) -> list[Record]:
+    def records(self) -> list[records.Trial]:
         """One record an image: curves, rank correlations, agreement."""
         cells = {m: cell_means(v, self._side()) for m, v in self.maps.items()}
-        erased = self._erased(cells)
+        deleted = self._deleted(cells)
         randomised = {stage: self._correlations(self._randomised(stage)) for stage in STAGES}
         stable = self._correlations(self._maps(self._noisy(), self._tested()))
+        flags = {m: [faults(v.numpy()) for v in maps] for m, maps in self.maps.items()}
         return [
-            {
-                "cells": round(cells[next(iter(cells))].shape[1] ** 0.5),
-                "fractions": erased.fractions.tolist(),
-                "methods": {
-                    method: {
-                        **_curve(erased, n, place),
-                        "randomised": {s: rho[method][n] for s, rho in randomised.items() if method in rho},
-                        "stability": stable[method][n],
-                        "flag": faults(self.maps[method][n].numpy()) or erased.fault(n),
-                    }
-                    for place, method in enumerate(self.maps)
-                },
-                "random": _random(erased, n, len(self.maps)),
-                "agreement": _agreement({m: v[n].numpy() for m, v in cells.items()}),
-            }
+            of_trial(
+                n,
+                {m: v[n].numpy() for m, v in cells.items()},
+                deleted,
+                {stage: {m: rho[n] for m, rho in every.items()} for stage, every in randomised.items()},
+                {m: rho[n] for m, rho in stable.items()},
+                {m: flags[m][n] for m in flags},
+            )
             for n in range(len(self.pixels))
         ]
 
     def _side(self) -> tuple[int, int]:
         return (self.pixels.shape[2], self.pixels.shape[3])
 
-    def _tested(self) -> tuple[Planned, ...]:
-        return tuple(p for p in self.session.plan.of_scope("image") if p.name in self.maps)
+    def _tested(self) -> tuple[Visualization, ...]:
+        return tuple(p for p in self.model.visualizations.of_scope("image") if p.name in self.maps)
 
     @torch.no_grad()
-    def _erased(self, cells: dict[str, Tensor]) -> Curves:
+    def _deleted(self, cells: dict[str, Tensor]) -> Curves:
         """Deletion and insertion in the order of every map, and then in random orders."""
-        trust, seed = self.session.recipe.trust, self.session.recipe.run.seed
+        trust, seed = self.model.recipe.trust, self.model.recipe.run.seed
         x = self.pixels.to(self.engine.device)
         generator = torch.Generator().manual_seed(seed)
         count = next(iter(cells.values())).shape[1]
@@ -149,8 +163,8 @@ class Trial:
         values = [torch.nan_to_num(v, 0, 0, 0) for v in cells.values()]
         order = torch.stack([ranks(v, seed) for v in (*values, *noise)], 1).to(x.device)  # (n, O, cells²)
         inner = torch.linspace(0, 1, trust.steps + 1, device=x.device)[1:-1]
-        made = erasing(Source(x, self.engine.normalisation, {}), order, inner)
-        scores = self.engine.scores(x, made)  # (n, V, classes)
+        perturbed = erasing(Source(x, self.engine.normalisation, {}), order, inner)
+        scores = self.engine.scores(x, perturbed)  # (n, V, classes)
         whole = self.engine.score(self.pixels)
         targets = self.targets.to(x.device)
         each = targets[:, None, None].expand(-1, scores.shape[1], 1)
@@ -163,29 +177,29 @@ class Trial:
 
         Methods that take many forwards are tried at the stage that the verdict rests on only.
         """
-        planned = self._tested()
+        visualizations = self._tested()
         if stage != JUDGED:
             dear = Scores | MeanGradient
-            planned = tuple(p for p in planned if not any(isinstance(n, dear) for n in p.needs))
-        seed = self.session.recipe.run.seed
-        network = shuffled(self.engine.network, self.session.facts, stage, seed)
-        return self._maps(self.pixels, planned, replace(self.engine, network=network))
+            visualizations = tuple(p for p in visualizations if not any(isinstance(n, dear) for n in p.needs))
+        seed = self.model.recipe.run.seed
+        network = shuffled(self.engine.network, self.model.facts, STAGES[stage], seed)
+        return self._maps(self.pixels, visualizations, replace(self.engine, network=network))
 
     def _noisy(self) -> Tensor:
         """The images with a little noise, seeded."""
-        trust, seed = self.session.recipe.trust, self.session.recipe.run.seed
-        made = maker(Noisy(1, trust.noise_std, seed), Source(self.pixels, self.engine.normalisation, {}))
+        trust, seed = self.model.recipe.trust, self.model.recipe.run.seed
+        noisy = maker(Noisy(1, trust.noise_std, seed), Source(self.pixels, self.engine.normalisation, {}))
         every = torch.arange(len(self.pixels))
-        return made.make(every, torch.zeros_like(every))
+        return noisy.make(every, torch.zeros_like(every))
 
     def _maps(
-        self, pixels: Tensor, planned: tuple[Planned, ...], engine: OnePass | None = None
+        self, pixels: Tensor, visualizations: tuple[Visualization, ...], engine: OnePass | None = None
     ) -> dict[str, Tensor]:
-        plan = Plan(planned, self.session.facts, 1)
+        plan = Plan(needs_of(visualizations), self.model.facts, 1)
         (tape,) = replace(engine or self.engine, plan=plan).run(pixels, self.targets)
         return {
             p.name: torch.from_numpy(finding.values)
-            for p in planned
+            for p in visualizations
             for finding in p.probe.measure(tape)
             if isinstance(finding, Heatmap) and finding.name == "map"
         }
@@ -199,50 +213,6 @@ class Trial:
             ]
             for method, maps in others.items()
         }
-
-
-def _curve(erased: Curves, n: int, place: int) -> dict[str, Any]:
-    deletion, insertion = erased.deletion[n, place].numpy(), erased.insertion[n, place].numpy()
-    areas = _area(deletion), _area(insertion)
-    return {
-        "deletion": _list(deletion),
-        "insertion": _list(insertion),
-        "deletion_auc": _finite(areas[0]),
-        "insertion_auc": _finite(areas[1]),
-        "faithfulness": _finite(areas[1] - areas[0]),
-    }
-
-
-def _random(erased: Curves, n: int, first: int) -> dict[str, Any]:
-    deletion, insertion = erased.deletion[n, first:].numpy(), erased.insertion[n, first:].numpy()
-    return {
-        "deletion": {"mean": _list(deletion.mean(0)), "sd": _list(deletion.std(0, ddof=1))},
-        "insertion": {"mean": _list(insertion.mean(0)), "sd": _list(insertion.std(0, ddof=1))},
-        "faithfulness": [
-            _finite(_area(i) - _area(d)) for d, i in zip(deletion, insertion, strict=True)
-        ],
-    }
-
-
-def _area(values: Array) -> float:
-    """The area under a curve over [0, 1] by trapezoids."""
-    return float((values[:-1].sum() + values[1:].sum()) / 2 / (len(values) - 1))
-
-
-def _list(values: Array) -> list[float]:
-    """The values, or none at all where one is not finite: such a curve has no shape."""
-    return [float(v) for v in values] if np.isfinite(values).all() else []
-
-
-def _finite(value: float) -> float | None:
-    """JSON has no NaN: what a network that is not finite says is null."""
-    return value if math.isfinite(value) else None
-
-
-def _agreement(cells: dict[str, Array]) -> dict[str, Any]:
-    """The rank correlation of every two methods' magnitudes, on the cells."""
-    sizes = [abs(v) for v in cells.values()]
-    return {"methods": list(cells), "rho": [[spearman(a, b) for b in sizes] for a in sizes]}
 
 
 def magnitude_correlation(mine: Array, other: Array) -> float | None:

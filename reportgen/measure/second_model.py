@@ -1,76 +1,113 @@
-"""A second model on the images that the first one chose, into evidence of its own, and pictures of
-the images that the two answer differently."""
+"""What two models side by side have in common, and pictures of the images that they answer differently."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from reportgen.audit.answer_changes import LISTED, changed
-from reportgen.engine.device import peak_memory_bytes
-from reportgen.evidence import BESIDE, Record, Writer, sha256_of
+from reportgen.engine.needs import Evolved, ModelFacts, Probe, TrainingLog
+from reportgen.errors import InputError, RecipeError, UnknownName
+from reportgen.evidence import Writer, shards
+from reportgen.evidence.records import Thumbnail
 from reportgen.findings import Array
-from reportgen.inputs import stream
+from reportgen.inputs import ImageFile, stream
+from reportgen.inputs.classes import BACKGROUND, check
 from reportgen.inputs.images import Decoded
-from reportgen.measure.manifest import manifest
-from reportgen.measure.rounds import Measurement
-from reportgen.measure.session import Session
+from reportgen.inputs.preprocessing import Preprocessing
+from reportgen.measure.models import Classes, ModelPart, Network
+from reportgen.measure.visualizations import Visualization
+from reportgen.recipe import Recipe
 
 THUMBNAIL_PX = 96
 
 
-def measure_beside(main: Measurement, chosen: str) -> dict[str, Any] | None:
-    """Measures the second model of a session whose first one is measured, and seals its evidence.
+def model_parts(recipe: Recipe, checkpoint: Path) -> list[ModelPart]:
+    """The models that a recipe is about, the main one first: named as it says, or as their files are."""
+    beside, own = recipe.beside, recipe.second()
+    if beside is None or own is None:
+        return [ModelPart(checkpoint.stem, recipe, checkpoint)]
+    other = recipe.folder / beside.checkpoint
+    names = beside.main or checkpoint.stem, beside.name or other.stem
+    if names[0] == names[1]:
+        names = f"{names[0]} (main)", f"{names[1]} (beside)"
+    place = recipe.place("beside", "checkpoint")
+    return [ModelPart(names[0], recipe, checkpoint), ModelPart(names[1], own, other, place)]
 
-    Returns what the first one's manifest knows it by; None where there is no second model.
+
+def agreed_classes(networks: Sequence[Network]) -> list[Classes]:
+    """The classes of each model; a second one without names of its own has the main one's.
+
+    Raises InputError and RecipeError where two models have not the same classes.
     """
-    session = main.session.beside
-    if session is None:
-        return None
-    begun = time.perf_counter()
-    main.session.subject.network.cpu()  # the device holds one network at a time
-    shown = [record["number"] for record in main.writer.records("batch") if record["measured"]]
-
-    def progress(stage: str, done: int, total: int, note: str = "") -> None:
-        main.progress(f"{stage} beside", done, total, note)
-
-    writer = Writer(main.writer.folder / BESIDE, session.key)
-    measurement = Measurement(session, writer, progress, (shown, chosen))
-    measurement.run()
-    writer.seal(manifest(session, writer, chosen), timing(measurement, begun))
-    _picture(main.session, main.writer, writer)
-    return {
-        "name": session.name,
-        "main": main.session.name,
-        "manifest_sha256": sha256_of(writer.folder / "manifest.json"),
-    }
+    main, *others = networks
+    with main.part.errors():
+        classes = [_named(main.subject.classes, main)]
+    for network in others:
+        with network.part.errors():
+            classes.append(_named(_agreed(main, classes[0].names, network), network))
+    return classes
 
 
-def timing(measurement: Measurement, begun: float) -> dict[str, Any]:
-    """What it took until now, in seconds by stage, and the most memory."""
-    # a run that only had to be sealed has spent nothing on these
-    stages = dict.fromkeys(("decode", "compute", "encode"), 0.0)
-    return {
-        "seconds": {**stages, **measurement.watch.seconds, "total": time.perf_counter() - begun},
-        "peak_memory_bytes": peak_memory_bytes(measurement.session.device),
-    }
+def _named(names: tuple[str, ...] | None, network: Network) -> Classes:
+    """A name for every class. Raises InputError where the recipe's are not as many."""
+    recipe, count = network.part.recipe, network.facts.class_count
+    own = names is not None and recipe.model.classes is None and names == network.subject.checkpoint.classes
+    if names is not None and own and len(names) != count:
+        note = f"The checkpoint names {len(names)} classes, the model has {count}: not used."
+        return Classes(check(None, count), (note,))
+    classes = check(names, count)
+    if len(classes) == len(names or classes):
+        return Classes(classes)
+    note = f"The model has {count} classes: class 0 is named {BACKGROUND}, ImageNet's follow."
+    return Classes(classes, (note,))
 
 
-def _picture(session: Session, writer: Writer, other: Writer) -> None:
-    """A shard `changed` of the first evidence: small pictures of the listed changes without figures."""
-    kind = "score" if session.two_rounds else "batch"
-    listed = {one["id"] for one in changed(writer.records(kind), other.records(kind))[:LISTED]}
-    listed -= {record["id"] for record in writer.records("batch") if record["measured"]}
-    files = [file for file in session.files if file.id in listed]
-    decoded = stream(files, session.subject.preprocessing)
+def _agreed(main: Network, names: tuple[str, ...], second: Network) -> tuple[str, ...]:
+    own, theirs = second.facts.class_count, main.facts.class_count
+    if own != theirs:
+        raise InputError(
+            f"{second.subject.checkpoint.name} has {own} classes, {main.subject.checkpoint.name} {theirs}",
+            "put models of the same classes side by side, or leave `beside` out",
+        )
+    if main.subject.classes is None or second.subject.classes is None:
+        return names  # one of them has no names of its own
+    classes = check(second.subject.classes, own)
+    for number, (mine, other) in enumerate(zip(names, classes, strict=True)):
+        if mine != other:
+            raise RecipeError(
+                f"model.classes: class {number} is {other!r} beside, but {mine!r} in the main model",
+                "give both models the same classes in the same order",
+            )
+    return classes
+
+
+def of_second(name: str, scope: str, probe: Probe, facts: ModelFacts) -> Visualization:
+    """A visualization of the model beside. They are chosen for the main one: what names a layer that this
+    one lacks, or is about a training run, which is the main model's, does not apply."""
+    try:
+        asked = Visualization.of(name, scope, probe, facts)
+    except UnknownName as error:
+        noun = error.kind.split()[0]
+        return Visualization(name, scope, probe, reason=f"this network has no {noun} {error.value!r}")
+    if any(isinstance(need, Evolved | TrainingLog) for need in asked.needs):
+        return Visualization(name, scope, probe, reason="the training run is the main model's")
+    return asked
+
+
+def picture(
+    files: Iterable[ImageFile], preprocessing: Preprocessing, writer: Writer, ids: Collection[str]
+) -> None:
+    """A shard `changed` of the main model's evidence: small pictures of the images `ids` that have no
+    figures."""
+    shown = {record["id"] for record in writer.records(shards.BATCH) if record["measured"]}
+    decoded = stream([file for file in files if file.id in ids and file.id not in shown], preprocessing)
     seen = [(image.file.id, _small(image.seen)) for image in decoded if isinstance(image, Decoded)]
     if seen:
-        records: Sequence[Record] = [{"id": id_, "row": row} for row, (id_, _) in enumerate(seen)]
-        writer.write("changed", {}, records, {"seen": np.stack([pixels for _, pixels in seen])})
+        records: Sequence[Thumbnail] = [{"id": id_, "row": row} for row, (id_, _) in enumerate(seen)]
+        writer.write(shards.CHANGED, {}, records, {"seen": np.stack([pixels for _, pixels in seen])})
 
 
 def _small(seen: Array) -> Array:

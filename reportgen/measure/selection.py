@@ -32,8 +32,8 @@ def choose(
         "random": random.Random(seed).sample([r["number"] for r in scored], len(scored)),
     }
     chosen: dict[int, str] = {}
-    for place, wish in [*enumerate(wishes), *((len(wishes) - 1, wish) for wish in wishes)]:
-        share = (at_most - len(chosen)) // (len(wishes) - place)  # all that is left, the second time
+    for index, wish in [*enumerate(wishes), *((len(wishes) - 1, wish) for wish in wishes)]:
+        share = (at_most - len(chosen)) // (len(wishes) - index)  # all that is left, the second time
         fresh = [number for number in ranked[wish] if number not in chosen]
         chosen |= dict.fromkeys(fresh[:share], wish)
     counts = [(list(chosen.values()).count(wish), WORDS[wish]) for wish in dict.fromkeys(wishes)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -155,40 +156,24 @@ class Recipe(Part):
         made._source = as_main(self._source) if self._source else None
         return made
 
-    def with_overrides(
-        self,
-        *,
-        device: str | None = None,
-        source: str | None = None,
-        labels: str | None = None,
-        pdf: bool | None = None,
-        beside: str | None = None,
-        beside_source: str | None = None,
-    ) -> Recipe:
-        """The recipe with what the command line says instead. Raises RecipeError for a wrong value.
+    def with_values(self, values: Mapping[str, object]) -> Recipe:
+        """The recipe with other values at key paths such as `run.device`, as the command line names them.
 
-        `beside` is the second model's checkpoint, relative to the recipe's folder, and
-        `beside_source` what it belongs to.
+        Raises RecipeError for a wrong value.
         """
-        parts: dict[str, Part | None] = {
-            "beside": self._beside(beside, beside_source),
-            "run": _with(self.run, device=device),
-            "model": _with(self.model, source=source),
-            "images": _with(self.images, labels=labels),
-            "output": _with(self.output, pdf=pdf),
-        }
-        return self.model_copy(update=parts)
-
-    def _beside(self, checkpoint: str | None, source: str | None) -> BesideRecipe | None:
-        """The second model with what the command line says of it."""
-        given = self.beside.model_dump(exclude_unset=True) if self.beside else {}
-        if checkpoint is not None:  # another file than the one that the recipe gave a name
-            given = {**given, "checkpoint": checkpoint, "name": None}
-        if source is not None:
-            given["model"] = {**given.get("model", {}), "source": source}
-        if given and "checkpoint" not in given:
-            raise RecipeError("--beside-model is given, but no checkpoint for it", "add --beside CHECKPOINT")
-        return BesideRecipe.model_validate(given) if given else None
+        changes: dict[str, Any] = {}
+        for path, value in values.items():
+            *above, key = path.split(".")
+            inner = changes
+            for part in above:
+                inner = inner.setdefault(part, {})
+            inner[key] = value
+        if "beside" in changes:
+            changes["beside"] = _beside(self.beside, changes["beside"])
+        kinds = {name: BesideRecipe if name == "beside" else type(getattr(self, name)) for name in changes}
+        return self.model_copy(
+            update={name: _with(getattr(self, name), kinds[name], changes[name]) for name in changes}
+        )
 
     def located(self, error: UnknownName | RecipeError) -> RecipeError:
         """The error with the place in the recipe of what it is about, where the recipe says that.
@@ -229,15 +214,26 @@ def _is(value: Any, name: object) -> bool:
     return type(value) is type(name) and value == name
 
 
-def _with(part: Part, **changes: object) -> Part:
+def _beside(own: BesideRecipe | None, changes: dict[str, Any]) -> dict[str, Any]:
+    """What is to change of the second model; another file than the recipe's loses the name it had there."""
+    if own is None and "checkpoint" not in changes:
+        raise RecipeError("--beside-model is given, but no checkpoint for it", "add --beside CHECKPOINT")
+    return {"name": None, **changes} if "checkpoint" in changes else changes
+
+
+def _with(part: Part | None, kind: type[Part], changes: Mapping[str, Any]) -> Part:
     """A part with some values changed, checked as those of a file are."""
-    given = {key: value for key, value in changes.items() if value is not None}
-    if not given:
-        return part
+    own = part.model_dump(exclude_unset=True) if part else {}
     try:
-        return type(part).model_validate({**part.model_dump(exclude_unset=True), **given})
+        return kind.model_validate(_merged(own, changes))
     except ValidationError as error:
-        raise complaint(error, given, type(part)) from error
+        raise complaint(error, changes, kind) from error
+
+
+def _merged(own: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested values with others in their place; what is not named stays."""
+    inner = {key: value for key, value in changes.items() if isinstance(value, Mapping)}
+    return {**own, **changes, **{key: _merged(own.get(key) or {}, inner[key]) for key in inner}}
 
 
 def load(file: Path | None) -> Recipe:

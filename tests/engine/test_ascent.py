@@ -25,7 +25,7 @@ from reportgen.engine.needs import (
 )
 from reportgen.engine.network.trace import trace
 from reportgen.engine.onepass import frozen
-from reportgen.engine.plan import make_plan
+from reportgen.engine.plan import Plan
 
 PLAIN = Climb(steps=40, side_px=128, jitter=0, scale=0, rotation_deg=0)
 CPU = torch.device("cpu")
@@ -197,16 +197,11 @@ def test_the_plan_knows_what_ascents_cost_and_the_pass_is_not_charged(awkward):
     with frozen(awkward):
         work.run(needs)
     # two probes that need the same ascent share it
-    plan = make_plan([("a", "model", Wish(*needs)), ("b", "model", Wish(needs[0]))], work.facts, 1)
-    assert plan.ascent_cost == work.cost == {"ascent_forwards": sum(sizes), "ascent_backwards": 13}
-    assert plan.cost(7, 7) == {"forwards": 7, "backwards": 0, "occlusion_forwards": 0}
+    plan = Plan((*needs, needs[0]), work.facts, 1)
+    assert plan.once == work.cost == {"ascent_forwards": sum(sizes), "ascent_backwards": 13}
+    assert plan.cost(7) == {"forwards": 7, "backwards": 0, "perturbed_forwards": 0}
     assert told == [(step, 10) for step in range(1, 11)]  # batches of 2 and 1, then another climb
     assert not any(m._forward_hooks for name, m in awkward.named_modules() if name)
-
-
-def test_a_probe_of_the_model_may_not_need_an_image(awkward):
-    with pytest.raises(TypeError, match="only what needs no image at hand"):
-        make_plan([("a", "model", Wish(Logits()))], trace(awkward, (3, 32, 32)), 1)
 
 
 def test_warping_by_nothing_changes_nothing_and_by_quarter_turns_and_pixels_moves_exactly():

@@ -10,6 +10,7 @@ import torch
 
 from reportgen.engine.ascent import canvas
 from reportgen.engine.needs import (
+    Ablated,
     ChannelMasks,
     Climb,
     CoveredParts,
@@ -22,13 +23,12 @@ from reportgen.engine.needs import (
     Responses,
     Scores,
     Transformed,
-    Variants,
 )
 from reportgen.engine.network.trace import trace
 from reportgen.engine.perturb.makers import Source, maker
-from reportgen.engine.perturb.responses import kept, kept_bytes
+from reportgen.engine.perturb.responses import kept
 from reportgen.engine.perturb.transforms import matrices
-from reportgen.engine.plan import Plan, make_plan
+from reportgen.engine.plan import Plan
 from reportgen.engine.relu_rules import RectifierRule
 from reportgen.engine.targets import Slot
 from reportgen.engine.top_images import driven
@@ -45,6 +45,7 @@ FAMILIES = (
     CoveredParts(2, 3),
     Noisy(4),
     Path(6),
+    Ablated("stem", (0, 5)),
 )
 
 
@@ -55,21 +56,13 @@ class Unknown:
     layer: str = "stem"
 
 
-class Asks:
-    def __init__(self, *wishes: Any) -> None:
-        self.wishes = wishes
-
-    def needs(self, model: Any) -> Any:
-        return self.wishes
-
-
 @pytest.fixture
 def plan(awkward: Any) -> Plan:
-    return make_plan([], trace(awkward, (3, SIDE, SIDE)), 1)
+    return Plan((), trace(awkward, (3, SIDE, SIDE)), 1)
 
 
 def test_every_family_is_counted_as_it_is_made(awkward: Any, plan: Plan) -> None:
-    assert {type(family) for family in FAMILIES} == {*get_args(Variants), Noisy, Path}
+    assert {type(family) for family in FAMILIES} == {*maker.registry} - {object}
     taps = {"stem": torch.zeros(2, 8, SIDE // 2, SIDE // 2)}
 
     class Places:
@@ -81,15 +74,15 @@ def test_every_family_is_counted_as_it_is_made(awkward: Any, plan: Plan) -> None
     normal = Normalisation((0.5,) * 3, (0.25,) * 3)
     source = Source(torch.zeros(2, 3, SIDE, SIDE), normal, taps, Places())  # type: ignore[arg-type]
     for family in FAMILIES:
-        assert plan._count(family) == maker(family, source).count, family
+        assert family.extent(plan.facts).count == maker(family, source).count, family
 
 
-def test_a_family_that_the_plan_does_not_know_is_not_one_copy(awkward: Any, plan: Plan) -> None:
-    with pytest.raises(AssertionError, match="Unknown"):
-        plan._count(Unknown())  # type: ignore[arg-type]
-    asked = make_plan([("p", "image", Asks(Scores(Unknown())))], plan.facts, 1)  # type: ignore[arg-type]
-    with pytest.raises(AssertionError, match="Unknown"):
-        asked.cost(10, 10)
+def test_a_family_that_nobody_taught_the_engine_is_not_one_perturbation(awkward: Any, plan: Plan) -> None:
+    asked = Plan((Scores(Unknown()),), plan.facts, 1)  # type: ignore[arg-type]
+    with pytest.raises(AttributeError, match="Unknown"):
+        asked.cost(10)
+    with pytest.raises(TypeError, match="no maker for Unknown"):
+        maker(Unknown(), Source(torch.zeros(1, 3, 8, 8), Normalisation((0.5,) * 3, (0.25,) * 3), {}))
 
 
 def test_a_way_to_keep_responses_that_is_not_known(awkward: Any, plan: Plan) -> None:
@@ -98,7 +91,7 @@ def test_a_way_to_keep_responses_that_is_not_known(awkward: Any, plan: Plan) -> 
     with pytest.raises(AssertionError, match=UNKNOWN):
         kept(need, answers, answers, torch.arange(2))
     with pytest.raises(AssertionError, match=UNKNOWN):
-        kept_bytes(need, plan.facts.layer("stem"))
+        need.kept_bytes(plan.facts.layer("stem"))
 
 
 def test_a_unit_a_slot_a_change_a_rule_and_a_canvas_that_are_not_known() -> None:

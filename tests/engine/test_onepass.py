@@ -63,13 +63,13 @@ def test_the_basic_maps_cost_n_forwards_2n_backwards_and_the_windows(awkward, me
     assert sum(count.sizes[1:]) == n * windows
     assert count.backwards == 2 * n * slots
     counted = done.engine.counted
-    assert (counted.forwards, counted.backwards, counted.occlusion_forwards) == (
+    assert (counted.forwards, counted.backwards, counted.perturbed_forwards) == (
         n,
         2 * n * slots,
         n * windows,
     )
-    cost = done.engine.plan.cost(n, n)
-    assert cost == {"forwards": n, "backwards": 2 * n * slots, "occlusion_forwards": n * windows}
+    cost = done.engine.plan.cost(n)
+    assert cost == {"forwards": n, "backwards": 2 * n * slots, "perturbed_forwards": n * windows}
     assert set(count.sizes[1:-1]) == {50}, "occlusion batches are full, whatever images they hold"
 
 
@@ -79,18 +79,17 @@ def test_the_plan_knows_what_every_map_together_costs(awkward, measured, slots):
     count = Count(awkward, awkward.head)
     chosen = tuple(Slot("predicted", k + 1) for k in range(slots))
     done = measured(awkward, torch.randn(n, 3, SIDE, SIDE), *image_probes(), slots=chosen)
-    cost = done.engine.plan.cost(n, n)
-    cost["forwards"] -= n  # of the round before, in which the set is ranked
-    assert sum(count.sizes) == cost["forwards"] + cost["occlusion_forwards"]
+    cost = done.engine.plan.cost(n)
+    assert sum(count.sizes) == cost["forwards"] + cost["perturbed_forwards"]
     assert count.backwards == cost["backwards"]
     counted = done.engine.counted
     assert cost == {key: getattr(counted, key) for key in cost}
     # another target adds backwards alone: every forward serves all of them
-    one, two = (replace(done.engine.plan, targets=k).cost(n, n) for k in (1, 2))
+    one, two = (replace(done.engine.plan, targets=k).cost(n) for k in (1, 2))
     assert {key: two[key] - one[key] for key in cost} == {
         "forwards": 0,
         "backwards": one["backwards"],
-        "occlusion_forwards": 0,
+        "perturbed_forwards": 0,
     }
 
 

@@ -14,10 +14,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from reportgen.engine.needs import Normalisation
-from reportgen.engine.needs.top_images import ChannelMean, ClassLogit, Extremes, Projected, Ranking, Record
+from reportgen.engine.needs.top_images import (
+    ChannelMean,
+    ClassLogit,
+    Extremes,
+    Projected,
+    Ranking,
+    Record,
+    seen_again,
+)
 from reportgen.engine.network.trace import trace
 from reportgen.engine.onepass import OnePass, frozen
-from reportgen.engine.plan import make_plan
+from reportgen.engine.plan import Plan
 from reportgen.engine.projector import Projector
 from reportgen.engine.targets import Slot
 from reportgen.engine.top_images import UNITS, key, rank, rankings
@@ -42,7 +50,7 @@ class Wish:
 def tallied(network: nn.Module, pixels: Tensor, wish: Wish, split: list[int]):
     """The plan, and the merged tally of a set seen in batches of the given sizes."""
     facts = trace(network, tuple(pixels.shape[1:]))
-    plan = make_plan([("wish", "model", wish)], facts, 1)
+    plan = Plan(wish.needs(facts), facts, 1)
     engine = OnePass(network, plan, (Slot("predicted"),), NORMAL, torch.device("cpu"), 8)
     total: Tally | None = None
     first = 0
@@ -195,7 +203,7 @@ def test_a_projection_is_one_value_sent_back_by_the_rule(awkward, rule, slow_gra
     load, asked = loader(pixels)
     with frozen(awkward):
         projector = Projector(awkward, plan.facts, NORMAL, torch.device("cpu"), load)
-        found = projector.run(plan.projected, rankings(plan, tally), {})[need]
+        found = projector.run(plan.of(Projected), rankings(plan, tally), {})[need]
     assert sorted(set(asked)) == sorted(set(found.ranking.numbers.reshape(-1).tolist()))
     for row, channel in enumerate((1, 4, 7)):
         for at in range(3):
@@ -240,16 +248,16 @@ def test_it_costs_a_forward_an_image_and_a_backward_a_place(awkward):
     load, asked = loader(pixels, 2)
     with frozen(awkward):
         projector = Projector(awkward, plan.facts, NORMAL, torch.device("cpu"), load)
-        projector.run(plan.projected, rankings(plan, tally), {Record(ClassLogit(0)): (1.0, 4)})
+        projector.run(plan.of(Projected), rankings(plan, tally), {Record(ClassLogit(0)): (1.0, 4)})
     places = sum(len(rankings(plan, tally)[n.extremes].channels(n.channels)) * 2 for n in needs)
     assert projector.cost == {"projection_forwards": sum(sizes), "projection_backwards": places}
-    assert sum(sizes) <= len(asked) <= plan.seen_again(5)
+    assert sum(sizes) <= len(asked) <= seen_again(needs, 5)
 
 
 def test_memory_is_set_aside_for_what_is_sent_back(awkward):
     facts = trace(awkward, (3, 32, 32))
     for need, kept in ((Projected(Extremes("last"), 2), True), (Extremes("last"), False)):
-        assert make_plan([("wish", "model", Wish(need))], facts, 1).differentiates is kept
+        assert Plan((need,), facts, 1).differentiates is kept
 
 
 def test_channels_are_spread_over_those_that_some_image_excites():
@@ -274,7 +282,7 @@ def test_a_channel_that_adds_up_a_window_finds_the_spots_and_shows_the_window():
     load, _ = loader(pixels)
     with frozen(network):
         projector = Projector(network, plan.facts, NORMAL, torch.device("cpu"), load)
-        found = projector.run(plan.projected, rankings(plan, tally), {})[need]
+        found = projector.run(plan.of(Projected), rankings(plan, tally), {})[need]
     assert found.ranking.numbers[0].tolist() == [3, 2, 1, 0]
     assert found.ranking.values[0].tolist() == [15, 12, 9, 6]
     for at, number in enumerate((3, 2, 1, 0)):

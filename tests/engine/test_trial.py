@@ -14,7 +14,7 @@ from reportgen.engine.feed import Feed
 from reportgen.engine.needs import Activation, Ascent, ChannelMean, Climb, Gradient, Logits, Normalisation
 from reportgen.engine.network.trace import trace
 from reportgen.engine.onepass import OnePass, frozen
-from reportgen.engine.plan import make_plan
+from reportgen.engine.plan import Plan
 from reportgen.engine.targets import Slot
 from reportgen.engine.trial import Trial, same
 from reportgen.errors import InputError
@@ -185,7 +185,7 @@ def test_all_that_the_pass_gives_is_that_of_a_slow_loop(kind):
     feed, size = tried(network)
     probes = Occlusion(window_px=8, stride_px=8), SmoothGrad(samples=3), Asks()
     facts = trace(network, SHAPE)
-    plan = make_plan([(f"p{n}", "image", probe) for n, probe in enumerate(probes)], facts, 1)
+    plan = Plan(tuple(need for probe in probes for need in probe.needs(facts)), facts, 1)
     engine = OnePass(network, plan, (Slot("predicted"),), NORMAL, CPU, size, feed=feed)
     x = torch.randn(5, *SHAPE, generator=torch.Generator().manual_seed(1))
     before = x.clone()
@@ -193,7 +193,7 @@ def test_all_that_the_pass_gives_is_that_of_a_slow_loop(kind):
         tapes = [t for part in x.split(size) for t in engine.run(part, torch.full((len(part),), -1))]
         assert torch.equal(x, before), "the caller's images are not written into"
         alone = [tape for image in x.split(1) for tape in engine.run(image, torch.tensor([-1]))]
-        for need in plan.needs:
+        for need in plan.asked:
             found = torch.cat([tape[need] for tape in tapes])
             one_by_one = torch.cat([tape[need] for tape in alone])
             assert same(found.float().reshape(5, -1), one_by_one.float().reshape(5, -1)), need

@@ -14,7 +14,7 @@ from reportgen.engine.onepass import OnePass, frozen
 from reportgen.evidence import Evidence
 from reportgen.findings import Tally
 from reportgen.inputs import stream
-from reportgen.measure.rounds import pixels_of
+from reportgen.measure.measurement import pixels_of
 from reportgen.measure.selection import sample
 
 INVARIANCE = "  - saliency\n  - invariance: {steps: 3, images: SIZE}\n"
@@ -27,7 +27,7 @@ def recipe(two, at_most, size):
 
 
 def test_a_sample_depends_on_bytes_and_seed_alone(two):
-    files = two.session(recipe(two, 2, 4)).files
+    files = two.audit(recipe(two, 2, 4)).files
     four, six = sample(files, 4, 0), sample(files, 6, 0)
     assert four == sorted(four) and set(four) < set(six), "a smaller sample is part of a larger one"
     turned = [replace(f, number=len(files) - 1 - f.number) for f in reversed(files)]
@@ -42,33 +42,35 @@ def test_the_means_are_those_of_the_sample(two, at_most, size):
     made = recipe(two, at_most, size)
     out = two.run(made, "out")
     evidence = Evidence(out / "evidence")
-    session = two.session(made)
-    count = session.readable if size in ("all", 100) else size
-    numbers = sample(session.files, count, 0)
+    audit = two.audit(made)
+    count = audit.readable if size in ("all", 100) else size
+    numbers = sample(audit.files, count, 0)
     found = {f.name: f for f in evidence.model_findings()["invariance"][0]}
-    expected = {f.name: f for f in of_images(session, numbers)}
+    expected = {f.name: f for f in of_images(audit, numbers)}
     assert found.keys() == expected.keys()
     assert f"Measured on {count} readable images" in found["images"].text
     for name in ("distance-scale", "probability-rotation", "probability-scale-kept"):
         np.testing.assert_allclose(found[name].values, expected[name].values, rtol=1e-4, atol=1e-5)
-    cost = session.plan.cost(session.readable, evidence.manifest["images"]["shown"])
+    cost = audit.main.visualizations.cost(audit.readable, evidence.manifest["images"]["shown"])
+    cost["occlusion_forwards"] = cost.pop("perturbed_forwards")  # as the evidence calls it
     assert {key: evidence.manifest["cost"][key] for key in cost} == cost, "the plan knew it beforehand"
 
 
-def of_images(session, numbers):
+def of_images(audit, numbers):
     """The findings of the set from one tally a single image, of these images."""
-    (planned,) = (p for p in session.plan.planned if p.name == "invariance")
-    network = session.feed.placed(session.subject.network, session.device)
-    plan = replace(session.plan, planned=(planned,))
-    normal = session.subject.preprocessing.normalisation
-    engine = OnePass(network, plan, session.slots, normal, session.device, 1, None, session.feed)
+    model = audit.main
+    (chosen,) = (p for p in model.visualizations.every if p.name == "invariance")
+    network = model.feed.placed(model.subject.network, model.device)
+    plan = model.visualizations.sample_plan([chosen])
+    normal = model.subject.preprocessing.normalisation
+    engine = OnePass(network, plan, model.slots, normal, model.device, 1, None, model.feed)
     tallies = []
     with frozen(network):
-        for image in stream([session.files[n] for n in numbers], session.subject.preprocessing):
+        for image in stream([audit.files[n] for n in numbers], model.subject.preprocessing):
             labels = torch.tensor([image.file.label_index])
             (tape,) = engine.run(pixels_of([image]), labels)
-            tallies.append(planned.probe.tally(tape))
-    return planned.probe.conclude(reduce(Tally.merged, tallies), session.facts)
+            tallies.append(chosen.probe.tally(tape))
+    return chosen.probe.conclude(reduce(Tally.merged, tallies), model.facts)
 
 
 def test_an_interrupted_sample_resumes_to_the_same_bytes(two, monkeypatch):

@@ -52,11 +52,11 @@ def texture(n: int, side: int = 28) -> torch.Tensor:
 
 def tried(measured, network, pixels, *probes):
     done = measured(network, pixels, *probes)
-    session = SimpleNamespace(recipe=RECIPE, plan=done.engine.plan, facts=done.facts)
+    model = SimpleNamespace(recipe=RECIPE, visualizations=done.chosen, facts=done.facts)
     maps = {
         f"p{n}": torch.from_numpy(done.findings(probe)["map"].values) for n, probe in enumerate(probes)
     }
-    trial = Trial(session, done.engine, pixels, torch.ones(len(pixels), dtype=torch.int64), maps)
+    trial = Trial(model, done.engine, pixels, torch.ones(len(pixels), dtype=torch.int64), maps)
     return trial, trial.records()
 
 
@@ -103,9 +103,9 @@ def test_a_trained_network_and_a_shuffled_one_differ_where_it_counts(awkward, me
 def test_what_it_costs_is_what_a_hook_counts(awkward, measured):
     pixels = torch.randn(2, 3, 32, 32)
     done = measured(awkward, pixels, Saliency())
-    session = SimpleNamespace(recipe=RECIPE, plan=done.engine.plan, facts=done.facts)
+    model = SimpleNamespace(recipe=RECIPE, visualizations=done.chosen, facts=done.facts)
     maps = {"p0": torch.from_numpy(done.findings(Saliency())["map"].values)}
-    trial = Trial(session, done.engine, pixels, torch.zeros(2, dtype=torch.int64), maps)
+    trial = Trial(model, done.engine, pixels, torch.zeros(2, dtype=torch.int64), maps)
     sizes: list[int] = []
     handle = awkward.register_forward_hook(lambda _m, _a, out: sizes.append(len(out)))
     trial.records()
@@ -132,16 +132,16 @@ def test_only_explanations_are_tried():
 
 
 def test_the_sample_is_seeded_and_no_larger_than_asked():
-    session = SimpleNamespace(recipe=RECIPE)
+    model = SimpleNamespace(recipe=RECIPE)
     records = [
         {"number": n, "measured": n != 5, "predictions": [{"probability": n / 50}]} for n in range(50)
     ]
-    chosen = sample(records, session)
-    assert chosen == sample(list(reversed(records)), session)
+    chosen = sample(records, model)
+    assert chosen == sample(list(reversed(records)), model)
     assert len(chosen) == 2
     assert min(chosen) >= 25, "the surer half"
-    assert sample(records[7:8], session) == {7}
-    assert sample(records[5:6], session) == set()
+    assert sample(records[7:8], model) == {7}
+    assert sample(records[5:6], model) == set()
 
 
 @given(

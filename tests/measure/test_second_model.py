@@ -16,7 +16,6 @@ from scipy.stats import spearmanr
 from reportgen.audit.seal import verify
 from reportgen.errors import InputError, RecipeError
 from reportgen.evidence import Evidence
-from reportgen.measure.rounds import Measurement
 from reportgen.pipeline import run
 
 
@@ -151,13 +150,17 @@ def test_an_interrupted_run_resumes_in_either_model_and_ends_with_the_same_bytes
 
 
 def test_the_key_covers_the_second_checkpoint_but_not_what_it_is_called(two: Any) -> None:
-    key = two.session(two.recipe()).key
-    assert two.session(two.recipe(edit=lambda text: text.replace("name: second", "name: 2nd"))).key == key
+    def key_of(recipe: Any) -> str:
+        audit = two.audit(recipe)
+        return audit.key(audit.main)
+
+    key = key_of(two.recipe())
+    assert key_of(two.recipe(edit=lambda text: text.replace("name: second", "name: 2nd"))) == key
     alone = two.recipe(own="", edit=lambda text: text[: text.index("beside:")])
     state = load_file(two.folder / "other.safetensors")
     state["head.bias"] += 1
     save_file(state, two.folder / "other.safetensors")
-    assert len({key, two.session(two.recipe()).key, two.session(alone).key}) == 3
+    assert len({key, key_of(two.recipe()), key_of(alone)}) == 3
 
 
 FILES = [
@@ -194,9 +197,9 @@ def test_changed_images_without_a_card_have_a_picture(two: Any) -> None:
 def test_the_device_holds_one_network_at_a_time(two: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a device that is not the CPU the first network has gone before the second one comes."""
     held: list[tuple[str, bool]] = []
-    session = two.session(two.recipe())
-    assert session.beside is not None
-    networks = {id(session.subject.network): "first", id(session.beside.subject.network): "second"}
+    audit = two.audit(two.recipe())
+    names = ("first", "second")
+    networks = {id(m.subject.network): name for m, name in zip(audit.models, names, strict=True)}
     real_to, real_cpu = torch.nn.Module.to, torch.nn.Module.cpu
 
     def to(self: Any, *args: Any, **options: Any) -> Any:
@@ -211,8 +214,8 @@ def test_the_device_holds_one_network_at_a_time(two: Any, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(torch.nn.Module, "to", to)
     monkeypatch.setattr(torch.nn.Module, "cpu", cpu)
-    monkeypatch.setattr("reportgen.pipeline.prepare", lambda *_: session)
-    two.run(session.recipe, "both")
+    monkeypatch.setattr("reportgen.pipeline.prepare", lambda *_: audit)
+    two.run(audit.main.recipe, "both")
     assert held.index(("first", True)) < held.index(("first", False)) < held.index(("second", True))
 
 
@@ -234,7 +237,7 @@ def test_what_is_wrong_with_the_second_model_is_said_with_its_place(
     two: Any, old: str, new: str, kind: type[Exception], message: str
 ) -> None:
     with pytest.raises(kind, match=message) as caught:
-        two.session(two.recipe(edit=lambda text: text.replace(old, new)))
+        two.audit(two.recipe(edit=lambda text: text.replace(old, new)))
     assert getattr(caught.value, "remedy", "")
 
 
@@ -244,7 +247,7 @@ def test_models_of_different_classes_are_refused_before_anything_is_measured(
     space: dict[str, Any] = {}
     exec((two.folder / "networks.py").read_text(), space)
     save_file(space["Other"](5).state_dict(), two.folder / "other.safetensors")
-    monkeypatch.setattr(Measurement, "run", lambda *_: pytest.fail("measured"))
+    monkeypatch.setattr("reportgen.pipeline.measure_main", lambda *_: pytest.fail("measured"))
     more = "output: logits\n    arguments: {classes: 5}"
     recipe = two.recipe(edit=lambda text: text.replace("output: logits", more))
     with pytest.raises(InputError, match=r"other.safetensors has 5 classes, main.safetensors 3") as caught:
@@ -260,9 +263,8 @@ def test_names_that_would_be_equal_are_told_apart(two: Any) -> None:
     def elsewhere(text: str) -> str:
         return text.replace("other.safetensors", "elsewhere/main.safetensors").replace("  name: second\n", "")
 
-    session = two.session(two.recipe(own="", edit=elsewhere))
-    assert session.beside is not None
-    assert (session.name, session.beside.name) == ("main (main)", "main (beside)")
+    audit = two.audit(two.recipe(own="", edit=elsewhere))
+    assert [model.name for model in audit.models] == ["main (main)", "main (beside)"]
 
 
 def test_gates_on_the_two_together_are_judged(two: Any) -> None:
@@ -280,9 +282,9 @@ def test_a_gate_on_a_second_model_that_is_not_there_is_refused_with_its_place(tw
     text = "gates:\n  - {metric: beside.broken, max: 0}\n"
     recipe = two.recipe(own="", edit=lambda whole: whole[: whole.index("beside:")] + text)
     with pytest.raises(RecipeError, match=r"recipe.yaml:\d+:14: beside.broken is not known"):
-        two.session(recipe)
-    named = recipe.with_overrides(beside="same.safetensors")
-    assert two.session(named).beside is not None
+        two.audit(recipe)
+    named = recipe.with_values({"beside.checkpoint": "same.safetensors"})
+    assert two.audit(named).second is not None
 
 
 def test_images_without_labels_are_compared_without_a_test(two: Any) -> None:

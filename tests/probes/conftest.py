@@ -168,8 +168,8 @@ def case(request, measured) -> Case:
     network, pixels = built(request.param)
     wanted = small(known.side_px, known.middle)
     done = measured(network, pixels, *wanted.values(), batch_size=24)
-    planned = zip(wanted, done.engine.plan.planned, strict=True)
-    refused = {name: plan.reason for name, plan in planned if plan.reason}
+    pairs = zip(wanted, done.chosen.every, strict=True)
+    refused = {name: chosen.reason for name, chosen in pairs if chosen.reason}
     return Case(request.param, known, network, pixels, done, wanted, refused)
 
 

@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from reportgen.engine.needs import ModelFacts
 from reportgen.engine.network.trace import trace
 from reportgen.errors import UnknownName
-from reportgen.evidence import Evidence, Writer
+from reportgen.evidence import Evidence
 from reportgen.findings import Flag, NotApplicable, Table, Tally
+from reportgen.measure import measure_main
+from reportgen.measure.audit import prepare
 from reportgen.measure.manifest import manifest
-from reportgen.measure.rounds import Measurement
-from reportgen.measure.session import prepare
 from reportgen.pipeline import silent
 from reportgen.probes.channel_health import ChannelHealth
 from reportgen.recipe import load
@@ -352,16 +352,16 @@ def audited(tmp_path):
     def audit(at_most: int, batch: int, interrupt_at: int | None = None) -> Evidence:
         recipe = tmp_path / "recipe.yaml"
         recipe.write_text(RECIPE.format(at_most=at_most, batch=batch))
-        session = prepare(load(recipe), tmp_path / "weights.safetensors", tmp_path / "images", None, False)
-        writer = Writer(tmp_path / f"evidence-{at_most}-{batch}", session.key)
+        audit = prepare(load(recipe), tmp_path / "weights.safetensors", tmp_path / "images", None, False)
+        folder = tmp_path / f"evidence-{at_most}-{batch}"
 
         def stop(stage: str, done: int, total: int, note: str = "") -> None:
             if done == interrupt_at:
                 raise KeyboardInterrupt
 
-        chosen = Measurement(session, writer, silent if interrupt_at is None else stop).run()
-        writer.seal(manifest(session, writer, chosen), {"seconds": {}, "peak_memory_bytes": 0})
-        return Evidence(writer.folder)
+        done = measure_main(audit, folder, silent if interrupt_at is None else stop)
+        done.writer.seal(manifest(done), {"seconds": {}, "peak_memory_bytes": 0})
+        return Evidence(folder)
 
     return audit
 

@@ -21,11 +21,11 @@ from reportgen.engine.needs import Activation, CoveredParts, Normalisation, Part
 from reportgen.engine.network.trace import trace
 from reportgen.engine.onepass import OnePass, frozen
 from reportgen.engine.perturb.part_boxes import Places
-from reportgen.engine.plan import make_plan
+from reportgen.engine.plan import Plan
 from reportgen.engine.targets import Slot
 from reportgen.errors import UnknownName
 from reportgen.findings import Comparison, Flag, NotApplicable, Tally
-from reportgen.measure.session import prepare
+from reportgen.measure.audit import prepare
 from reportgen.pipeline import run
 from reportgen.probes.correspondence import Correspondence, differing, spread
 from reportgen.recipe import load
@@ -37,7 +37,7 @@ NAMES = ("eye", "nose")
 def taped(network, x, boxes, probe, numbers=None):
     """One batch through the real engine, with boxes (N, 2, 4) of the parts."""
     facts = replace(trace(network, tuple(x.shape[1:])), parts=NAMES)
-    plan = make_plan([("correspondence", "set", probe)], facts, 1)
+    plan = Plan(tuple(probe.needs(facts)), facts, 1)
     normal = Normalisation((0.5,) * x.shape[1], (0.25,) * x.shape[1])
     engine = OnePass(network, plan, (Slot("predicted"),), normal, torch.device("cpu"), 7)
     numbers = range(len(x)) if numbers is None else numbers
@@ -262,7 +262,7 @@ def case(tmp_path):
 @pytest.mark.parametrize("shown", [200, 1])
 def test_a_run_reports_it_and_costs_what_the_plan_says(case, tmp_path, shown):
     recipe, checkpoint, images = case(shown=shown)
-    session = prepare(recipe, checkpoint, images, None, False)
+    audit = prepare(recipe, checkpoint, images, None, False)
     outcome = run(recipe, checkpoint, images, tmp_path / "out")
     results = json.loads((outcome.folder / "results.json").read_text())
     held = results["findings"]["correspondence"]
@@ -272,7 +272,8 @@ def test_a_run_reports_it_and_costs_what_the_plan_says(case, tmp_path, shown):
     measured = min(shown, 6)
     copies = 4 * 2 * (1 + 4)  # images with every part, parts, draws and the part itself
     assert results["cost"]["occlusion_forwards"] == copies + measured * 3 * 3
-    assert session.plan.cost(6, measured)["occlusion_forwards"] == results["cost"]["occlusion_forwards"]
+    foretold = audit.main.visualizations.cost(6, measured)
+    assert foretold["perturbed_forwards"] == results["cost"]["occlusion_forwards"]
     page = (outcome.folder / "report.html").read_text()
     assert 'id="model-correspondence"' in page and 'id="model-invariance"' in page
     moved = next(image["findings"]["invariance"] for image in results["images"] if image["findings"])

@@ -20,7 +20,8 @@ from reportgen.errors import InputError, UnknownName
 from reportgen.evidence import Evidence
 from reportgen.findings import NotApplicable
 from reportgen.inputs.history import read
-from reportgen.measure.rounds import Measurement
+from reportgen.measure import measure_main
+from reportgen.measure.measurement import Measurement
 from reportgen.pipeline import run
 from reportgen.probes.evolution import Evolution, grouped
 from reportgen.recipe import load
@@ -118,16 +119,16 @@ def test_a_column_holds_the_strongest_image_of_its_checkpoint(found):
 
 def test_the_audited_weights_are_back_when_it_is_done(tmp_path, monkeypatch):
     kept = {}
-    real = Measurement.run
+    real = measure_main
 
-    def watched(self):
-        before = {k: v.clone() for k, v in self.session.subject.network.state_dict().items()}
-        words = real(self)
-        after = self.session.subject.network.state_dict()
+    def watched(audit, *others):
+        before = {k: v.clone() for k, v in audit.main.subject.network.state_dict().items()}
+        done = real(audit, *others)
+        after = audit.main.subject.network.state_dict()
         kept["same"] = all(torch.equal(before[k], after[k]) for k in before)
-        return words
+        return done
 
-    monkeypatch.setattr(Measurement, "run", watched)
+    monkeypatch.setattr("reportgen.pipeline.measure_main", watched)
     run(load(recipe(tmp_path, three())), FILES[-1], MNIST / "digits", tmp_path / "out", limit=6)
     assert kept["same"]
 
@@ -143,7 +144,7 @@ def test_it_is_counted_and_planned_and_resumes_to_the_same_bytes(tmp_path, monke
     manifest = Evidence(whole / "evidence").manifest
     assert manifest["cost"]["snapshot_forwards"] == 120
     assert any(line == "3 checkpoints of the run: 120 forwards more" for line in manifest["plan"])
-    real = Measurement._numbered
+    real = Measurement.numbered
     calls = []
     with monkeypatch.context() as patch:
 
@@ -154,7 +155,7 @@ def test_it_is_counted_and_planned_and_resumes_to_the_same_bytes(tmp_path, monke
                 if len(calls) == 3:  # in the middle of the second checkpoint
                     raise KeyboardInterrupt
 
-        patch.setattr(Measurement, "_numbered", stop)
+        patch.setattr(Measurement, "numbered", stop)
         with pytest.raises(KeyboardInterrupt):
             run(load(file), FILES[-1], MNIST / "digits", tmp_path / "again", limit=40)
     again = run(load(file), FILES[-1], MNIST / "digits", tmp_path / "again", limit=40).folder

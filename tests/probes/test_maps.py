@@ -224,10 +224,10 @@ def test_all_maps_of_a_layer_share_a_backward_and_more_targets_cost_what_the_pla
     slots = tuple(Slot("predicted", k + 1) for k in range(3))
     done = measured(awkward, pixels, *probes, slots=slots, batch_size=4)
     counted = done.engine.counted
-    assert vars(counted) == done.engine.plan.cost(2, 2)
+    assert vars(counted) == done.engine.plan.cost(2)
     assert counted.forwards == 2 * (1 + 3 + 4), "a target more takes no forward more"
     assert counted.backwards == 2 * 3 * (2 + 3 + 4)
-    assert counted.occlusion_forwards == 2 * (1 + 5)
+    assert counted.perturbed_forwards == 2 * (1 + 5)
     for slot, tape in enumerate(done.tapes):
         expected = captum.attr.Saliency(awkward).attribute(pixels.clone().requires_grad_(), tape.targets)
         assert np.allclose(done.findings(Saliency(), slot)["map"].values, expected.amax(1), atol=1e-6)
@@ -251,7 +251,7 @@ def test_grey_and_other_channel_counts_have_every_map(measured, channels):
         OcclusionClassMap(),
     )
     done = measured(network, torch.randn(2, channels, 9, 11), *probes)
-    assert [plan.reason for plan in done.engine.plan.planned] == [None] * len(probes)
+    assert [chosen.reason for chosen in done.chosen.every] == [None] * len(probes)
     for probe in probes:
         for finding in done.findings(probe).values():
             if finding.name == "colour":

@@ -15,8 +15,8 @@ from torch import nn
 
 from reportgen.engine.needs import Extremes, Kindred, Occluded, Scores
 from reportgen.engine.network.trace import trace
-from reportgen.engine.plan import make_plan
 from reportgen.evidence import Evidence
+from reportgen.measure.visualizations import Visualizations
 from reportgen.pipeline import run
 from reportgen.probes.occlusion import Occlusion
 from reportgen.probes.occlusion_study import OcclusionStudy
@@ -146,13 +146,14 @@ def test_the_windows_are_shared_and_the_plan_says_what_the_ranks_cost(study, awk
     assert cost["projection_backwards"] == SHOWN * 4
     facts = replace(trace(awkward, (3, 32, 32)), classes=tuple("abcde"))
     wishes = [("occlusion", "image", Occlusion()), ("occlusion-study", "image", OcclusionStudy())]
-    plan = make_plan(wishes, facts, 1)
-    assert list(plan.families) == [Occluded.of(facts, "auto", "auto", "grey")]
+    chosen = Visualizations.of(wishes, facts, 1)
+    plan = chosen.plan()
+    assert [need.perturbations for need in plan.of(Scores)] == [Occluded.of(facts, "auto", "auto", "grey")]
     assert Scores(Occluded.of(facts, "auto", "auto", "grey")) in plan.needs
-    assert plan.extremes == (Extremes("clip", 4),) and plan.kindred == (Kindred("clip", 3, "guided"),)
-    assert plan.cost(9, 9)["forwards"] == 18
-    assert any("ranked by the maps of clip" in line for line in plan.lines(9, 9))
-    assert plan.first_round().taps == ("clip",) and not plan.first_round().families
+    assert plan.of(Extremes) == (Extremes("clip", 4),) and plan.of(Kindred) == (Kindred("clip", 3, "guided"),)
+    assert chosen.cost(9, 9)["forwards"] == 18
+    assert any("ranked by the maps of clip" in line for line in chosen.lines(9, 9))
+    assert chosen.first_round().taps == ("clip",) and not chosen.first_round().of(Scores)
 
 
 def test_the_card_has_all_five_panels(study):

@@ -19,6 +19,7 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from reportgen.engine.needs import Scores
 from reportgen.probes import methods
 
 BLACK = -2.0  # black pixels after the normalisation of `measured`: (0 - 0.5) / 0.25
@@ -177,7 +178,7 @@ def test_occlusion_class_map(case, record_property):
 
 def test_rise(case, agrees):
     probe, (height, width) = case.probes["rise"], case.pixels.shape[2:]
-    (need,) = (need.variants for need in probe.needs(case.done.facts) if hasattr(need, "variants"))
+    (need,) = (need.perturbations for need in probe.needs(case.done.facts) if isinstance(need, Scores))
     total = torch.zeros(2, height, width, dtype=torch.float64)
     for mask in need.masks(height, width):
         p = case.probabilities(BLACK + mask * (case.pixels - BLACK))

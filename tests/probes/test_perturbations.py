@@ -82,7 +82,7 @@ def test_score_cam_takes_the_channels_that_vary_most(awkward, measured):
     done = measured(awkward, pixels, few, every)
     assert done.findings(few)["channels"].text == "3 of 12 channels"
     assert done.findings(every)["channels"].text == "12 of 12 channels"
-    assert done.engine.counted.occlusion_forwards == 2 * (3 + 12)
+    assert done.engine.counted.perturbed_forwards == 2 * (3 + 12)
 
 
 def test_class_map_names_the_answer_that_is_left(measured):
@@ -100,4 +100,4 @@ def test_class_map_names_the_answer_that_is_left(measured):
     assert found["classes"].values.tolist() == [[[1, 0], [0, 0]]]
     assert found["classes-kept"].values.tolist() == [75]
     assert done.findings(same)["probability"].values.shape == (1, 2, 2)
-    assert done.engine.counted.occlusion_forwards == 4, "both read the same windows"
+    assert done.engine.counted.perturbed_forwards == 4, "both read the same windows"

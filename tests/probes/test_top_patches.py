@@ -18,7 +18,7 @@ from reportgen.engine.network.trace import trace
 from reportgen.errors import UnknownName
 from reportgen.evidence import Evidence
 from reportgen.findings import Gallery, NotApplicable
-from reportgen.measure.rounds import Measurement
+from reportgen.measure.measurement import Measurement
 from reportgen.pipeline import run
 from reportgen.probes.top_patches import TopPatches
 from reportgen.recipe import load
@@ -112,14 +112,14 @@ def test_an_interrupted_second_round_ends_in_the_same_bytes(tmp_path, monkeypatc
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
     file = recipe(tmp_path, 3, 16)
     whole = run(load(file), CHECKPOINT, MNIST / "digits", tmp_path / "whole", limit=20).folder
-    real = Measurement._numbered
+    real = Measurement.numbered
     with monkeypatch.context() as patch:
 
         def stop(self, numbers):
             yield next(real(self, numbers))
             raise KeyboardInterrupt
 
-        patch.setattr(Measurement, "_numbered", stop)
+        patch.setattr(Measurement, "numbered", stop)
         with pytest.raises(KeyboardInterrupt):
             run(load(file), CHECKPOINT, MNIST / "digits", tmp_path / "again", limit=20)
     again = run(load(file), CHECKPOINT, MNIST / "digits", tmp_path / "again", limit=20).folder

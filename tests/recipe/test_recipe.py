@@ -199,7 +199,8 @@ def test_relative_paths_start_at_the_recipe(written) -> None:
 
 def test_overrides_change_what_they_name_and_nothing_else(written) -> None:
     recipe = load(written("run: {seed: 5}\nmodel: {source: 'a:b', classes: c.txt}\n"))
-    changed = recipe.with_overrides(device="cuda:1", source="x.py:f", labels="none", pdf=False)
+    values = {"run.device": "cuda:1", "model.source": "x.py:f", "images.labels": "none", "output.pdf": False}
+    changed = recipe.with_values(values)
     expected = recipe.resolved()
     expected["run"]["device"] = "cuda:1"
     expected["model"]["source"] = "x.py:f"
@@ -207,12 +208,12 @@ def test_overrides_change_what_they_name_and_nothing_else(written) -> None:
     expected["output"]["pdf"] = False
     assert changed.resolved() == expected
     assert changed.folder == recipe.folder
-    assert recipe.with_overrides().resolved() == recipe.resolved()
+    assert recipe.with_values({}).resolved() == recipe.resolved()
 
 
 def test_a_wrong_override_is_a_usage_error() -> None:
     with pytest.raises(RecipeError, match="device must be auto, cpu, cuda"):
-        Recipe().with_overrides(device="gpu")
+        Recipe().with_values({"run.device": "gpu"})
 
 
 TEXT = """\
@@ -234,7 +235,7 @@ visualizations:
     ],
 )
 def test_a_name_that_the_model_lacks_is_found_in_the_recipe(written, kind: str, value, place: str) -> None:
-    recipe = load(written(TEXT)).with_overrides(device="cpu")
+    recipe = load(written(TEXT)).with_values({"run.device": "cpu"})
     error = recipe.located(UnknownName(kind, value, ["layer4", "espresso"]))
     assert f"r.yaml:{place}: unknown {kind} {value!r}" in error.cause
     assert error.remedy

@@ -100,17 +100,19 @@ def test_an_error_in_the_second_model_is_found_where_the_file_says_it(tmp_path: 
 
 
 def test_the_command_line_names_another_checkpoint_and_what_it_belongs_to(tmp_path: Path) -> None:
-    made = recipe(tmp_path, TEXT).with_overrides(beside="other.pt", beside_source="file.py:Net")
+    made = recipe(tmp_path, TEXT).with_values(
+        {"beside.checkpoint": "other.pt", "beside.model.source": "file.py:Net"}
+    )
     assert made.beside is not None
     assert (made.beside.checkpoint, made.beside.name) == ("other.pt", None)
     second = made.second()
     assert second is not None
     assert second.model.source == "file.py:Net"
-    fresh = Recipe().with_overrides(beside="other.pt")
+    fresh = Recipe().with_values({"beside.checkpoint": "other.pt"})
     assert fresh.beside is not None
     assert fresh.beside.checkpoint == "other.pt"
     with pytest.raises(RecipeError, match="no checkpoint"):
-        Recipe().with_overrides(beside_source="file.py:Net")
+        Recipe().with_values({"beside.model.source": "file.py:Net"})
 
 
 @pytest.mark.parametrize("metric", ["beside.accuracy_change", "beside.broken", "beside.mcnemar_p"])

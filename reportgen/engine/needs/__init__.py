@@ -1,7 +1,8 @@
 """What a probe may ask of the one pass, and what it gets: needs, the model's facts, the tape.
 
-A need is a frozen value; the need that a probe declares is the key it reads the tape with. The
-union of all needs is the plan. Probes import this room's face and nothing else of the engine.
+A need is a frozen value that says of itself what it takes (`work`); the need that a probe declares is
+the key it reads the tape with. The union of all needs is the plan. Probes import this room and nothing
+else of the engine.
 """
 
 from reportgen.engine.needs.ascent import (
@@ -13,6 +14,7 @@ from reportgen.engine.needs.ascent import (
 from reportgen.engine.needs.batch import (
     INPUT,
     Activation,
+    Backward,
     Gradient,
     Keep,
     Logits,
@@ -25,6 +27,7 @@ from reportgen.engine.needs.batch import (
     Weights,
 )
 from reportgen.engine.needs.perturbations import (
+    Ablated,
     Baseline,
     Border,
     ChannelMasks,
@@ -36,19 +39,14 @@ from reportgen.engine.needs.perturbations import (
     RandomMasks,
     Transformation,
     Transformed,
-    Variants,
 )
+from reportgen.engine.needs.rules import RULES, Rule, rule_of
 from reportgen.engine.needs.tapes import (
-    OF_MODEL,
-    PER_TARGET,
     Bench,
-    Need,
-    OfModel,
     Probe,
     Tape,
 )
 from reportgen.engine.needs.top_images import (
-    RULES,
     ChannelMean,
     ClassLogit,
     Extremes,
@@ -58,12 +56,10 @@ from reportgen.engine.needs.top_images import (
     Projections,
     Ranking,
     Record,
-    Rule,
     Unit,
     channel_mean,
     channel_of,
     class_logit,
-    rule_of,
 )
 from reportgen.engine.needs.training import (
     Evolved,
@@ -71,6 +67,7 @@ from reportgen.engine.needs.training import (
     Snapshot,
     TrainingLog,
 )
+from reportgen.engine.needs.work import Cost, Extent, Need, Perturbations, Work
 from reportgen.engine.network.facts import (
     AUTO,
     OWN,
@@ -89,13 +86,13 @@ from reportgen.engine.network.output import (
 __all__ = [
     "AUTO",
     "INPUT",
-    "OF_MODEL",
     "OWN",
-    "PER_TARGET",
     "RULES",
+    "Ablated",
     "Activation",
     "Ascended",
     "Ascent",
+    "Backward",
     "Baseline",
     "Bench",
     "Border",
@@ -103,8 +100,10 @@ __all__ = [
     "ChannelMean",
     "ClassLogit",
     "Climb",
+    "Cost",
     "CoveredParts",
     "Evolved",
+    "Extent",
     "Extremes",
     "Flat",
     "Gradient",
@@ -123,11 +122,11 @@ __all__ = [
     "Normalisation",
     "Noted",
     "Occluded",
-    "OfModel",
     "Operation",
     "Parametrisation",
     "Parts",
     "Path",
+    "Perturbations",
     "Probe",
     "Projected",
     "Projections",
@@ -145,8 +144,8 @@ __all__ = [
     "Transformation",
     "Transformed",
     "Unit",
-    "Variants",
     "Weights",
+    "Work",
     "answers",
     "channel_mean",
     "channel_of",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from torch import Tensor
 
 from reportgen.engine.needs.top_images import Unit as Unit
+from reportgen.engine.needs.work import Work
+from reportgen.engine.network.facts import ModelFacts
 
 Parametrisation: TypeAlias = Literal["auto", "fourier", "pixels"]
 
@@ -37,6 +40,19 @@ class Ascent:
 
     unit: Unit
     climb: Climb
+
+    def work(self, _model: ModelFacts) -> Work:
+        # the first picture and the last are answered once more, as they stand
+        once = {"ascent_forwards": self.climb.steps + 2, "ascent_backwards": self.climb.steps}
+        return Work("model", rules=("exact",), once=once, lines=_lines)
+
+
+def _lines(ascents: Sequence[Ascent], _images: int) -> list[str]:
+    steps = sum(ascent.climb.steps for ascent in ascents)
+    return [
+        f"{len(ascents)} pictures are driven up by gradient ascent: "
+        f"{steps + 2 * len(ascents)} forwards, {steps} backwards"
+    ]
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
-"""The families of changed copies of an image that a probe may ask about. `variants` makes them."""
+"""The families of perturbations that a probe may ask about: changed images, and changes inside the network.
+
+How each is made stands in `reportgen/engine/perturb/makers.py`; adding one touches these two files.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +13,20 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from reportgen.engine.needs.top_images import channel_of
+from reportgen.engine.needs.work import Extent
 from reportgen.engine.network.facts import ModelFacts
+from reportgen.findings import NotApplicable
 
 Baseline: TypeAlias = Literal["grey", "black", "mean", "blur"]
 Transformation: TypeAlias = Literal["translation-x", "translation-y", "scale", "rotation"]
 Border: TypeAlias = Literal["edge", "grey", "black", "mean", "blur"]
+Fill: TypeAlias = Literal["zero", "mean"]
 
 
 @dataclass(frozen=True)
 class Occluded:
-    """Copies of the image, each with one square window set to a baseline colour.
+    """The image with one square window set to a baseline colour, window by window.
 
     Windows start at 0, stride, 2·stride, …, ceil((side - window)/stride) + 1 of them; the last is
     clipped by the border (Zeiler & Fergus 2013, sec. 4.2). The baseline is meant in pixel space,
@@ -47,6 +54,9 @@ class Occluded:
         stride = max(1, round(side / 14)) if stride_px == "auto" else stride_px
         return cls(window, min(stride, window), baseline)
 
+    def extent(self, model: ModelFacts) -> Extent:
+        return Extent(len(self.boxes(*model.input_shape[1:])))
+
     def starts(self, side_px: int) -> range:
         """Where windows start along a side."""
         count = max(math.ceil((side_px - self.window_px) / self.stride_px), 0) + 1
@@ -63,14 +73,17 @@ class Occluded:
 
 @dataclass(frozen=True)
 class Flat:
-    """One copy in which the baseline stands in place of the whole image."""
+    """The image once, with the baseline in place of all of it."""
 
     baseline: Baseline = "black"
+
+    def extent(self, _model: ModelFacts) -> Extent:
+        return Extent(1)
 
 
 @dataclass(frozen=True)
 class ChannelMasks:
-    """Copies multiplied by a layer's maps, each upsampled to the input and scaled to [0, 1].
+    """The image multiplied by a layer's maps, each upsampled to the input and scaled to [0, 1].
 
     Of every image the `at_most` maps with the largest standard deviation, strongest first, or all
     of them. Wang et al. 2020 (Score-CAM), eq. 4-5.
@@ -78,6 +91,10 @@ class ChannelMasks:
 
     layer: str
     at_most: int | None = None
+
+    def extent(self, model: ModelFacts) -> Extent:
+        maps = model.layer(self.layer).maps
+        return Extent(min(self.at_most or maps, maps), taps=(self.layer,))
 
     def channels(self, activation: Tensor) -> Tensor:
         """The chosen channels of each image, (N, K) int64, given the layer's maps (N, C, h, w)."""
@@ -88,7 +105,7 @@ class ChannelMasks:
 
 @dataclass(frozen=True)
 class RandomMasks:
-    """Copies seen through random soft masks: `cells`×`cells` coins of chance `keep`, upsampled and
+    """The image seen through random soft masks: `cells`×`cells` coins of chance `keep`, upsampled and
     shifted. Where the mask is 0 the baseline stands. Petsiuk et al. 2018 (RISE), sec. 3.2.
     """
 
@@ -97,6 +114,9 @@ class RandomMasks:
     keep: float = 0.5
     seed: int = 0
     baseline: Baseline = "mean"
+
+    def extent(self, _model: ModelFacts) -> Extent:
+        return Extent(self.count)
 
     def masks(self, height_px: int, width_px: int) -> Tensor:
         """The masks in [0, 1], (count, H, W) float32, the same for every image and run."""
@@ -113,7 +133,7 @@ class RandomMasks:
 
 @dataclass(frozen=True)
 class Noisy:
-    """Copies with Gaussian noise of `noise_std` times the image's own range (max - min).
+    """The image with Gaussian noise of `noise_std` times the image's own range (max - min).
 
     Smilkov et al. 2017 (SmoothGrad), sec. 3.
     """
@@ -121,6 +141,9 @@ class Noisy:
     samples: int
     noise_std: float = 0.15
     seed: int = 0
+
+    def extent(self, _model: ModelFacts) -> Extent:
+        return Extent(self.samples)
 
 
 @dataclass(frozen=True)
@@ -132,10 +155,13 @@ class Path:
     steps: int
     baseline: Baseline = "black"
 
+    def extent(self, _model: ModelFacts) -> Extent:
+        return Extent(self.steps)
+
 
 @dataclass(frozen=True)
 class Transformed:
-    """Copies of the whole image, each moved, scaled or turned about its centre by one of `values`.
+    """The whole image moved, scaled or turned about its centre by one of `values`.
 
     `translation-x` and `translation-y` are input pixels, to the right and down; `scale` is a factor,
     above 1 larger; `rotation` is degrees, counter-clockwise. Resampled bilinearly. What comes in from
@@ -146,13 +172,16 @@ class Transformed:
     values: tuple[float, ...]
     border: Border = "edge"
 
+    def extent(self, _model: ModelFacts) -> Extent:
+        return Extent(len(self.values))
+
 
 @dataclass(frozen=True)
 class CoveredParts:
-    """Copies with one part of the image set to a baseline colour: the parts in turn, then `draws`
+    """The image with one part set to a baseline colour: the parts in turn, then `draws`
     times as many boxes of the parts' sizes at random places, draw by draw.
 
-    Only images that have every part have copies; of the others, all answers are NaN. The places
+    Only images that have every part are perturbed; of the others, all answers are NaN. The places
     depend on the seed and the image's number in the set. Zeiler & Fergus 2013, sec. 4.3.
     """
 
@@ -163,8 +192,31 @@ class CoveredParts:
 
     @property
     def count(self) -> int:
-        """Copies of one image."""
+        """Perturbations of an image that has every part."""
         return self.parts * (1 + self.draws)
 
+    def extent(self, _model: ModelFacts) -> Extent:
+        return Extent(self.count, parts_only=True)
 
-Variants: TypeAlias = Occluded | Flat | ChannelMasks | RandomMasks | Transformed | CoveredParts
+
+@dataclass(frozen=True)
+class Ablated:
+    """The image as it is, seen by the network with one channel of a layer silenced, each of `channels`
+    in turn: its output is set to zero, or all over its map to the map's own mean.
+
+    Where the network uses the layer more than once, the last call is changed. Morcos et al. 2018, On
+    the Importance of Single Directions for Generalization (arXiv:1803.06959), sec. 2.2.
+    """
+
+    layer: str
+    channels: tuple[int, ...]
+    fill: Fill = "zero"
+
+    def extent(self, model: ModelFacts) -> Extent:
+        """Raises NotApplicable where the output has no such channels, UnknownName where not so many."""
+        layer = model.layer(self.layer)
+        dimensions = len(layer.output_shape or ())
+        if dimensions not in ((3,) if self.fill == "mean" else (1, 3)):
+            wanted = "channels with a mean" if self.fill == "mean" else "channels"
+            raise NotApplicable(f"the output of {layer.name} has no {wanted}")
+        return Extent(len([channel_of(layer, channel) for channel in self.channels]))

@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, TypeAlias, overload
+from typing import Any, Protocol, overload
 
 from torch import Tensor
 
 from reportgen.engine.needs.ascent import Ascended, Ascent
-from reportgen.engine.needs.batch import (
-    Activation,
-    Gradient,
-    Logits,
-    MeanGradient,
-    Parts,
-    Reference,
-    Responses,
-    Scores,
-    Target,
-    Weights,
-)
+from reportgen.engine.needs.batch import Weights
+from reportgen.engine.needs.rules import Rule as Rule
 from reportgen.engine.needs.top_images import Extremes as Extremes
 from reportgen.engine.needs.top_images import Held as Held
 from reportgen.engine.needs.top_images import Kindred as Kindred
@@ -27,32 +17,13 @@ from reportgen.engine.needs.top_images import Projected as Projected
 from reportgen.engine.needs.top_images import Projections as Projections
 from reportgen.engine.needs.top_images import Ranking as Ranking
 from reportgen.engine.needs.top_images import Record as Record
-from reportgen.engine.needs.top_images import Rule as Rule
 from reportgen.engine.needs.training import Evolved as Evolved
 from reportgen.engine.needs.training import Noted as Noted
 from reportgen.engine.needs.training import Snapshot as Snapshot
 from reportgen.engine.needs.training import TrainingLog as TrainingLog
+from reportgen.engine.needs.work import Need as Need
 from reportgen.engine.network.facts import ModelFacts as ModelFacts
 from reportgen.engine.network.facts import Normalisation as Normalisation
-
-OfModel: TypeAlias = Weights | Ascent | Record | Extremes | Projected | Evolved | TrainingLog
-Need: TypeAlias = (
-    Logits
-    | Target
-    | Activation
-    | Gradient
-    | Reference
-    | Scores
-    | Responses
-    | Parts
-    | MeanGradient
-    | Kindred
-    | OfModel
-)
-# what a probe of scope `model` may need
-OF_MODEL = (Weights, Ascent, Record, Extremes, Projected, Evolved, TrainingLog)
-# a probe that needs one of these is measured once a target
-PER_TARGET = (Target, Gradient, MeanGradient)
 
 
 class Tape(Protocol):

@@ -9,37 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from torch import Tensor
 
+from reportgen.engine.needs.rules import Rule as Rule
+from reportgen.engine.needs.work import Work
 from reportgen.engine.network.facts import LayerFacts as LayerFacts
 from reportgen.engine.network.facts import LayerName as LayerName
 from reportgen.engine.network.facts import ModelFacts, index_of
 from reportgen.errors import UnknownName
 from reportgen.findings import Array, NotApplicable
-
-Rule: TypeAlias = Literal["exact", "guided", "deconv"]
-RULES: dict[Rule, str] = {
-    "deconv": "the deconvnet's rule",
-    "guided": "guided backpropagation",
-    "exact": "the plain gradient",
-}
-
-
-def rule_of(wish: Literal["auto"] | Rule, model: ModelFacts) -> Rule:
-    """The rule for projecting. Raises NotApplicable where the wished one is not defined.
-
-    `auto` is the deconvnet's where the network has pooling switches to go by; guided backpropagation
-    where it has none, since the deconvnet's pictures then hardly depend on the image (Springenberg et
-    al. 2014, sec. 3.4); and the plain gradient where a rectifier has neither.
-    """
-    if wish == "auto":
-        return ("deconv" if model.max_pools else "guided") if model.ruled else "exact"
-    if wish != "exact" and not model.ruled:
-        raise NotApplicable("the model has activations without a deconvnet or guided rule")
-    return wish
 
 
 @dataclass(frozen=True)
@@ -67,6 +48,9 @@ class Extremes:
 
     layer: str
     k: int = 9
+
+    def work(self, _model: ModelFacts) -> Work:
+        return Work("set", taps=(self.layer,))
 
 
 @dataclass(frozen=True)
@@ -108,6 +92,9 @@ class Record:
 
     unit: Unit
 
+    def work(self, _model: ModelFacts) -> Work:
+        return Work("set", taps=(self.unit.layer,) if isinstance(self.unit, ChannelMean) else ())
+
 
 @dataclass(frozen=True)
 class Held:
@@ -132,6 +119,29 @@ class Projected:
     rule: Rule = "deconv"
     side_px: int = 96
 
+    def work(self, _model: ModelFacts) -> Work:
+        return Work(
+            "model", requires=(self.extremes,), rules=(self.rule,), keeps_graph=True, lines=_projected_lines
+        )
+
+
+def seen_again(several: Sequence[Projected], images: int) -> int:
+    """Images of a set of so many that are looked at again for their strongest places, at most."""
+    tiles = sum(
+        need.extremes.k * (need.channels if isinstance(need.channels, int) else len(need.channels))
+        for need in several
+    )
+    return min(images, tiles)
+
+
+def _projected_lines(several: Sequence[Projected], images: int) -> list[str]:
+    again, tiles = seen_again(several, images), sum(need.extremes.k for need in several)
+    words = (
+        f"of the strongest images at most {again} are seen again, to project at most {tiles} "
+        "places a channel down to the pixels"
+    )
+    return [words] if again else []
+
 
 @dataclass(frozen=True)
 class Kindred:
@@ -152,6 +162,23 @@ class Kindred:
     def extremes(self) -> Extremes:
         """The ranks that it goes by; one more than `others`, as the image may be among them."""
         return Extremes(self.layer, self.others + 1)
+
+    def work(self, _model: ModelFacts) -> Work:
+        return Work(
+            requires=(self.extremes,),
+            taps=(self.layer,),
+            rules=(self.rule,),
+            keeps_graph=True,
+            lines=_kindred_lines,
+        )
+
+
+def _kindred_lines(several: Sequence[Kindred], _images: int) -> list[str]:
+    return [
+        f"the set is ranked by the maps of {need.layer} first; then each image that is shown is "
+        f"projected with {need.others} others"
+        for need in several
+    ]
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from reportgen.engine.needs.top_images import Projected, Projections
+from reportgen.engine.needs.work import Work
+from reportgen.engine.network.facts import ModelFacts
 from reportgen.findings import Array
 
 
@@ -19,6 +21,20 @@ class Evolved:
 
     checkpoints: tuple[str, ...]
     projected: tuple[Projected, ...]
+
+    def work(self, _model: ModelFacts) -> Work:
+        return Work(
+            "model",
+            requires=tuple(projected.extremes for projected in self.projected),
+            rules=tuple(projected.rule for projected in self.projected),
+            keeps_graph=True,
+            lines=_lines,
+        )
+
+
+def _lines(several: Sequence[Evolved], images: int) -> list[str]:
+    others = sum(len(need.checkpoints) for need in several)
+    return [f"{others} checkpoints of the run: {others * images} forwards more"] if others else []
 
 
 @dataclass(frozen=True)
@@ -49,6 +65,9 @@ class TrainingLog:
     """What was noted while training: a CSV file, or TensorBoard's event files, as the recipe names it."""
 
     path: str
+
+    def work(self, _model: ModelFacts) -> Work:
+        return Work("model")
 
 
 @dataclass(frozen=True)

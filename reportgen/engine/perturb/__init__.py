@@ -1,1 +1,1 @@
-"""Changed copies of an image: how they are made, packed, and what layers answer to them."""
+"""Perturbations of an image: how they are made, packed and asked, and what layers answer to them."""

@@ -1,4 +1,4 @@
-"""Copies from which the best places are taken, or in which only they stand. Petsiuk et al. 2018,
+"""Perturbations from which the best places are taken, or in which only they stand. Petsiuk et al. 2018,
 sec. 4.1 (deletion and insertion), on a grid of square cells instead of single pixels.
 
 Cells put all methods and the random orders on one footing: erasing scattered pixels hurts a network
@@ -51,9 +51,9 @@ class Curves:
 
 
 def erasing(source: Source, order: Tensor, fractions: Tensor) -> Maker:
-    """Copies for orders (N, O, cells²) at the inner fractions, then one copy with nothing left.
+    """Perturbations for orders (N, O, cells²) at the inner fractions, then one with nothing left.
 
-    Copy (o, kind, f) comes at (o·2 + kind)·F + f; kind 0 deletes, kind 1 inserts.
+    That of (o, kind, f) comes at (o·2 + kind)·F + f; kind 0 deletes, kind 1 inserts.
     """
     fill = source.baseline("blur")
     height, width = source.x.shape[-2:]
@@ -77,7 +77,7 @@ def erasing(source: Source, order: Tensor, fractions: Tensor) -> Maker:
 
 
 def curves(probability: Tensor, whole: Tensor, orders: int, steps: int) -> Curves:
-    """The curves of copies' probabilities (N, O·2·(steps-1) + 1); `whole` (N,) is the image's own."""
+    """The curves of perturbations' probabilities (N, O·2·(steps-1) + 1); `whole` (N,) is the image's own."""
     inner = probability[:, :-1].unflatten(1, (orders, 2, steps - 1))  # (N, O, 2, steps - 1)
     blank = probability[:, -1, None, None].expand(-1, orders, 1)
     full = whole[:, None, None].expand(-1, orders, 1)

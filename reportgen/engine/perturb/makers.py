@@ -1,7 +1,8 @@
-"""Changed copies of images, made batch by batch and packed across images.
+"""Perturbations of images, made batch by batch and packed across images.
 
-A maker knows how many copies each image has and makes any of them: `make(image, number)` takes two
-index vectors (B,) and returns the copies (B, C, H, W).
+A maker knows how many perturbations each image has and makes any of them: `make(image, number)` takes
+two index vectors (B,) and returns the changed images (B, C, H, W). One that changes something inside the
+network says besides what becomes of a layer's output.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 from torchvision.transforms.functional import gaussian_blur
+from typing_extensions import assert_never
 
 from reportgen.engine.needs import (
+    Ablated,
     Baseline,
     ChannelMasks,
     CoveredParts,
@@ -36,18 +39,28 @@ BLUR_SHARE = 8  # a blurred baseline: a Gaussian of an eighth of the shorter sid
 
 
 @dataclass(frozen=True)
+class Inside:
+    """What becomes of a layer's output (R, C, …) at its last call, before anything sees it: `change` gets
+    it with the image and the number of the perturbation of every row, (R,) each."""
+
+    layer: str
+    change: Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
 class Maker:
-    """The copies of a batch: how many an image has, how to make them, how they weigh in a mean."""
+    """The perturbations of a batch: how many an image has, how to make them, how they weigh in a mean."""
 
     count: int
     make: Callable[[Tensor, Tensor], Tensor]
     weights: Tensor | None = None  # (count,), for a weighted mean; None for equal ones
-    images: Tensor | None = None  # which of the batch have copies, int64; None for all
+    images: Tensor | None = None  # which of the batch have any, int64; None for all
+    inside: Inside | None = None  # what is changed in the network besides
 
 
 @dataclass(frozen=True)
 class Source:
-    """What copies are made from: the batch (N, C, H, W), normalised, its tapped activations, and where
+    """What perturbations are made from: the batch (N, C, H, W), normalised, its tapped activations, and where
     the recipe's parts lie on it."""
 
     x: Tensor
@@ -75,37 +88,37 @@ class Source:
 
 
 @singledispatch
-def maker(variants: object, source: Source) -> Maker:
-    """The maker of a kind of variants. Raises TypeError for a kind that has none."""
-    raise TypeError(f"no maker for {type(variants).__name__}")
+def maker(family: object, source: Source) -> Maker:
+    """The maker of a family of perturbations. Raises TypeError for a family that has none."""
+    raise TypeError(f"no maker for {type(family).__name__}")
 
 
 @maker.register
-def _(variants: Occluded, source: Source) -> Maker:
-    fill = source.baseline(variants.baseline)
+def _(family: Occluded, source: Source) -> Maker:
+    fill = source.baseline(family.baseline)
     height, width = source.x.shape[-2:]
-    under = windows(variants, height, width, source.x.device)  # (V, 1, H, W)
+    under = windows(family, height, width, source.x.device)  # (V, 1, H, W)
     return Maker(len(under), lambda image, n: torch.where(under[n], fill[image], source.x[image]))
 
 
 @maker.register
-def _(variants: Flat, source: Source) -> Maker:
-    fill = source.baseline(variants.baseline)
+def _(family: Flat, source: Source) -> Maker:
+    fill = source.baseline(family.baseline)
     return Maker(1, lambda image, _n: fill[image])
 
 
 @maker.register
-def _(variants: RandomMasks, source: Source) -> Maker:
-    fill = source.baseline(variants.baseline)
+def _(family: RandomMasks, source: Source) -> Maker:
+    fill = source.baseline(family.baseline)
     height, width = source.x.shape[-2:]
-    masks = variants.masks(height, width).to(source.x)[:, None]  # (V, 1, H, W)
+    masks = family.masks(height, width).to(source.x)[:, None]  # (V, 1, H, W)
     return Maker(len(masks), lambda image, n: fill[image].lerp(source.x[image], masks[n]))
 
 
 @maker.register
-def _(variants: ChannelMasks, source: Source) -> Maker:
-    activation = source.activations[variants.layer]  # (N, C, h, w)
-    channels = variants.channels(activation)  # (N, K)
+def _(family: ChannelMasks, source: Source) -> Maker:
+    activation = source.activations[family.layer]  # (N, C, h, w)
+    channels = family.channels(activation)  # (N, K)
 
     def make(image: Tensor, n: Tensor) -> Tensor:
         maps = activation[image, channels[image, n]][:, None]  # (B, 1, h, w)
@@ -117,9 +130,9 @@ def _(variants: ChannelMasks, source: Source) -> Maker:
 
 
 @maker.register
-def _(variants: Transformed, source: Source) -> Maker:
-    matrix = matrices(variants, *source.x.shape[-2:]).to(source.x.device)  # (V, 2, 3)
-    fill = None if variants.border == "edge" else source.baseline(variants.border)
+def _(family: Transformed, source: Source) -> Maker:
+    matrix = matrices(family, *source.x.shape[-2:]).to(source.x.device)  # (V, 2, 3)
+    fill = None if family.border == "edge" else source.baseline(family.border)
     return Maker(
         len(matrix),
         lambda image, n: warp(source.x[image], matrix[n], None if fill is None else fill[image]),
@@ -127,30 +140,30 @@ def _(variants: Transformed, source: Source) -> Maker:
 
 
 @maker.register
-def _(variants: CoveredParts, source: Source) -> Maker:
-    fill = source.baseline(variants.baseline)
+def _(family: CoveredParts, source: Source) -> Maker:
+    fill = source.baseline(family.baseline)
     if source.places is None:
         raise ValueError("parts are needed, but the batch came without their places")
     height, width = source.x.shape[-2:]
-    boxes = source.places.with_random(variants.draws, variants.seed, height, width)  # (N, V, 4)
+    boxes = source.places.with_random(family.draws, family.seed, height, width)  # (N, V, 4)
 
     def make(image: Tensor, n: Tensor) -> Tensor:
         return torch.where(covered(boxes[image, n], height, width), fill[image], source.x[image])
 
-    return Maker(variants.count, make, images=source.places.whole.nonzero()[:, 0])
+    return Maker(family.count, make, images=source.places.whole.nonzero()[:, 0])
 
 
 @maker.register
-def _(copies: Noisy, source: Source) -> Maker:
+def _(family: Noisy, source: Source) -> Maker:
     x = source.x
     spread = x.amax((1, 2, 3), keepdim=True) - x.amin((1, 2, 3), keepdim=True)  # (N, 1, 1, 1)
 
     def make(image: Tensor, n: Tensor) -> Tensor:
         # sample n has the same noise for every image, so that no image depends on its neighbours
-        noise = torch.stack([_noise(copies.seed, int(k), x.shape[1:]) for k in n]).to(x.device)
-        return x[image] + copies.noise_std * spread[image] * noise
+        noise = torch.stack([_noise(family.seed, int(k), x.shape[1:]) for k in n]).to(x.device)
+        return x[image] + family.noise_std * spread[image] * noise
 
-    return Maker(copies.samples, make)
+    return Maker(family.samples, make)
 
 
 def _noise(seed: int, sample: int, shape: torch.Size) -> Tensor:
@@ -159,20 +172,37 @@ def _noise(seed: int, sample: int, shape: torch.Size) -> Tensor:
 
 
 @maker.register
-def _(copies: Path, source: Source) -> Maker:
-    nodes, weights = np.polynomial.legendre.leggauss(copies.steps)  # on [-1, 1]
+def _(family: Path, source: Source) -> Maker:
+    nodes, weights = np.polynomial.legendre.leggauss(family.steps)  # on [-1, 1]
     steps = source.x.new_tensor((nodes + 1) / 2)
-    start = source.baseline(copies.baseline)
+    start = source.baseline(family.baseline)
     return Maker(
-        copies.steps,
+        family.steps,
         lambda image, n: start[image].lerp(source.x[image], steps[n][:, None, None, None]),
         source.x.new_tensor(weights / 2),
     )
 
 
-def windows(variants: Occluded, height_px: int, width_px: int, device: torch.device) -> Tensor:
+@maker.register
+def _(family: Ablated, source: Source) -> Maker:
+    channels = torch.tensor(family.channels, device=source.x.device)
+
+    def change(activation: Tensor, _image: Tensor, number: Tensor) -> Tensor:
+        silenced = torch.arange(activation.shape[1], device=channels.device) == channels[number][:, None]
+        silenced = silenced.view(*silenced.shape, *[1] * (activation.ndim - 2))  # (R, C, 1, …)
+        if family.fill == "mean":
+            return torch.where(silenced, activation.mean((2, 3), keepdim=True), activation)
+        if family.fill == "zero":
+            return activation.masked_fill(silenced, 0)
+        assert_never(family.fill)
+
+    inside = Inside(family.layer, change)
+    return Maker(len(channels), lambda image, _n: source.x[image], inside=inside)
+
+
+def windows(family: Occluded, height_px: int, width_px: int, device: torch.device) -> Tensor:
     """Where each window covers the image, bool (V, 1, H, W)."""
-    boxes = torch.tensor(variants.boxes(height_px, width_px), device=device)  # (V, 4)
+    boxes = torch.tensor(family.boxes(height_px, width_px), device=device)  # (V, 4)
     return covered(boxes, height_px, width_px)
 
 
@@ -187,9 +217,10 @@ def covered(boxes: Tensor, height_px: int, width_px: int) -> Tensor:
 
 
 def packed(images: int, made: Maker, batch_size: int, device: torch.device) -> Iterator[tuple[Tensor, ...]]:
-    """Batches of `batch_size` copies, image by image: (image (B,), number (B,), copies (B, C, H, W)).
+    """Batches of `batch_size` perturbations, image by image: (image (B,), number (B,), the changed images
+    (B, C, H, W)).
 
-    A batch may hold copies of several images; only the last one may be smaller.
+    A batch may hold those of several images; only the last one may be smaller.
     """
     whose = torch.arange(images, device=device) if made.images is None else made.images
     every = torch.arange(len(whose) * made.count, device=device)

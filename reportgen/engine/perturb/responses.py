@@ -1,4 +1,4 @@
-"""What is kept of a layer's answers to changed copies, so that memory stays bounded."""
+"""What is kept of a layer's answers to perturbations, so that memory stays bounded."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 from typing_extensions import assert_never
 
-from reportgen.engine.needs import LayerFacts, Responses
+from reportgen.engine.needs import Responses
 from reportgen.engine.perturb.makers import Maker
 
 
 def kept(need: Responses, answers: Tensor, clean: Tensor, image: Tensor) -> Tensor:
-    """Of a layer's answers (B, C, …) to copies of the images `image` (B,) what the need keeps, (B, …).
+    """Of a layer's answers (B, C, …) to perturbations of the images `image` (B,) what the need keeps, (B, …).
 
     `clean` (N, C, …) is what it answers to the images themselves.
     """
@@ -27,19 +27,8 @@ def kept(need: Responses, answers: Tensor, clean: Tensor, image: Tensor) -> Tens
     assert_never(need.keep)
 
 
-def kept_bytes(need: Responses, layer: LayerFacts) -> int:
-    """Bytes of what is kept of one copy."""
-    if need.keep == "whole":
-        return layer.output_bytes
-    if need.keep == "channel-sums":
-        return 4 * layer.maps
-    if need.keep == "distance":
-        return 4
-    assert_never(need.keep)
-
-
 def of_images(answers: Sequence[Tensor], images: int, made: Maker) -> Tensor:
-    """Answers to packed copies, as (images, copies, …): NaN for an image that has none."""
+    """Answers to packed perturbations, as (images, V, …): NaN for an image that has none."""
     together = torch.cat(list(answers))  # (B, …)
     if made.images is None:
         return together.view(images, made.count, *together.shape[1:])

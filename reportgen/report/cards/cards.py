@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from reportgen.audit.metrics import UNSURE_BELOW
-from reportgen.evidence import Evidence, Findings, Record, best, is_unanswered
+from reportgen.evidence import Evidence, Findings, Record, TrustRecord, best, is_unanswered
 from reportgen.report.cards.blocks import Scene, Visualization, signs
 from reportgen.report.cards.grouping import explained, groups
 from reportgen.report.cards.paired import Seen, paired
@@ -146,7 +146,7 @@ def _card(
     record: Record,
     visualizations: Mapping[str, Visualization],
     trust: TrustSection | None,
-    tested: Record | None,
+    tested: TrustRecord | None,
     rival: Seen | None,
     side: SideBySide | None,
 ) -> Card:

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from reportgen.audit.sanity import CASCADE, Summary
-from reportgen.evidence import Record
+from reportgen.evidence import TrustRecord
 from reportgen.report.pictures.plots import plot
 from reportgen.report.values.card import Figure, Trial
 from reportgen.report.wording import fixed, plural, probability, sentence, signed
 
 
-def trial(record: Record, stage: str, titles: Mapping[str, str], anchor: str) -> Trial:
+def trial(record: TrustRecord, stage: str, titles: Mapping[str, str], anchor: str) -> Trial:
     """One image's panel: deletion and insertion along every map's order, beside random orders."""
     methods = {name: record["methods"][name] for name in titles if name in record["methods"]}
     random = record["random"]
@@ -38,14 +38,15 @@ def trial(record: Record, stage: str, titles: Mapping[str, str], anchor: str) ->
     )
 
 
-def _figure(id_: str, title: str, tests: Summary, record: Record, stage: str, highest: float) -> Figure:
+def _figure(id_: str, title: str, tests: Summary, record: TrustRecord, stage: str, highest: float) -> Figure:
     target = record["target"]["class_name"]
     about = f"{title}: deletion and insertion of {record['id']} for the class {target}"
     if tests["flag"] or not tests["insertion"]:
         why = tests["flag"] or "could not be judged"
         return Figure(id_, "trial", title, "", f"{about}: {why}", words=sentence(why), target=target)
     kinds = ("insertion", "deletion")
-    bands = {n: _band(record["random"][kind]) for n, kind in enumerate(kinds)}
+    random = record["random"]
+    bands = {0: _band(random["insertion"]), 1: _band(random["deletion"])}
     drawn = plot(
         100 * np.array(record["fractions"]),
         [(kind, np.array(tests[kind])) for kind in kinds],

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 from xml.etree import ElementTree
 
 NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def junit(found: dict[str, Any], manifest: dict[str, Any]) -> bytes:
+def junit(found: dict[str, Any], manifest: Mapping[str, Any]) -> bytes:
     """Gates, images and visualizations as test cases; what could not be done is skipped, and says why."""
     cases: list[tuple[str, str, str, str | None]] = []  # (class, name, outcome, why)
     for gate in found["gates"]:

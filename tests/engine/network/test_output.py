@@ -12,7 +12,7 @@ from torch import nn
 from reportgen.engine.needs import Normalisation
 from reportgen.engine.network.trace import trace
 from reportgen.engine.onepass import OnePass, frozen
-from reportgen.engine.plan import make_plan
+from reportgen.engine.plan import Plan
 from reportgen.engine.targets import Slot
 from reportgen.probes.integrated_gradients import IntegratedGradients
 from reportgen.probes.occlusion import Occlusion
@@ -48,7 +48,7 @@ def test_every_kind_of_need_reads_the_named_output(awkward, measured, kind, outp
     network = Wrapped(awkward, kind)
     facts = trace(network, (3, 32, 32), output=output)
     facts = replace(facts, classes=tuple("abcde"))
-    plan = make_plan([(f"p{n}", "image", p) for n, p in enumerate(probes)], facts, 1)
+    plan = Plan(tuple(need for probe in probes for need in probe.needs(facts)), facts, 1)
     normal = Normalisation((0.5,) * 3, (0.25,) * 3)
     engine = OnePass(network, plan, (Slot("predicted"),), normal, torch.device("cpu"), 16, output)
     with frozen(network):

@@ -60,19 +60,19 @@ def test_curves_begin_and_end_at_the_whole_and_the_empty_image():
     assert got.insertion[1].tolist() == [[17, 11, 12, 200], [17, 15, 16, 200]]
 
 
-@pytest.mark.parametrize(("stage", "touched"), [("head", 1), ("half", 3), ("all", 6)])
-def test_shuffling_keeps_every_value_and_nothing_of_the_order(awkward, stage, touched):
+@pytest.mark.parametrize(("share", "touched"), [(0.0, 1), (0.5, 3), (1.0, 6)])
+def test_shuffling_keeps_every_value_and_nothing_of_the_order(awkward, share, touched):
     facts = trace(awkward, (3, 32, 32))
     weighted = [x.name for x in facts.leaves() if x.parameters]
     assert weighted == ["stem", "norm", "left", "right", "last", "head"]
     before = {k: v.clone() for k, v in awkward.state_dict().items()}
-    other = shuffled(awkward, facts, stage, 0).state_dict()
+    other = shuffled(awkward, facts, share, 0).state_dict()
     assert all(torch.equal(v, before[k]) for k, v in awkward.state_dict().items())
     changed = {k.split(".")[0] for k in before if not torch.equal(other[k], before[k])}
     assert changed == set(weighted[-touched:])
     for key, value in before.items():
         assert torch.equal(other[key].flatten().sort().values, value.flatten().sort().values)
-    again = shuffled(awkward, facts, stage, 0).state_dict()
+    again = shuffled(awkward, facts, share, 0).state_dict()
     assert all(torch.equal(again[k], v) for k, v in other.items())
 
 

@@ -10,7 +10,7 @@ from reportgen.engine.network.trace import trace
 from reportgen.engine.onepass import OnePass, frozen
 from reportgen.engine.perturb.makers import Source, maker, packed
 from reportgen.engine.perturb.part_boxes import Places
-from reportgen.engine.plan import make_plan
+from reportgen.engine.plan import Plan
 from reportgen.engine.targets import Slot
 
 SIDE = 32
@@ -63,13 +63,8 @@ def test_copies_are_of_whole_images_only_with_the_part_in_grey(batch_size):
         assert changed.any() and (copy[:, changed] == 0).all()
 
 
-class Asks:
-    def needs(self, model):
-        return (Scores(CoveredParts(2, 1)),)
-
-
 def run(network, x, boxes):
-    plan = make_plan([("p", "image", Asks())], trace(network, (3, SIDE, SIDE)), 1)
+    plan = Plan((Scores(CoveredParts(2, 1)),), trace(network, (3, SIDE, SIDE)), 1)
     engine = OnePass(network, plan, (Slot("predicted"),), MIDGREY, torch.device("cpu"), 3)
     with frozen(network):
         (tape,) = engine.run(x, torch.full((len(x),), -1), Places(boxes, range(len(x))))
@@ -81,10 +76,10 @@ def test_images_that_lack_a_part_are_nan_and_cost_nothing(awkward):
     scores, engine = run(awkward, x, BOXES)
     assert scores.shape == (3, 4, 5)
     assert scores[1].isnan().all() and scores[[0, 2]].isfinite().all()
-    assert engine.counted.occlusion_forwards == 8
+    assert engine.counted.perturbed_forwards == 8
     nobody, engine = run(awkward, x, torch.zeros_like(BOXES))
     assert nobody.shape == (3, 4, 5) and nobody.isnan().all()
-    assert engine.counted.occlusion_forwards == 0
+    assert engine.counted.perturbed_forwards == 0
 
 
 def test_parts_that_nobody_places_are_a_fault_of_the_caller():

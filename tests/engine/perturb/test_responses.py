@@ -11,7 +11,7 @@ from torch import nn
 from reportgen.engine.device import bytes_per_image
 from reportgen.engine.needs import Occluded, RandomMasks, Responses, Scores, Transformed
 from reportgen.engine.network.trace import trace
-from reportgen.engine.plan import make_plan
+from reportgen.engine.plan import Plan
 
 SIDE = 32
 MOVED = Transformed("translation-y", (-3.0, 0.0, 5.0))
@@ -75,14 +75,14 @@ def test_one_forward_of_a_copy_serves_scores_and_every_layer(awkward, measured):
     wishes = (Scores(MOVED), *(Responses(MOVED, name) for name in ("stem", "last", "head")))
     done = measured(awkward, pictures(4), Asks(wishes), Asks(wishes[1:]), batch_size=5)
     assert seen == [4, 5, 5, 2], "the images, and three copies of each in full batches"
-    assert done.engine.counted.occlusion_forwards == 12
-    assert done.engine.plan.cost(4, 4)["occlusion_forwards"] == 12
-    assert done.engine.plan.windows == 3
+    assert done.engine.counted.perturbed_forwards == 12
+    assert done.engine.plan.cost(4)["perturbed_forwards"] == 12
+    assert done.engine.plan.each.perturbed_forwards == 3
 
 
 def test_answers_without_scores_cost_the_same(awkward, measured):
     done = measured(awkward, pictures(2), Asks((Responses(MOVED, "last"),)))
-    assert done.engine.counted.occlusion_forwards == 6 == done.engine.plan.cost(2, 2)["occlusion_forwards"]
+    assert done.engine.counted.perturbed_forwards == 6 == done.engine.plan.cost(2)["perturbed_forwards"]
 
 
 def test_an_unchanged_copy_is_at_no_distance_and_scores_the_same(awkward, measured):
@@ -110,7 +110,7 @@ def test_the_estimate_knows_what_is_kept(awkward):
     facts = trace(awkward, (3, SIDE, SIDE))
 
     def tapped(*needs):
-        return make_plan([("p", "image", Asks(needs))], facts, 1).tapped_bytes
+        return Plan(needs, facts, 1).tapped_bytes
 
     last = facts.layer("last").output_bytes
     assert tapped(Scores(MOVED)) == 0
@@ -121,15 +121,6 @@ def test_the_estimate_knows_what_is_kept(awkward):
     assert tapped(Scores(MOVED), Responses(MOVED, "last"), Responses(MOVED, "last")) == 2 * last + 12
     whole = tapped(Responses(MOVED, "last", "whole"))
     assert bytes_per_image(facts, whole, False) - bytes_per_image(facts, 0, False) == 2 * whole
-
-
-def test_of_a_large_set_only_the_shown_images_are_moved(awkward):
-    """What is about the set is asked of all images; what is about an image of those that are shown."""
-    facts = trace(awkward, (3, SIDE, SIDE))
-    about_set, about_image = Asks((Responses(COVERED, "last", "channel-sums"),)), Asks((Scores(MOVED),))
-    plan = make_plan([("s", "set", about_set), ("i", "image", about_image)], facts, 1)
-    assert plan.cost(100, 100)["occlusion_forwards"] == 100 * (4 + 3)
-    assert plan.cost(100, 10)["occlusion_forwards"] == 100 * 4 + 10 * 3
 
 
 def test_a_layer_that_is_reused_answers_with_its_last_call(measured):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reportgen.measure.session import prepare
+from reportgen.measure.audit import prepare
 from reportgen.recipe import TrustLimits, TrustRecipe, load
 
 MNIST = Path(__file__).parents[2] / "examples" / "mnist"
@@ -18,9 +18,10 @@ def key():
     digit = min((MNIST / "digits").rglob("*.png"))
 
     def of(trust: TrustRecipe) -> str:
-        recipe = load(MNIST / "recipe.yaml").with_overrides(labels="none", device="cpu")
+        recipe = load(MNIST / "recipe.yaml").with_values({"images.labels": "none", "run.device": "cpu"})
         recipe = recipe.model_copy(update={"trust": trust})
-        return prepare(recipe, MNIST / "checkpoints" / "epoch-10.safetensors", digit, None, False).key
+        audit = prepare(recipe, MNIST / "checkpoints" / "epoch-10.safetensors", digit, None, False)
+        return audit.key(audit.main)
 
     return of
 

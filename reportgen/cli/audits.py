@@ -1,0 +1,132 @@
+"""`run` and `demo`: a model is measured on images, and the report written."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from reportgen.cli.failures import watch_sigterm
+from reportgen.cli.options import (
+    Beside,
+    BesideModel,
+    Checkpoint,
+    Device,
+    Images,
+    Json,
+    Labels,
+    Limit,
+    Model,
+    NoPdf,
+    Out,
+    Quiet,
+    RecipeFile,
+    SaveMaps,
+    Verbose,
+    recipe_values,
+)
+from reportgen.cli.terminal import tell
+
+if TYPE_CHECKING:
+    from reportgen import Outcome
+    from reportgen.recipe import Recipe
+
+
+def run(
+    ctx: typer.Context,
+    checkpoint: Checkpoint,
+    images: Images,
+    out: Out,
+    recipe: RecipeFile = None,
+    device: Device = None,
+    model: Model = None,
+    labels: Labels = None,
+    beside: Beside = None,
+    beside_model: BesideModel = None,
+    limit: Limit = None,
+    no_pdf: NoPdf = False,
+    save_maps: SaveMaps = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    as_json: Json = False,
+) -> None:
+    """Measure a model on images and write the report."""
+    from reportgen.recipe import load
+
+    watch_sigterm()
+    loaded = load(recipe)
+    loaded = loaded.with_values(recipe_values(ctx.params, loaded.folder))
+    _audit(loaded, checkpoint, images, out, limit, save_maps, quiet, as_json)
+
+
+def demo(
+    ctx: typer.Context,
+    out: Out = Path("demo-report"),
+    device: Device = None,
+    no_pdf: NoPdf = False,
+    save_maps: SaveMaps = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    as_json: Json = False,
+) -> None:
+    """A real ImageNet classifier on real photographs, offline."""
+    from reportgen.cli.demo import prepare
+    from reportgen.recipe import load
+
+    watch_sigterm()
+    folder = out if out.name.strip(".") else Path(os.path.abspath(out))  # `.` has no name of its own
+    file, checkpoint, images = prepare(folder.with_name(folder.name + "-input"))
+    loaded = load(file)
+    loaded = loaded.with_values(recipe_values(ctx.params, loaded.folder))
+    _audit(loaded, checkpoint, images, out, None, save_maps, quiet, as_json)
+
+
+def _audit(
+    recipe: Recipe,
+    checkpoint: Path,
+    images: Path,
+    out: Path,
+    limit: int | None,
+    save_maps: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    from reportgen import run as audit
+    from reportgen.cli.terminal import progress
+
+    with progress(quiet) as shown:
+        outcome = audit(
+            recipe, checkpoint, images, out, limit=limit, save_maps=save_maps, progress=shown
+        )
+    _tell(outcome, as_json)
+
+
+def _tell(outcome: Outcome, as_json: bool) -> None:
+    """Prints where the report is, and raises or exits where it is not as it should be."""
+    results = json.loads((outcome.folder / "results.json").read_bytes())
+    pdf = outcome.folder / "report.pdf"
+    has_pdf = results["recipe"]["output"]["pdf"] is not False and not outcome.pdf_problem
+    report = outcome.folder / "report.html"
+    if as_json:
+        summary = {
+            "report": str(report),
+            "pdf": str(pdf) if has_pdf else None,
+            "results": str(outcome.folder / "results.json"),
+            "gates_passed": outcome.gates_passed,
+            **{key: results[key] for key in ("metrics", "gates", "cost")},
+            **({"beside": results["beside"]["tests"]} if results["beside"] else {}),
+        }
+        tell(json.dumps(summary, indent=1))
+    else:
+        tell(str(report))
+    for gate in results["gates"]:
+        if not gate["passed"]:
+            print(f"gate {gate['outcome']}: {gate['name']}: {gate['reason']}", file=sys.stderr)
+    if outcome.pdf_problem:
+        raise outcome.pdf_problem
+    if not outcome.gates_passed:
+        raise typer.Exit(1)

@@ -1,0 +1,73 @@
+"""How a command ends: its results on stdout, its failures as two lines on stderr and an exit code."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import traceback
+import warnings
+from typing import Any
+
+import typer
+from typer.core import TyperCommand
+
+from reportgen.cli import stdout
+from reportgen.errors import ReportgenError
+
+FAULT = 70  # a fault of reportgen's own, as sysexits.h has it: never 1, which is a failed gate
+INTERRUPTED, TERMINATED = 130, 143
+RESUME = "the same command goes on where this one stopped"
+
+
+class _Terminated(BaseException):
+    """SIGTERM."""
+
+
+class Command(TyperCommand):
+    """A command whose failures are two lines on stderr and the contract's exit code. Its results are all that
+    is on stdout: `tell` writes them, and what is printed in another way goes to stderr."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs the command; `--verbose` shows where an error came from."""
+        verbose = bool(ctx.params.get("verbose"))
+        if not verbose:  # what is odd about an image is in the report
+            warnings.filterwarnings("ignore", module="PIL")
+        try:
+            with stdout.reserved():
+                return super().invoke(ctx)
+        except ReportgenError as error:
+            code = _fail(error.cause, error.remedy, error.exit_code, verbose)
+        except KeyboardInterrupt:
+            code = _fail("interrupted", RESUME, INTERRUPTED, verbose)
+        except _Terminated:
+            code = _fail("terminated", RESUME, TERMINATED, verbose)
+        except (typer.Exit, typer.Abort):
+            raise
+        except Exception as error:
+            if _is_usage(error):
+                raise
+            words = " ".join(f"{type(error).__name__}: {error}".split())
+            remedy = "this is a fault of reportgen's; run again with --verbose for the traceback"
+            code = _fail(words[:300], remedy, FAULT, verbose)
+        raise typer.Exit(code)
+
+
+def watch_sigterm() -> None:
+    """From now on SIGTERM ends the command as an interruption does: what is whole is kept."""
+
+    def stop(number: int, frame: object) -> None:
+        raise _Terminated
+
+    signal.signal(signal.SIGTERM, stop)
+
+
+def _fail(cause: str, remedy: str, code: int, verbose: bool) -> int:
+    if verbose:
+        traceback.print_exc()
+    print(f"error: {cause}\nremedy: {remedy}", file=sys.stderr)
+    return code
+
+
+def _is_usage(error: Exception) -> bool:
+    """Whether the parser itself refused the arguments: it prints that, and exits with 2."""
+    return hasattr(error, "exit_code") and hasattr(error, "format_message")

@@ -1,0 +1,69 @@
+"""The arguments and options of the commands, and which of them speak for a key of the recipe."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Checkpoint = Annotated[Path, typer.Argument(help="A .safetensors, .pt, .pth or .ckpt state dict.")]
+Images = Annotated[Path, typer.Argument(help="A folder, a file list, a CSV, or one image.")]
+RecipeFile = Annotated[Path | None, typer.Option("--recipe", help="A recipe; the default has all.")]
+Out = Annotated[Path, typer.Option("--out", help="The report's folder; replaced when whole.")]
+Device = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
+Model = Annotated[
+    str | None,
+    typer.Option("--model", help="torchvision:NAME, timm:NAME, package:callable, file.py:callable."),
+]
+Labels = Annotated[str | None, typer.Option("--labels", help="A CSV with path,label; folder; none.")]
+Beside = Annotated[
+    Path | None, typer.Option("--beside", help="A second model's checkpoint, shown side by side.")
+]
+BesideModel = Annotated[
+    str | None, typer.Option("--beside-model", help="What it belongs to; as --model without.")
+]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N images.")]
+NoPdf = Annotated[bool, typer.Option("--no-pdf", help="Write no report.pdf.")]
+SaveMaps = Annotated[bool, typer.Option("--save-maps", help="Write maps/<id>.npz, raw float32.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
+Verbose = Annotated[bool, typer.Option("--verbose", help="A traceback with an error.")]
+Json = Annotated[bool, typer.Option("--json", help="The result as JSON.")]
+Folder = Annotated[Path, typer.Argument(help="A folder that `reportgen run` wrote.")]
+
+
+def _as_it_is(value: Any, folder: Path) -> Any:
+    return value
+
+
+def _labels(value: Any, folder: Path) -> str:
+    """A CSV that the command line names is in the working folder, not the recipe's."""
+    return value if value in ("auto", "none", "folder", "imagefolder") else os.path.relpath(value, folder)
+
+
+def _no_pdf(value: Any, folder: Path) -> bool | None:
+    return False if value else None
+
+
+# a command's parameter, the key of the recipe that it speaks for, and the value there: of what was given
+# and the folder that the recipe's relative paths start from
+RECIPE_KEYS: dict[str, tuple[str, Callable[[Any, Path], Any]]] = {
+    "device": ("run.device", _as_it_is),
+    "model": ("model.source", _as_it_is),
+    "labels": ("images.labels", _labels),
+    "beside": ("beside.checkpoint", os.path.relpath),
+    "beside_model": ("beside.model.source", _as_it_is),
+    "no_pdf": ("output.pdf", _no_pdf),
+}
+
+
+def recipe_values(given: Mapping[str, Any], folder: Path) -> dict[str, object]:
+    """What a command's parameters say instead of a recipe in `folder`, by its keys."""
+    values = {
+        key: value(given[name], folder)
+        for name, (key, value) in RECIPE_KEYS.items()
+        if given.get(name) is not None
+    }
+    return {key: value for key, value in values.items() if value is not None}

@@ -1,0 +1,87 @@
+"""`inspect`, `methods` and `doctor`: what a model, reportgen and this machine have to offer."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from reportgen.cli.options import Checkpoint, Json, Model, RecipeFile, Verbose, recipe_values
+from reportgen.cli.terminal import tell
+from reportgen.errors import RecipeError, did_you_mean, nearest
+
+
+def inspect(
+    ctx: typer.Context,
+    checkpoint: Checkpoint,
+    model: Model = None,
+    recipe: RecipeFile = None,
+    size: Annotated[
+        str | None, typer.Option("--input", metavar="CxHxW", help="Such as 3x224x224.")
+    ] = None,
+    verbose: Verbose = False,
+    as_json: Json = False,
+) -> None:
+    """List the layers: names, shapes, parameters, multiply-adds, receptive fields, as the report does."""
+    from reportgen.cli.terminal import architecture
+    from reportgen.inspection import inspected
+    from reportgen.recipe import load
+
+    shape = _shape(size) if size else None
+    loaded = load(recipe)
+    loaded = loaded.with_values(recipe_values(ctx.params, loaded.folder))
+    network = inspected(loaded, checkpoint, shape)
+    if as_json:
+        tell(json.dumps(network.as_json(), indent=1))
+    else:
+        architecture(network.block(), f"{network.source}, {checkpoint.name}", network.containers())
+
+
+def _shape(size: str) -> tuple[int, int, int]:
+    try:
+        channels, height, width = (int(part) for part in size.lower().split("x"))
+    except ValueError:
+        channels = height = width = 0
+    if min(channels, height, width) < 1:
+        raise RecipeError(
+            f"--input {size!r} is no size", "write channels, height, width: --input 3x224x224"
+        )
+    return channels, height, width
+
+
+def methods(
+    name: Annotated[str | None, typer.Argument(help="A visualization's name.")] = None,
+    verbose: Verbose = False,
+    as_json: Json = False,
+) -> None:
+    """What each visualization is, its options, how to read it, its source."""
+    from reportgen.cli.terminal import method, table
+    from reportgen.probes import methods as registry
+
+    known = registry()
+    if name is not None and name not in known:
+        raise RecipeError(
+            f"unknown visualization {name!r}{did_you_mean(nearest(name, known))}",
+            "`reportgen methods` lists the visualizations",
+        )
+    chosen = [known[name]] if name else list(known.values())
+    if as_json:
+        words = [each.words() | {"options": each.options()} for each in chosen]
+        tell(json.dumps(words[0] if name else words, indent=1, default=str))
+    elif name:
+        method(chosen[0])
+    else:
+        table("", ("name", "what it is"), [(each.name, each.summary) for each in chosen], set())
+
+
+def doctor(verbose: Verbose = False) -> None:
+    """What works on this machine, what is missing, and the remedy."""
+    from reportgen.cli.doctor import rows
+    from reportgen.cli.terminal import table
+
+    looked_at = rows()
+    lines = [(row.what, row.state, row.detail, row.remedy) for row in looked_at]
+    table("", ("what", "state", "detail", "remedy"), lines, set())
+    if any(row.state == "missing" for row in looked_at):
+        raise typer.Exit(1)

@@ -1,0 +1,76 @@
+"""Forwards of batches and of their perturbations, counted as they are made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from reportgen.engine.feed import ANY, Edit, Feed
+from reportgen.engine.network.facts import ModelFacts
+from reportgen.engine.perturb.makers import Maker, packed
+
+
+@dataclass
+class Counter:
+    """What was really spent, in images."""
+
+    forwards: int = 0
+    backwards: int = 0
+    perturbed_forwards: int = 0
+
+    def as_cost(self) -> dict[str, int]:
+        """By the names that the evidence has for it, where perturbed images are called occluded."""
+        return {
+            "forwards": self.forwards,
+            "backwards": self.backwards,
+            "occlusion_forwards": self.perturbed_forwards,
+        }
+
+
+@dataclass(frozen=True)
+class Asker:
+    """A frozen network on its device. `progress` is called with the perturbed forwards counted so far."""
+
+    network: nn.Module
+    facts: ModelFacts
+    device: torch.device
+    batch_size: int
+    output: str | int | None = None
+    feed: Feed = ANY
+    counted: Counter = field(default_factory=Counter)
+    progress: Callable[[int], None] = lambda done: None
+
+    def forward(
+        self, x: Tensor, taps: Sequence[str] = (), edit: Edit | None = None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The logits of a batch (N, C, H, W), and what is tapped; a forward of every image."""
+        self.counted.forwards += len(x)
+        return self.feed.ask(self.network, x, self.output, taps, edit)
+
+    def perturbed(
+        self, images: int, made: Maker, taps: Sequence[str] = ()
+    ) -> Iterator[tuple[Tensor, Tensor, dict[str, Tensor]]]:
+        """Whose perturbations the packed ones are, (B,), batch by batch; their logits, what is tapped."""
+        for image, number, pixels in self.packed(images, made):
+            edit = self.edit(made, image, number)
+            yield image, *self.feed.ask(self.network, pixels, self.output, taps, edit)
+            self.counted.perturbed_forwards += len(pixels)
+            self.progress(self.counted.perturbed_forwards)
+
+    def packed(self, images: int, made: Maker) -> Iterator[tuple[Tensor, ...]]:
+        """Full batches of the perturbations of so many images (see `packed` of the makers)."""
+        return packed(images, made, self.batch_size, self.device)
+
+    def edit(self, made: Maker, image: Tensor, number: Tensor) -> Edit | None:
+        """What a packed batch of perturbations changes inside the network, where it does."""
+        inside = made.inside
+        if inside is None:
+            return None
+        return Edit(
+            inside.layer,
+            self.facts.layer(inside.layer).calls,
+            lambda activation, row: inside.change(activation, image[row], number[row]),
+        )

@@ -1,0 +1,130 @@
+"""How needs are answered for a batch whose forward and backwards are done: a solver for each kind.
+
+A new need of a batch is answered by a function that is registered here; the pass finds it by the
+need's type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import singledispatch
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+from reportgen.engine.needs import (
+    Activation,
+    Backward,
+    Gradient,
+    Kindred,
+    Logits,
+    MeanGradient,
+    Need,
+    Parts,
+    Reference,
+    Responses,
+    Scores,
+    Target,
+    Weights,
+)
+from reportgen.engine.perturb.asking import Asker
+from reportgen.engine.perturb.makers import Source, maker
+from reportgen.engine.perturb.responses import kept, of_images
+from reportgen.engine.plan import Plan
+
+Solution: TypeAlias = Mapping[Need, Sequence[Tensor]]  # for each need its value for every target slot
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One batch: who is asked, what else the plan holds, what perturbations are made from, and for every
+    slot the class that is explained, (N,)."""
+
+    asker: Asker
+    plan: Plan
+    source: Source
+    targets: Sequence[Tensor]
+
+    def shared(self, value: Tensor) -> Sequence[Tensor]:
+        """One value for all slots."""
+        return [value] * len(self.targets)
+
+
+@singledispatch
+def solve(need: Any, batch: Batch) -> Solution:
+    """What answers a need of the plan, and others that come from the same forwards.
+
+    What is asked of the set or of the model is not a batch's to answer. Raises TypeError for a need of a
+    batch that has no solver.
+    """
+    if batch.plan.works[need].scope == "batch":
+        raise TypeError(f"no solver for {type(need).__name__}")
+    return {}
+
+
+def _nothing(_need: Need, _batch: Batch) -> Solution:
+    return {}
+
+
+# from the batch's own forward and backwards; with the scores; once the set is ranked
+for known in (Logits, Target, Activation, Gradient, Backward, Responses, Kindred):
+    solve.register(known, _nothing)
+
+
+@solve.register
+def _(need: Reference, batch: Batch) -> Solution:
+    return {need: batch.shared(batch.source.baseline(need.baseline))}
+
+
+@solve.register
+def _(need: Weights, batch: Batch) -> Solution:
+    weight: Any = batch.asker.network.get_submodule(need.layer).weight  # a norm may compute it
+    return {need: batch.shared(weight)}
+
+
+@solve.register
+def _(need: Parts, batch: Batch) -> Solution:
+    places = batch.source.places
+    return {need: batch.shared(places.boxes)} if places else {}
+
+
+@solve.register
+@torch.no_grad()
+def _(need: Scores, batch: Batch) -> Solution:
+    """The scores of a family and, from the same forwards, what is kept of the layers' responses."""
+    source, asker = batch.source, batch.asker
+    made, clean = maker(need.perturbations, source), source.activations
+    responses = [r for r in batch.plan.of(Responses) if r.perturbations == need.perturbations]
+    nobody = torch.arange(0, device=source.x.device)
+    logits = [source.x.new_empty(0, asker.facts.class_count)]
+    answered = {r: [kept(r, clean[r.layer][:0], clean[r.layer], nobody)] for r in responses}
+    layers = tuple(dict.fromkeys(r.layer for r in responses))
+    count = len(source.x)
+    for image, scores, answers in asker.perturbed(count, made, layers):
+        logits.append(scores)
+        for response, parts in answered.items():
+            parts.append(kept(response, answers[response.layer], clean[response.layer], image))
+    found: dict[Need, Sequence[Tensor]] = {need: batch.shared(of_images(logits, count, made))}
+    for response, parts in answered.items():
+        found[response] = batch.shared(of_images(parts, count, made))
+    return found
+
+
+@solve.register
+def _(need: MeanGradient, batch: Batch) -> Solution:
+    """For each slot the mean of dS/dx over the perturbations, whose one forward serves all slots."""
+    source, asker = batch.source, batch.asker
+    made = maker(need.perturbations, source)
+    weights = source.x.new_full((made.count,), 1 / made.count) if made.weights is None else made.weights
+    means = [torch.zeros_like(source.x) for _ in batch.targets]
+    for image, number, pixels in asker.packed(len(source.x), made):
+        leaf = pixels.detach().requires_grad_()
+        logits, _ = asker.forward(leaf, edit=asker.edit(made, image, number))
+        for slot, target in enumerate(batch.targets):
+            score = logits.gather(1, target[image][:, None]).sum()
+            (gradient,) = torch.autograd.grad(score, leaf, retain_graph=slot < len(means) - 1)
+            asker.counted.backwards += len(pixels)
+            means[slot].index_add_(0, image, gradient * weights[number][:, None, None, None])
+    return {need: means}

@@ -1,0 +1,207 @@
+"""What the JSON of evidence says, type by type: the records of images, of their maps' tests, the manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
+
+from typing_extensions import NotRequired
+
+
+class Prediction(TypedDict):
+    """A class and what the model said of it."""
+
+    class_index: int
+    class_name: str
+    logit: float | None  # of a class that is masked out, at -inf
+    probability: float
+
+
+class Target(Prediction):
+    """A class that is explained in an image."""
+
+    slot: int
+    kind: str  # predicted, label, top-2, class
+    note: str | None
+
+
+class Record(TypedDict):
+    """One image of the set: who it is and what the model answered. Every record has every field but
+    `shard`."""
+
+    number: int
+    id: str
+    path: str
+    sha256: str | None
+    label: str | None
+    label_index: int | None
+    status: str  # ok, rejected
+    reason: str | None  # why it is rejected or has no answer
+    row: int | None  # its place in the shard's arrays
+    measured: bool  # whether it has figures
+    geometry: Any  # a mapping, how it became the input; None where it is rejected
+    notes: list[str]
+    predictions: list[Prediction]  # the most probable first; none where there is no answer
+    targets: list[Target]
+    correct: bool | None
+    loss: float | None
+    label_probability: float | None
+    original_bytes: Any  # first and last of the shard's originals; None where it has no figures
+    shard: NotRequired[str]  # where it was read from
+
+
+class Seen(TypedDict):
+    """An image of a shard that holds nothing of single ones but the sum over its images."""
+
+    number: int
+
+
+class Thumbnail(TypedDict):
+    """An image of which the shard has a small picture."""
+
+    id: str
+    row: int
+
+
+class Explained(TypedDict):
+    """The class whose maps were put to the test."""
+
+    class_index: int
+    class_name: str
+
+
+class MethodTrial(TypedDict):
+    """How one method's map of an image did. Curves are empty, numbers None where they are not finite."""
+
+    deletion: list[float]
+    insertion: list[float]
+    deletion_auc: float | None
+    insertion_auc: float | None
+    faithfulness: float | None
+    randomised: dict[str, float | None]  # rank correlation by stage of shuffling
+    stability: float | None
+    flag: str | None  # what is wrong with the map
+
+
+class RandomTrial(TypedDict):
+    """How random orders did."""
+
+    deletion: dict[str, list[float]]  # mean and sd
+    insertion: dict[str, list[float]]
+    faithfulness: list[float | None]
+
+
+class Agreement(TypedDict):
+    """The rank correlation of every two methods' maps."""
+
+    methods: list[str]
+    rho: list[list[float | None]]
+
+
+class Trial(TypedDict):
+    """What the test of the maps of one image of a batch gave."""
+
+    cells: int  # a side
+    fractions: list[float]
+    methods: dict[str, MethodTrial]
+    random: RandomTrial
+    agreement: Agreement
+
+
+class TrustRecord(Trial):
+    """What putting one image's maps to the test gave, and whose they are."""
+
+    number: int
+    id: str
+    target: Explained
+
+
+class CheckpointFacts(TypedDict):
+    name: str
+    sha256: str
+    size_bytes: int
+    format: str
+
+
+class ImagesFacts(TypedDict):
+    """The set, in numbers, and how the images with figures were chosen, in words."""
+
+    source: str
+    total: int
+    ok: int
+    rejected: int
+    unanswered: int
+    labelled: int
+    shown: int
+    chosen: str
+
+
+class Words(TypedDict):
+    """What a visualization is, in words."""
+
+    name: str
+    title: str
+    summary: str
+    definition: str
+    reading: str
+    limits: str
+    source: str
+    scope: str
+    group: str
+    explains: bool
+    compare: str
+
+
+class Chosen(Words):
+    """A visualization of the recipe, and whether the network has what it shows."""
+
+    per_target: bool
+    applicable: bool
+    reason: str | None
+    options: Mapping[str, Any]
+
+
+class BesideFacts(TypedDict):
+    """What the sealed evidence of the model beside is known by."""
+
+    name: str
+    main: str
+    manifest_sha256: str
+
+
+class Shard(TypedDict):
+    name: str
+    sha256: str
+
+
+class ManifestBody(TypedDict):
+    """What the manifest says of a measurement."""
+
+    key: str
+    created: str  # a date, ISO 8601
+    reproducible: bool
+    title: str
+    checkpoint: CheckpointFacts
+    model: Mapping[str, Any]  # source, arguments, preprocessing, notes, warnings, and the network's facts
+    images: ImagesFacts
+    recipe: Mapping[str, Any]
+    save_maps: bool
+    visualizations: Sequence[Chosen]
+    plan: Sequence[str]
+    cost: Mapping[str, Any]  # images by what they went through, and the device's name
+    environment: Mapping[str, Any]
+    beside: Any  # BesideFacts, or None
+
+
+class Manifest(ManifestBody):
+    """The manifest as it is written: last, with the hash of every shard."""
+
+    schema: str
+    shards: Sequence[Shard]
+
+
+class Timing(TypedDict):
+    """Durations by stage, and the most memory."""
+
+    seconds: Mapping[str, float]
+    peak_memory_bytes: int | None

@@ -1,0 +1,154 @@
+"""The audit as a whole, known before the first image is decoded: one or two models, the files, the plan."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from reportgen.errors import RecipeError
+from reportgen.evidence import canonical_json
+from reportgen.inputs import ImageFile
+from reportgen.inputs.classes import ids
+from reportgen.inputs.labels import Reading
+from reportgen.inputs.part_boxes import PartsList, read_parts
+from reportgen.inputs.survey import class_folders, surveyed
+from reportgen.measure.models import ModelUnderAudit, asked_of, read_network, under_audit
+from reportgen.measure.second_model import agreed_classes, model_parts, of_second
+from reportgen.measure.visualizations import Visualization
+from reportgen.recipe import Recipe
+from reportgen.version import __version__
+
+# parts of a recipe that change no measurement of the model
+RENDERED = ("title", "gates", "output", "beside")
+
+
+@dataclass(frozen=True)
+class Audit:
+    """One or two models and the images that each of them is measured on. Nothing in it changes."""
+
+    models: tuple[ModelUnderAudit, ...]  # the main one, and the one beside it
+    files: tuple[ImageFile, ...]
+    images: str  # the image set's name, for the reader
+    save_maps: bool
+    notes: tuple[str, ...]  # about the files
+    readings: tuple[Reading, ...]  # how else the set's folders could be read as labels
+
+    @property
+    def main(self) -> ModelUnderAudit:
+        """The model that the audit is about."""
+        return self.models[0]
+
+    @property
+    def second(self) -> ModelUnderAudit | None:
+        """The model beside it, where there is one."""
+        return self.models[1] if len(self.models) > 1 else None
+
+    @cached_property
+    def readable(self) -> int:
+        """Images that the survey could open."""
+        return sum(file.reason is None for file in self.files)
+
+    @property
+    def shown(self) -> int:
+        """How many of them get figures."""
+        return min(self.readable, self.main.recipe.images.show.at_most)
+
+    def two_rounds(self, model: ModelUnderAudit) -> bool:
+        """Whether the set is scored, or ranked, before an image of it gets figures."""
+        return model.visualizations.two_rounds(self.readable, self.shown)
+
+    def samples(self, model: ModelUnderAudit) -> dict[int, tuple[Visualization, ...]]:
+        """The samples of the set that are drawn besides, by their size, and for what."""
+        return model.visualizations.samples(self.readable, self.shown)
+
+    def lines(self, model: ModelUnderAudit) -> list[str]:
+        """The plan in words: of the model, and of the one beside it where it is the main one."""
+        own = model.lines(self.readable, self.shown)
+        if model is not self.main or self.second is None:
+            return own
+        theirs = self.second.lines(self.readable, self.shown)
+        return own + [f"{self.second.name}, beside it: {line}" for line in theirs]
+
+    def key(self, model: ModelUnderAudit) -> str:
+        """The hash of all that a model's measurements depend on; equal keys may share shards.
+
+        The main model's depend on the other one: its evidence holds pictures of answers that differ.
+        """
+        measured = {k: v for k, v in model.recipe.resolved().items() if k not in RENDERED}
+        # past which limit a map is not relied on is said when the report is written
+        measured["trust"] = {k: v for k, v in measured["trust"].items() if k != "limits"}
+        second = self.second if model is self.main else None
+        depends = {
+            **model.depends(),
+            "version": __version__,
+            "recipe": measured,
+            "images": [[f.shown, f.sha256, f.label_index, f.parts] for f in self.files],
+            "save_maps": self.save_maps,
+            "beside": self.key(second) if second else None,
+        }
+        return hashlib.sha256(canonical_json(depends)).hexdigest()
+
+
+def prepare(
+    recipe: Recipe, checkpoint: Path, images: Path, limit: int | None, save_maps: bool
+) -> Audit:
+    """Reads the model, and the one beside it, and surveys the images.
+
+    Raises RecipeError and InputError.
+    """
+    _refuse_gates(recipe)
+    recipe = _named_by_folders(recipe, images)
+    networks = [read_network(part) for part in model_parts(recipe, checkpoint)]
+    parts = _parts(recipe)
+    main, *others = zip(networks, agreed_classes(networks), strict=True)
+    names = parts.names if parts else ()
+    asked = [
+        asked_of(*main, names, Visualization.of),
+        *(asked_of(*other, names, of_second) for other in others),
+    ]
+    classes = asked[0].facts.classes
+    known = ids(recipe.model.classes, recipe.folder, classes)
+    survey = surveyed(images, recipe.images.labels, classes, recipe.folder, limit, parts, known)
+    models = [under_audit(each, _parted(survey.files)) for each in asked]
+    files, notes = tuple(survey.files), tuple(survey.notes)
+    return Audit(tuple(models), files, images.resolve().name, save_maps, notes, survey.readings)
+
+
+def _named_by_folders(recipe: Recipe, images: Path) -> Recipe:
+    """The recipe with the folders' names for classes, where it says that the folders are the classes and
+    names none itself."""
+    model = recipe.model
+    if recipe.images.labels != "imagefolder" or model.classes is not None or not images.is_dir():
+        return recipe
+    names = class_folders(images)
+    if not names:
+        return recipe
+    named = recipe.model_copy(update={"model": model.model_copy(update={"classes": names})})
+    named._source, named._folder = recipe._source, recipe._folder
+    return named
+
+
+def _parts(recipe: Recipe) -> PartsList | None:
+    """The boxes of parts that the recipe lists, if it does."""
+    listed = recipe.images.parts
+    return read_parts(recipe.folder / listed) if listed else None
+
+
+def _parted(files: Sequence[ImageFile]) -> int:
+    """How many images have every part. A box may yet lie out of the model's view: the plan counts those
+    that the CSV lists."""
+    return sum(bool(file.parts) and None not in file.parts and file.reason is None for file in files)
+
+
+def _refuse_gates(recipe: Recipe) -> None:
+    """Raises RecipeError for a gate on a second model where there is none: it could never be passed."""
+    for number, gate in enumerate(recipe.gates):
+        if gate.metric.startswith("beside.") and recipe.beside is None:
+            place = recipe.place("gates", number, "metric")
+            raise RecipeError(
+                f"{place}{gate.metric} is not known where no second model is beside",
+                "name one: `beside: {checkpoint: …}` in the recipe, or --beside CHECKPOINT",
+            )

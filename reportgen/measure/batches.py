@@ -1,0 +1,224 @@
+"""The steps that see the images of the set: a batch is measured, written as a shard, and freed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import torch
+
+from reportgen.engine import top_images
+from reportgen.engine.onepass import OnePass
+from reportgen.engine.perturb.asking import Counter
+from reportgen.engine.tape import BatchTape
+from reportgen.engine.targets import Slot
+from reportgen.evidence import Findings, Record, is_unanswered, shards
+from reportgen.evidence.records import Seen, Target
+from reportgen.findings import Array, Tally
+from reportgen.inputs import ImageFile
+from reportgen.inputs.images import Decoded, none_readable
+from reportgen.measure import records
+from reportgen.measure.measurement import Measurement, boxes_of, labels_of, pixels_of
+from reportgen.measure.selection import sample as drawn_from
+from reportgen.measure.top_images import RANKS
+from reportgen.measure.visualizations import Visualization
+
+# writes the shard of a name: of the images of a batch, and of the records of those that are none
+WriteShard: TypeAlias = Callable[[Measurement, str, OnePass, list[Decoded], list[Record]], None]
+
+
+def score(m: Measurement) -> None:
+    """A first round over a large set: answers only, and what is about the whole set."""
+    if m.two_rounds:
+        # no target and no gradient: a forward with the taps that the set's statistics need
+        plan = m.model.visualizations.first_round()
+        engine = replace(m.engine, plan=plan, slots=(Slot("predicted"),))
+        _round(m, shards.SCORE, m.audit.files, engine, _scored)
+
+
+def choose(m: Measurement) -> None:
+    """Of a large set only the images that are shown are measured."""
+    if m.two_rounds:
+        numbers = set(m.chosen[0])
+        m.files = tuple(file for file in m.files if file.number in numbers)
+
+
+def measure(m: Measurement) -> None:
+    """The images that are shown: a forward, the backwards, the perturbations, every probe.
+
+    Raises InputError where no image of the set could be read.
+    """
+    # what is about the whole set was asked when it was scored
+    engine = replace(m.engine, plan=m.model.visualizations.second_round()) if m.two_rounds else m.engine
+    _round(m, shards.BATCH, m.files, engine, _measured)
+    _refuse_empty(m)  # before anything that costs time and shows nothing without images
+
+
+def sample(m: Measurement) -> None:
+    """Samples of the readable images, whether they are shown or not: tallies only."""
+    for size, several in m.audit.samples(m.model).items():
+        drawn = set(drawn_from(m.audit.files, size, m.model.recipe.run.seed))
+        files = [file for file in m.audit.files if file.number in drawn]
+        plan = m.model.visualizations.sample_plan(several)
+        engine = replace(m.engine, plan=plan, slots=m.model.slots[:1])
+        _round(m, f"{shards.SAMPLE}-{size:06d}", files, engine, partial(_sampled, several))
+
+
+def _round(
+    m: Measurement, kind: str, files: Iterable[ImageFile], engine: OnePass, write: WriteShard
+) -> None:
+    """Streams files in full batches, each to a shard of a kind, past those already there."""
+    done = {record["number"] for record in m.writer.records(kind)}
+    todo = [file for file in files if file.number not in done]
+    stage = {shards.SCORE: "score", shards.BATCH: "measure"}.get(kind, "sample")
+    total = len(done) + len(todo)
+    finished = len(done)
+    m.progress(stage, finished, total)
+    for images, rejected in m.batches(todo):
+        refused = [records.of_rejected(file) for file in rejected]
+        counting = replace(engine, counted=Counter(), progress=_perturbed(m))
+        write(m, m.writer.next(kind), counting, images, refused)
+        finished += len(images) + len(rejected)
+        m.progress(stage, finished, total)
+
+
+def _perturbed(m: Measurement) -> Callable[[int], None]:
+    """Tells how many perturbed images of the whole set are done, and how many a whole run has."""
+    total = m.model.visualizations.cost(m.audit.readable, m.audit.shown)["perturbed_forwards"]
+    before = m.writer.cost().get("occlusion_forwards", 0)
+
+    def tell(done: int) -> None:
+        m.progress("occlude", min(before + done, total), total)
+
+    return tell
+
+
+def _scored(
+    m: Measurement, name: str, engine: OnePass, images: list[Decoded], refused: list[Record]
+) -> None:
+    """One batch of the first round."""
+    if not images:
+        m.writer.write(name, {}, refused)
+        return
+    with m.watch.on("compute"):
+        (tape,) = engine.run(pixels_of(images), torch.full((len(images),), -1), boxes_of(images))
+        tallies = _tallies_of_set(m, tape, images)
+    logits = tape.logits.cpu().numpy()
+    scored = _records(m, images, logits)
+    m.writer.write(name, {}, scored + refused, {"logits": logits}, engine.counted.as_cost(), tallies)
+
+
+def _measured(
+    m: Measurement, name: str, engine: OnePass, images: list[Decoded], refused: list[Record]
+) -> None:
+    """One batch with everything."""
+    if not images:
+        m.writer.write(name, {}, refused)
+        return
+    with m.watch.on("compute"):
+        tapes = engine.run(pixels_of(images), labels_of(images), boxes_of(images))
+        tapes, spent = m.ranked.with_kindred(engine, tapes, [image.file.number for image in images])
+        findings = _findings(m, tapes)
+        tallies = _tallies_of_shown(m, tapes[0])
+        if not m.two_rounds:
+            tallies |= _tallies_of_set(m, tapes[0], images)
+    logits = tapes[0].logits.cpu().numpy()
+    measured = _explained(m, images, tapes, logits)
+    with m.watch.on("encode"):
+        arrays = _arrays(m, images, logits)
+        cost = {**engine.counted.as_cost(), **spent}
+        m.writer.write(name, findings, measured + refused, arrays, cost, tallies)
+
+
+def _sampled(
+    several: Sequence[Visualization],
+    m: Measurement,
+    name: str,
+    engine: OnePass,
+    images: list[Decoded],
+    refused: list[Record],
+) -> None:
+    """One batch of a sample that is drawn for several visualizations."""
+    tallies: dict[str, Tally] = {}
+    if images:
+        with m.watch.on("compute"):
+            (tape,) = engine.run(pixels_of(images), labels_of(images), boxes_of(images))
+            tallies = {v.name: v.probe.tally(tape) for v in several}
+    seen: list[Seen] = [{"number": image.file.number} for image in images]
+    m.writer.write(name, {}, [*seen, *refused], cost=engine.counted.as_cost(), tallies=tallies)
+
+
+def _findings(m: Measurement, tapes: list[BatchTape]) -> Findings:
+    """Every probe of scope `image`: once a target where it explains one, else once."""
+    return {
+        v.name: [tuple(v.probe.measure(tape)) for tape in (tapes if v.per_target else tapes[:1])]
+        for v in m.model.visualizations.of_scope("image")
+    }
+
+
+def _tallies_of_set(m: Measurement, tape: BatchTape, images: list[Decoded]) -> dict[str, Tally]:
+    """What every probe of scope `set` keeps of a batch, and the batch's strongest images."""
+    kept: dict[str, Tally] = {
+        v.name: v.probe.measure(tape) for v in m.model.visualizations.of_scope("set")
+    }
+    best = top_images.rank(m.model.plan, tape, [image.file.number for image in images])
+    return kept | ({RANKS: best} if best else {})
+
+
+def _tallies_of_shown(m: Measurement, tape: BatchTape) -> dict[str, Tally]:
+    """What probes of scope `image` keep of a batch for the set, where no sample is drawn for it."""
+    drawn = {v.name for several in m.audit.samples(m.model).values() for v in several}
+    summed = [v for v in m.model.visualizations.every if v.summed and v.name not in drawn]
+    return {v.name: v.probe.tally(tape) for v in summed}
+
+
+def _records(m: Measurement, images: list[Decoded], logits: Array) -> list[Record]:
+    classes = m.model.facts.classes
+    return [records.of_scored(image, row, logits[row], classes) for row, image in enumerate(images)]
+
+
+def _explained(
+    m: Measurement, images: list[Decoded], tapes: list[BatchTape], logits: Array
+) -> list[Record]:
+    """The records of a batch with what is explained of each image, and where its original lies."""
+    measured = _records(m, images, logits)
+    last = 0
+    for row, (image, record) in enumerate(zip(images, measured, strict=True)):
+        first, last = last, last + len(image.original_jpeg)
+        if not is_unanswered(record):  # else there is no answer to explain
+            record["measured"] = True
+            record["original_bytes"] = [first, last]
+            record["targets"] = _targets(m, tapes, row, logits[row], image.file.label_index is not None)
+    return measured
+
+
+def _targets(
+    m: Measurement, tapes: list[BatchTape], row: int, logits: Array, labelled: bool
+) -> list[Target]:
+    return [
+        records.of_target(slot, number, int(tape.targets[row]), logits, m.model.facts.classes, labelled)
+        for number, (slot, tape) in enumerate(zip(m.model.slots, tapes, strict=True))
+    ]
+
+
+def _arrays(m: Measurement, images: list[Decoded], logits: Array) -> dict[str, Array]:
+    originals = np.frombuffer(b"".join(image.original_jpeg for image in images), dtype=np.uint8)
+    arrays: dict[str, Array] = {
+        "logits": logits,
+        "seen": np.stack([image.seen for image in images]),
+        "originals": originals,
+    }
+    if m.audit.save_maps:
+        arrays["input"] = np.stack([image.pixels for image in images])
+    return arrays
+
+
+def _refuse_empty(m: Measurement) -> None:
+    seen = m.writer.of_set()
+    if not any(record["status"] == "ok" for record in seen):
+        refused = [(record["path"], record["reason"] or "") for record in seen]
+        raise none_readable(Path(m.audit.images), refused)

@@ -1,0 +1,133 @@
+"""One model's measurement under way: what its steps share, and the batches of images that they see."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from reportgen.engine import device as devices
+from reportgen.engine.onepass import OnePass
+from reportgen.engine.perturb.part_boxes import Places
+from reportgen.evidence import Timing, Writer
+from reportgen.inputs import ImageFile, stream
+from reportgen.inputs.images import Decoded, Rejected
+from reportgen.measure.audit import Audit
+from reportgen.measure.models import ModelUnderAudit
+from reportgen.measure.selection import choose
+from reportgen.measure.top_images import RankedSet
+from reportgen.progress import Progress
+
+
+@dataclass
+class Stopwatch:
+    """Seconds by stage: what a report's cost is made of."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def on(self, stage: str) -> Iterator[None]:
+        begun = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - begun
+
+
+@dataclass
+class Measurement:
+    """A model of an audit, and the evidence that is written of it.
+
+    `given` are the numbers of the images to show, and how they were chosen, where that was decided
+    elsewhere: a second model shows what the main one chose.
+    """
+
+    audit: Audit
+    model: ModelUnderAudit
+    writer: Writer
+    progress: Progress
+    engine: OnePass
+    given: tuple[list[int], str] | None = None
+    watch: Stopwatch = field(default_factory=Stopwatch)
+    files: tuple[ImageFile, ...] = ()  # those that get figures; all, until they are chosen
+
+    def __post_init__(self) -> None:
+        self.files = self.audit.files
+
+    @property
+    def two_rounds(self) -> bool:
+        """Whether the set is scored, or ranked, before an image of it gets figures."""
+        return self.audit.two_rounds(self.model)
+
+    @property
+    def chosen(self) -> tuple[list[int], str]:
+        """The numbers of the images to show, and how they were chosen, once the set is scored."""
+        if self.given is not None:
+            return self.given
+        show, seed = self.model.recipe.images.show, self.model.recipe.run.seed
+        return choose(self.writer.of_set(), show.at_most, show.choose, seed)
+
+    @cached_property
+    def ranked(self) -> RankedSet:
+        """The set ranked by what drives each channel, once it is scored."""
+        return RankedSet(self.audit, self.model, self.writer, self.numbered, self.progress)
+
+    def steps(self, stage: str) -> Callable[[int, int], None]:
+        """Tells how far a stage has come."""
+        return lambda done, total: self.progress(stage, done, total)
+
+    def batches(self, files: Iterable[ImageFile]) -> Iterator[tuple[list[Decoded], list[Rejected]]]:
+        """Full batches of what could be decoded, with what could not on the way."""
+        images: list[Decoded] = []
+        rejected: list[Rejected] = []
+        source = stream(list(files), self.model.subject.preprocessing)
+        while True:
+            with self.watch.on("decode"):
+                item = next(source, None)
+            if isinstance(item, Rejected):
+                rejected.append(item)
+            elif item is not None:
+                images.append(item)
+            if len(images) == self.model.batch_size or (item is None and (images or rejected)):
+                yield images, rejected
+                images, rejected = [], []
+            if item is None:
+                return
+
+    def numbered(self, numbers: Iterable[int]) -> Iterator[tuple[list[int], torch.Tensor]]:
+        """Images of the set by number, in batches."""
+        wanted = set(numbers)
+        for images, _ in self.batches(file for file in self.audit.files if file.number in wanted):
+            if images:
+                yield [image.file.number for image in images], pixels_of(images)
+
+    def timing(self, begun: float) -> Timing:
+        """What it took since `begun`, in seconds by stage, and the most memory."""
+        # a run that only had to be sealed has spent nothing on these
+        stages = dict.fromkeys(("decode", "compute", "encode"), 0.0)
+        return {
+            "seconds": {**stages, **self.watch.seconds, "total": time.perf_counter() - begun},
+            "peak_memory_bytes": devices.peak_memory_bytes(self.model.device),
+        }
+
+
+def pixels_of(images: Sequence[Decoded]) -> torch.Tensor:
+    """The batch (N, C, H, W) float32."""
+    return torch.from_numpy(np.stack([image.pixels for image in images]))
+
+
+def labels_of(images: Sequence[Decoded]) -> torch.Tensor:
+    """The indices of the labels (N,) int64, -1 where there is none."""
+    indices = (image.file.label_index for image in images)
+    return torch.tensor([-1 if index is None else index for index in indices])
+
+
+def boxes_of(images: Sequence[Decoded]) -> Places:
+    """Where the recipe's parts lie on the batch."""
+    boxes = torch.from_numpy(np.stack([image.boxes for image in images]))  # (N, P, 4)
+    return Places(boxes, [image.file.number for image in images])

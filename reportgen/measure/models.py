@@ -1,0 +1,233 @@
+"""A model under audit: what is known of it before the first image is measured."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from reportgen.engine import device as devices
+from reportgen.engine.feed import Feed
+from reportgen.engine.needs import Evolved, ModelFacts, TrainingLog
+from reportgen.engine.network.facts import index_of
+from reportgen.engine.network.trace import has_gradient, trace
+from reportgen.engine.onepass import frozen
+from reportgen.engine.plan import Plan
+from reportgen.engine.targets import Slot, slots
+from reportgen.engine.trial import Trial
+from reportgen.errors import InputError, RecipeError, UnknownName
+from reportgen.evidence import sha256_of
+from reportgen.inputs import Subject, load_subject
+from reportgen.inputs.checkpoint import load as load_checkpoint
+from reportgen.inputs.history import History, read
+from reportgen.inputs.models import fill
+from reportgen.measure.visualizations import Visualization, Visualizations, needs_of, without_gradients
+from reportgen.probes import methods
+from reportgen.recipe import Recipe
+from reportgen.version import __version__
+
+NO_GRADIENT = (
+    "The model's answers have no gradient: something in its forward switches it off (torch.no_grad, detach "
+    "or numpy). Nothing that needs gradients is shown."
+)
+
+
+class Classes(NamedTuple):
+    """The names of a model's classes, and notes on where they are from."""
+
+    names: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ModelPart:
+    """A model as the recipe and the command line name it. `place` is where the recipe names a second one,
+    None for the main model."""
+
+    name: str
+    recipe: Recipe
+    checkpoint: Path
+    place: str | None = None
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Says of an error where in the recipe it is about, and that it is about the second model."""
+        try:
+            yield
+        except (RecipeError, UnknownName) as error:
+            raise self.recipe.located(error) from error
+        except InputError as error:
+            if self.place is None:
+                raise
+            raise InputError(f"{self.place}the model beside: {error.cause}", error.remedy) from error
+
+
+@dataclass(frozen=True)
+class Network:
+    """A model that was loaded and traced. Its classes have no names yet."""
+
+    part: ModelPart
+    subject: Subject
+    facts: ModelFacts
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the recipe asks of a network, by names that are checked. Nothing is tried yet."""
+
+    network: Network
+    facts: ModelFacts  # with the names of classes and parts
+    slots: tuple[Slot, ...]
+    visualizations: tuple[Visualization, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ModelUnderAudit:
+    """One model, ready to be measured. Nothing in it changes while it is."""
+
+    name: str  # what it is called where two are side by side
+    recipe: Recipe  # by which it is measured
+    subject: Subject
+    facts: ModelFacts
+    visualizations: Visualizations
+    slots: tuple[Slot, ...]
+    device: torch.device
+    batch_size: int
+    feed: Feed  # how batches are handed to the network
+    notes: tuple[str, ...]
+    logs: Mapping[TrainingLog, History]  # the training logs that the recipe names
+    snapshots: Mapping[str, str]  # hashes of the run's other checkpoints, by their names in the recipe
+
+    @cached_property
+    def plan(self) -> Plan:
+        """All that is needed, of images and of the model."""
+        return self.visualizations.plan()
+
+    def lines(self, readable: int, shown: int) -> list[str]:
+        """The plan in words, for a set of `readable` images of which `shown` get figures."""
+        return [
+            *self.visualizations.lines(readable, shown),
+            f"batches of {self.batch_size} on {devices.name_of(self.device)}, {self.feed}",
+            *self.feed.notes,
+            *self.feed.warnings,
+        ]
+
+    def depends(self) -> dict[str, Any]:
+        """What of the model its measurements depend on, as JSON values."""
+        return {
+            "checkpoint": self.subject.checkpoint.sha256,
+            "code": self._code(),
+            "classes": self.facts.classes,
+            "preprocessing": self.subject.preprocessing.as_json(),
+            "parts": self.facts.parts,
+            "device": devices.name_of(self.device),
+            "batch_size": self.batch_size,
+            "feed": str(self.feed),
+            "torch": torch.__version__,
+            "logs": {need.path: log.sha256 for need, log in self.logs.items()},
+            "snapshots": dict(self.snapshots),
+        }
+
+    def _code(self) -> str | None:
+        """The hash of the file that defines the network, where the recipe names a file."""
+        file, _, _ = self.subject.source.partition(":")
+        path = self.recipe.folder / file
+        return sha256_of(path) if path.suffix == ".py" and path.is_file() else None
+
+    def environment(self) -> dict[str, Any]:
+        """Versions, devices and flags that the numbers depend on."""
+        run = self.recipe.run
+        machine = devices.environment(self.device, run.seed, run.precision, self.feed.random)
+        return {"reportgen": __version__, **machine}
+
+
+def read_network(part: ModelPart) -> Network:
+    """Loads a model and traces it. Raises RecipeError and InputError."""
+    devices.choose(part.recipe.run.device)  # before the time that loading takes
+    with part.errors():
+        subject = load_subject(part.recipe, part.checkpoint)
+        shape = subject.preprocessing.input_shape
+        return Network(part, subject, trace(subject.network, shape, output=part.recipe.model.output))
+
+
+def asked_of(
+    network: Network, classes: Classes, parts: tuple[str, ...], visualization: Callable[..., Visualization]
+) -> Asked:
+    """Checks every name in the recipe. `visualization` makes one of (name, scope, probe, facts).
+
+    Raises RecipeError and InputError.
+    """
+    recipe, notes = network.part.recipe, classes.notes
+    facts = replace(network.facts, classes=classes.names, parts=parts)
+    with network.part.errors():
+        chosen = slots(recipe.targets, facts.class_count, partial(index_of, classes=classes.names))
+        wishes = [(v.name, methods()[v.name].scope, v.probe) for v in recipe.visualizations]
+        every = tuple(visualization(*wish, facts) for wish in wishes)
+        plan = Plan(needs_of(every), facts, len(chosen))
+        if plan.rules and not has_gradient(
+            network.subject.network, facts.input_shape, recipe.model.output
+        ):
+            every, notes = without_gradients(every, facts), (*notes, NO_GRADIENT)
+    return Asked(network, facts, chosen, every, notes)
+
+
+def under_audit(asked: Asked, parted: int) -> ModelUnderAudit:
+    """The whole value, for a set of which `parted` images have every part: reads what else the plan needs,
+    and tries the network on a batch.
+
+    Raises RecipeError and InputError.
+    """
+    part, subject = asked.network.part, asked.network.subject
+    recipe = part.recipe
+    visualizations = Visualizations(asked.visualizations, asked.facts, len(asked.slots), parted)
+    plan = visualizations.plan()
+    device = devices.choose(recipe.run.device)
+    with part.errors():
+        logs = {need: read(recipe.folder / need.path) for need in plan.of(TrainingLog)}
+        others = dict.fromkeys(name for need in plan.of(Evolved) for name in need.checkpoints)
+        snapshots = {name: _fits(recipe, name, subject) for name in others}
+        feed, batch_size = _tried(recipe, subject, asked.facts, plan, device)
+    return ModelUnderAudit(
+        name=part.name,
+        recipe=recipe,
+        subject=subject,
+        facts=asked.facts,
+        visualizations=visualizations,
+        slots=asked.slots,
+        device=device,
+        batch_size=batch_size,
+        feed=feed,
+        notes=(*subject.notes, *asked.notes, *feed.notes),
+        logs=logs,
+        snapshots=snapshots,
+    )
+
+
+def _tried(
+    recipe: Recipe, subject: Subject, facts: ModelFacts, plan: Plan, device: torch.device
+) -> tuple[Feed, int]:
+    """How batches are handed to the network and their size, found by trying; it is left on the CPU."""
+    per_image = devices.bytes_per_image(facts, plan.tapped_bytes, plan.differentiates)
+    wish = devices.batch_size(recipe.run.batch_size, device, per_image)
+    normalisation = subject.preprocessing.normalisation
+    memory = devices.enough_memory(device, wish)
+    with devices.repeatable(recipe.run.seed), frozen(subject.network) as network, memory:
+        trial = Trial(network, facts, normalisation, device, plan.rules, recipe.model.output)
+        feed, batch_size = trial.run(wish)
+    subject.network.cpu()  # a second model is tried as well: the device holds one network at a time
+    return feed, batch_size
+
+
+def _fits(recipe: Recipe, name: str, subject: Subject) -> str:
+    """The hash of another checkpoint of the run. Raises InputError where it does not fit the model."""
+    loaded = load_checkpoint(recipe.folder / name, recipe.model.weights)
+    bare = copy.deepcopy(subject.network).to("cpu")
+    fill(bare, loaded, subject.source)
+    return loaded.sha256
