@@ -11,7 +11,7 @@ function followScroll() {
   const watcher = new IntersectionObserver(
     (seen) => {
       for (const { target, isIntersecting } of seen) inBand[isIntersecting ? "add" : "delete"](target);
-      const room = rooms.findLast((held) => inBand.has(held));
+      const room = rooms.findLast((section) => inBand.has(section));
       if (room) mark(links, links.get(nameOfRoom(room)));
     },
     { rootMargin: "0px 0px -66% 0px" },

@@ -21,9 +21,9 @@ function input(name) {
   return [...dialog.querySelectorAll(`[name=${name}]`)];
 }
 
-function viewOf(held) {
-  if (!held.photo) return "alone";
-  return choice.view || (held.map.alone ? "alone" : "over");
+function viewOf(drawn) {
+  if (!drawn.photo) return "alone";
+  return choice.view || (drawn.map.alone ? "alone" : "over");
 }
 
 // A palette that fits: one that diverges for signed maps, one that rises for the others.
@@ -50,9 +50,9 @@ function fillPicks() {
   part(".of-method").firstChild.textContent = current.closest(".card") ? "Method " : "Figure ";
   part(".of-layer").hidden = layers.length < 2;
   for (const name of ["model", "target"]) {
-    const held = distinct(figures.map((figure) => figure.dataset[name]));
-    fill(name, held, current.dataset[name]);
-    part(`.of-${name}`).hidden = held.length < 2;
+    const values = distinct(figures.map((figure) => figure.dataset[name]));
+    fill(name, values, current.dataset[name]);
+    part(`.of-${name}`).hidden = values.length < 2;
   }
 }
 
@@ -66,10 +66,10 @@ function fillLook() {
   const names = Object.keys(PALETTES).filter((name) => DIVERGING.includes(name) === scene.map.signed);
   fill("palette", names, paletteOf(scene));
   fill("beside", ["", PHOTO, ...distinct(mapped().map(nameOf))], choice.beside);
-  for (const held of input("view")) held.checked = held.value === viewOf(scene);
+  for (const field of input("view")) field.checked = field.value === viewOf(scene);
   for (const name of ["colour", "whole"]) input(name)[0].checked = choice[name];
   for (const name of ["opacity", "threshold"]) input(name)[0].value = choice[name];
-  for (const held of [...input("view"), ...input("colour")]) held.disabled = !scene.photo;
+  for (const field of [...input("view"), ...input("colour")]) field.disabled = !scene.photo;
   part(".of-whole").hidden = !("crop" in (photoOf(current, "original")?.dataset ?? {}));
   sayAmounts();
 }

@@ -70,7 +70,7 @@ async function redraw() {
   const [figure, drawn] = [current, scene !== null];
   stage.ariaBusy = "true";
   stage.classList.toggle("bare", !drawn);
-  for (const held of [panes.map, part(".see"), part(".set")]) held.hidden = !drawn;
+  for (const element of [panes.map, part(".see"), part(".set")]) element.hidden = !drawn;
   plain.hidden = drawn;
   if (drawn) await drawMaps();
   else showPlain();
@@ -93,22 +93,22 @@ function showPlain() {
   plain.replaceChildren(copy);
 }
 
-function drawIn(pane, held, figure, view = viewOf(held)) {
+function drawIn(pane, drawn, figure, view = viewOf(drawn)) {
   pane.querySelector("canvas").setAttribute("aria-label", pictureOf(figure).alt);
   pane.querySelector(".of").textContent = nameOf(figure);
-  held.alone = view === "alone";
-  drawScene(pane.querySelector("canvas"), held, {
+  drawn.alone = view === "alone";
+  drawScene(pane.querySelector("canvas"), drawn, {
     view,
     colour: choice.colour,
     opacity: choice.opacity / 100,
     threshold: choice.threshold / 100,
-    table: bytesOf(PALETTES[paletteOf(held)]),
+    table: bytesOf(PALETTES[paletteOf(drawn)]),
   });
 }
 
 // The photograph or another map of the card, with what was set for the first.
 async function drawBeside() {
-  const figure = mapped().find((held) => nameOf(held) === choice.beside);
+  const figure = mapped().find((other) => nameOf(other) === choice.beside);
   const shown = scene;
   const made = figure ? await sceneOf(figure, choice.whole) : null;
   if (scene !== shown || !scene) return; // walked on, or closed
@@ -133,7 +133,7 @@ function mapped() {
 function nameOf(figure) {
   const { model, layer } = figure.dataset;
   const title = titleOf(figure);
-  const targets = distinct(figures.map((held) => held.dataset.target));
+  const targets = distinct(figures.map((other) => other.dataset.target));
   const target = targets.length > 1 ? figure.dataset.target : "";
   const tested = figure.closest(".trial") ? "tested" : "";
   return [title, model, target, layersOf(title).length > 1 ? layer : "", tested].filter(Boolean).join(", ");

@@ -10,21 +10,21 @@ function mapOf(figure) {
 }
 
 async function readMap(figure) {
-  const held = figure.dataset;
-  const packed = held.levels ?? figure.querySelector("img").src.split(",")[1];
-  const [rows, columns] = numbers(held.grid);
+  const carried = figure.dataset;
+  const packed = carried.levels ?? figure.querySelector("img").src.split(",")[1];
+  const [rows, columns] = numbers(carried.grid);
   const map = await decoded(bytesOf(packed));
   return Object.assign(map, {
     rows, // of the map as it was measured; what is carried of it may be smaller
     columns,
-    low: Number(held.low),
-    high: Number(held.high),
-    top: Number(held.top),
-    palette: held.palette,
-    signed: "signed" in held,
-    clipped: "clipped" in held,
-    alone: "alone" in held,
-    step: !("alone" in held) || Math.max(rows, columns) <= 64 ? 1 : Number(dialog.dataset.step),
+    low: Number(carried.low),
+    high: Number(carried.high),
+    top: Number(carried.top),
+    palette: carried.palette,
+    signed: "signed" in carried,
+    clipped: "clipped" in carried,
+    alone: "alone" in carried,
+    step: !("alone" in carried) || Math.max(rows, columns) <= 64 ? 1 : Number(dialog.dataset.step),
   });
 }
 
@@ -95,7 +95,7 @@ function number(value, digits = 3) {
 // Figures that can be looked at, among those that stand together: of one card, or of one section.
 function figuresAround(figure) {
   const room = figure.closest(".card, section");
-  return [...room.querySelectorAll("figure")].filter((held) => pictured(held) && !("again" in held.dataset));
+  return [...room.querySelectorAll("figure")].filter((figure) => pictured(figure) && !("again" in figure.dataset));
 }
 
 function pictureOf(figure) {

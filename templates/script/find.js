@@ -24,9 +24,9 @@ function lineOf(row) {
 }
 
 function placesOf() {
-  const held = new Map(lines.map((line) => [line.id, []]));
-  for (const place of document.querySelectorAll(".narrowed")) held.get(place.dataset.image)?.push(place);
-  return held;
+  const places = new Map(lines.map((line) => [line.id, []]));
+  for (const place of document.querySelectorAll(".narrowed")) places.get(place.dataset.image)?.push(place);
+  return places;
 }
 
 // Letters that look alike are alike, however a file system composes them.

@@ -34,8 +34,8 @@ function saveLines(kind) {
     const rows = shown.map((line) => COLUMNS.map((key) => (key === "flags" ? line.flags.join("; ") : line[key])));
     return save("images.csv", new Blob([csv([COLUMNS, ...rows])], { type: "text/csv" }));
   }
-  const held = shown.map((line) => Object.fromEntries(COLUMNS.map((key) => [key, line[key]])));
-  return save("images.json", new Blob([JSON.stringify(held, null, 1)], { type: "application/json" }));
+  const rows = shown.map((line) => Object.fromEntries(COLUMNS.map((key) => [key, line[key]])));
+  return save("images.json", new Blob([JSON.stringify(rows, null, 1)], { type: "application/json" }));
 }
 
 // The map as it is drawn, or its values row by row, as fine as the page has them.

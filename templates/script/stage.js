@@ -110,14 +110,14 @@ function insideOf({ width, height, box, alone }) {
   return inside.every((side) => side >= 0 && side < 1) ? inside : null;
 }
 
-function valueOf(held) {
-  const inside = insideOf(held);
-  return inside && valueAt(held.map, inside);
+function valueOf(drawn) {
+  const inside = insideOf(drawn);
+  return inside && valueAt(drawn.map, inside);
 }
 
-function told(held) {
-  const inside = insideOf(held);
-  return inside ? toldAt(held.map, held.input, inside) : "outside what the model saw";
+function told(drawn) {
+  const inside = insideOf(drawn);
+  return inside ? toldAt(drawn.map, drawn.input, inside) : "outside what the model saw";
 }
 
 function follow(event) {

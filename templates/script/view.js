@@ -39,8 +39,8 @@ function takeView(view) {
   shownView = view;
   if (view.sort !== before.sort) arrange(view.sort);
   if (Object.keys(PLAIN).some((key) => key !== "sort" && key !== "figure" && view[key] !== before[key])) narrow(view);
-  for (const held of finder.querySelectorAll("[name]")) {
-    if (held.value !== view[held.name]) held.value = view[held.name];
+  for (const field of finder.querySelectorAll("[name]")) {
+    if (field.value !== view[field.name]) field.value = view[field.name];
   }
   document.getElementById(`show-${view.show}`).checked = true;
   if (!view.figure) dialog.close();

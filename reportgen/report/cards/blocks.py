@@ -65,11 +65,11 @@ def block(visualization: Visualization, found: Sequence[Finding], scene: Scene) 
     for finding in found:
         drawn += _figures(finding, stem, scene)
     scalars = [finding for finding in found if isinstance(finding, Scalar)]
-    drawn, rest = _attach(drawn, [held for held in scalars if held.printed])
+    drawn, rest = _attach(drawn, [scalar for scalar in scalars if scalar.printed])
     vectors = [
-        vector(held, stem, scene.subject, scene.classes, scene.label)
-        for held in found
-        if isinstance(held, Distribution)
+        vector(finding, stem, scene.subject, scene.classes, scene.label)
+        for finding in found
+        if isinstance(finding, Distribution)
     ]
     return Block(
         id=stem,
@@ -80,7 +80,7 @@ def block(visualization: Visualization, found: Sequence[Finding], scene: Scene) 
         again=tuple(again for finding in found for again in _again(finding, stem, scene)),
         strips=tuple(strip(f, stem, scene.subject) for f in found if isinstance(f, Gallery)),
         facts=tuple(rest),
-        unprinted=tuple(_fact(held) for held in scalars if not held.printed),
+        unprinted=tuple(_fact(scalar) for scalar in scalars if not scalar.printed),
         signs=tuple(flags(found)),
         remarks=tuple(finding.text for finding in found if isinstance(finding, Remark)),
         tables=tuple(table(f, stem) for f in found if isinstance(f, Table)),
@@ -89,9 +89,9 @@ def block(visualization: Visualization, found: Sequence[Finding], scene: Scene) 
     )
 
 
-def of_model(visualization: Visualization, found: Sequence[Finding]) -> Block:
+def of_model(visualization: Visualization, findings: Sequence[Finding]) -> Block:
     """One visualization's findings about the model or the whole set, where there is no photograph."""
-    return block(visualization, found, Scene("model", "the model", np.zeros((1, 1, 3), np.uint8)))
+    return block(visualization, findings, Scene("model", "the model", np.zeros((1, 1, 3), np.uint8)))
 
 
 def flags(found: Sequence[Finding]) -> list[Sign]:
@@ -106,7 +106,7 @@ def flags(found: Sequence[Finding]) -> list[Sign]:
 def signs(found: Sequence[Finding]) -> list[Sign]:
     """`flags`, and what is wrong with maps that cannot be drawn (masks have flags of their own)."""
     maps = [finding for finding in found if isinstance(finding, Heatmap | Picture)]
-    broken = [Sign("warn", f"{held.title}: {why}") for held in maps if (why := unfit(held))]
+    broken = [Sign("warn", f"{drawn.title}: {why}") for drawn in maps if (why := unfit(drawn))]
     return flags(found) + broken
 
 
@@ -164,8 +164,8 @@ def _figures(finding: Finding, stem: str, scene: Scene) -> list[Figure]:
         return [replace(empty, plot=plots.of_curve(finding), alt=f"{about}: {', '.join(finding.labels)}")]
     if isinstance(finding, Comparison):
         rows = zip(finding.labels, finding.values, strict=True)
-        told = ", ".join(f"{name} {number(float(value))}" for name, value in rows)
-        return [replace(empty, plot=plots.of_comparison(finding), alt=f"{about}: {told}")]
+        listed = ", ".join(f"{name} {number(float(value))}" for name, value in rows)
+        return [replace(empty, plot=plots.of_comparison(finding), alt=f"{about}: {listed}")]
     if isinstance(finding, Segments):
         parts = int(np.unique(finding.values).size)
         return [
@@ -254,9 +254,9 @@ def _again(finding: Finding, stem: str, scene: Scene) -> list[Figure]:
 def _class_map(finding: ClassMap, empty: Figure, classes: Sequence[str]) -> Figure:
     """The map in one colour and hatching a class, with the share of places of each."""
     drawn, keys = class_map(finding.values, classes)
-    told = ", ".join(f"{key.name} {key.share}" for key in keys)
+    listed = ", ".join(f"{key.name} {key.share}" for key in keys)
     detail = f"grid {shape(finding.values.shape)}"
-    return replace(empty, picture=drawn, keys=keys, details=(detail,), alt=f"{empty.alt}: {told}")
+    return replace(empty, picture=drawn, keys=keys, details=(detail,), alt=f"{empty.alt}: {listed}")
 
 
 def _picture(finding: Picture, empty: Figure) -> Figure:

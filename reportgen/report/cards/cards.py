@@ -43,8 +43,8 @@ def cards(
     shown = [record for record in evidence.records() if record["measured"]][:at_most]
     shown = [record for record in shown if only is None or record["id"] in only]
     visualizations = _of_images(evidence)
-    tested = {held["id"]: held for held in evidence.trust()} if trust else {}
-    others = {held["id"]: held for held in evidence.beside.records()} if side and evidence.beside else {}
+    tested = {other["id"]: other for other in evidence.trust()} if trust else {}
+    others = {other["id"]: other for other in evidence.beside.records()} if side and evidence.beside else {}
     for at, record in enumerate(shown):
         before = anchor(shown[at - 1]) if at else ""
         after = anchor(shown[at + 1]) if at + 1 < len(shown) else ""
@@ -56,7 +56,8 @@ def cards(
 
 
 def _of_images(evidence: Evidence) -> dict[str, Visualization]:
-    return {held["name"]: held for held in evidence.manifest["visualizations"] if held["scope"] == "image"}
+    shown = evidence.manifest["visualizations"]
+    return {method["name"]: method for method in shown if method["scope"] == "image"}
 
 
 def _rival(other: Evidence, record: Record, side: SideBySide) -> Seen | None:
@@ -64,8 +65,8 @@ def _rival(other: Evidence, record: Record, side: SideBySide) -> Seen | None:
     if not record["measured"]:
         return None
     scene = _scene(other, record, f"{anchor(record)}-beside")
-    found = other.findings(record)
-    return Seen(side.other, record, found, _of_images(other), scene, side.badges, "beside-maps")
+    findings = other.findings(record)
+    return Seen(side.other, record, findings, _of_images(other), scene, side.badges, "beside-maps")
 
 
 def _beside(card: Card, mine: Seen, rival: Seen, side: SideBySide) -> Card:
@@ -76,9 +77,9 @@ def _beside(card: Card, mine: Seen, rival: Seen, side: SideBySide) -> Card:
         signs=(*card.signs, *([sign] if sign else [])),
         figures=(*card.figures, *_another_view(mine, rival)),
         explained=tuple(
-            replace(held, note=f"{held.note}, by {seen.model}")
+            replace(target, note=f"{target.note}, by {seen.model}")
             for seen in (mine, rival)
-            for held in explained(seen.record)
+            for target in explained(seen.record)
         ),
         facts=(*_facts(mine.record, mine.model), *_judged(rival.record, rival.model)),
         rival=_rival_of(rival, side.main),
@@ -87,13 +88,13 @@ def _beside(card: Card, mine: Seen, rival: Seen, side: SideBySide) -> Card:
 
 def _rival_of(rival: Seen, main: str) -> Rival:
     """The second model's answers, and what stands under them, as under the first one's."""
-    beneath = [held for name in rival.found for held in rival.blocks(name) if not held.pictured]
+    beneath = [part for name in rival.found for part in rival.blocks(name) if not part.pictured]
     return Rival(
         main,
         rival.model,
         _answers(rival.record),
-        facts=tuple(fact for held in beneath for fact in held.facts),
-        vector=next((held.vector for held in beneath if held.vector), None),
+        facts=tuple(fact for part in beneath for fact in part.facts),
+        vector=next((part.vector for part in beneath if part.vector), None),
     )
 
 
@@ -105,21 +106,21 @@ def _another_view(mine: Seen, rival: Seen) -> tuple[Figure, ...]:
     return (replace(seen, id=f"{rival.scene.anchor}-seen", title=f"As {rival.model} saw it"),)
 
 
-def found_signs(found: Findings, titles: Mapping[str, str]) -> list[tuple[str, Sign]]:
+def found_signs(by_name: Findings, titles: Mapping[str, str]) -> list[tuple[str, Sign]]:
     """Every visualization's sentences that a reader must see, (name, sign), each once."""
-    held: dict[tuple[str, Sign], None] = {}
-    for name, slots in found.items():
+    seen: dict[tuple[str, Sign], None] = {}
+    for name, slots in by_name.items():
         for findings in slots:
             for sign in signs(findings):
                 text = sign.text if titles[name] in sign.text else f"{titles[name]}: {sign.text}"
-                held[name, Sign(sign.level, text)] = None
-    return list(held)
+                seen[name, Sign(sign.level, text)] = None
+    return list(seen)
 
 
 def states(record: Record, flagged: bool) -> tuple[str, ...]:
     """Which of STATES hold of an image."""
     holds = (is_unanswered(record), record["correct"] is False, unsure(record), flagged)
-    return tuple(state for state, held in zip(STATES, holds, strict=True) if held)
+    return tuple(state for state, holding in zip(STATES, holds, strict=True) if holding)
 
 
 def unsure(record: Record) -> bool:
@@ -132,12 +133,12 @@ def marks(record: Record) -> tuple[Sign, ...]:
     """Right or wrong, sure or unsure, in words; or that there is no answer."""
     if is_unanswered(record):
         return (Sign("bad", "no answer"),)
-    held = []
+    words = []
     if record["correct"] is not None:
-        held.append(Sign("ok", "right") if record["correct"] else Sign("bad", "wrong"))
+        words.append(Sign("ok", "right") if record["correct"] else Sign("bad", "wrong"))
     if unsure(record):
-        held.append(Sign("warn", f"unsure: p < {UNSURE_BELOW:g}"))
-    return tuple(held)
+        words.append(Sign("warn", f"unsure: p < {UNSURE_BELOW:g}"))
+    return tuple(words)
 
 
 def _card(
@@ -149,15 +150,15 @@ def _card(
     rival: Seen | None,
     side: SideBySide | None,
 ) -> Card:
-    found = evidence.findings(record)
+    findings = evidence.findings(record)
     scene = _scene(evidence, record, anchor(record))
-    mine = Seen(side.main if side else "", record, found, visualizations, scene, badges(trust))
+    mine = Seen(side.main if side else "", record, findings, visualizations, scene, badges(trust))
     if side and rival:
-        held_groups = paired(mine, rival, side.alike.get(record["id"], {}))
+        all_groups = paired(mine, rival, side.alike.get(record["id"], {}))
     else:
-        held_groups = groups(record, found, visualizations, scene, mine.badges)
-    titles = {name: held["title"] for name, held in visualizations.items()}
-    flagged = any(sign.level in ("warn", "bad") for _, sign in found_signs(found, titles))
+        all_groups = groups(record, findings, visualizations, scene, mine.badges)
+    titles = {name: shown["title"] for name, shown in visualizations.items()}
+    flagged = any(sign.level in ("warn", "bad") for _, sign in found_signs(findings, titles))
     card = Card(
         id=anchor(record),
         number=record["id"],
@@ -170,8 +171,8 @@ def _card(
         answers=_answers(record),
         figures=_photographs(record, scene),
         explained=explained(record),
-        groups=tuple(group for group in held_groups if group.pictured),
-        side=tuple(held for group in held_groups for held in group.blocks if not held.pictured),
+        groups=tuple(group for group in all_groups if group.pictured),
+        side=tuple(block for group in all_groups for block in group.blocks if not block.pictured),
         trial=trial(tested, trust.stage, titles, anchor(record)) if trust and tested else None,
     )
     return _beside(card, mine, rival, side) if side and rival else card
@@ -199,13 +200,13 @@ def _judged(record: Record, model: str) -> tuple[Fact, ...]:
 def _answers(record: Record) -> tuple[Answer, ...]:
     return tuple(
         Answer(
-            class_name=held["class_name"],
-            probability=probability(held["probability"]),
-            logit=number(held["logit"]),
-            percent=round(100 * (held["probability"] or 0)),
-            is_label=held["class_index"] == record["label_index"],
+            class_name=answer["class_name"],
+            probability=probability(answer["probability"]),
+            logit=number(answer["logit"]),
+            percent=round(100 * (answer["probability"] or 0)),
+            is_label=answer["class_index"] == record["label_index"],
         )
-        for held in record["predictions"]
+        for answer in record["predictions"]
     )
 
 

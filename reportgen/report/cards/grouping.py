@@ -20,7 +20,7 @@ FEW = 12  # figures that a card shows without headings
 
 def groups(
     record: Record,
-    found: Findings,
+    findings: Findings,
     visualizations: Mapping[str, Visualization],
     scene: Scene,
     badges: Mapping[str, Sign],
@@ -31,34 +31,34 @@ def groups(
     """
     targets = record["targets"]
     several = len(targets) > 1
-    made: dict[str, tuple[list[Block], list[tuple[Block, ...]]]] = {}
-    for name, held in visualizations.items():
-        if name not in found:
+    by_kind: dict[str, tuple[list[Block], list[tuple[Block, ...]]]] = {}
+    for name, visualization in visualizations.items():
+        if name not in findings:
             continue
-        blocks, rows = made.setdefault(sentence(held.get("group", "")), ([], []))
-        for_each = several and held["per_target"]
+        blocks, rows = by_kind.setdefault(sentence(visualization.get("group", "")), ([], []))
+        for_each = several and visualization["per_target"]
         badge = badges.get(name)
         drawn = tuple(
-            replace(block(held, found[name][slot], about(scene, held, slot)), badge=badge)
-            for slot in range(len(found[name]) if for_each else 1)
+            replace(block(visualization, found, about(scene, visualization, slot)), badge=badge)
+            for slot, found in enumerate(findings[name][: None if for_each else 1])
         )
         if for_each:
             rows.append(drawn)
         else:
             blocks.extend(drawn)
-    held_groups = tuple(Group(title, tuple(once), tuple(rows)) for title, (once, rows) in made.items())
-    return held_groups if sum(len(group.figures) for group in held_groups) > FEW else joined(held_groups)
+    all_groups = tuple(Group(title, tuple(once), tuple(rows)) for title, (once, rows) in by_kind.items())
+    return all_groups if sum(len(group.figures) for group in all_groups) > FEW else joined(all_groups)
 
 
-def joined(held: tuple[Group, ...]) -> tuple[Group, ...]:
+def joined(apart: tuple[Group, ...]) -> tuple[Group, ...]:
     """One group without a heading: few figures need none."""
-    once = tuple(made for group in held for made in group.blocks)
-    return (Group("", once, tuple(row for group in held for row in group.rows)),)
+    once = tuple(made for group in apart for made in group.blocks)
+    return (Group("", once, tuple(row for group in apart for row in group.rows)),)
 
 
-def about(scene: Scene, held: Visualization, slot: int) -> Scene:
+def about(scene: Scene, visualization: Visualization, slot: int) -> Scene:
     """The scene of one target: its ids are its own."""
-    return replace(scene, anchor=f"{scene.anchor}-t{slot}") if slot and held["per_target"] else scene
+    return replace(scene, anchor=f"{scene.anchor}-t{slot}") if slot and visualization["per_target"] else scene
 
 
 def explained(record: Record) -> tuple[Explained, ...]:

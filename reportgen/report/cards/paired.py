@@ -29,27 +29,27 @@ class Seen:
 
     def blocks(self, name: str) -> tuple[Block, ...]:
         """The blocks of one visualization, one a target; words where there is nothing to show."""
-        held = self.visualizations[name]
+        visualization = self.visualizations[name]
         if name not in self.found:
-            return (self._absent(held),)
+            return (self._absent(visualization),)
         badge = self.badges.get(name)
         return tuple(
             replace(
-                block(held, findings, about(self.scene, held, slot)),
+                block(visualization, findings, about(self.scene, visualization, slot)),
                 model=self.model,
                 badge=badge,
                 badge_at=self.badges_at,
             )
-            for slot, findings in enumerate(self.found[name][: None if held["per_target"] else 1])
+            for slot, findings in enumerate(self.found[name][: None if visualization["per_target"] else 1])
         )
 
-    def _absent(self, held: Visualization) -> Block:
-        why = held["reason"]
-        stem = f"{self.scene.anchor}-{held['name']}"
-        told = f"{held['title']} of {self.scene.subject} by {self.model}: {why}"
-        empty = Figure(f"{stem}-{ABSENT}", ABSENT, held["title"], "", told, words=sentence(why))
-        summary = sentence(held["summary"])
-        return Block(stem, held["name"], held["title"], summary, model=self.model, figures=(empty,))
+    def _absent(self, visualization: Visualization) -> Block:
+        why = visualization["reason"]
+        stem = f"{self.scene.anchor}-{visualization['name']}"
+        alt = f"{visualization['title']} of {self.scene.subject} by {self.model}: {why}"
+        empty = Figure(f"{stem}-{ABSENT}", ABSENT, visualization["title"], "", alt, words=sentence(why))
+        name, title, summary = (visualization[key] for key in ("name", "title", "summary"))
+        return Block(stem, name, title, sentence(summary), model=self.model, figures=(empty,))
 
 
 def paired(main: Seen, other: Seen, alike: Mapping[str, str]) -> tuple[Group, ...]:
@@ -58,41 +58,42 @@ def paired(main: Seen, other: Seen, alike: Mapping[str, str]) -> tuple[Group, ..
 
     `alike` are the rank correlations of the two models' maps, by visualization.
     """
-    made: dict[str, tuple[list[Block], list[tuple[Block, ...]]]] = {}
-    for name, held in main.visualizations.items():
+    parts: dict[str, tuple[list[Block], list[tuple[Block, ...]]]] = {}
+    for name, visualization in main.visualizations.items():
         if name not in main.found and name not in other.found:
             continue
-        blocks, rows = made.setdefault(sentence(held.get("group", "")), ([], []))
+        blocks, rows = parts.setdefault(sentence(visualization.get("group", "")), ([], []))
         mine, theirs = main.blocks(name), _correlated(other.blocks(name), main.model, alike.get(name))
-        pictured = [one for one in (*mine, *theirs) if one.pictured]
-        if any(_is_broad(one) for one in pictured):
+        pictured = [drawn for drawn in (*mine, *theirs) if drawn.pictured]
+        if any(_is_broad(drawn) for drawn in pictured):
             blocks.extend(pictured)  # as broad as the card: one below the other
         elif pictured:
             rows.extend(_rows(mine, theirs))
         elif name in main.found:
             blocks.extend(mine)
-    held_groups = tuple(Group(title, tuple(once), tuple(rows)) for title, (once, rows) in made.items())
-    return held_groups if sum(len(group.figures) for group in held_groups) > FEW else joined(held_groups)
+    by_kind = tuple(Group(title, tuple(once), tuple(rows)) for title, (once, rows) in parts.items())
+    return by_kind if sum(len(group.figures) for group in by_kind) > FEW else joined(by_kind)
 
 
 def _is_broad(block: Block) -> bool:
     """Whether it takes more room than a column: strips and tables, plots."""
     tall = (block.strips or block.tables) and not block.figures
-    return bool(tall) or any(held.plot for held in block.figures)
+    return bool(tall) or any(figure.plot for figure in block.figures)
 
 
 def _rows(mine: Sequence[Block], theirs: Sequence[Block]) -> Iterator[tuple[Block, ...]]:
     """A row a figure: target by target the main model's and then the other's. A figure that one of
     them lacks is left out of its row; words in its place stand in the first."""
-    blocks = [one for pair in zip_longest(mine, theirs) for one in pair if one is not None]
-    names = list(dict.fromkeys(held.name for one in blocks for held in one.figures if held.name != ABSENT))
+    blocks = [block for pair in zip_longest(mine, theirs) for block in pair if block is not None]
+    figures = [figure for block in blocks for figure in block.figures]
+    names = list(dict.fromkeys(figure.name for figure in figures if figure.name != ABSENT))
     for number, name in enumerate(names):
         wanted = (name, ABSENT) if number == 0 else (name,)
         yield tuple(
-            replace(one, figures=(held,)) if number == 0 else _following(one, held)
-            for one in blocks
-            for held in one.figures
-            if held.name in wanted
+            replace(block, figures=(figure,)) if number == 0 else _following(block, figure)
+            for block in blocks
+            for figure in block.figures
+            if figure.name in wanted
         )
 
 
@@ -107,6 +108,7 @@ def _correlated(blocks: tuple[Block, ...], main: str, rho: str | None) -> tuple[
         return blocks
     fact = Fact(f"ρ with {main}", rho)
     figures = tuple(
-        replace(held, facts=(*held.facts, fact)) if held.name == "map" else held for held in blocks[0].figures
+        replace(figure, facts=(*figure.facts, fact)) if figure.name == "map" else figure
+        for figure in blocks[0].figures
     )
     return (replace(blocks[0], figures=figures), *blocks[1:])

@@ -14,18 +14,18 @@ from reportgen.report.values.card import Figure, Trial
 from reportgen.report.wording import fixed, plural, probability, sentence, signed
 
 
-def trial(held: TrustRecord, stage: Stage, titles: Mapping[str, str], anchor: str) -> Trial:
+def trial(record: TrustRecord, stage: Stage, titles: Mapping[str, str], anchor: str) -> Trial:
     """One image's panel: deletion and insertion along every map's order, beside random orders."""
-    methods = {name: held["methods"][name] for name in titles if name in held["methods"]}
-    random = held["random"]
-    curves = [c for found in methods.values() for c in (found["insertion"], found["deletion"])]
+    methods = {name: record["methods"][name] for name in titles if name in record["methods"]}
+    random = record["random"]
+    curves = [c for tests in methods.values() for c in (tests["insertion"], tests["deletion"])]
     highest = max((np.max(c) for c in (*curves, random["insertion"]["mean"]) if c), default=1.0)
     figures = tuple(
-        _figure(f"{anchor}-trust-{name}", titles[name], found, held, stage, float(highest))
-        for name, found in methods.items()
+        _figure(f"{anchor}-trust-{name}", titles[name], tests, record, stage, float(highest))
+        for name, tests in methods.items()
     )
     drawn = next((figure.plot.lines for figure in figures if figure.plot), ())
-    name, cells = held["target"]["class_name"], held["cells"]
+    name, cells = record["target"]["class_name"], record["cells"]
     return Trial(
         summary="Put to the test",
         lead=f"The image's {cells} × {cells} squares in the order of each map: uncovered from the blurred"
@@ -39,27 +39,27 @@ def trial(held: TrustRecord, stage: Stage, titles: Mapping[str, str], anchor: st
 
 
 def _figure(
-    id_: str, title: str, found: Mapping[str, Any], held: TrustRecord, stage: Stage, highest: float
+    id_: str, title: str, tests: Mapping[str, Any], record: TrustRecord, stage: Stage, highest: float
 ) -> Figure:
-    target = held["target"]["class_name"]
-    about = f"{title}: deletion and insertion of {held['id']} for the class {target}"
-    if found["flag"] or not found["insertion"]:
-        why = found["flag"] or "could not be judged"
+    target = record["target"]["class_name"]
+    about = f"{title}: deletion and insertion of {record['id']} for the class {target}"
+    if tests["flag"] or not tests["insertion"]:
+        why = tests["flag"] or "could not be judged"
         return Figure(id_, "trial", title, "", f"{about}: {why}", words=sentence(why), target=target)
     kinds = ("insertion", "deletion")
-    random = held["random"]
+    random = record["random"]
     bands = {0: _band(random["insertion"]), 1: _band(random["deletion"])}
     drawn = plot(
-        100 * np.array(held["fractions"]),
-        [(kind, np.array(found[kind])) for kind in kinds],
+        100 * np.array(record["fractions"]),
+        [(kind, np.array(tests[kind])) for kind in kinds],
         bands,
         "% of the image",
         "p",
         (0.0, highest),
     )
-    auc = f"{probability(found['insertion_auc'])} − {probability(found['deletion_auc'])}"
-    rho = f"ρ\N{NO-BREAK SPACE}{fixed(found['randomised'].get(stage))}, stability {fixed(found['stability'])}"
-    caption = f"{auc} = {signed(found['faithfulness'])}"
+    auc = f"{probability(tests['insertion_auc'])} − {probability(tests['deletion_auc'])}"
+    rho = f"ρ\N{NO-BREAK SPACE}{fixed(tests['randomised'].get(stage))}, stability {fixed(tests['stability'])}"
+    caption = f"{auc} = {signed(tests['faithfulness'])}"
     details = (rho,)
     alt = f"{about}: {caption}"
     return Figure(id_, "trial", title, caption, alt, plot=drawn, details=details, target=target)

@@ -23,8 +23,8 @@ def strip(finding: Gallery, stem: str, subject: str) -> Strip:
     room = KERNELS_IN_ROW if kernels else TILES_IN_ROW
     columns = min(tiles, finding.columns or room // finding.together * finding.together or room)
     drawn, by = sprite(finding.values, finding.signed, finding.scale, columns)
-    held = finding.numbers if finding.numbers is not None else np.arange(tiles)
-    shown = ranges([int(n) for n in np.asarray(held).reshape(-1)])
+    numbers = finding.numbers if finding.numbers is not None else np.arange(tiles)
+    shown = ranges([int(n) for n in np.asarray(numbers).reshape(-1)])
     counted = f", {finding.counted} {shown}" if finding.counted else ""
     caption = f"{shape(finding.values.shape[-2:])}{counted}{_plain(finding)}"
     return Strip(
@@ -52,10 +52,10 @@ def _plain(finding: Gallery) -> str:
     return f"; {' and '.join(words)}, left grey" if words else ""
 
 
-def ranges(held: Sequence[int]) -> str:
+def ranges(numbers: Sequence[int]) -> str:
     """Numbers with runs of three and more shortened: 0, 1, 2, 3, 7 is "0–3, 7"."""
     runs: list[list[int]] = []
-    for n in held:
+    for n in numbers:
         if runs and n == runs[-1][-1] + 1:
             runs[-1].append(n)
         else:
@@ -67,8 +67,8 @@ def table(finding: Table, stem: str) -> TableView:
     """A table's cells as text. A column of numbers only is set as one."""
 
     def numeric(column: int) -> bool:
-        held = [row[column] for row in finding.rows if row[column] is not None]
-        return bool(held) and all(isinstance(value, int | float) for value in held)
+        values = [row[column] for row in finding.rows if row[column] is not None]
+        return bool(values) and all(isinstance(value, int | float) for value in values)
 
     heads = enumerate(finding.columns)
     return TableView(

@@ -45,12 +45,12 @@ def _by_rank(values: Array, anchor: str, subject: str, classes: Sequence[str], l
     falling = np.sort(values)[::-1]
     above = int((values > 1 / count).sum())
     facts = [Fact("more probable than an even guess", f"{above:,}")]
-    told = f"{plural(above, 'class is', 'classes are')} more probable than an even guess"
+    alt = f"{plural(above, 'class is', 'classes are')} more probable than an even guess"
     rank = None
     if label is not None:
         rank = 1 + int((values > values[label]).sum())
         facts.append(Fact("rank of the label", f"{rank:,}"))
-        told += f"; the label {classes[label]} is {ordinal(rank)} with {probability(float(values[label]))}"
+        alt += f"; the label {classes[label]} is {ordinal(rank)} with {probability(float(values[label]))}"
     return Figure(
         id=anchor,
         name="probabilities",
@@ -58,7 +58,7 @@ def _by_rank(values: Array, anchor: str, subject: str, classes: Sequence[str], l
         caption="probability, largest first; both axes logarithmic",
         details=(f"dots: the {ANSWERS} answers" + (" and the label" if label is not None else ""),),
         alt=f"The {count:,} probabilities of {subject}, largest first: {number(float(falling[0]))} falls"
-        f" to {number(float(falling[-1]))}; {told}",
+        f" to {number(float(falling[-1]))}; {alt}",
         plot=ranked(falling, ANSWERS, rank),
         facts=tuple(facts),
     )

@@ -82,12 +82,12 @@ def interval(totals: Mapping[str, Any]) -> str:
 
 def confused(totals: Mapping[str, Any]) -> Confusions | None:
     """The confusion matrix where it can be read at a glance, else the most frequent confusions."""
-    held = totals["confusion"]
-    if held is None:
+    confusion = totals["confusion"]
+    if confusion is None:
         return None
-    if "pairs" in held:
-        return Confusions(pairs=tuple(map(_pair, held["pairs"])))
-    names, counts = held["classes"], held["counts"]
+    if "pairs" in confusion:
+        return Confusions(pairs=tuple(map(_pair, confusion["pairs"])))
+    names, counts = confusion["classes"], confusion["counts"]
     if len(names) <= DRAWN_AT_MOST:
         return _matrix(names, counts)
     pairs = [
@@ -100,13 +100,13 @@ def confused(totals: Mapping[str, Any]) -> Confusions | None:
     return Confusions(pairs=tuple(map(_pair, pairs[:CONFUSIONS_AT_MOST])))
 
 
-def _pair(held: Mapping[str, Any]) -> Confused:
+def _pair(pair: Mapping[str, Any]) -> Confused:
     return Confused(
-        label=held["label"],
-        answer=held["answer"],
-        count=f"{held['count']:,}",
-        images=f"{held['images']:,}",
-        share=share(held["count"] / held["images"]),
+        label=pair["label"],
+        answer=pair["answer"],
+        count=f"{pair['count']:,}",
+        images=f"{pair['images']:,}",
+        share=share(pair["count"] / pair["images"]),
     )
 
 
@@ -117,10 +117,10 @@ def _matrix(names: Sequence[str], counts: Sequence[Sequence[int]]) -> Confusions
         ConfusionRow(
             head=head if numbered else "",
             name=name,
-            cells=tuple(_cell(n, sum(held), at == column) for column, n in enumerate(held)),
-            total=f"{sum(held):,}",
+            cells=tuple(_cell(n, sum(row), at == column) for column, n in enumerate(row)),
+            total=f"{sum(row):,}",
         )
-        for at, (head, name, held) in enumerate(zip(heads, names, counts, strict=True))
+        for at, (head, name, row) in enumerate(zip(heads, names, counts, strict=True))
     ]
     return Confusions(heads=tuple(zip(heads, names, strict=True)), rows=tuple(rows))
 
@@ -137,9 +137,9 @@ def calibrated(totals: Mapping[str, Any]) -> Calibration | None:
     bins, ece = totals["calibration"], totals["ece"]
     if bins is None:
         return None
-    filled = [held for held in bins if held["count"]]
-    count = sum(held["count"] for held in filled)
-    sure = sum(held["count"] * held["confidence"] for held in filled) / count
+    filled = [bin_ for bin_ in bins if bin_["count"]]
+    count = sum(bin_["count"] for bin_ in filled)
+    sure = sum(bin_["count"] * bin_["confidence"] for bin_ in filled) / count
     right = totals["right"] / totals["labelled"]
     gap = sure - right
     if abs(gap) < 0.0005:
@@ -147,7 +147,7 @@ def calibrated(totals: Mapping[str, Any]) -> Calibration | None:
     else:
         leaning = f"{'over' if gap > 0 else 'under'}confident by {probability(abs(gap))}"
     few = count < JUDGED_FROM
-    intervals = [wilson(round(held["accuracy"] * held["count"]), held["count"]) for held in filled]
+    intervals = [wilson(round(bin_["accuracy"] * bin_["count"]), bin_["count"]) for bin_ in filled]
     error = f"ECE {probability(ece)}"
     return Calibration(
         ece=error,
@@ -165,18 +165,18 @@ def calibrated(totals: Mapping[str, Any]) -> Calibration | None:
             f" mean confidence {probability(sure)}, share right {probability(right)}",
             plot=reliability(filled, intervals),
         ),
-        bins=tuple(_bin(held, *ends) for held, ends in zip(filled, intervals, strict=True)),
+        bins=tuple(_bin(bin_, *ends) for bin_, ends in zip(filled, intervals, strict=True)),
     )
 
 
-def _bin(held: Mapping[str, Any], low: float, high: float) -> BinRow:
+def _bin(bin_: Mapping[str, Any], low: float, high: float) -> BinRow:
     return BinRow(
-        range=f"{held['low']:.3f} to {held['high']:.3f}",
-        count=f"{held['count']:,}",
-        confidence=probability(held["confidence"]),
-        accuracy=probability(held["accuracy"]),
+        range=f"{bin_['low']:.3f} to {bin_['high']:.3f}",
+        count=f"{bin_['count']:,}",
+        confidence=probability(bin_["confidence"]),
+        accuracy=probability(bin_["accuracy"]),
         interval=f"{probability(low)} to {probability(high)}",
-        gap=f"{round(held['accuracy'] - held['confidence'], 3) + 0.0:+.3f}".replace("-", "−"),
+        gap=f"{round(bin_['accuracy'] - bin_['confidence'], 3) + 0.0:+.3f}".replace("-", "−"),
     )
 
 

@@ -15,7 +15,7 @@ from reportgen.report.wording import NONE, count, number, shape, share
 Results = Mapping[str, Any]
 
 
-def numbers(evidence: Evidence, other: Evidence, results: Results, held: Results) -> Iterable[Compared]:
+def numbers(evidence: Evidence, other: Evidence, results: Results, second: Results) -> Iterable[Compared]:
     """What both have, the network first, then the answers, then the channels."""
     mine, theirs = evidence.manifest, other.manifest
     for key, label in (("source", "network"), ("input_shape", "input")):
@@ -23,7 +23,7 @@ def numbers(evidence: Evidence, other: Evidence, results: Results, held: Results
         yield Compared(label, words[0], words[1], "" if words[0] != words[1] else "same")
     for key, label in (("parameters", "parameters"), ("macs", "multiply-adds an image")):
         yield _counted(label, mine["model"][key], theirs["model"][key])
-    yield from _measured(results["metrics"], held["metrics"])
+    yield from _measured(results["metrics"], second["metrics"])
     yield from _scalars(evidence, other)
 
 
@@ -54,30 +54,30 @@ def _measured(mine: Results, theirs: Results) -> Iterable[Compared]:
 def _scalars(evidence: Evidence, other: Evidence) -> Iterable[Compared]:
     """The numbers of the visualizations of the model and of the set that both have."""
     mine, theirs = evidence.model_findings(), other.model_findings()
-    shown = {held["name"]: held for held in evidence.manifest["visualizations"]}
+    shown = {method["name"]: method for method in evidence.manifest["visualizations"]}
     for name in mine:
         if name not in theirs or shown[name]["compare"] == "nothing":
             continue
-        known = {held.name: held for held in theirs[name][0] if isinstance(held, Scalar)}
-        for held in _alone(mine[name][0]):
-            if held.name in known:
-                value, other_s = (np.asarray(one.values).reshape(-1)[0] for one in (held, known[held.name]))
-                detail = ", ".join(part for part in (shown[name]["title"].lower(), held.unit) if part)
+        known = {scalar.name: scalar for scalar in theirs[name][0] if isinstance(scalar, Scalar)}
+        for scalar in _alone(mine[name][0]):
+            if scalar.name in known:
+                value, other_s = (np.asarray(s.values).reshape(-1)[0] for s in (scalar, known[scalar.name]))
+                detail = ", ".join(part for part in (shown[name]["title"].lower(), scalar.unit) if part)
                 whole = np.issubdtype(value.dtype, np.integer) and np.issubdtype(other_s.dtype, np.integer)
                 row = _counted if whole else _plain
-                yield row(held.title.lower(), value.item(), other_s.item(), detail)
+                yield row(scalar.title.lower(), value.item(), other_s.item(), detail)
 
 
-def _alone(found: Sequence[Finding]) -> list[Scalar]:
+def _alone(findings: Sequence[Finding]) -> list[Scalar]:
     """The printed numbers that belong to the whole visualization and not to one of its figures."""
-    owners = [held.name for held in found if not isinstance(held, Scalar)]
+    owners = [finding.name for finding in findings if not isinstance(finding, Scalar)]
     return [
-        held
-        for held in found
-        if isinstance(held, Scalar)
-        and held.printed
-        and held.name != "images"  # the same for both
-        and not any(held.name.startswith(f"{owner}-") for owner in owners)
+        finding
+        for finding in findings
+        if isinstance(finding, Scalar)
+        and finding.printed
+        and finding.name != "images"  # the same for both
+        and not any(finding.name.startswith(f"{owner}-") for owner in owners)
     ]
 
 

@@ -44,7 +44,7 @@ NO_SIGN = Sign("note", "no label")
 def document(evidence: Evidence, results: Results) -> Document:
     """The whole report but its cards, from the evidence and the numbers that were made of it."""
     manifest, records = evidence.manifest, evidence.records()
-    titles = {held["name"]: held["title"] for held in manifest["visualizations"]}
+    titles = {shown["name"]: shown["title"] for shown in manifest["visualizations"]}
     signs = {
         record["id"]: found
         for record in records
@@ -129,9 +129,9 @@ def _facts(manifest: Mapping[str, Any], totals: Mapping[str, Any]) -> tuple[Fact
     )
 
 
-def _images_note(held: Mapping[str, Any]) -> str:
-    scored = plural(held["ok"], "image was", "images were")
-    return f"{scored} scored, {held['rejected']:,} rejected. {held['chosen']}"
+def _images_note(images: Mapping[str, Any]) -> str:
+    scored = plural(images["ok"], "image was", "images were")
+    return f"{scored} scored, {images['rejected']:,} rejected. {images['chosen']}"
 
 
 def _rows(
@@ -168,7 +168,7 @@ def _row(
     # of an image without an answer nothing but the image is there to be shown
     seen = evidence.array(record, "seen") if record["measured"] or is_unanswered(record) else None
     flagged = dict.fromkeys(titles[m] for m, sign in signs if sign.level in ("warn", "bad"))
-    held = marks(record)
+    words = marks(record)
     judged = record["correct"] is not None or is_unanswered(record)
     return ImageRow(
         number=record["id"],
@@ -179,9 +179,9 @@ def _row(
         probability=probability(p),
         value=p,
         percent=round(100 * (p or 0)),
-        mark=held[0] if judged else NO_SIGN,
+        mark=words[0] if judged else NO_SIGN,
         labelled=record["label_index"] is not None,
-        signs=(*(["unsure"] if any(s.level == "warn" for s in held) else []), *flagged),
+        signs=(*(["unsure"] if any(s.level == "warn" for s in words) else []), *flagged),
         states=states(record, bool(flagged)),
         picture=figures.fit(figures.photo(seen), THUMBNAIL_PX) if seen is not None else None,
     )
@@ -196,11 +196,11 @@ def _answered(record: Record) -> tuple[str, float | None]:
 def _sections(evidence: Evidence, manifest: Mapping[str, Any]) -> tuple[Block, ...]:
     """The visualizations of the model and of the whole set, and what others sum up to, in the recipe's
     order."""
-    found = evidence.model_findings()
+    findings = evidence.model_findings()
     return tuple(
-        of_model(held, found[held["name"]][0])
-        for held in manifest["visualizations"]
-        if held["applicable"] and held["name"] in found
+        of_model(shown, findings[shown["name"]][0])
+        for shown in manifest["visualizations"]
+        if shown["applicable"] and shown["name"] in findings
     )
 
 
@@ -214,12 +214,12 @@ def _cards_note(manifest: Mapping[str, Any]) -> str:
 
 def _provenance(evidence: Evidence) -> tuple[Sheet, ...]:
     """The sheets of the model, and the checkpoint and the network of the one beside it."""
-    held, other = sheets(evidence.manifest, evidence.timing), evidence.beside
+    own, other = sheets(evidence.manifest, evidence.timing), evidence.beside
     if other is None:
-        return held
+        return own
     name = evidence.manifest["beside"]["name"]
     theirs = sheets(other.manifest, other.timing)[:3]
-    return (*held, *(replace(sheet, title=f"{sheet.title}, {name}") for sheet in theirs))
+    return (*own, *(replace(sheet, title=f"{sheet.title}, {name}") for sheet in theirs))
 
 
 def _methods(
@@ -228,23 +228,23 @@ def _methods(
     """How to read each visualization, by kind, and last how to read the tests of the maps and of two
     models."""
     by_kind: dict[str, list[Method]] = {}
-    for held in manifest["visualizations"]:
-        by_kind.setdefault(sentence(held.get("group", "")), []).append(_method(held))
+    for shown in manifest["visualizations"]:
+        by_kind.setdefault(sentence(shown.get("group", "")), []).append(_method(shown))
     if tests := how_trust(trust, manifest["recipe"]):
         by_kind["Can the maps be relied on?"] = [tests]
     if side:
         by_kind["Two models"] = [how_two(side)]
-    return tuple(MethodGroup(title, tuple(held)) for title, held in by_kind.items())
+    return tuple(MethodGroup(title, tuple(methods)) for title, methods in by_kind.items())
 
 
-def _method(held: Mapping[str, Any]) -> Method:
-    options = "; ".join(f"{key} {_option(value)}" for key, value in held["options"].items())
+def _method(shown: Mapping[str, Any]) -> Method:
+    options = "; ".join(f"{key} {_option(value)}" for key, value in shown["options"].items())
     return Method(
-        id=f"how-{held['name']}",
+        id=f"how-{shown['name']}",
         options=options,
-        absent="" if held["applicable"] else held["reason"],
-        summary=sentence(held["summary"]),
-        **{key: held[key] for key in ("name", "title", "definition", "reading", "limits", "source")},
+        absent="" if shown["applicable"] else shown["reason"],
+        summary=sentence(shown["summary"]),
+        **{key: shown[key] for key in ("name", "title", "definition", "reading", "limits", "source")},
     )
 
 

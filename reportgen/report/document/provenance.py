@@ -19,12 +19,12 @@ RECIPE_ORDER = (
 
 def sheets(manifest: Mapping[str, Any], timing: Mapping[str, Any]) -> tuple[Sheet, ...]:
     """Checkpoint, model, run and software. Durations only where the run need not repeat."""
-    held = manifest["checkpoint"]
+    checkpoint = manifest["checkpoint"]
     checkpoint = (
-        Fact("file", held["name"]),
-        Fact("SHA-256", held["sha256"]),
-        Fact("size", f"{size(held['size_bytes'])} ({held['size_bytes']:,} bytes)"),
-        Fact("format", held["format"]),
+        Fact("file", checkpoint["name"]),
+        Fact("SHA-256", checkpoint["sha256"]),
+        Fact("size", f"{size(checkpoint['size_bytes'])} ({checkpoint['size_bytes']:,} bytes)"),
+        Fact("format", checkpoint["format"]),
     )
     return (
         Sheet("Checkpoint", checkpoint),
@@ -55,44 +55,44 @@ def _model(model: Mapping[str, Any]) -> tuple[Fact, ...]:
     )
 
 
-def preprocessing(held: Mapping[str, Any]) -> str:
+def preprocessing(applied: Mapping[str, Any]) -> str:
     """The preprocessing in a sentence, with where it comes from."""
     steps = []
-    if held["resize"] is not None:
-        sides, how = held["resize"], held["interpolation"]
+    if applied["resize"] is not None:
+        sides, how = applied["resize"], applied["interpolation"]
         to = f"shorter side to {sides}" if isinstance(sides, int) else f"resize to {shape(sides)}"
         steps.append(f"{to} px, {how}")
-    if held["crop"] is not None:
-        crop = held["crop"]
+    if applied["crop"] is not None:
+        crop = applied["crop"]
         steps.append(f"centre crop {shape(crop if isinstance(crop, list) else [crop, crop])} px")
     for key in ("mean", "std"):
-        steps.append(f"{key} " + ", ".join(f"{value:g}" for value in held[key]))
-    if held.get("range"):
-        steps.append("values from {:g} (black) to {:g} (white)".format(*held["range"]))
-    if names := held.get("bands"):
+        steps.append(f"{key} " + ", ".join(f"{value:g}" for value in applied[key]))
+    if applied.get("range"):
+        steps.append("values from {:g} (black) to {:g} (white)".format(*applied["range"]))
+    if names := applied.get("bands"):
         steps.append(f"bands {', '.join(names)}")
-    if held.get("show"):
-        shown = ", ".join(names[n] if names else f"band {n}" for n in held["show"])
+    if applied.get("show"):
+        shown = ", ".join(names[n] if names else f"band {n}" for n in applied["show"])
         steps.append(f"shown as a picture: {shown}")
-    elif len(held["mean"]) not in (1, 3):
-        first = ", ".join(names[:3] if names else ("band 0", "band 1", "band 2")[: len(held["mean"])])
+    elif len(applied["mean"]) not in (1, 3):
+        first = ", ".join(names[:3] if names else ("band 0", "band 1", "band 2")[: len(applied["mean"])])
         steps.append(f"shown as a picture: {first}")
-    return f"{'; '.join(steps)} ({held['origin']})"
+    return f"{'; '.join(steps)} ({applied['origin']})"
 
 
 def _run(manifest: Mapping[str, Any], timing: Mapping[str, Any]) -> tuple[Fact, ...]:
-    held, cost = manifest["environment"], manifest["cost"]
+    environment, cost = manifest["environment"], manifest["cost"]
     more = {"trust": "test the maps", "ascent": "maximise activations", "snapshot": "see other checkpoints"}
     extra = [(cost.get(f"{key}_forwards"), words) for key, words in more.items()]
     projected = cost.get("projection_backwards")
     facts = [
         Fact("date", date(manifest["created"])),
         Fact("images from", manifest["images"]["source"]),
-        Fact("device", held["device"]),
-        Fact("precision", held["precision"]),
-        Fact("seed", str(held["seed"])),
-        Fact("deterministic", cell(held["deterministic"])),
-        Fact("CPU threads", cell(held["threads"])),
+        Fact("device", environment["device"]),
+        Fact("precision", environment["precision"]),
+        Fact("seed", str(environment["seed"])),
+        Fact("deterministic", cell(environment["deterministic"])),
+        Fact("CPU threads", cell(environment["threads"])),
         Fact(
             "passes, in images",
             f"{plural(cost['forwards'], 'forward')}, {plural(cost['backwards'], 'backward')},"
@@ -113,9 +113,9 @@ def _run(manifest: Mapping[str, Any], timing: Mapping[str, Any]) -> tuple[Fact, 
     return tuple(facts)
 
 
-def _software(held: Mapping[str, Any]) -> tuple[Fact, ...]:
+def _software(environment: Mapping[str, Any]) -> tuple[Fact, ...]:
     names = ("reportgen", "python", "torch", "torchvision", "numpy", "platform")
-    return tuple(Fact(name, cell(held[name])) for name in names if name in held)
+    return tuple(Fact(name, cell(environment[name])) for name in names if name in environment)
 
 
 def recipe_yaml(recipe: Mapping[str, Any]) -> str:

@@ -30,7 +30,7 @@ def section(summary: Trust | None, evidence: Evidence) -> TrustSection | None:
     """The set-wide section, worst maps first; None where no map was put to the test."""
     if not summary:
         return None
-    titles = {held["name"]: held["title"] for held in evidence.manifest["visualizations"]}
+    titles = {tests["name"]: tests["title"] for tests in evidence.manifest["visualizations"]}
     order = sorted(summary["methods"].items(), key=lambda item: _badness(item[1], summary["stage"]))
     images = plural(summary["images"], "image")
     limits, stage = summary["limits"], summary["stage"]
@@ -43,42 +43,42 @@ def section(summary: Trust | None, evidence: Evidence) -> TrustSection | None:
         f" {CASCADE[stage]} was shuffled is at most {limits['randomised']:g} in size.",
         stage=stage,
         stages=tuple(f"ρ, {words}" + (" (judged)" if key == stage else "") for key, words in CASCADE.items()),
-        rows=tuple(_row(name, titles[name], held) for name, held in order),
+        rows=tuple(_row(name, titles[name], tests) for name, tests in order),
         names=tuple(titles[name] for name in summary["agreement"]["methods"]),
         agreement=tuple(tuple(map(_cell, row)) for row in summary["agreement"]["rho"]),
-        images=tuple((held["id"], f"#i{held['id']}-trial") for held in evidence.trust()),
+        images=tuple((tests["id"], f"#i{tests['id']}-trial") for tests in evidence.trust()),
     )
 
 
-def _badness(held: Tested, stage: Stage) -> tuple[int, int, float]:
+def _badness(tests: Tested, stage: Stage) -> tuple[int, int, float]:
     """Sorts: judged unreliable first, by the tests failed, by ρ; then what was not judged."""
-    verdicts = (held["responds"], held["beats_random"])
-    rho = held["randomised"][stage]
-    place = {False: 0, None: 1, True: 2}[held["relies"]]
+    verdicts = (tests["responds"], tests["beats_random"])
+    rho = tests["randomised"][stage]
+    place = {False: 0, None: 1, True: 2}[tests["relies"]]
     return place, -verdicts.count(False), -abs(rho) if rho is not None else 0.0
 
 
-def _row(name: str, title: str, held: Tested) -> TrustRow:
-    low, high = held["interval"] or (None, None)
-    level, word = WORDS[held["relies"]]
+def _row(name: str, title: str, tests: Tested) -> TrustRow:
+    low, high = tests["interval"] or (None, None)
+    level, word = WORDS[tests["relies"]]
     return TrustRow(
         id=f"trust-{name}",
         method=name,
         title=title,
         word=Sign(level, word),
-        verdict=sentence(held["verdict"].replace(f": {ADVICE} on this map", "")),
-        faithfulness=signed(held["faithfulness"]),
-        random=signed(held["random_faithfulness"]),
-        advantage=signed(held["advantage"]),
+        verdict=sentence(tests["verdict"].replace(f": {ADVICE} on this map", "")),
+        faithfulness=signed(tests["faithfulness"]),
+        random=signed(tests["random_faithfulness"]),
+        advantage=signed(tests["advantage"]),
         interval=NONE if low is None else f"{signed(low)} to {signed(high)}",
         spread=NONE
-        if held["beats_random_sd"] is None
-        else f"{held['beats_random_sd']:.1f} SD".replace("-", "−"),
-        cascade=tuple(fixed(held["randomised"][depth]) for depth in CASCADE),
-        stability=fixed(held["stability"]),
+        if tests["beats_random_sd"] is None
+        else f"{tests['beats_random_sd']:.1f} SD".replace("-", "−"),
+        cascade=tuple(fixed(tests["randomised"][depth]) for depth in CASCADE),
+        stability=fixed(tests["stability"]),
         low=_place(low),
         high=_place(high),
-        middle=_place(held["advantage"]),
+        middle=_place(tests["advantage"]),
     )
 
 
@@ -93,9 +93,9 @@ def _cell(rho: float | None) -> AgreementCell:
     return AgreementCell(fixed(rho), f"{'minus' if rho < 0 else 'plus'}-{round(10 * abs(rho))}")
 
 
-def lines(held: TrustSection | None) -> Iterable[FindingLine]:
+def lines(trust: TrustSection | None) -> Iterable[FindingLine]:
     """A sentence for each visualization that failed a test, worst first."""
-    for row in held.rows if held else ():
+    for row in trust.rows if trust else ():
         if row.word.text == ADVICE:
             text = row.verdict[:1].lower() + row.verdict[1:]
             yield FindingLine(row.word.level, ADVICE, f"{row.title} {text}.", f"#{row.id}", "test")
@@ -106,7 +106,7 @@ def method(summary: Trust | None, recipe: Mapping[str, Any]) -> Method | None:
     if not summary:
         return None
     options = recipe.get("trust")
-    told = options if isinstance(options, Mapping) else {}
+    own = options if isinstance(options, Mapping) else {}
     return Method(
         id="how-trust",
         name="trust",
@@ -136,6 +136,6 @@ def method(summary: Trust | None, recipe: Mapping[str, Any]) -> Method | None:
             "Petsiuk, Das & Saenko 2018, RISE (arXiv:1806.07421): deletion, insertion. Adebayo et al."
             " 2018, Sanity Checks for Saliency Maps (arXiv:1810.03292): shuffled weights."
         ),
-        options="; ".join(f"{key} {value}" for key, value in told.items() if not isinstance(value, Mapping)),
+        options="; ".join(f"{key} {value}" for key, value in own.items() if not isinstance(value, Mapping)),
         absent="",
     )

@@ -34,72 +34,72 @@ def side_by_side(
     evidence: Evidence, results: Results, trust: TrustSection | None, rows: Sequence[ImageRow]
 ) -> SideBySide | None:
     """The section, None where one model was measured. `rows` are those of the table of images."""
-    other, held = evidence.beside, results.get("beside")
-    if other is None or held is None:
+    other, second = evidence.beside, results.get("beside")
+    if other is None or second is None:
         return None
-    theirs = section(held["trust"], other)
-    maps = tuple(_maps(evidence, held, trust, theirs))
+    theirs = section(second["trust"], other)
+    maps = tuple(_maps(evidence, second, trust, theirs))
     return SideBySide(
-        main=held["main"],
-        other=held["name"],
-        lead=_lead(evidence, other, held),
-        rows=tuple(numbers(evidence, other, results, held)),
-        left_out=_left_out(evidence, held),
-        answers=_answers(held),
-        crossed=_crossed(held),
-        changed=tuple(_changed(evidence, held["changed"], rows)),
-        changed_note=_changed_note(held["changed"]),
-        changed_count=f"{len(held['changed']):,}",
+        main=second["main"],
+        other=second["name"],
+        lead=_lead(evidence, other, second),
+        rows=tuple(numbers(evidence, other, results, second)),
+        left_out=_left_out(evidence, second),
+        answers=_answers(second),
+        crossed=_crossed(second),
+        changed=tuple(_changed(evidence, second["changed"], rows)),
+        changed_note=_changed_note(second["changed"]),
+        changed_count=f"{len(second['changed']):,}",
         maps=maps,
         maps_note=_maps_note(maps),
-        pairs=tuple(_pairs(evidence, other, held)),
-        sections=_sections(other, held["name"]),
+        pairs=tuple(_pairs(evidence, other, second)),
+        sections=_sections(other, second["name"]),
         same=frozenset(_same(evidence, other)),
         badges=badges(theirs),
-        signs={one["id"]: _sign(one["kind"], held["name"], one["answers"][1]) for one in held["changed"]},
+        signs={one["id"]: _sign(one["kind"], second["name"], one["answers"][1]) for one in second["changed"]},
         alike={
             image["id"]: {name: _two(one["rho"]) for name, one in image["maps"].items()}
-            for image in held["images"]
+            for image in second["images"]
         },
     )
 
 
-def lines(held: SideBySide | None, results: Results) -> Iterable[FindingLine]:
+def lines(side: SideBySide | None, results: Results) -> Iterable[FindingLine]:
     """What changed, as sentences with numbers."""
-    if held is None:
+    if side is None:
         return
     tests, totals = results["beside"]["tests"], results["metrics"]
     worse = tests["labelled"] and tests["broken"] > tests["mended"] and tests["mcnemar_p"] < CHANCE
-    yield FindingLine("warn" if worse else "note", "side by side", held.answers, "#beside-answers", "list")
+    yield FindingLine("warn" if worse else "note", "side by side", side.answers, "#beside-answers", "list")
     own = results["beside"]["metrics"]
     if totals["accuracy"] is not None and own["accuracy"] is not None:
         gap = 100 * (totals["accuracy"] - own["accuracy"])
         text = (
-            f"{share(totals['accuracy'])} of {held.main}'s labelled answers are right,"
-            f" {share(own['accuracy'])} of {held.other}'s: {gained(gap)}."
+            f"{share(totals['accuracy'])} of {side.main}'s labelled answers are right,"
+            f" {share(own['accuracy'])} of {side.other}'s: {gained(gap)}."
         )
         yield FindingLine("note", "side by side", text, "#beside", "numbers")
-    if held.left_out:
-        yield FindingLine("note", "side by side", held.left_out, "#beside", "numbers")
+    if side.left_out:
+        yield FindingLine("note", "side by side", side.left_out, "#beside", "numbers")
 
 
-def _lead(evidence: Evidence, other: Evidence, held: Results) -> str:
-    files = [one.manifest["checkpoint"]["name"] for one in (evidence, other)]
+def _lead(evidence: Evidence, other: Evidence, second: Results) -> str:
+    files = [model.manifest["checkpoint"]["name"] for model in (evidence, other)]
     return (
-        f"{held['main']} ({files[0]}), which this report is about, and {held['name']} ({files[1]}), measured"
-        f" on the same images. A change is from {held['name']} to {held['main']}."
+        f"{second['main']} ({files[0]}), which this report is about, and {second['name']} ({files[1]}),"
+        f" measured on the same images. A change is from {second['name']} to {second['main']}."
     )
 
 
-def _left_out(evidence: Evidence, held: Results) -> str:
+def _left_out(evidence: Evidence, second: Results) -> str:
     titles = {shown["name"]: shown["title"] for shown in evidence.manifest["visualizations"]}
     mine = {shown["name"] for shown in evidence.manifest["visualizations"] if not shown["applicable"]}
-    parts = [f"{titles[name]} ({why})" for name, why in held["left_out"].items() if name not in mine]
-    return f"Left out for {held['name']}: {'; '.join(parts)}." if parts else ""
+    parts = [f"{titles[name]} ({why})" for name, why in second["left_out"].items() if name not in mine]
+    return f"Left out for {second['name']}: {'; '.join(parts)}." if parts else ""
 
 
-def _answers(held: Results) -> str:
-    tests = held["tests"]
+def _answers(second: Results) -> str:
+    tests = second["tests"]
     text = f"{tests['changed']:,} of {plural(tests['compared'], 'answer')} changed"
     if tests["unanswered"]:
         left_out = plural(tests["unanswered"], "image is", "images are")
@@ -118,35 +118,37 @@ def _answers(held: Results) -> str:
     )
 
 
-def _crossed(held: Results) -> tuple[tuple[str, str, str], ...]:
+def _crossed(second: Results) -> tuple[tuple[str, str, str], ...]:
     """Right and wrong answers of both: a row for each of the other model's, columns by the main one's."""
-    tests = held["tests"]
+    tests = second["tests"]
     if not tests["labelled"]:
         return ()
     return (
-        (f"{held['name']} right", f"{tests['both_right']:,}", f"{tests['broken']:,} newly wrong"),
-        (f"{held['name']} wrong", f"{tests['mended']:,} newly right", f"{tests['both_wrong']:,}"),
+        (f"{second['name']} right", f"{tests['both_right']:,}", f"{tests['broken']:,} newly wrong"),
+        (f"{second['name']} wrong", f"{tests['mended']:,} newly right", f"{tests['both_wrong']:,}"),
     )
 
 
-def _changed(evidence: Evidence, found: Sequence[Results], rows: Sequence[ImageRow]) -> Iterable[ChangedRow]:
+def _changed(
+    evidence: Evidence, answers: Sequence[Results], rows: Sequence[ImageRow]
+) -> Iterable[ChangedRow]:
     listed, thumbnails = {row.number: row for row in rows}, evidence.thumbnails()
-    for one in found[:LISTED]:
-        row = listed.get(one["id"])
-        mine, theirs = one["answers"]
+    for answer in answers[:LISTED]:
+        row = listed.get(answer["id"])
+        mine, theirs = answer["answers"]
         href = (row.href or f"#row-{row.number}") if row else "#images"
         yield ChangedRow(
-            number=one["id"],
+            number=answer["id"],
             href=href,
             print_href=href if row and (row.picture or row.states) else "",
-            path=one["path"],
-            label=one["label"] or NONE,
-            sign=_kind(one["kind"]),
+            path=answer["path"],
+            label=answer["label"] or NONE,
+            sign=_kind(answer["kind"]),
             main=mine["class_name"],
             main_probability=probability(mine["probability"]),
             other=theirs["class_name"],
             other_probability=probability(theirs["probability"]),
-            picture=row.picture if row and row.picture else _thumbnail(thumbnails.get(one["id"])),
+            picture=row.picture if row and row.picture else _thumbnail(thumbnails.get(answer["id"])),
         )
 
 
@@ -154,14 +156,14 @@ def _thumbnail(seen: Array | None) -> Raster | None:
     return None if seen is None else figures.fit(figures.photo(seen))
 
 
-def _changed_note(found: Sequence[Results]) -> str:
-    kinds = {one["kind"] for one in found}
+def _changed_note(answers: Sequence[Results]) -> str:
+    kinds = {answer["kind"] for answer in answers}
     order = "the most confident first"
     if len(kinds) > 1:
         order = f"newly wrong answers first, of each kind {order}"
-    if len(found) <= LISTED:
+    if len(answers) <= LISTED:
         return f"{sentence(order)}."
-    return f"{LISTED} of {len(found):,} are listed, {order}; all are in results.json."
+    return f"{LISTED} of {len(answers):,} are listed, {order}; all are in results.json."
 
 
 def _kind(kind: str) -> Sign:
@@ -181,14 +183,14 @@ def _maps_note(rows: Sequence[MapRow]) -> str:
 
 
 def _maps(
-    evidence: Evidence, held: Results, mine: TrustSection | None, theirs: TrustSection | None
+    evidence: Evidence, second: Results, mine: TrustSection | None, theirs: TrustSection | None
 ) -> Iterable[MapRow]:
     """A row for each visualization whose maps were tested or can be compared, in the recipe's order."""
-    words = [{row.method: row.word for row in found.rows} if found else {} for found in (mine, theirs)]
+    words = [{row.method: row.word for row in tests.rows} if tests else {} for tests in (mine, theirs)]
     untested = Sign("note", "not tested")
     for shown in evidence.manifest["visualizations"]:
-        name, alike = shown["name"], held["maps"].get(shown["name"])
-        if alike or any(name in found for found in words):
+        name, alike = shown["name"], second["maps"].get(shown["name"])
+        if alike or any(name in tests for tests in words):
             yield MapRow(
                 title=shown["title"],
                 main=words[0].get(name, untested),
@@ -202,7 +204,7 @@ def _two(rho: float) -> str:
     return f"{round(rho, 2) + 0.0:.2f}".replace("-", "−")
 
 
-def _pairs(evidence: Evidence, other: Evidence, held: Results) -> Iterable[Pair]:
+def _pairs(evidence: Evidence, other: Evidence, second: Results) -> Iterable[Pair]:
     """The first gallery or table of the visualizations that are to stand beside each other, where both
     models have it."""
     mine, theirs = evidence.model_findings(), other.model_findings()
@@ -210,19 +212,19 @@ def _pairs(evidence: Evidence, other: Evidence, held: Results) -> Iterable[Pair]
         name = shown["name"]
         if shown["compare"] != "beside" or name not in mine or name not in theirs:
             continue
-        firsts = [_leading(found[name][0]) for found in (mine, theirs)]
+        firsts = [_leading(findings[name][0]) for findings in (mine, theirs)]
         if all(firsts):
             yield Pair(
                 shown["title"],
                 f"#model-{name}",
-                block(shown, firsts[0], _scene("beside-main", held["main"])),
-                block(shown, firsts[1], _scene("beside-other", held["name"])),
+                block(shown, firsts[0], _scene("beside-main", second["main"])),
+                block(shown, firsts[1], _scene("beside-other", second["name"])),
             )
 
 
-def _leading(found: Sequence[Finding]) -> tuple[Finding, ...]:
+def _leading(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     """The first gallery, else the first table, alone; nothing where there is neither."""
-    pictured = [one for kind in (Gallery, Table) for one in found if isinstance(one, kind)]
+    pictured = [finding for kind in (Gallery, Table) for finding in findings if isinstance(finding, kind)]
     return tuple(pictured[:1])
 
 
@@ -232,11 +234,11 @@ def _scene(anchor: str, subject: str) -> Scene:
 
 def _sections(other: Evidence, called: str) -> dict[str, Block]:
     """The other model's sections of the network and of the whole set."""
-    found, shown = other.model_findings(), other.manifest["visualizations"]
+    findings, shown = other.model_findings(), other.manifest["visualizations"]
     return {
-        held["name"]: block(held, found[held["name"]][0], _scene("beside", called))
-        for held in shown
-        if held["applicable"] and held["name"] in found
+        method["name"]: block(method, findings[method["name"]][0], _scene("beside", called))
+        for method in shown
+        if method["applicable"] and method["name"] in findings
     }
 
 
@@ -248,7 +250,7 @@ def _same(evidence: Evidence, other: Evidence) -> Iterable[str]:
 
 
 def _equal(mine: Sequence[Finding], theirs: Sequence[Finding]) -> bool:
-    packed = [[pack(one) for one in found] for found in (mine, theirs)]
+    packed = [[pack(finding) for finding in findings] for findings in (mine, theirs)]
     return len(mine) == len(theirs) and all(
         a[1] == b[1]
         and a[0].keys() == b[0].keys()
@@ -257,7 +259,7 @@ def _equal(mine: Sequence[Finding], theirs: Sequence[Finding]) -> bool:
     )
 
 
-def method(held: SideBySide) -> Method:
+def method(side: SideBySide) -> Method:
     """How to read two models side by side."""
     return Method(
         id="how-beside",
@@ -266,7 +268,7 @@ def method(held: SideBySide) -> Method:
         summary="What one has over the other, on the same images.",
         definition=(
             f"Both models answered the same files, each by its own preprocessing. An answer is newly right"
-            f" where {held.main} is right and {held.other} was wrong, and newly wrong the other way round."
+            f" where {side.main} is right and {side.other} was wrong, and newly wrong the other way round."
             " McNemar's exact test asks how often, were both equally likely, the two counts would be at"
             " least so unequal: p = 2·P(X ≤ the smaller), X binomial with half of all that are newly right"
             " or newly wrong as its mean. ρ is Spearman's rank correlation of the two models' maps of one"

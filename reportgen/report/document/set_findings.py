@@ -63,7 +63,7 @@ def _confidence(totals: Totals) -> Iterable[FindingLine]:
     bins, labelled = totals["calibration"], totals["labelled"]
     if not bins or labelled < JUDGED_FROM:
         return
-    mean = sum(held["count"] * held["confidence"] for held in bins if held["count"]) / labelled
+    mean = sum(bin_["count"] * bin_["confidence"] for bin_ in bins if bin_["count"]) / labelled
     low, high = wilson(totals["right"], labelled)
     if low <= mean <= high:
         return
@@ -78,7 +78,7 @@ def _confidence(totals: Totals) -> Iterable[FindingLine]:
 
 def _confused(confusion: Mapping[str, Any] | None) -> Iterable[FindingLine]:
     """The most frequent wrong answer, where one was given again and again."""
-    pair = max(_pairs(confusion or {}), key=lambda held: held["count"], default=None)
+    pair = max(_pairs(confusion or {}), key=lambda candidate: candidate["count"], default=None)
     if pair and pair["count"] >= FREQUENT_FROM:
         text = (
             f"The most frequent mistake: {pair['answer']} for {pair['label']}, in {pair['count']:,} of"

@@ -123,9 +123,9 @@ def _wrong(records: Sequence[Record]) -> Iterable[FindingLine]:
 
 
 def _unsure(records: Sequence[Record]) -> Iterable[FindingLine]:
-    held = [r for r in records if r["status"] == "ok" and unsure(r) and r["correct"] is not False]
-    held.sort(key=lambda record: record["predictions"][0]["probability"] or 0)
-    for record in held[:LISTED]:
+    doubtful = [r for r in records if r["status"] == "ok" and unsure(r) and r["correct"] is not False]
+    doubtful.sort(key=lambda record: record["predictions"][0]["probability"] or 0)
+    for record in doubtful[:LISTED]:
         best, second = record["predictions"][0], record["predictions"][1:2]
         rival = "".join(f", {s['class_name']} at {probability(s['probability'])}" for s in second)
         text = (
@@ -133,16 +133,16 @@ def _unsure(records: Sequence[Record]) -> Iterable[FindingLine]:
             f" {probability(best['probability'])}{rival}."
         )
         yield FindingLine("warn", "unsure", text, *_evidence(record))
-    if len(held) > LISTED:
-        text = f"{plural(len(held) - LISTED, 'more answer')} below p = {UNSURE_BELOW:g}."
+    if len(doubtful) > LISTED:
+        text = f"{plural(len(doubtful) - LISTED, 'more answer')} below p = {UNSURE_BELOW:g}."
         yield FindingLine("warn", "unsure", text, "#images", "images")
 
 
 def _flagged(signs: Signs, shown: int) -> Iterable[FindingLine]:
     """One line a sentence, with the images where it holds."""
     where: dict[tuple[str, Sign], list[str]] = {}
-    for number_, held in signs.items():
-        for key in held:
+    for number_, flags in signs.items():
+        for key in flags:
             where.setdefault(key, []).append(number_)
     for (method, sign), numbers in sorted(where.items(), key=lambda item: -len(item[1])):
         named = ", ".join(numbers[:3]) + (", …" if len(numbers) > 3 else "")
@@ -150,9 +150,9 @@ def _flagged(signs: Signs, shown: int) -> Iterable[FindingLine]:
         yield FindingLine(sign.level, method, text, f"#i{numbers[0]}", "card")
 
 
-def _of_the_whole(found: Findings) -> Iterable[FindingLine]:
+def _of_the_whole(by_name: Findings) -> Iterable[FindingLine]:
     """What the visualizations of the model and of the whole set warn of."""
-    for method, slots in found.items():
+    for method, slots in by_name.items():
         for finding in slots[0]:
             if isinstance(finding, Flag) and bool(finding.values):
                 yield FindingLine(finding.level, method, finding.text, f"#model-{method}", "section")
@@ -170,10 +170,10 @@ def _rejected(records: Sequence[Record]) -> Iterable[FindingLine]:
 
 
 def _absent(visualizations: Iterable[Mapping[str, Any]]) -> Iterable[FindingLine]:
-    for held in visualizations:
-        if not held["applicable"]:
-            text = f"{held['title']} was left out: {held['reason']}."
-            yield FindingLine("note", "left out", text, f"#how-{held['name']}", "method")
+    for shown in visualizations:
+        if not shown["applicable"]:
+            text = f"{shown['title']} was left out: {shown['reason']}."
+            yield FindingLine("note", "left out", text, f"#how-{shown['name']}", "method")
 
 
 def _right(totals: Mapping[str, Any]) -> Iterable[FindingLine]:

@@ -63,93 +63,93 @@ class _Laid:
         return max(self.placed.right, len(self.label) * PLACE_PX)
 
 
-def drawing(found: Graph, stem: str) -> Drawing:
+def drawing(graph: Graph, stem: str) -> Drawing:
     """The drawing of a graph, and in words how much of what is in it."""
-    held = net(found)
-    lines = {at: _lines(held, at) for at in range(len(held.boxes))}
-    widths = [_width(words) for at, words in lines.items() if held.boxes[at].kind not in JOINS]
+    network = net(graph)
+    lines = {at: _lines(network, at) for at in range(len(network.boxes))}
+    widths = [_width(words) for at, words in lines.items() if network.boxes[at].kind not in JOINS]
     common = min(WIDEST_PX, max(widths))
-    sizes = {at: _size(held.boxes[at].kind, words, common) for at, words in lines.items()}
-    parts = segments(held)
+    sizes = {at: _size(network.boxes[at].kind, words, common) for at, words in lines.items()}
+    parts = segments(network)
     laid = [
-        _laid(held, sizes, segment, after.entry if after else None)
+        _laid(network, sizes, segment, after.entry if after else None)
         for segment, after in zip(parts, [*parts[1:], None], strict=True)
     ]
-    runs = _columns([one.height for one in laid])
+    runs = _columns([box.height for box in laid])
     columns = [
-        _column(held, lines, sizes, [laid[at] for at in run], n, len(runs)) for n, run in enumerate(runs)
+        _column(network, lines, sizes, [laid[at] for at in run], n, len(runs)) for n, run in enumerate(runs)
     ]
     return Drawing(
-        id=f"{stem}-{found.name}",
-        title=found.title,
-        caption=f"{_counts(found)}. {_how_to_read(held, columns)}",
-        alt=f"{found.title}: {_counts(found)}",
+        id=f"{stem}-{graph.name}",
+        title=graph.title,
+        caption=f"{_counts(graph)}. {_how_to_read(network, columns)}",
+        alt=f"{graph.title}: {_counts(graph)}",
         columns=tuple(columns),
     )
 
 
-def _how_to_read(held: Net, columns: Sequence[Column]) -> str:
+def _how_to_read(network: Net, columns: Sequence[Column]) -> str:
     """A sentence for each sign that the drawing has."""
-    told = ["Read from top to bottom"]
+    sentences = ["Read from top to bottom"]
     if any(route.kept for column in columns for route in column.routes):
-        told.append("a line beside the boxes is a value that is kept and read again further down")
-    if any(box.kind == "folded" for box in held.boxes):
-        told.append("a box with another behind it is a module with all that is in it")
+        sentences.append("a line beside the boxes is a value that is kept and read again further down")
+    if any(box.kind == "folded" for box in network.boxes):
+        sentences.append("a box with another behind it is a module with all that is in it")
     if len(columns) > 1:
-        told.append("a number in a circle is where a column goes on in the next")
-    told.append("sizes (of maps: channels × height × width) stand where an operation changes them")
-    return "; ".join(told) + "."
+        sentences.append("a number in a circle is where a column goes on in the next")
+    sentences.append("sizes (of maps: channels × height × width) stand where an operation changes them")
+    return "; ".join(sentences) + "."
 
 
-def residuals(found: Graph) -> tuple[int, int]:
+def residuals(graph: Graph) -> tuple[int, int]:
     """How many additions have an input that the other is made of, and how many others there are."""
     makers: dict[int, list[int]] = {}
-    for a, b in found.edges:
+    for a, b in graph.edges:
         makers.setdefault(b, []).append(a)
     before: list[set[int]] = []
-    for at in range(len(found.boxes)):
+    for at in range(len(graph.boxes)):
         before.append(set().union(*({a} | before[a] for a in makers.get(at, []))))
-    adds = [at for at, box in enumerate(found.boxes) if box[0] == "add"]
+    adds = [at for at, box in enumerate(graph.boxes) if box[0] == "add"]
     skips = sum(any(a in before[b] for a in makers[at] for b in makers[at]) for at in adds)
     return skips, len(adds) - skips
 
 
-def _counts(found: Graph) -> str:
-    counts = Counter(kind for kind, *_ in found.boxes)
-    told = [plural(counts[kind], word) for kind, word in COUNTED.items() if counts[kind]]
-    skips, others = residuals(found)
+def _counts(graph: Graph) -> str:
+    counts = Counter(kind for kind, *_ in graph.boxes)
+    counted = [plural(counts[kind], word) for kind, word in COUNTED.items() if counts[kind]]
+    skips, others = residuals(graph)
     if skips:
-        told.append(f"{plural(skips, 'addition')} of a value to what was made of it (identity residuals)")
+        counted.append(f"{plural(skips, 'addition')} of a value to what was made of it (identity residuals)")
     if others:
-        told.append(f"{plural(others, 'addition')} of two branches")
-    return ", ".join(told) or plural(len(found.boxes), "box", "boxes")
+        counted.append(f"{plural(others, 'addition')} of two branches")
+    return ", ".join(counted) or plural(len(graph.boxes), "box", "boxes")
 
 
-def _lines(held: Net, at: int) -> tuple[tuple[str, str], ...]:
+def _lines(network: Net, at: int) -> tuple[tuple[str, str], ...]:
     """(role, text) of a box's lines: what it is, what follows it, what its output's sizes are."""
-    box = held.boxes[at]
+    box = network.boxes[at]
     rest = list(box.words[1:])
     lines = [("what", box.words[0])]
     if box.kind in JOINS and rest:
         lines, rest = [("what", " · ".join(box.words))], []
     if rest:
         lines.append(("more", " · ".join(rest)))
-    if box.shape and _changes(held, at):
+    if box.shape and _changes(network, at):
         lines.append(("size", shape(box.shape)))
     most = int(WIDEST_PX / LETTER_PX["what"])
     return tuple((role, text if len(text) <= most else text[: most - 1] + "…") for role, text in lines)
 
 
-def _changes(held: Net, at: int) -> bool:
+def _changes(network: Net, at: int) -> bool:
     """Whether a box's sizes are news: its words say how many channels a convolution makes."""
-    box = held.boxes[at]
-    read = [held.boxes[a].shape for a, b in held.edges if b == at]
+    box = network.boxes[at]
+    read = [network.boxes[a].shape for a, b in network.edges if b == at]
     if box.kind in ("input", "output") or not read:
         return True
     if box.kind == "linear":
         return False
-    told = 1 if box.kind == "conv" else 0
-    return all(box.shape[told:] != before[told:] for before in read if before) if box.shape else False
+    own = 1 if box.kind == "conv" else 0
+    return all(box.shape[own:] != before[own:] for before in read if before) if box.shape else False
 
 
 def _width(lines: Sequence[tuple[str, str]]) -> float:
@@ -165,17 +165,17 @@ def _size(kind: str, lines: Sequence[tuple[str, str]], common: float) -> tuple[f
 
 
 def _laid(
-    held: Net, sizes: Mapping[int, tuple[float, float]], segment: Segment, leaving: int | None
+    network: Net, sizes: Mapping[int, tuple[float, float]], segment: Segment, leaving: int | None
 ) -> _Laid:
-    edges = [(a, b) for a, b in held.edges if b in segment.boxes]
+    edges = [(a, b) for a, b in network.edges if b in segment.boxes]
     panelled = len(segment.boxes) > 1
     placed = place(segment.boxes, edges, dict(sizes), segment.entry, leaving, 26.0 if panelled else 15.0)
-    return _Laid(segment, placed, _common(held, segment) if panelled else "")
+    return _Laid(segment, placed, _common(network, segment) if panelled else "")
 
 
-def _common(held: Net, segment: Segment) -> str:
+def _common(network: Net, segment: Segment) -> str:
     """The innermost module that holds all of a segment."""
-    paths = [held.boxes[at].within.split(".") for at in segment.boxes]
+    paths = [network.boxes[at].within.split(".") for at in segment.boxes]
     same = 0
     while all(len(path) > same for path in paths) and len({path[same] for path in paths}) == 1:
         same += 1
@@ -207,34 +207,34 @@ def _runs(heights: Sequence[float], limit: float) -> list[list[int]]:
 
 
 def _column(
-    held: Net,
+    network: Net,
     lines: Mapping[int, Sequence[tuple[str, str]]],
     sizes: Mapping[int, tuple[float, float]],
     run: Sequence[_Laid],
     number: int,
     of: int,
 ) -> Column:
-    left = max(max(-one.placed.left for one in run), 12.0) + 14
-    right = max(max(one.right for one in run), 12.0) + 14
+    left = max(max(-laid.placed.left for laid in run), 12.0) + 14
+    right = max(max(laid.right for laid in run), 12.0) + 14
     panels: list[Panel] = []
     routes: list[Route] = []
     shapes: list[Shape] = []
     connectors: list[Connector] = []
     y = 2.0
     if number:
-        connectors.append(_connector(left, y + 9, number, held.boxes[run[0].segment.entry or 0].shape))
+        connectors.append(_connector(left, y + 9, number, network.boxes[run[0].segment.entry or 0].shape))
         y += 18
-    for one in run:
-        if one.panelled:
-            panels.append(_panel(one, left, y))
-        for way in one.placed.ways:
+    for laid in run:
+        if laid.panelled:
+            panels.append(_panel(laid, left, y))
+        for way in laid.placed.ways:
             points = [(round(px + left, 1), round(py + y, 1)) for px, py in way.points]
             if len(points) > 1:
                 routes.append(Route(bent(points), tip(points) if way.enters else "", way.kept))
-        for at, (px, py) in one.placed.corners.items():
-            shapes.append(_shape(held, at, lines[at], px + left, py + y, sizes[at]))
-        y += one.placed.height
-        if one.panelled and one is not run[-1]:
+        for at, (px, py) in laid.placed.corners.items():
+            shapes.append(_shape(network, at, lines[at], px + left, py + y, sizes[at]))
+        y += laid.placed.height
+        if laid.panelled and laid is not run[-1]:
             routes.append(Route(bent([(left, round(y, 1)), (left, round(y + 8, 1))]), "", False))
             y += 8
     if number < of - 1:
@@ -244,7 +244,7 @@ def _column(
     return Column(
         width=round(left + right, 1),
         height=round(y + 8, 1),
-        alt=_alt(held, run, number, of),
+        alt=_alt(network, run, number, of),
         panels=tuple(panels),
         routes=tuple(sorted(routes, key=lambda route: not route.kept)),  # rails under what they part from
         shapes=tuple(shapes),
@@ -256,17 +256,17 @@ def _connector(x: float, y: float, number: int, sizes: Sequence[int] | None) -> 
     return Connector(round(x, 1), round(y, 1), Words(str(number), round(x, 1), round(y + 3.5, 1), "more"))
 
 
-def _panel(one: _Laid, left: float, y: float) -> Panel:
-    x = round(left + one.placed.left - 9, 1)
-    width = round(one.right - one.placed.left + 18, 1)
-    label = Words(one.label, round(left + 7, 1), round(y + 17, 1), "place")
-    return Panel(x, round(y + 5, 1), width, round(one.placed.height + 2, 1), label)
+def _panel(laid: _Laid, left: float, y: float) -> Panel:
+    x = round(left + laid.placed.left - 9, 1)
+    width = round(laid.right - laid.placed.left + 18, 1)
+    label = Words(laid.label, round(left + 7, 1), round(y + 17, 1), "place")
+    return Panel(x, round(y + 5, 1), width, round(laid.placed.height + 2, 1), label)
 
 
 def _shape(
-    held: Net, at: int, lines: Sequence[tuple[str, str]], x: float, y: float, size: tuple[float, float]
+    network: Net, at: int, lines: Sequence[tuple[str, str]], x: float, y: float, size: tuple[float, float]
 ) -> Shape:
-    box = held.boxes[at]
+    box = network.boxes[at]
     frame, extra = outline(box.kind, round(x, 1), round(y, 1), *size)
     middle, words, below = round(x + size[0] / 2, 1), [], y + 3.5
     for role, text in lines:
@@ -277,13 +277,13 @@ def _shape(
     return Shape(box.kind, frame, extra, tuple(words), f"{' · '.join(box.words)}{where}{gives}")
 
 
-def _alt(held: Net, run: Sequence[_Laid], number: int, of: int) -> str:
-    inside = [held.boxes[at] for one in run for at in one.segment.boxes]
+def _alt(network: Net, run: Sequence[_Laid], number: int, of: int) -> str:
+    inside = [network.boxes[at] for laid in run for at in laid.segment.boxes]
     counts = Counter(kind for box in inside for kind, _ in box.operations)
     kinds = {"conv": "convolution", "add": "addition", "concatenate": "concatenation"}
-    told = [plural(counts[kind], word) for kind, word in kinds.items() if counts[kind]]
+    counted = [plural(counts[kind], word) for kind, word in kinds.items() if counts[kind]]
     names = [name for box in inside for name in (box.layers or ((box.kind,) if box.kind != "join" else ()))]
     about = f"{plural(len(inside), 'box', 'boxes')}, from {inside[0].words[0]} to {inside[-1].words[0]}"
     part = f"Part {number + 1} of {of} of the graph: " if of > 1 else "The graph: "
     where = f" ({names[0]} to {names[-1]})" if names else ""
-    return part + "; ".join([about + where, ", ".join(told)] if told else [about + where])
+    return part + "; ".join([about + where, ", ".join(counted)] if counted else [about + where])

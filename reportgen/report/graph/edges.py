@@ -68,9 +68,9 @@ def _sideways(chains: list[list[Item]], ranks: list[list[Item]]) -> dict[int, fl
         if chain[-2].rail and end.box is not None and row[-1] is end and chain[-2].x > end.x + end.width / 2:
             into.setdefault(id(end), []).append(n)
     return {
-        n: 6.0 * (at - (len(held) - 1) / 2)
-        for held in into.values()
-        for at, n in enumerate(sorted(held, key=lambda n: -chains[n][-2].x))
+        n: 6.0 * (at - (len(pieces) - 1) / 2)
+        for pieces in into.values()
+        for at, n in enumerate(sorted(pieces, key=lambda n: -chains[n][-2].x))
     }
 
 
@@ -90,18 +90,18 @@ def _tracks(chains: list[list[Item]], side: dict[int, float], upper: int) -> dic
     for piece in pieces:
         mine = [group for group in groups if any(piece[0] is a or piece[1] is b for a, b in group)]
         groups = [group for group in groups if group not in mine]
-        groups.append([piece, *(held for group in mine for held in group)])
+        groups.append([piece, *(taken for group in mine for taken in group)])
     tracks: list[list[tuple[float, float]]] = []
-    found: dict[tuple[int, int], int] = {}
+    track_of: dict[tuple[int, int], int] = {}
     for group in sorted(groups, key=lambda group: min(min(a.x, b.x) for a, b in group)):
         ends = [item.x for piece in group for item in piece]
         span = (min(ends) - 4, max(ends) + 4)
         tracks.append([])  # one that is free for certain
-        track = next(t for t, held in enumerate(tracks) if all(span[1] < a or b < span[0] for a, b in held))
-        tracks = [held for held in tracks if held or held is tracks[track]]
+        track = next(t for t, taken in enumerate(tracks) if all(span[1] < a or b < span[0] for a, b in taken))
+        tracks = [taken for taken in tracks if taken or taken is tracks[track]]
         tracks[track].append(span)
-        found |= {(id(a), id(b)): track for a, b in group}
-    return found
+        track_of |= {(id(a), id(b)): track for a, b in group}
+    return track_of
 
 
 def _levels(
@@ -134,8 +134,8 @@ def _way(
             break
         track = gaps[a.rank].get((id(a), id(b)))
         if track is not None:
-            held = 1 + max(gaps[a.rank].values())
-            level = tops[b.rank] - 9 - TRACK * (held - track - 1)
+            behind = 1 + max(gaps[a.rank].values())
+            level = tops[b.rank] - 9 - TRACK * (behind - track - 1)
             points += [(a.x, level), (b.x, level)]
         points.append((b.x, tops[b.rank]))
     kept = any(item.rail for item in chain)

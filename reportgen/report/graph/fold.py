@@ -35,7 +35,7 @@ class Net:
     boxes: tuple[Box, ...]
     edges: tuple[tuple[int, int], ...]
 
-    def merged(self, groups: Sequence[Sequence[int]], made: Sequence[Box]) -> Net | None:
+    def merged(self, groups: Sequence[Sequence[int]], new: Sequence[Box]) -> Net | None:
         """The net with groups of boxes as one box each; None where that would make a circle."""
         group_of = {member: at for at, group in enumerate(groups) for member in group}
         edges = {(group_of[a], group_of[b]) for a, b in self.edges if group_of[a] != group_of[b]}
@@ -44,7 +44,7 @@ class Net:
             return None
         place = {group: at for at, group in enumerate(order)}
         return Net(
-            tuple(made[group] for group in order),
+            tuple(new[group] for group in order),
             tuple(sorted((place[a], place[b]) for a, b in edges)),
         )
 
@@ -57,56 +57,56 @@ class Segment:
     boxes: tuple[int, ...]
 
 
-def net(found: Graph) -> Net:
+def net(graph: Graph) -> Net:
     """The boxes of a graph, folded so far that the drawing can be read."""
     boxes = tuple(
         Box(kind, (words,), (layer,) if layer else (), within, shape, ((kind, words),))
-        for kind, words, layer, within, shape in found.boxes
+        for kind, words, layer, within, shape in graph.boxes
     )
-    held = _chains(Net(boxes, tuple(sorted(set(found.edges)))))
-    if len(held.boxes) > BOXES_AT_MOST:
-        held = _contained(held, tuple(range(len(held.boxes))), BOXES_AT_MOST)
-    for segment in reversed(segments(held)):  # from the last, so that the numbers before stay
-        if _too_large(held, segment.boxes):
-            held = _contained(held, segment.boxes, SEGMENT_AT_MOST)
-    return held
+    folded = _chains(Net(boxes, tuple(sorted(set(graph.edges)))))
+    if len(folded.boxes) > BOXES_AT_MOST:
+        folded = _contained(folded, tuple(range(len(folded.boxes))), BOXES_AT_MOST)
+    for segment in reversed(segments(folded)):  # from the last, so that the numbers before stay
+        if _too_large(folded, segment.boxes):
+            folded = _contained(folded, segment.boxes, SEGMENT_AT_MOST)
+    return folded
 
 
-def segments(held: Net) -> list[Segment]:
+def segments(network: Net) -> list[Segment]:
     """The net cut wherever a single value crosses."""
-    found: list[Segment] = []
+    cut: list[Segment] = []
     entry: int | None = None
     run: list[int] = []
-    last = {source: max(b for a, b in held.edges if a == source) for source, _ in held.edges}
+    last = {source: max(b for a, b in network.edges if a == source) for source, _ in network.edges}
     live: set[int] = set()
-    for at in range(len(held.boxes)):
+    for at in range(len(network.boxes)):
         run.append(at)
         live = {source for source in live | ({at} & last.keys()) if last[source] > at}
         if len(live) == 1:
-            found.append(Segment(entry, tuple(run)))
+            cut.append(Segment(entry, tuple(run)))
             (entry,), run = live, []
-    return [*found, Segment(entry, tuple(run))] if run else found
+    return [*cut, Segment(entry, tuple(run))] if run else cut
 
 
-def _chains(held: Net) -> Net:
+def _chains(network: Net) -> Net:
     """conv, bn, relu as one box: what follows alone stands in the box of what it follows."""
-    readers = Counter(a for a, _ in held.edges)
+    readers = Counter(a for a, _ in network.edges)
     makers: dict[int, list[int]] = {}
-    for a, b in held.edges:
+    for a, b in network.edges:
         makers.setdefault(b, []).append(a)
     groups: list[list[int]] = []
     group_of: dict[int, int] = {}
-    for at, box in enumerate(held.boxes):
+    for at, box in enumerate(network.boxes):
         before = makers.get(at, [])
-        alone = len(before) == 1 and readers[before[0]] == 1 and held.boxes[before[0]].kind != "input"
+        alone = len(before) == 1 and readers[before[0]] == 1 and network.boxes[before[0]].kind != "input"
         if box.kind in FOLLOWERS and alone:
             group_of[at] = group_of[before[0]]
             groups[group_of[at]].append(at)
         else:
             group_of[at] = len(groups)
             groups.append([at])
-    made = [_chain([held.boxes[member] for member in group]) for group in groups]
-    folded = held.merged(groups, made)
+    chains = [_chain([network.boxes[member] for member in group]) for group in groups]
+    folded = network.merged(groups, chains)
     assert folded is not None, "a chain has one way in and one way out"
     return folded
 
@@ -117,45 +117,45 @@ def _chain(members: Sequence[Box]) -> Box:
         words=tuple(word for box in members for word in box.words),
         layers=tuple(layer for box in members for layer in box.layers),
         shape=members[-1].shape,
-        operations=tuple(held for box in members for held in box.operations),
+        operations=tuple(operation for box in members for operation in box.operations),
     )
 
 
-def _too_large(held: Net, boxes: Sequence[int]) -> bool:
-    return len(boxes) > SEGMENT_AT_MOST or _lines(held, boxes) > LINES_AT_MOST
+def _too_large(network: Net, boxes: Sequence[int]) -> bool:
+    return len(boxes) > SEGMENT_AT_MOST or _lines(network, boxes) > LINES_AT_MOST
 
 
-def _lines(held: Net, boxes: Sequence[int]) -> int:
+def _lines(network: Net, boxes: Sequence[int]) -> int:
     """The most edges that pass one place between these boxes."""
-    inner = [(a, b) for a, b in held.edges if b in boxes]
+    inner = [(a, b) for a, b in network.edges if b in boxes]
     return max((sum(a <= at < b for a, b in inner) for at in boxes), default=0)
 
 
-def _contained(held: Net, chosen: Sequence[int], at_most: int) -> Net:
+def _contained(network: Net, chosen: Sequence[int], at_most: int) -> Net:
     """The net with the chosen boxes folded by container, as little as makes them few enough."""
     members = set(chosen)
-    deepest = max(len(_path(held.boxes[at])) for at in chosen)
-    best = held
+    deepest = max(len(_path(network.boxes[at])) for at in chosen)
+    best = network
     for depth in range(deepest, 0, -1):
         groups: dict[tuple[str, ...], list[int]] = {}
-        for at, box in enumerate(held.boxes):
+        for at, box in enumerate(network.boxes):
             path = _path(box)
             folds = at in members and len(path) >= depth and box.kind not in ("input", "output")
             groups.setdefault(path[:depth] if folds else (f"#{at}",), []).append(at)
-        made = [_container(path, [held.boxes[at] for at in group]) for path, group in groups.items()]
-        folded = held.merged(list(groups.values()), made)
+        made = [_container(path, [network.boxes[at] for at in group]) for path, group in groups.items()]
+        folded = network.merged(list(groups.values()), made)
         if folded is None:
             continue
         best = folded
-        left = len(chosen) - (len(held.boxes) - len(folded.boxes))
+        left = len(chosen) - (len(network.boxes) - len(folded.boxes))
         if left <= at_most and not any(_too_wide(folded, made) for made in segments(folded)):
             break
     return best
 
 
-def _too_wide(held: Net, segment: Segment) -> bool:
-    return any(held.boxes[at].kind == "folded" for at in segment.boxes) and (
-        _lines(held, segment.boxes) > LINES_AT_MOST
+def _too_wide(network: Net, segment: Segment) -> bool:
+    return any(network.boxes[at].kind == "folded" for at in segment.boxes) and (
+        _lines(network, segment.boxes) > LINES_AT_MOST
     )
 
 
@@ -167,12 +167,12 @@ def _container(path: Sequence[str], members: Sequence[Box]) -> Box:
     """A container's box; one that would hold a single box stays that box."""
     if len(members) == 1:
         return members[0]
-    operations = tuple(held for box in members for held in box.operations)
+    operations = tuple(operation for box in members for operation in box.operations)
     counts = Counter(kind for kind, _ in operations)
-    told = [plural(counts[kind], word) for kind, word in TOLD.items() if counts[kind]]
+    counted = [plural(counts[kind], word) for kind, word in TOLD.items() if counts[kind]]
     return Box(
         "folded",
-        (".".join(path), *told),
+        (".".join(path), *counted),
         tuple(layer for box in members for layer in box.layers),
         ".".join(path[:-1]),
         members[-1].shape,

@@ -79,7 +79,7 @@ def order(ranks: list[list[Item]]) -> None:
         for row in ranks if down else ranks[::-1]:
             place = {id(item): at for near in ranks for at, item in enumerate(near)}
             keyed = [(_barycentre(item, down, place), at, item) for at, item in enumerate(row)]
-            row[:] = [item for *_, item in sorted(keyed, key=lambda held: held[:2])]
+            row[:] = [item for *_, item in sorted(keyed, key=lambda entry: entry[:2])]
 
 
 def _barycentre(item: Item, down: bool, place: Mapping[int, int]) -> float:
@@ -135,13 +135,13 @@ def _lanes(items: Sequence[Item]) -> list[list[Item]]:
 def _neighbours(ranks: list[list[Item]], lanes: list[list[Item]]) -> dict[tuple[int, int], float]:
     """Lanes (by number) that stand beside one another in some rank, and how far apart at least."""
     lane_of = {id(item): n for n, lane in enumerate(lanes) for item in lane}
-    found: dict[tuple[int, int], float] = {}
+    nearest: dict[tuple[int, int], float] = {}
     for row in ranks:
-        held = [item for item in row if not item.rail]
-        for left, right in pairwise(held):
+        boxes = [item for item in row if not item.rail]
+        for left, right in pairwise(boxes):
             pair = (lane_of[id(left)], lane_of[id(right)])
-            found[pair] = max(found.get(pair, 0.0), _apart(left, right))
-    return found
+            nearest[pair] = max(nearest.get(pair, 0.0), _apart(left, right))
+    return nearest
 
 
 def _from_left(count: int, pairs: Mapping[tuple[int, int], float]) -> list[int] | None:
@@ -169,13 +169,13 @@ def _packed(order: Sequence[int], pairs: Mapping[tuple[int, int], float]) -> lis
 def _pulled(lanes: list[list[Item]], pairs: Mapping[tuple[int, int], float], places: list[float]) -> None:
     """Moves each lane towards the lanes that it is linked with, as far as its neighbours let it."""
     lane_of = {id(item): n for n, lane in enumerate(lanes) for item in lane}
-    for lane, held in enumerate(lanes):
-        if any(item.pinned for item in held):
+    for lane, row in enumerate(lanes):
+        if any(item.pinned for item in row):
             places[lane] = 0.0
     for _ in range(SWEEPS):
-        for lane, held in enumerate(lanes):
-            linked = [lane_of[id(o)] for o in held[0].above + held[-1].below if not o.rail]
-            if any(item.pinned for item in held) or not linked:
+        for lane, row in enumerate(lanes):
+            linked = [lane_of[id(o)] for o in row[0].above + row[-1].below if not o.rail]
+            if any(item.pinned for item in row) or not linked:
                 continue
             wish = sum(places[other] for other in linked) / len(linked)
             low = max((places[a] + gap for (a, b), gap in pairs.items() if b == lane), default=-FAR)

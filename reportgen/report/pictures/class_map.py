@@ -19,24 +19,24 @@ REST = np.array((150, 150, 150), np.uint8)
 
 def class_map(values: Array, names: Sequence[str]) -> tuple[Raster, tuple[Key, ...]]:
     """Class indices (rows, columns) as cells, the most frequent class first in the legend."""
-    held, counts = np.unique(values, return_counts=True)
+    present, counts = np.unique(values, return_counts=True)
     order = np.argsort(-counts, kind="stable")
     ranks = np.full(values.shape, NAMED, np.int64)
     for rank, at in enumerate(order[:NAMED]):
-        ranks[values == held[at]] = rank
+        ranks[values == present[at]] = rank
     cell = max(1, round(SIDE_PX / max(values.shape)))
     picture = Raster(hatched(np.kron(ranks, np.ones((cell, cell), np.int64))))
     swatch = np.ones((SWATCH_PX, SWATCH_PX), np.int64)
     keys = [
-        Key(Raster(hatched(rank * swatch)), _name(held[at], names), share(counts[at] / values.size))
+        Key(Raster(hatched(rank * swatch)), _name(present[at], names), share(counts[at] / values.size))
         for rank, at in enumerate(order[:NAMED])
     ]
     if rest := order[NAMED:].tolist():
-        told, part = (
+        name, part = (
             plural(len(rest), "other class", "other classes"),
             share(counts[rest].sum() / values.size),
         )
-        keys.append(Key(Raster(hatched(NAMED * swatch)), told, part))
+        keys.append(Key(Raster(hatched(NAMED * swatch)), name, part))
     return picture, tuple(keys)
 
 

@@ -88,13 +88,13 @@ def fit(pixels: Array, limit_px: int = SIDE_PX) -> Raster:
 
 def heat(values: Array, by: Scale) -> Raster:
     """A map alone. Grids of few cells keep their cells."""
-    held = raw_map(values, by, alone=True)
-    drawn = held.levels
+    raw = raw_map(values, by, alone=True)
+    drawn = raw.levels
     if max(drawn.shape) > SIDE_PX:
         drawn = resample(drawn, *shown_size(*drawn.shape))
     part = drawn / np.float32(by.top)
     index = np.rint(part * 255).astype(np.uint8)
-    return Raster(table(by.palette)[index], exact=max(drawn.shape) <= EXACT_PX, map=held)
+    return Raster(table(by.palette)[index], exact=max(drawn.shape) <= EXACT_PX, map=raw)
 
 
 def raw_map(values: Array, by: Scale, alone: bool) -> RawMap:

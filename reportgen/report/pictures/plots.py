@@ -26,11 +26,11 @@ STYLES = 4  # kinds of stroke that are told apart without colour
 Band = tuple[Array, Array]  # lower and upper limits, (P,) each
 
 
-def of_curve(held: Curve) -> Plot:
+def of_curve(curve: Curve) -> Plot:
     """One image's curve: the band belongs to its last line."""
-    lines = list(zip(held.labels, held.values, strict=True))
-    bands = {len(lines) - 1: tuple(held.band)} if np.ndim(held.band) else {}
-    return plot(held.x, lines, bands, held.x_label, held.y_label, held.limits, (WIDE, DEEP))
+    lines = list(zip(curve.labels, curve.values, strict=True))
+    bands = {len(lines) - 1: tuple(curve.band)} if np.ndim(curve.band) else {}
+    return plot(curve.x, lines, bands, curve.x_label, curve.y_label, curve.limits, (WIDE, DEEP))
 
 
 def plot(
@@ -84,11 +84,11 @@ def plot(
     )
 
 
-def of_comparison(held: Comparison) -> Plot:
+def of_comparison(comparison: Comparison) -> Plot:
     """A row a number: its dot, and the bar of its reference with a mark at the middle."""
-    everything = (*held.values, *held.reference.flat)
+    everything = (*comparison.values, *comparison.reference.flat)
     across = ticks(float(min(everything)), float(max(everything)))
-    names = [short(name) for name in held.labels]
+    names = [short(name) for name in comparison.labels]
     left, right, top = 12 + CHARACTER * max(map(len, names)), 236.0, 8.0
     bottom = top + ROW * len(names)
 
@@ -98,7 +98,7 @@ def of_comparison(held: Comparison) -> Plot:
 
     rows = [round(top + ROW * (n + 0.5), 1) for n in range(len(names))]
     lines = []
-    for y, (low, middle, high) in zip(rows, held.reference, strict=True):
+    for y, (low, middle, high) in zip(rows, comparison.reference, strict=True):
         upper, lower = y - 6, y + 6
         bar = f"{at(low)},{upper} {at(high)},{upper} {at(high)},{lower} {at(low)},{lower}"
         lines.append(Line("reference", 0, f"{at(middle)},{upper} {at(middle)},{lower}", bar))
@@ -107,10 +107,11 @@ def of_comparison(held: Comparison) -> Plot:
         lines=tuple(lines),
         x_ticks=tuple(Tick(at(value), label(value)) for value in across),
         y_ticks=tuple(Tick(y, name) for y, name in zip(rows, names, strict=True)),
-        x_label=held.quantity,
+        x_label=comparison.quantity,
         y_label="",
         points=tuple(
-            Point(at(value), y, y, y, "", at(value), y) for y, value in zip(rows, held.values, strict=True)
+            Point(at(value), y, y, y, "", at(value), y)
+            for y, value in zip(rows, comparison.values, strict=True)
         ),
     )
 
@@ -126,7 +127,7 @@ def reliability(bins: Sequence[Mapping[str, Any]], intervals: Sequence[tuple[flo
     `bins` as results.json has them; `intervals` are those of the shares right, one a bin.
     """
     left, top, right, bottom = 34.0, 38.0, 348.0, 232.0
-    crowded = any(held["count"] >= 1000 for held in bins)  # long numbers stand in two lines
+    crowded = any(bin_["count"] >= 1000 for bin_ in bins)  # long numbers stand in two lines
     steps = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
     def across(value: float) -> float:

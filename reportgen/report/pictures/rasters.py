@@ -68,19 +68,19 @@ def screen(raster: Raster, encoding: Encoding) -> Encoded:
     return webp(raster, encoding)
 
 
-def carried(held: RawMap, encoding: Encoding) -> bool:
+def carried(raw: RawMap, encoding: Encoding) -> bool:
     """Whether the page has the values of a map, and not its picture only."""
-    return bool(encoding.step) or not (held.alone and held.large)
+    return bool(encoding.step) or not (raw.alone and raw.large)
 
 
-def kept(held: RawMap, encoding: Encoding) -> Array:
+def kept(raw: RawMap, encoding: Encoding) -> Array:
     """The levels of a map that a page can afford. Small ones are whole, as are those that are laid
     over a photograph in full size: they are smooth, and their opacity shows every level near zero."""
-    if not held.large:
-        return held.levels
-    scale = encoding.scale * min(1.0, LARGEST_PX / max(held.levels.shape))
-    smaller = shrunk(held.levels, scale) if scale < 1 else held.levels
-    return thinned(smaller, held.by, encoding.step) if held.alone else smaller
+    if not raw.large:
+        return raw.levels
+    scale = encoding.scale * min(1.0, LARGEST_PX / max(raw.levels.shape))
+    smaller = shrunk(raw.levels, scale) if scale < 1 else raw.levels
+    return thinned(smaller, raw.by, encoding.step) if raw.alone else smaller
 
 
 def webp(raster: Raster, encoding: Encoding) -> Encoded:

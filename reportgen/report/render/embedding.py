@@ -32,13 +32,13 @@ class Freight:
 
     def picture(self, raster: Raster) -> str:
         """Where the page finds a picture."""
-        made = screen(raster, self.encoding)
+        encoded = screen(raster, self.encoding)
         alone = raster.map is not None and raster.map.alone and carried(raster.map, self.encoding)
         kind: Kind = "maps" if alone else "pictures"
         if self.beside:
-            name = hashlib.sha256(made.data).hexdigest()[:NAME_LETTERS]
-            return self._file(f"{name}.{made.media_type.partition('/')[2]}", made.data, kind)
-        return self._uri(made.data, made.media_type, kind)
+            name = hashlib.sha256(encoded.data).hexdigest()[:NAME_LETTERS]
+            return self._file(f"{name}.{encoded.media_type.partition('/')[2]}", encoded.data, kind)
+        return self._uri(encoded.data, encoded.media_type, kind)
 
     def logo(self, drawn: Encoded | None) -> str:
         """Where the page finds its theme's logo; nowhere where it has none."""
@@ -49,17 +49,17 @@ class Freight:
             return self._file(f"logo.{ending}", drawn.data, "pictures")
         return self._uri(drawn.data, drawn.media_type, "pictures")
 
-    def levels(self, held: RawMap) -> str | None:
+    def levels(self, raw: RawMap) -> str | None:
         """What the page carries of a map beside its picture, in base64.
 
         Nothing where the picture is the map itself; None where the map's values are given up.
         A script may not read a picture of another file, so beside such files all maps are carried.
         """
-        if not carried(held, self.encoding):
+        if not carried(raw, self.encoding):
             return None
-        if held.alone and not self.beside:
+        if raw.alone and not self.beside:
             return ""
-        text = base64.b64encode(png(kept(held, self.encoding))).decode()
+        text = base64.b64encode(png(kept(raw, self.encoding))).decode()
         self.inside["maps"] += len(text)
         return text
 
@@ -81,8 +81,8 @@ class Freight:
     def weigh(self, page: str) -> dict[Kind, int]:
         """Bytes of the page and its files, by what they are. What is nothing else is text."""
         rest = len(page.encode()) - sum(self.inside.values())
-        held = Counter(self.inside) + self.outside + Counter[Kind]({"text": rest})
-        return {kind: held[kind] for kind in KINDS}
+        by_kind = Counter(self.inside) + self.outside + Counter[Kind]({"text": rest})
+        return {kind: by_kind[kind] for kind in KINDS}
 
     def _uri(self, data: bytes, media_type: str, kind: Kind) -> str:
         uri = f"data:{media_type};base64,{base64.b64encode(data).decode()}"

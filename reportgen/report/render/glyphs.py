@@ -19,11 +19,13 @@ TEXT = re.compile(r">[^<]+")
 
 def beyond(text: str, theme: Theme) -> frozenset[str]:
     """The characters of `text` that no font of the theme has a glyph for."""
-    held: set[int] = set()
+    covered: set[int] = set()
     for file in theme.font_files():
-        held |= _coverage(file)
+        covered |= _coverage(file)
     return frozenset(
-        one for one in set(text) if ord(one) not in held and not one.isspace() and one.isprintable()
+        letter
+        for letter in set(text)
+        if ord(letter) not in covered and not letter.isspace() and letter.isprintable()
     )
 
 
@@ -39,7 +41,7 @@ def _coverage(file: Path) -> frozenset[int]:
 def without(markup: str, missing: Collection[str]) -> str:
     """Markup with a stand-in for what no font can show; tags and attributes stay as they are."""
     swapped = str.maketrans(dict.fromkeys(missing, STAND_IN))
-    return TEXT.sub(lambda found: found[0].translate(swapped), markup)
+    return TEXT.sub(lambda match: match[0].translate(swapped), markup)
 
 
 def warning(missing: Collection[str]) -> str:
@@ -47,7 +49,9 @@ def warning(missing: Collection[str]) -> str:
     if not missing:
         return ""
     ordered = sorted(missing)
-    named = ", ".join(f"U+{ord(one):04X} {unicodedata.name(one, 'unnamed')}" for one in ordered[:NAMED])
+    named = ", ".join(
+        f"U+{ord(letter):04X} {unicodedata.name(letter, 'unnamed')}" for letter in ordered[:NAMED]
+    )
     more = f" and {len(ordered) - NAMED:,} more" if len(ordered) > NAMED else ""
     return (
         f"{plural(len(ordered), 'character')} of names or texts can be shown by no font of the theme or of"

@@ -89,8 +89,8 @@ def _rewritten(root: ElementTree.Element) -> bytes:
     """A checked drawing in one namespace, written out: prefixes are a registry of the whole process."""
     for element in root.iter():
         element.tag = str(element.tag).removeprefix(SVG)
-        held = {("href" if key == XLINK else key): value for key, value in element.items()}
-        element.attrib = {key: value for key, value in held.items() if not key.startswith("{")}
+        attributes = {("href" if key == XLINK else key): value for key, value in element.items()}
+        element.attrib = {key: value for key, value in attributes.items() if not key.startswith("{")}
     root.set("xmlns", NAMESPACE)
     return bytes(ElementTree.tostring(root, encoding="utf-8"))
 
@@ -101,7 +101,7 @@ def _plain(name: str, value: str) -> bool:
         return False
     if name == "href":
         return value.startswith("#")
-    calls = [(held[1].lower(), held[2].strip(" \"'")) for held in FUNCTION.finditer(value)]
+    calls = [(call[1].lower(), call[2].strip(" \"'")) for call in FUNCTION.finditer(value)]
     return all(call in FUNCTIONS or (call == "url" and target.startswith("#")) for call, target in calls)
 
 
@@ -110,5 +110,5 @@ def _count_uses(root: ElementTree.Element) -> None:
     all_uses = list(root.iter(f"{SVG}use"))
     targets = {value[1:] for use in all_uses for key, value in use.items() if key.endswith("href")}
     copied = [element for element in root.iter() if element.get("id") in targets]
-    if len(all_uses) > MOST_USES or any(held.find(f".//{SVG}use") is not None for held in copied):
+    if len(all_uses) > MOST_USES or any(element.find(f".//{SVG}use") is not None for element in copied):
         raise _Unfit("its <use> copies copies, or more than it may")

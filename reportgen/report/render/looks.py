@@ -22,18 +22,18 @@ def variable(node: Node) -> str | None:
     """The name in `var(--name)`; None for anything else, also with a fallback."""
     if node.type != "function" or node.lower_name != "var":
         return None
-    inside = [held for held in node.arguments if held.type != "whitespace"]
+    inside = [argument for argument in node.arguments if argument.type != "whitespace"]
     return inside[0].value if len(inside) == 1 and inside[0].type == "ident" else None
 
 
 def opaque(node: Node) -> tuple[float, float, float] | None:
     """A colour that lets nothing through, as sRGB from 0 to 1; None for anything else."""
-    held = parse_color(node)
-    if held is None or isinstance(held, str) or held.alpha != 1 or held.space not in SPACES:
+    colour = parse_color(node)
+    if colour is None or isinstance(colour, str) or colour.alpha != 1 or colour.space not in SPACES:
         return None
-    if None in held.coordinates:  # `none`, which is no number
+    if None in colour.coordinates:  # `none`, which is no number
         return None
-    red, green, blue = (min(max(float(part), 0.0), 1.0) for part in held.to("srgb").coordinates)
+    red, green, blue = (min(max(float(part), 0.0), 1.0) for part in colour.to("srgb").coordinates)
     return red, green, blue
 
 
@@ -152,25 +152,25 @@ def blocks(selector: str) -> bool:
     return all(BLOCK.match(subject) and not PART.search(subject) for subject in subjects)
 
 
-def unfit(held: Declaration, selector: str) -> str | None:
+def unfit(declaration: Declaration, selector: str) -> str | None:
     """Why a declaration is not a theme's to make for what `selector` names, or None."""
-    fits = PROPERTIES.get(held.name)
+    fits = PROPERTIES.get(declaration.name)
     if fits and not (blocks(selector) or selector.startswith("@page")):
-        fits = INLINE.get(held.name, fits)
+        fits = INLINE.get(declaration.name, fits)
     if fits is None:
-        return f"{held.name[:40]!r} is not a theme's to set"
-    wrong = [node for node in parts(held.value) if not fits(node)]
-    if held.important or wrong or not parts(held.value):
-        shown = held.text[:60] + " !important" * held.important
-        return f"{held.name!r} cannot be {shown!r}"
+        return f"{declaration.name[:40]!r} is not a theme's to set"
+    wrong = [node for node in parts(declaration.value) if not fits(node)]
+    if declaration.important or wrong or not parts(declaration.value):
+        shown = declaration.text[:60] + " !important" * declaration.important
+        return f"{declaration.name!r} cannot be {shown!r}"
     return None
 
 
-def paints(held: Declaration) -> tuple[float, float, float] | None:
+def paints(declaration: Declaration) -> tuple[float, float, float] | None:
     """The colour that a declaration gives words or their ground literally; None where it names a variable."""
-    if held.name not in PAINTS:
+    if declaration.name not in PAINTS:
         return None
-    return next((colour for node in parts(held.value) if (colour := opaque(node)) is not None), None)
+    return next((colour for node in parts(declaration.value) if (colour := opaque(node)) is not None), None)
 
 
 def kind(name: str, value: Sequence[Node]) -> str:

@@ -85,14 +85,14 @@ def _printed(report: Report) -> bytes:
     pictures = Pictures()
 
     def source(raster: Raster) -> str:
-        made = jpeg_or_png(raster, ENCODING)
+        encoded = jpeg_or_png(raster, ENCODING)
         # by content: a picture that stands twice is stored once
-        name = SCHEME + hashlib.sha256(made.data).hexdigest()[:32]
-        pictures[name] = made
+        name = SCHEME + hashlib.sha256(encoded.data).hexdigest()[:32]
+        pictures[name] = encoded
         return name
 
     manifest = evidence.manifest
-    held = printed(document, manifest["recipe"]["output"]["pdf"])
+    selection = printed(document, manifest["recipe"]["output"]["pdf"])
 
     emblem = ""
     if drawn := theme.logo():
@@ -100,15 +100,15 @@ def _printed(report: Report) -> bytes:
         pictures[emblem] = drawn
     names = json.dumps([results, manifest], ensure_ascii=False)  # every word that is not our own
     absent = missing(weasyprint, names, theme)
-    if told := warning(absent):
-        log.warning("%s", told)
+    if lacking := warning(absent):
+        log.warning("%s", lacking)
     text = templates.render(
         source,
         "print.html.j2",
-        document=held.document,
+        document=selection.document,
         logo=emblem,
-        cards=cards(evidence, document.trust, side=document.side, only=held.cards),
-        notes=[note for note in (held.cut, told) if note],
+        cards=cards(evidence, document.trust, side=document.side, only=selection.cards),
+        notes=[note for note in (selection.cut, lacking) if note],
         limits="",
         left_out=(),
         weight="",
@@ -132,11 +132,11 @@ def _laid_out(weasyprint: Any, page: str, pictures: Pictures, files: list[Any]) 
     """The page as PDF/A-3a, with files attached. Raises RenderError where the layout fails."""
     try:
         with _unswept():
-            made = weasyprint.HTML(
+            laid_out = weasyprint.HTML(
                 string=page, url_fetcher=_fetcher(weasyprint, pictures), base_url="about:blank"
             )
             return bytes(
-                made.write_pdf(
+                laid_out.write_pdf(
                     pdf_variant="pdf/a-3a",
                     pdf_identifier=hashlib.sha256(page.encode()).digest()[:16],
                     attachments=files,
@@ -170,7 +170,7 @@ def _attachments(
     if manifest["reproducible"]:  # equal inputs give equal bytes: nothing that a clock measured
         still = {"seconds": dict.fromkeys(results["cost"]["seconds"]), "peak_memory_bytes": None}
         results = {**results, "cost": {**results["cost"], **still}}
-    held = (
+    files = (
         ("recipe.yaml", document.recipe, "Source", "The recipe of the audit, defaults included"),
         (
             "results.json",
@@ -188,7 +188,7 @@ def _attachments(
             created=moment,
             modified=moment,
         )
-        for name, text, relationship, words in held
+        for name, text, relationship, words in files
     ]
 
 
@@ -202,7 +202,7 @@ def missing(weasyprint: Any, text: str, theme: Theme) -> frozenset[str]:
     fonts = theme.fonts("".join(asked), data_uri)
     style = f"{fonts} p {{ font-family: {theme.variables()['--sans']} }}"
     page = f"<style>{sealed(style)}</style>"
-    page += "".join(f"<p>{escape(one)}</p>" for one in asked)
+    page += "".join(f"<p>{escape(letter)}</p>" for letter in asked)
     heard = _Missing()
     logger = logging.getLogger("weasyprint")
     logger.addHandler(heard)
@@ -235,9 +235,9 @@ def _fetcher(weasyprint: Any, pictures: Pictures) -> Any:
                 return super().fetch(url, headers)
             if url not in pictures:
                 raise weasyprint.urls.FatalURLFetchingError(f"not a picture of this report: {url}")
-            held = pictures[url]
+            picture = pictures[url]
             return weasyprint.urls.URLFetcherResponse(
-                url, io.BytesIO(held.data), {"Content-Type": held.media_type}
+                url, io.BytesIO(picture.data), {"Content-Type": picture.media_type}
             )
 
     return Fetcher()

@@ -52,8 +52,8 @@ def _linked(document: Document, anchors: Collection[str]) -> Document:
         about_a_card = href.startswith("#i") and href[2:3].isdigit()
         return not about_a_card or href.partition("-")[0] in anchors
 
-    def mended(held: FindingLine | ImageRow | Mistake) -> Any:
-        return held if is_there(held.href) else replace(held, href="")
+    def mended(line: FindingLine | ImageRow | Mistake) -> Any:
+        return line if is_there(line.href) else replace(line, href="")
 
     trust, side = document.trust, document.side
     if side:
@@ -68,9 +68,9 @@ def _linked(document: Document, anchors: Collection[str]) -> Document:
         print_rows=_each(document.print_rows, mended),
         mistakes=_each(document.mistakes, mended),
         side=side,
-        trust=trust and replace(trust, images=tuple(held for held in trust.images if is_there(held[1]))),
+        trust=trust and replace(trust, images=tuple(image for image in trust.images if is_there(image[1]))),
     )
 
 
-def _each(held: tuple[Any, ...], change: Callable[[Any], Any]) -> tuple[Any, ...]:
-    return tuple(change(one) for one in held)
+def _each(values: tuple[Any, ...], change: Callable[[Any], Any]) -> tuple[Any, ...]:
+    return tuple(change(value) for value in values)

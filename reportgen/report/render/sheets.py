@@ -57,11 +57,11 @@ class Rule:
     @property
     def declarations(self) -> dict[str, Declaration]:
         """What it declares itself, by name."""
-        return {held.name: held for held in self.body if isinstance(held, Declaration)}
+        return {part.name: part for part in self.body if isinstance(part, Declaration)}
 
     def written(self) -> str:
         """The rule as CSS."""
-        return f"{self.head} {{ {' '.join(held.written() for held in self.body)} }}"
+        return f"{self.head} {{ {' '.join(part.written() for part in self.body)} }}"
 
 
 def read(path: Path) -> tuple[Rule, ...]:
@@ -106,17 +106,17 @@ def walk(
     """Every declaration, with the heads of the rules that it stands in."""
     for rule in rules:
         heads = (*within, rule.head)
-        for held in rule.body:
-            if isinstance(held, Rule):
-                yield from walk((held,), heads)
+        for part in rule.body:
+            if isinstance(part, Rule):
+                yield from walk((part,), heads)
             else:
-                yield heads, held
+                yield heads, part
 
 
 def sealed(sheet: str) -> str:
     """A whole sheet that goes into a style element, looked through once more."""
-    if found := ENDS.search(sheet):
-        raise AssertionError(f"a style sheet holds {sheet[found.start() :][:40]!r}")
+    if ending := ENDS.search(sheet):
+        raise AssertionError(f"a style sheet holds {sheet[ending.start() :][:40]!r}")
     return sheet
 
 
@@ -162,27 +162,27 @@ def _at_rule(node: Node, file: str, where: str) -> Rule:
 
 
 def _body(node: Node, file: str, where: str) -> Iterator[Declaration | Rule]:
-    for held in tinycss2.parse_blocks_contents(node.content, skip_whitespace=True):
-        if held.type == "declaration":
-            value = tuple(held.value)
-            name = held.name if held.name.startswith("--") else held.lower_name
-            made = Declaration(name, value, held.important, _place(held, file))
-            _text(held, value, file)
-            if ENDS.search(made.written()):
-                raise refused(held, file, f"has {made.name[:40]!r}")
-            yield made
-        elif held.type == "at-rule":
-            yield _at_rule(held, file, where)
+    for part in tinycss2.parse_blocks_contents(node.content, skip_whitespace=True):
+        if part.type == "declaration":
+            value = tuple(part.value)
+            name = part.name if part.name.startswith("--") else part.lower_name
+            declaration = Declaration(name, value, part.important, _place(part, file))
+            _text(part, value, file)
+            if ENDS.search(declaration.written()):
+                raise refused(part, file, f"has {declaration.name[:40]!r}")
+            yield declaration
+        elif part.type == "at-rule":
+            yield _at_rule(part, file, where)
         else:
-            cause = getattr(held, "message", "a rule stands inside a rule")
-            raise refused(held, file, f"the style sheet is broken: {cause}", "mend it there")
+            cause = getattr(part, "message", "a rule stands inside a rule")
+            raise refused(part, file, f"the style sheet is broken: {cause}", "mend it there")
 
 
 def _text(node: Node, tokens: Sequence[Node], file: str) -> str:
     """Tokens as they are written. Raises where they could end a page's style element."""
     text = str(tinycss2.serialize(tokens)).strip()
-    if found := ENDS.search(text):
-        raise refused(node, file, f"has {found[0]!r}")
+    if ending := ENDS.search(text):
+        raise refused(node, file, f"has {ending[0]!r}")
     return text
 
 

@@ -47,18 +47,18 @@ Levels = Callable[[RawMap], str | None]  # what a page carries of a map beside i
 
 def environment(source: Source, levels: Levels | None = None) -> Environment:
     """Templates with autoescape; a name that is not known is an error, not an empty string."""
-    made = Environment(
+    jinja = Environment(
         loader=FileSystemLoader(themes.folder("templates")),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals["src"] = source
-    made.globals["levels"] = levels
-    made.filters["prose"] = prose
-    made.filters["oneline"] = oneline
-    return made
+    jinja.globals["src"] = source
+    jinja.globals["levels"] = levels
+    jinja.filters["prose"] = prose
+    jinja.filters["oneline"] = oneline
+    return jinja
 
 
 def prose(text: str) -> Markup:
@@ -79,8 +79,8 @@ def render(source: Source, template: str, levels: Levels | None = None, **values
 def print_style(theme: themes.Theme, text: str, bars: Mapping[str, str]) -> str:
     """The style sheet of the PDF: variables replaced by their values, as WeasyPrint would otherwise
     do for every element; `bars` are the pictures of the palettes."""
-    held = theme.variables()
-    sheet = VAR.sub(lambda found: held[found[1]], theme.css(*PRINT_SHEETS))
+    variables = theme.variables()
+    sheet = VAR.sub(lambda match: variables[match[1]], theme.css(*PRINT_SHEETS))
     used = sorted(set(WIDTH.findall(text)), key=int)
     widths = "".join(f".w{n}{{width:{n}%}}" for n in used)
     drawn = "".join(
@@ -100,7 +100,7 @@ def screen_style(theme: themes.Theme, text: str, font: Callable[[Path], str] = t
 
 def script() -> str:
     """The page's script: the palettes and the files of SCRIPTS, closed to the outside."""
-    held = {name: base64.b64encode(figures.table(name).tobytes()).decode() for name in figures.PALETTES}
+    palettes = {name: base64.b64encode(figures.table(name).tobytes()).decode() for name in figures.PALETTES}
     folder = themes.folder("templates") / "script"
     text = "\n".join((folder / name).read_text(encoding="utf-8") for name in SCRIPTS)
-    return f'(() => {{\n"use strict";\nconst PALETTES = {json.dumps(held)};\n{text}\n}})();'
+    return f'(() => {{\n"use strict";\nconst PALETTES = {json.dumps(palettes)};\n{text}\n}})();'

@@ -68,10 +68,10 @@ def check(folder: Path, default: Path) -> None:
     texts: list[Paint] = []
     grounds: list[Paint] = []
     for name, at_rules in SHEETS.items():
-        for held in _own(folder / name, default / name, at_rules, known):
-            if (colour := looks.paints(held)) is not None:
-                made = Paint(f"{held.name}: {held.text}", colour, held.place)
-                (texts if held.name == "color" else grounds).append(made)
+        for declaration in _own(folder / name, default / name, at_rules, known):
+            if (colour := looks.paints(declaration)) is not None:
+                paint = Paint(f"{declaration.name}: {declaration.text}", colour, declaration.place)
+                (texts if declaration.name == "color" else grounds).append(paint)
     for scheme in schemes:
         _seen(scheme, texts, grounds)
     if (folder / "fonts.css").exists():
@@ -86,26 +86,27 @@ def _variables(file: Path, default: Path) -> list[Mapping[str, Declaration]]:
     for rule in sheets.read(file):
         scheme = SCHEME.fullmatch(rule.head)
         inside = rule.body if scheme else (rule,)
-        for held in inside:
-            if not isinstance(held, Rule) or held.head != ":root":
-                shown = " ".join(held.written().split())[:60]
-                raise RecipeError(f"{held.place}: tokens.css holds more than variables: {shown!r}", RULES)
+        for inner in inside:
+            if not isinstance(inner, Rule) or inner.head != ":root":
+                shown = " ".join(inner.written().split())[:60]
+                raise RecipeError(f"{inner.place}: tokens.css holds more than variables: {shown!r}", RULES)
             target = others.setdefault(scheme[1].lower(), {}) if scheme else plain
-            target.update({declared.name: declared for declared in _declared(held)})
-    required = (held.name for _, held in sheets.walk(sheets.read(default)) if held.name[:2] == "--")
+            target.update({declared.name: declared for declared in _declared(inner)})
+    required = (inner.name for _, inner in sheets.walk(sheets.read(default)) if inner.name[:2] == "--")
     if lacking := [name for name in dict.fromkeys(required) if name not in plain]:
         raise RecipeError(f"{file}: the theme lacks {', '.join(lacking)}", COPY)
     return [plain, *(plain | other for other in others.values())]
 
 
 def _declared(rule: Rule) -> Iterator[Declaration]:
-    for held in rule.body:
-        if not isinstance(held, Declaration) or not (held.name[:2] == "--" or held.name == "color-scheme"):
-            shown = held.written()[:60].rstrip(";")
-            raise RecipeError(f"{held.place}: tokens.css holds more than variables: {shown!r}", RULES)
-        if wanted := looks.kind(held.name, held.value) or ("no `!important`" if held.important else ""):
-            raise RecipeError(f"{held.place}: {held.name} cannot be {held.text[:60]!r}", f"give it {wanted}")
-        yield held
+    for entry in rule.body:
+        if not isinstance(entry, Declaration) or not (entry.name[:2] == "--" or entry.name == "color-scheme"):
+            shown = entry.written()[:60].rstrip(";")
+            raise RecipeError(f"{entry.place}: tokens.css holds more than variables: {shown!r}", RULES)
+        if wanted := looks.kind(entry.name, entry.value) or ("no `!important`" if entry.important else ""):
+            cause = f"{entry.place}: {entry.name} cannot be {entry.text[:60]!r}"
+            raise RecipeError(cause, f"give it {wanted}")
+        yield entry
 
 
 def _own(file: Path, default: Path, at_rules: tuple[str, ...], known: set[str]) -> Iterator[Declaration]:
@@ -117,15 +118,15 @@ def _own(file: Path, default: Path, at_rules: tuple[str, ...], known: set[str]) 
         if rule.head.startswith("@") and not rule.head.startswith(at_rules):
             raise RecipeError(f"{rule.place}: has '{rule.head[:40]}'", "no rule for this sheet: take it out")
     ours = sheets.stated(default)
-    for heads, held in sheets.walk(rules):
-        if (heads, held.written()) in ours:
+    for heads, entry in sheets.walk(rules):
+        if (heads, entry.written()) in ours:
             continue
-        if why := looks.unfit(held, heads[-1]):
-            raise RecipeError(f"{held.place}: {why}", LOOKS)
-        names = {looks.variable(node) for node in looks.parts(held.value)} - {None}
+        if why := looks.unfit(entry, heads[-1]):
+            raise RecipeError(f"{entry.place}: {why}", LOOKS)
+        names = {looks.variable(node) for node in looks.parts(entry.value)} - {None}
         if unknown := sorted(map(str, names - known)):
-            raise RecipeError(f"{held.place}: tokens.css has no {unknown[0]}", "name a variable that it has")
-        yield held
+            raise RecipeError(f"{entry.place}: tokens.css has no {unknown[0]}", "name a variable that it has")
+        yield entry
 
 
 def _seen(scheme: Mapping[str, Declaration], texts: list[Paint], grounds: list[Paint]) -> None:

@@ -48,8 +48,8 @@ class Theme:
     def variables(self) -> dict[str, str]:
         """The theme's variables in its light scheme, by name: what paper shows."""
         rules = [rule for rule in sheets.read(self.path("tokens.css")) if rule.head == ":root"]
-        declared = [held for rule in rules for held in rule.declarations.values()]
-        return {held.name: held.text for held in declared if held.name.startswith("--")}
+        entries = [entry for rule in rules for entry in rule.declarations.values()]
+        return {entry.name: entry.text for entry in entries if entry.name.startswith("--")}
 
     def logo(self) -> Encoded | None:
         """The theme's logo, where it has one."""
@@ -66,7 +66,7 @@ class Theme:
         sheet = self.path("fonts.css")
         needed = [rule for rule in sheets.read(sheet) if any(_holds(rule, code) for code in codes)]
         text = sheets.written(needed)
-        return URL.sub(lambda found: f'url("{font(sheet.parent / found[1])}")', text)
+        return URL.sub(lambda match: f'url("{font(sheet.parent / match[1])}")', text)
 
 
 def _holds(face: Rule, code: int) -> bool:

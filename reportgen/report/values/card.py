@@ -140,7 +140,7 @@ class Block:
 
     def fact(self, name: str) -> Fact:
         """The number of that name, printed or not. Raises KeyError where there is none."""
-        return {held.name: held for held in (*self.facts, *self.unprinted)}[name]
+        return {fact.name: fact for fact in (*self.facts, *self.unprinted)}[name]
 
     @property
     def pictured(self) -> bool:
@@ -150,7 +150,7 @@ class Block:
     @property
     def wide(self) -> bool:
         """Whether a table has more columns than an upright page has room for."""
-        return any(len(held.columns) > UPRIGHT_COLUMNS for held in self.tables)
+        return any(len(table.columns) > UPRIGHT_COLUMNS for table in self.tables)
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ class Group:
     @property
     def pictured(self) -> bool:
         """Whether there is anything to look at."""
-        return bool(self.rows) or any(held.pictured for held in self.blocks)
+        return bool(self.rows) or any(block.pictured for block in self.blocks)
 
     @property
     def folds(self) -> bool:
@@ -177,17 +177,17 @@ class Group:
 
     @property
     def _all(self) -> tuple[Block, ...]:
-        return (*self.blocks, *(held for row in self.rows for held in row))
+        return (*self.blocks, *(block for row in self.rows for block in row))
 
     @property
     def figures(self) -> tuple[Figure, ...]:
         """What stands here, without the maps that are shown once more."""
-        return tuple(figure for held in self._all for figure in held.figures)
+        return tuple(figure for block in self._all for figure in block.figures)
 
     @property
     def again(self) -> tuple[tuple[Block, Figure], ...]:
         """Maps of this group that are shown once more, over the whole file."""
-        return tuple((held, figure) for held in self._all for figure in held.again)
+        return tuple((block, figure) for block in self._all for figure in block.again)
 
 
 @dataclass(frozen=True)
@@ -249,5 +249,5 @@ class Card:
     @property
     def dense(self) -> bool:
         """Whether its figures are so many that they are printed small."""
-        held = (*self.figures, *(figure for group in self.groups for figure in group.figures))
-        return self.long or len(held) > LARGE_FIGURES
+        shown = (*self.figures, *(figure for group in self.groups for figure in group.figures))
+        return self.long or len(shown) > LARGE_FIGURES

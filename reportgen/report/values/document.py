@@ -273,6 +273,6 @@ class Document:
 ADVICE = "do not rely"
 
 
-def badges(held: TrustSection | None) -> dict[str, Sign]:
+def badges(trust: TrustSection | None) -> dict[str, Sign]:
     """The mark beside every figure of a visualization that is not to be relied on."""
-    return {row.method: row.word for row in held.rows if row.word.text == ADVICE} if held else {}
+    return {row.method: row.word for row in trust.rows if row.word.text == ADVICE} if trust else {}

@@ -62,7 +62,7 @@ def test_comments_break_out_of_nothing(
     heard: list[str] = []
     context = browser.new_context(offline=True)
     page = context.new_page()
-    page.on("request", lambda request: heard.append(request.url[:80]))
+    page.on("request", lambda request: heard.append(request.url))
     page.on("console", lambda message: heard.append(message.text))
     url = (small_evidence / "report.html").as_uri()
     page.goto(url)

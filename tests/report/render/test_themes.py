@@ -173,6 +173,15 @@ def test_a_visualization_without_a_template_shows_all_that_its_block_has(page: s
     assert lay_out(page, drawn, card=object()).count('class="grid"') == 0
 
 
+def test_each_further_stack_of_hypercolumns_begins_a_row() -> None:
+    picture = Raster(np.zeros((4, 4, 3), np.uint8))
+    names = ("map", "pca", "segments", "map-2", "pca-2")
+    figures = tuple(Figure(f"a-{name}", name, name, "", name, picture=picture) for name in names)
+    text = lay_out("screen", Block("a", "hypercolumns", "Hypercolumns", "", figures=figures), card=object())
+    assert re.findall(r'<figure id="a-([\w-]+)" class="begins-row"', text) == ["map-2"]
+    assert ".grid .begins-row" in themes.theme("default").css("screen.css")
+
+
 def test_a_report_is_rendered_where_there_is_no_torch(small_evidence: Path) -> None:
     code = (
         "import sys, pathlib\n"
