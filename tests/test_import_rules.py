@@ -12,14 +12,7 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 # the line: what comes after the measuring, and what turns it; nothing before may know it
-ENDS = {
-    "reportgen.audit",
-    "reportgen.report",
-    "reportgen.pipeline",
-    "reportgen.inspection",
-    "reportgen.verification",
-    "reportgen.cli",
-}
+ENDS = {"reportgen.audit", "reportgen.report", "reportgen.pipeline", "reportgen.cli"}
 ASKS = {"reportgen.probes", "reportgen.checks", "reportgen.measure"}
 TENSORS = {"torch", "torchvision", "reportgen.engine", "reportgen.inputs"}
 # what a room (by its dotted name) must not import, at the top of a file or inside a function

@@ -50,7 +50,7 @@ def verify(
     verbose: Verbose = False,
 ) -> None:
     """Hash evidence, report and checkpoint again: was anything changed since?"""
-    from reportgen.verification import altered_files
+    from reportgen.pipeline.verification import altered_files
 
     altered = altered_files(folder, checkpoint)
     for name in altered:
