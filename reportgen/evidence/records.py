@@ -149,7 +149,7 @@ class Words(TypedDict):
     scope: str
     group: str
     explains: bool
-    compare: str  # what the section on two models shows of it
+    compare: str
 
 
 class Chosen(Words):

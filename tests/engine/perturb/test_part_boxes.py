@@ -83,5 +83,5 @@ def test_images_that_lack_a_part_are_nan_and_cost_nothing(awkward):
 
 
 def test_parts_that_nobody_places_are_a_fault_of_the_caller():
-    with pytest.raises(ValueError, match="places"):
+    with pytest.raises(ValueError, match="boxes"):
         maker(CoveredParts(2, 1), Source(torch.zeros(1, 3, 8, 8), MIDGREY, {}))
