@@ -17,14 +17,17 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils.flop_counter import flop_registry
 
+from reportgen.engine.following import IDLE, Follower
 from reportgen.engine.graph import Recorder
+from reportgen.engine.layout import NONE, Layout, layout_of
 from reportgen.engine.needs import Graph, LayerFacts, ModelFacts
 from reportgen.engine.operations import RECTIFIERS, SMOOTH
 from reportgen.engine.output import first_tensor, logits_of
-from reportgen.engine.receptive import Field, field_after
+from reportgen.engine.receptive import Field, field_of
+from reportgen.engine.track import Track, depended_on, left_layer, of_input
 from reportgen.errors import InputError
 
 
@@ -38,7 +41,10 @@ class _Call:
     output_shape: tuple[int, ...] | None = None
     output_bytes: int = 0
     macs: int = 0
-    field: Field | None = None
+    receptive: Field | None = None
+    layout: Layout = NONE
+    works: int = 0  # operations in its calls that do more than rearrange
+    fed_by: set[int] = field(default_factory=set)  # what its inputs came straight out of
     finished: int = 0  # rank of the last call's end among all calls
 
 
@@ -52,32 +58,40 @@ class _Seen:
     rectifiers: int = 0
     max_pools: int = 0
     smooth: set[str] = field(default_factory=set)
+    candidates: list[int] = field(default_factory=list)  # ends of layers whose places are followed on
+    keys: set[int] = field(default_factory=set)  # ends of layers that give queries, keys and values
+    auto: int = 0  # the end of the last layer whose places the logits depend on, 0 where none is
 
 
 class _Observer(TorchDispatchMode):
     """Follows each tensor's receptive field and charges each operation to the modules around it."""
 
-    def __init__(self, seen: _Seen, recorder: Recorder) -> None:
+    def __init__(self, seen: _Seen, recorder: Recorder, extent: tuple[int, int]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.seen = seen
         self.recorder = recorder
-        self.fields: dict[int, tuple[Tensor, Field]] = {}  # keeps the tensor, so its id stays its own
+        self.extent = extent
+        self.follower = Follower()
+        self.tracks: dict[int, tuple[Tensor, Track]] = {}  # keeps the tensor, so its id stays its own
 
-    def field_of(self, value: Any) -> Field | None:
-        found = self.fields.get(id(value))
+    def track_of(self, value: Any) -> Track | None:
+        found = self.tracks.get(id(value))
         return found[1] if found else None
 
-    def set_field(self, value: Tensor, seen_field: Field) -> None:
-        self.fields[id(value)] = (value, seen_field)
+    def set_track(self, value: Tensor, track: Track) -> None:
+        self.tracks[id(value)] = (value, track)
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
         inputs = [x for x in torch.utils._pytree.tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
-        known = [f for f in map(self.field_of, inputs) if f is not None]
+        known = any(self.track_of(x) is not None for x in inputs)
         result = func(*args, **kwargs)
         name = func.overloadpacket.__name__
+        if name not in IDLE:
+            for module in self.seen.inside:
+                self.seen.calls[module].works += 1
         if func.overloadpacket in flop_registry:
             flops = flop_registry[func.overloadpacket](*args, **kwargs, out_val=result)
             for module in self.seen.inside:
@@ -90,10 +104,53 @@ class _Observer(TorchDispatchMode):
         results = [x for x in torch.utils._pytree.tree_leaves(result) if isinstance(x, Tensor)]
         self.recorder.operation(func, args, inputs, results)
         if known:
-            after = field_after(name, args, result, known)
-            for value in results:
-                self.set_field(value, after)
+            tracks = self.follower.after(func, args, kwargs, result, self.track_of)
+            for value, track in zip(results, tracks, strict=True):
+                self.set_track(value, track)
         return result
+
+    def origins(self, args: Any) -> set[int]:
+        """The layers that these values came straight out of."""
+        tracks = [self.track_of(x) for x in torch.utils._pytree.tree_leaves(args)]
+        return {n for track in tracks if track for n in track.origin.unique().tolist()} - {0}
+
+    def left(self, call: _Call, given: Tensor) -> None:
+        """Notes what is known of a layer's output, and follows it on."""
+        track, shape = self.track_of(given), tuple(given.shape)
+        call.layout = layout_of(track, shape)
+        call.receptive = field_of(track, call.layout, shape, self.extent)
+        if track is None:
+            return
+        candidate = None
+        if call.layout.kind != "none" and call.works:
+            candidate = len(self.seen.candidates)
+            self.seen.candidates.append(call.finished)
+        self.set_track(given, left_layer(track, call.finished, candidate))
+
+
+def _last_depended_on(seen: _Seen, logits: Track | None) -> int:
+    """The end of the last layer whose places the logits depend on, of those that are more than a part
+    of an attention."""
+    if logits is None:
+        return 0
+    ends = {call.finished: name for name, call in seen.calls.items() if call.finished}
+    keys = set(seen.keys)
+    while True:  # a norm of keys gets them from the layer of keys
+        before = {n for key in keys if key in ends for n in _given_to(seen.calls[ends[key]])} - keys
+        inside = {
+            end
+            for end, name in ends.items()
+            if any(name.startswith(f"{ends[key]}.") for key in keys if key in ends)
+        } - keys
+        if not before | inside:
+            break
+        keys |= before | inside
+    found = [seen.candidates[n] for n in depended_on(logits)]
+    return next((end for end in found if end in ends and end not in keys and ends[end]), 0)
+
+
+def _given_to(call: _Call) -> set[int]:
+    return set() if call.macs else call.fed_by
 
 
 def _rectifies(name: str, args: tuple[Any, ...]) -> bool:
@@ -138,6 +195,7 @@ def trace(
         classes=tuple(classes) if classes else (),
         class_count=logits.shape[1],
         graph=graph,
+        auto=next((n for n, call in seen.calls.items() if seen.auto and call.finished == seen.auto), ""),
     )
 
 
@@ -172,10 +230,18 @@ def _forward(
     """Runs the observed forward of a copy that nothing else uses."""
     seen = _Seen()
     x = torch.zeros(1, *input_shape, device=device)
-    observer = _Observer(seen, Recorder(x))
-    observer.set_field(x, Field((1, 1), (1, 1), input_shape[1:]))
-    with _watched(network, seen, observer), torch.no_grad(), observer:
-        logits = logits_of(network(x), output)
+    observer = _Observer(seen, Recorder(x), input_shape[1:])
+    observer.set_track(x, of_input(x.shape))
+    # fused attention of torch.nn would hide what it does
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with _watched(network, seen, observer), torch.no_grad(), observer:
+            logits = logits_of(network(x), output)
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
+    seen.keys = observer.follower.keys
+    seen.auto = _last_depended_on(seen, observer.track_of(logits))
     return seen, observer.recorder.finish(logits), logits
 
 
@@ -201,14 +267,17 @@ def _watched(network: nn.Module, seen: _Seen, observer: _Observer) -> Iterator[N
             call.calls += 1
             seen.ended += 1
             call.finished = seen.ended
+            given = first_tensor(result)
+            with _disable_current_modes():  # what follows is not the network's own work
+                call.fed_by = observer.origins(args)
+                if given is not None:
+                    observer.left(call, given)
             if args and isinstance(args[0], Tensor):
                 call.input_shape = tuple(args[0].shape[1:])
-            given = first_tensor(result)
             observer.recorder.leave(name, given)
             if given is not None:
                 call.output_shape = tuple(given.shape[1:])
                 call.output_bytes = given.numel() * given.element_size()
-                call.field = observer.field_of(given)
 
         handles += [module.register_forward_pre_hook(before), module.register_forward_hook(after)]
     try:
@@ -259,9 +328,10 @@ def _layer(name: str, module: nn.Module, call: _Call, number: int) -> LayerFacts
         trainable_parameters=sum(p.numel() for p in parameters if p.requires_grad),
         macs=call.macs,
         output_bytes=call.output_bytes,
-        receptive_field_px=max(call.field.size) if call.field else None,
-        receptive_stride_px=max(call.field.stride) if call.field else None,
-        receptive=call.field,
+        receptive_field_px=max(call.receptive.size) if call.receptive else None,
+        receptive_stride_px=max(call.receptive.stride) if call.receptive else None,
+        receptive=call.receptive,
+        layout=call.layout,
         weight_shape=tuple(weight.shape) if isinstance(weight, Tensor) else None,
         groups=int(getattr(module, "groups", 1)) if isinstance(module, nn.Conv2d) else 1,
         formula_holds=_formula_holds(call, window, getattr(module, "ceil_mode", False)),
