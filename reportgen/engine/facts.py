@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from torch import Tensor
+
 from reportgen.engine.layout import NONE, Layout
 from reportgen.engine.receptive import Field
 from reportgen.errors import UnknownName
@@ -76,6 +78,15 @@ class LayerFacts:
         return self.map_shape[0] if self.map_shape else 0
 
     @property
+    def described(self) -> str:
+        """What it gives, in words, where that is not maps (C, h, w)."""
+        height, width = self.layout.grid
+        if self.layout.kind == "tokens":
+            others = f" after {self.layout.prefix} other tokens" if self.layout.prefix else ""
+            return f"{height}×{width} patch tokens{others}"
+        return f"maps of {height}×{width}, channels last" if self.layout.kind == "maps last" else ""
+
+    @property
     def spatial(self) -> bool:
         """Whether the output is a stack of maps with more than one place."""
         return self.layout.kind != "none"
@@ -136,6 +147,11 @@ class ModelFacts:
             raise UnknownName("layer", name, [x.name for x in ran])
         return found[0]
 
+    def as_maps(self, name: str, value: Tensor) -> Tensor:
+        """A layer's output, or a gradient by it, as probes see it: maps (N, C, h, w) where it has places,
+        else as it is."""
+        return next(x for x in self.layers if x.name == name).layout.maps(value)
+
     @property
     def ruled(self) -> bool:
         """Whether every rectifier has a guided and a deconvnet rule, and there is any."""
@@ -150,10 +166,13 @@ class ModelFacts:
         none of them sends a gradient back.
         """
         spatial = [layer for layer in self.leaves() if layer.spatial]
+        if self.auto:  # patches behind the last attention may be nobody's
+            end = self.layer(self.auto).finished
+            spatial = [layer for layer in spatial if layer.finished <= end]
         if not spatial:
             raise NotApplicable("the model has no layer whose output is a stack of maps")
         rectified = [layer for layer in spatial if layer.type in RECTIFIERS] or spatial
-        last = {layer.output_shape[1:]: layer for layer in rectified if layer.output_shape}
+        last = {layer.layout.grid: layer for layer in rectified}
         found = [self._unclipped(layer) for layer in last.values()]
         count = min(at_most, len(found))
         return tuple(found[round(n * (len(found) - 1) / max(1, count - 1))] for n in range(count))

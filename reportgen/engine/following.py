@@ -94,11 +94,11 @@ class Follower:
     def _matrices(self, func: Any, args: Args, _kw: Any, result: Tensor, find: Find) -> Track:
         name = func.overloadpacket.__name__.removesuffix("_")
         first, second = (args[n] for n in MATRICES[name])
-        product = self.product(find(first), find(second), result.ndim)
+        product = self.product(find(first), find(second), result.ndim, name.startswith("ba") or name == "bmm")
         added = find(args[0]) if name != "mm" and name != "bmm" else None
         return joined([product, added], result.ndim) if added else product
 
-    def product(self, a: Track | None, b: Track | None, axes: int) -> Track:
+    def product(self, a: Track | None, b: Track | None, axes: int, batched: bool) -> Track:
         """Of matrices (…, M, K) and (…, K, N): each element sees a row of one and a column of the other.
 
         It lies where the row lies, or the column. Where both lie somewhere it is of a pair: a query's
@@ -109,7 +109,8 @@ class Follower:
         places = [*_kept(left, -1, weights), *_kept(right, -2, weights)][:2]
         seen = joined([mixed(left, [axes - 1]).nowhere(), mixed(right, [axes - 2]).nowhere()], axes)
         named = dict(zip(POSITIONS, (plane for pair in places for plane in pair), strict=False))
-        number = self._attended(left, right, weights)
+        # a learned query is multiplied as keys are, batch by batch, and not as weights are
+        number = self._attended(left, right, weights and not batched)
         return replace(seen, **named, origin=torch.full((1,) * axes, number, dtype=torch.int64))
 
     def _attended(self, left: Track, right: Track, weights: bool) -> int:

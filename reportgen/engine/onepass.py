@@ -176,7 +176,7 @@ class OnePass:
             gradients, coverage = by_slot[self.slots.index(slot)]
             gradients |= self._backward(score, rule, places, coverage, last)
         activations: dict[Need, Tensor] = {
-            Activation(name): value.detach() for name, value in kept.items()
+            Activation(name): self.plan.facts.as_maps(name, value.detach()) for name, value in kept.items()
         }
         return activations, by_slot, logits.detach()
 
@@ -201,9 +201,12 @@ class OnePass:
         coverage[rule] = mode.rewritten
         return {
             # a layer that the score does not depend on has a gradient of zero
-            Gradient(name, rule): torch.zeros_like(places[name]) if value is None else value
+            Gradient(name, rule): self._as_maps(name, torch.zeros_like(places[name]) if value is None else value)
             for name, value in zip(names, found, strict=True)
         }
+
+    def _as_maps(self, place: str, value: Tensor) -> Tensor:
+        return value if place == INPUT else self.plan.facts.as_maps(place, value)
 
     @torch.no_grad()
     def scores(self, x: Tensor, made: Maker) -> Tensor:
@@ -224,7 +227,8 @@ class OnePass:
             for image, answered in self._logits(source.x, made):
                 logits.append(answered)
                 for need, parts in held.items():
-                    parts.append(kept(need, answers[need.layer], clean[need.layer], image))
+                    answer = self.plan.facts.as_maps(need.layer, answers[need.layer])
+                    parts.append(kept(need, answer, clean[need.layer], image))
         count = len(source.x)
         found: dict[Need, Tensor] = {need: of_images(parts, count, made) for need, parts in held.items()}
         return {Scores(variants): of_images(logits, count, made), **found}

@@ -54,6 +54,6 @@ def rankings(plan: Plan, tally: Tally) -> dict[Extremes, Ranking]:
     """The whole set's ranking for every `Extremes`, from the merged tallies."""
     found: dict[Extremes, Ranking] = {}
     for need in plan.extremes:
-        shape = plan.facts.layer(need.layer).output_shape or ()
+        shape = plan.facts.layer(need.layer).map_shape or ()
         found[need] = Ranking.of(tally.tops[key(need)], shape[2] if len(shape) == 3 else 1)
     return found

@@ -125,7 +125,7 @@ class _Observer(TorchDispatchMode):
         if call.layout.kind != "none" and call.works:
             candidate = len(self.seen.candidates)
             self.seen.candidates.append(call.finished)
-        self.set_track(given, left_layer(track, call.finished, candidate))
+        self.set_track(given, left_layer(track, call.finished, call.macs > 0, candidate))
 
 
 def _last_depended_on(seen: _Seen, logits: Track | None) -> int:

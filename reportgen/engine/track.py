@@ -372,10 +372,11 @@ def lost(tracks: Sequence[Track], axes: int) -> Track:
 
 
 
-def left_layer(track: Track, number: int, candidate: int | None) -> Track:
+def left_layer(track: Track, number: int, weighted: bool, candidate: int | None) -> Track:
     """The track of what a layer gave: `number` is the layer's; `candidate` its own among those whose
-    places are followed to the logits, None where it is none of them."""
-    origin = torch.where(track.origin < 0, track.origin, number)
+    places are followed to the logits, None where it is none of them. A layer without weights (a
+    softmax) leaves an attention's weights what they are."""
+    origin = torch.where((track.origin < 0) & (not weighted), track.origin, number)
     if candidate is None:
         return replace(track, origin=origin)
     track = _counted_from(track, candidate)

@@ -146,13 +146,13 @@ class ChannelHealth:
         """The layers that are judged, each with channels: (C, h, w), or (C,)."""
         if self.layers != "auto":
             found = [model.layer(name) for name in self.layers]
-            if bad := [x.name for x in found if len(x.output_shape or ()) not in (1, 3)]:
+            if bad := [x.name for x in found if x.map_shape is None]:
                 raise NotApplicable(f"no channels in the output of {', '.join(bad)}")
             return list(dict.fromkeys(found))
-        found = [x for x in rectifiers(model) if len(x.output_shape or ()) in (1, 3)] or wrapped(model)
+        found = [x for x in rectifiers(model) if x.map_shape is not None] or wrapped(model)
         if not found:
             raise NotApplicable("the model has no layer that rectifies and no convolution")
-        last_of = {layer.output_shape[1:]: layer for layer in found if layer.output_shape}
+        last_of = {layer.map_shape[1:]: layer for layer in found if layer.map_shape}
         chosen = list(dict.fromkeys([*last_of.values(), *found]))[: self.at_most]
         return sorted(chosen, key=lambda layer: layer.finished)
 
@@ -220,7 +220,7 @@ def convolutions(model: ModelFacts) -> list[LayerFacts]:
 
 def first_convolutions(model: ModelFacts) -> list[LayerFacts]:
     """Of the first two convolutions those whose grid is fine enough for a spectrum."""
-    return [x for x in convolutions(model)[:2] if min((x.output_shape or (0,))[1:]) >= SIDE]
+    return [x for x in convolutions(model)[:2] if min(x.layout.grid) >= SIDE]
 
 
 def wrapped(model: ModelFacts) -> list[LayerFacts]:

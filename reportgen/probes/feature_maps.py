@@ -65,8 +65,8 @@ class FeatureMaps:
         else:
             by_side: dict[int, LayerFacts] = {}
             for layer in sorted(model.layers, key=lambda x: x.finished):
-                if layer.spatial and layer.output_shape and "Pad" not in layer.type:
-                    by_side[layer.output_shape[1]] = layer
+                if layer.spatial and "Pad" not in layer.type:
+                    by_side[layer.layout.grid[0]] = layer
             found = list(by_side.values())
         if not found:
             raise NotApplicable("the model has no layer whose output is a stack of maps")
