@@ -58,6 +58,10 @@ def manifest(
 def _model(session: Session) -> dict[str, Any]:
     facts = asdict(session.facts)
     facts.pop("graph")  # a finding of `architecture`
+    for row, layer in zip(facts["layers"], session.facts.layers, strict=True):
+        row["layout"] = str(layer.layout)
+        for place in ("rows", "columns"):  # every place's own field is for the measuring alone
+            (row["receptive"] or {}).pop(place, None)
     return {
         "source": session.subject.source,
         "arguments": session.subject.arguments,

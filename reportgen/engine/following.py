@@ -107,6 +107,8 @@ class Follower:
         weights = a is None or b is None
         left, right = a or unseen(axes), b or unseen(axes)
         places = [*_kept(left, -1, weights), *_kept(right, -2, weights)][:2]
+        if len(places) == 2 and all(torch.equal(*planes) for planes in zip(*places, strict=True)):
+            places = places[:1]  # a window of one token: a pair of one place
         seen = joined([mixed(left, [axes - 1]).nowhere(), mixed(right, [axes - 2]).nowhere()], axes)
         named = dict(zip(POSITIONS, (plane for pair in places for plane in pair), strict=False))
         # a learned query is multiplied as keys are, batch by batch, and not as weights are
@@ -313,11 +315,12 @@ def _pool(func: Any, args: Args, kwargs: Any, result: Any, find: Find) -> list[T
 
 def _adaptive_pool(_f: Any, args: Args, _kw: Any, result: Any, find: Find) -> list[Track]:
     x, out = args[0], result if isinstance(result, Tensor) else result[0]
-    taps = {}
+    taps, centres = {}, {}
     for axis in range(x.ndim - 2, x.ndim):
         n, m = x.shape[axis], out.shape[axis]
         taps[axis] = Taps.ranges([i * n // m for i in range(m)], [-(-(i + 1) * n // m) - 1 for i in range(m)])
-    return [windowed(_track(x, find), x.shape, taps)] * (1 if isinstance(result, Tensor) else len(result))
+        centres[axis] = (torch.arange(m) + 0.5) * n / m - 0.5  # more places than there were, too
+    return [windowed(_track(x, find), x.shape, taps, centres)] * (1 if isinstance(result, Tensor) else len(result))
 
 
 def _upsample(func: Any, args: Args, _kw: Any, result: Tensor, find: Find) -> Track:

@@ -73,6 +73,7 @@ class _Observer(TorchDispatchMode):
         self.extent = extent
         self.follower = Follower()
         self.tracks: dict[int, tuple[Tensor, Track]] = {}  # keeps the tensor, so its id stays its own
+        self.owners: dict[int, tuple[Tensor, str]] = {}  # whose weight a tensor is
 
     def track_of(self, value: Any) -> Track | None:
         found = self.tracks.get(id(value))
@@ -94,7 +95,7 @@ class _Observer(TorchDispatchMode):
                 self.seen.calls[module].works += 1
         if func.overloadpacket in flop_registry:
             flops = flop_registry[func.overloadpacket](*args, **kwargs, out_val=result)
-            for module in self.seen.inside:
+            for module in [*self.seen.inside, *self.lent_by(inputs)]:
                 self.seen.calls[module].macs += flops // 2
         if name in RECTIFIERS and _rectifies(name, args):
             self.seen.rectifiers += 1
@@ -102,12 +103,24 @@ class _Observer(TorchDispatchMode):
         if name.removesuffix("_") in SMOOTH:
             self.seen.smooth.add(name.removesuffix("_"))
         results = [x for x in torch.utils._pytree.tree_leaves(result) if isinstance(x, Tensor)]
+        if name in IDLE and len(results) == 1 and inputs and id(inputs[0]) in self.owners:
+            self.owners[id(results[0])] = (results[0], self.owners[id(inputs[0])][1])  # a weight, transposed
         self.recorder.operation(func, args, inputs, results)
         if known:
             tracks = self.follower.after(func, args, kwargs, result, self.track_of)
             for value, track in zip(results, tracks, strict=True):
                 self.set_track(value, track)
         return result
+
+    def lent_by(self, inputs: Sequence[Tensor]) -> list[str]:
+        """The layers whose weights an operation reads that is not in their own calls: they ran too."""
+        names = {self.owners[id(x)][1] for x in inputs if id(x) in self.owners and x.ndim > 1}
+        lent = [n for n in names if self.seen.calls[n].leaf and n not in self.seen.inside]
+        for name in lent:
+            self.seen.ended += 1
+            self.seen.calls[name].calls += 1
+            self.seen.calls[name].finished = self.seen.ended
+        return lent
 
     def origins(self, args: Any) -> set[int]:
         """The layers that these values came straight out of."""
@@ -232,6 +245,9 @@ def _forward(
     x = torch.zeros(1, *input_shape, device=device)
     observer = _Observer(seen, Recorder(x), input_shape[1:])
     observer.set_track(x, of_input(x.shape))
+    for name, module in network.named_modules():
+        for weight in module.parameters(recurse=False):
+            observer.owners[id(weight)] = (weight, name)
     # fused attention of torch.nn would hide what it does
     fused = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)

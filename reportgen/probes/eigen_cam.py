@@ -7,6 +7,7 @@ import torch
 from reportgen.engine.needs import AUTO, Activation, LayerName, ModelFacts, Need, Tape
 from reportgen.findings import Finding, Heatmap
 from reportgen.probes import probe
+from reportgen.probes.auto_layer import why
 
 
 @probe("eigen-cam", scope="image", group="class activation maps")
@@ -43,4 +44,5 @@ class EigenCam:
         values = (sign * component).where(finite, torch.nan).unflatten(1, a.shape[2:])  # (N, h, w)
         layer = tape.model.spatial_layer(self.layer)
         quantity = "first principal component, activation"
-        return (Heatmap("map", "Eigen-CAM", values, quantity, signed=True, layer=layer.name),)
+        heatmap = Heatmap("map", "Eigen-CAM", values, quantity, signed=True, layer=layer.name)
+        return (heatmap, *why(self.layer, [layer]))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from reportgen.engine.needs import AUTO, Activation, Gradient, LayerFacts, LayerNames, ModelFacts, Need, Tape
 from reportgen.findings import Finding, Heatmap, nth
 from reportgen.probes import probe
+from reportgen.probes.auto_layer import why
 
 
 @probe("grad-cam", scope="image", group="class activation maps")
@@ -31,7 +32,8 @@ class GradCam:
 
     def measure(self, tape: Tape) -> tuple[Finding, ...]:
         layers = tape.model.spatial_layers(self.layer)
-        return tuple(self._map(tape, layer, n) for n, layer in enumerate(layers))
+        maps = (self._map(tape, layer, n) for n, layer in enumerate(layers))
+        return (*maps, *why(self.layer, layers))
 
     def _map(self, tape: Tape, layer: LayerFacts, number: int) -> Heatmap:
         a, g = tape[Activation(layer.name)], tape[Gradient(layer.name)]  # each (N, C, h, w)

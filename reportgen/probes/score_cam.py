@@ -18,6 +18,7 @@ from reportgen.engine.needs import (
 )
 from reportgen.findings import Finding, Heatmap, Remark
 from reportgen.probes import probe
+from reportgen.probes.auto_layer import why
 
 
 @probe("score-cam", scope="image", group="class activation maps")
@@ -55,6 +56,7 @@ class ScoreCam:
         return (
             Heatmap("map", "Score-CAM", values, "ReLU(Σ w·A), activation", layer=masks.layer),
             Remark("channels", f"{channels.shape[1]} of {a.shape[1]} channels"),
+            *why(self.layer, [tape.model.layer(masks.layer)]),
         )
 
     def _masks(self, model: ModelFacts) -> ChannelMasks:

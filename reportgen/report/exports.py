@@ -36,7 +36,7 @@ SCHEMA = "reportgen.results/1"
 NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 LAYER_KEYS = (
     *("name", "type", "number", "output_shape", "parameters", "trainable_parameters", "macs"),
-    *("receptive_field_px", "receptive_stride_px"),
+    *("receptive_field_px", "receptive_stride_px", "layout"),
 )
 
 
@@ -92,7 +92,7 @@ def results(evidence: Evidence) -> dict[str, Any]:
             "checkpoint_sha256": manifest["checkpoint"]["sha256"],
             **{key: model[key] for key in ("parameters", "trainable_parameters", "macs")},
             "class_count": model["class_count"],
-            "layers": [{key: row[key] for key in LAYER_KEYS} for row in model["layers"]],
+            "layers": [{key: row[key] for key in LAYER_KEYS if key in row} for row in model["layers"]],
         },
         "findings": {
             method: _numbers(slots[0]) for method, slots in evidence.model_findings().items()

@@ -50,7 +50,8 @@ LAYER = _object(
         "macs": COUNT,
         "receptive_field_px": _or_null(COUNT),
         "receptive_stride_px": _or_null(COUNT),
-    }
+    },
+    optional={"layout": TEXT},  # evidence of earlier versions has none
 )
 MODEL = _object(
     {
