@@ -44,6 +44,11 @@ REDUCTIONS = {
     *("max", "min", "argmax", "any", "all", "median", "nansum"),
 }
 MATRICES = {"mm": (0, 1), "bmm": (0, 1), "addmm": (1, 2), "baddbmm": (1, 2), "addbmm": (1, 2)}
+# element by element, though torch does not tag them so
+POINTWISE = {
+    *("hardswish", "rsub", "masked_fill", "native_dropout", "_prelu_kernel", "prelu", "where", "mish"),
+    *("log_sigmoid_forward", "threshold", "rrelu_with_noise"),
+}
 # operations that rearrange, and work nothing out
 IDLE = VIEWS | MOVES | COPIES | {"cat", "stack", "constant_pad_nd", "pixel_shuffle", "zeros", "empty", "arange"}
 
@@ -62,6 +67,8 @@ class Follower:
         """
         name = func.overloadpacket.__name__
         results = _tensors(result)
+        if name.endswith("_like") or name.startswith("new_"):
+            return [None] * len(results)  # of the same size, with nothing of it
         rule = self._rule(name)
         try:
             found = rule(func, args, kwargs, result, find) if rule else None
@@ -69,7 +76,9 @@ class Follower:
             found = None  # used in a way that the rule does not know: no place is better than a wrong one
         if found is None:
             given = [track for x in _tensors((args, kwargs)) if (track := find(x)) is not None]
-            return [_elementwise(x, args, kwargs, find) or lost(given, x.ndim) for x in results]
+            pointwise = torch.Tag.pointwise in func.tags or name.removesuffix("_") in POINTWISE
+            same = [_elementwise(x, args, kwargs, find) if pointwise else None for x in results]
+            return [track or lost(given, x.ndim) for track, x in zip(same, results, strict=True)]
         several = list(found) if isinstance(found, list | tuple) else [found]
         given = [t for x in _tensors((args, kwargs)) if (t := find(x)) is not None]
         rest = [lost(given, x.ndim) for x in results[len(several) :]]

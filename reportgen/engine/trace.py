@@ -27,7 +27,7 @@ from reportgen.engine.needs import Graph, LayerFacts, ModelFacts
 from reportgen.engine.operations import RECTIFIERS, SMOOTH
 from reportgen.engine.output import first_tensor, logits_of
 from reportgen.engine.receptive import Field, field_of
-from reportgen.engine.track import Track, depended_on, left_layer, of_input
+from reportgen.engine.track import Track, depended_on, joined, left_layer, lost, of_input, unseen
 from reportgen.errors import InputError
 
 
@@ -109,7 +109,12 @@ class _Observer(TorchDispatchMode):
         if known:
             tracks = self.follower.after(func, args, kwargs, result, self.track_of)
             for value, track in zip(results, tracks, strict=True):
-                self.set_track(value, track)
+                if track is not None:
+                    self.set_track(value, track)
+                if track is not None and func._schema.is_mutable and value._base is not None:
+                    base = value._base  # written into by a view of it
+                    before = self.track_of(base) or unseen(base.ndim)
+                    self.set_track(base, joined([before, lost([track], base.ndim)], base.ndim))
         return result
 
     def lent_by(self, inputs: Sequence[Tensor]) -> list[str]:

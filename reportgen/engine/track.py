@@ -280,12 +280,9 @@ class Taps:
         rows = [[min(a + n, b) for n in range(longest)] for a, b in zip(first, last, strict=True)]
         return cls(torch.tensor(rows))
 
-    @property
-    def idle(self) -> bool:
-        """Whether each place reads itself alone."""
-        return self.indices.shape[1] == 1 and bool(
-            (self.indices[:, 0] == torch.arange(len(self.indices))).all()
-        )
+    def idle(self, places: int) -> bool:
+        """Whether each of so many places reads itself alone."""
+        return self.indices.shape == (places, 1) and bool((self.indices[:, 0] == torch.arange(places)).all())
 
 
 def windowed(
@@ -299,7 +296,7 @@ def windowed(
 
     `centres` are the indices, in fractions, that a new place lies at; the middle of its taps otherwise.
     """
-    taps = {axis: t for axis, t in taps.items() if not t.idle}
+    taps = {axis: t for axis, t in taps.items() if not t.idle(shape[axis])}
     if not taps:
         return track
     if any(track.y.shape[a] > 1 and track.x.shape[a] > 1 for a in taps) or track.paired:
