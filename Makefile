@@ -20,6 +20,8 @@ $(READY): requirements.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv \
 		|| { rm -rf .venv; echo "remedy: install Python's venv (Debian: apt-get install python3-venv)" >&2; exit 2; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@# the distribution had another name once; it goes first, or it would take the new one's command along
+	@$(BIN)/python -m pip uninstall -qqq --yes --disable-pip-version-check reportgen
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 

@@ -9,16 +9,18 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from reportgen.beside import measure_beside, timing
 from reportgen.errors import RecipeError, RenderError
 from reportgen.evidence import Writer
-from reportgen.manifest import manifest
-from reportgen.measure import Measurement
+from reportgen.measure.manifest import manifest
+from reportgen.measure.rounds import Measurement
+from reportgen.measure.second_model import measure_beside, timing
+from reportgen.measure.session import prepare
+from reportgen.ownership import is_report, will_write
 from reportgen.progress import Progress
 from reportgen.recipe import Recipe
-from reportgen.report import assets, render
-from reportgen.session import prepare
-from reportgen.workspace import check, is_report, publish, workspace
+from reportgen.report import render
+from reportgen.report.render import themes
+from reportgen.workspace import check, publish, workspace
 
 
 @dataclass(frozen=True)
@@ -46,12 +48,13 @@ def run(
 ) -> Outcome:
     """Measures a checkpoint on images and writes the report to the folder `out`.
 
-    An earlier report in `out` is replaced when the new one is whole. Interrupted, the same call
-    resumes. Raises RecipeError, InputError, and RenderError where even report.html failed (the
-    evidence is kept).
+    An earlier report in `out` is replaced when the new one is whole, and nothing else that lies there.
+    Interrupted, the same call resumes. Raises RecipeError, InputError, and RenderError where even
+    report.html failed (the evidence is kept).
     """
     begun = time.perf_counter()
-    check(out)
+    output = recipe.output
+    check(out, will_write(output.pdf is not False, save_maps, output.layout == "folder"))
     theme = _theme(recipe)
     session = prepare(recipe, checkpoint, images, limit, save_maps)
     for line in session.lines:
@@ -77,9 +80,9 @@ def _theme(recipe: Recipe) -> str:
     """The recipe's theme, a folder of its own beside the recipe; looked at before anything is measured."""
     name = recipe.output.theme
     own = recipe.folder / name
-    chosen = str(own) if own.is_dir() and name not in assets.themes() else name
+    chosen = str(own) if own.is_dir() and name not in themes.themes() else name
     try:
-        assets.theme(chosen)
+        themes.theme(chosen)
     except RecipeError as error:
         raise recipe.located(RecipeError(f"output.theme: {error.cause}", error.remedy)) from error
     return chosen

@@ -1,55 +1,206 @@
-"""The output folder: a report is built beside it and takes its place only when it is whole."""
+"""The output folder: a report is built in a work folder inside it, and takes its place when it is whole.
+
+The folder is the user's: only files that reportgen wrote (`ownership.owned`) are replaced, file by file;
+whatever else lies in it stays where it is. The work folder is hidden, and known as ours by the marker in it,
+never by its name. Inside the output folder it shares its file system, needs no right to write beside it, and
+is found again wherever the folder is moved or linked to.
+
+To publish, the names of the old report's files and of the new one's are written to a journal in the work
+folder. Then the old files are moved into the work folder, the new ones out of it, and the journal and the
+rest go. Each step is a rename, and none overwrites anything: a process that ends in between has lost neither
+report, and the next run into the folder, or rendering of it, goes on by the journal. A lock on the marker
+keeps two runs apart; it ends with its process.
+"""
 
 from __future__ import annotations
 
+import itertools
+import json
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from reportgen.errors import RecipeError
+from reportgen.evidence import canonical_json, write_whole
+from reportgen.ownership import (
+    EVIDENCE,
+    claim,
+    foreign,
+    is_report,
+    owned,
+    present,
+    refuse_foreign,
+    remove_empty,
+    will_write,
+)
+
+WORK = ".reportgen-work"
+MARKER = "reportgen-work"
+MARK = b"reportgen.work/1\nHere reportgen builds the report of the folder around; it goes when it is whole.\n"
+ALL = will_write()
+JOURNAL = "publishing.json"
+OLD = "old"  # the old report's files while the new ones are moved in
 
 
-def is_report(out: Path) -> bool:
-    """Whether `out` holds a report of ours: complete evidence."""
-    return (out / "evidence" / "manifest.json").exists()
+def target(out: Path) -> Path:
+    """The folder that `out` means: where it is a link, what the link points to. It need not be there yet.
 
-
-def check(out: Path) -> None:
-    """Raises RecipeError where `out` holds something that is not a report of ours."""
-    if not out.exists():
-        return
-    if not out.is_dir():
+    Raises RecipeError where it is a file, or a link that never ends.
+    """
+    real = Path(os.path.realpath(out))
+    if real.is_symlink():
+        raise RecipeError(f"--out {out} is a link that leads back to itself", "name a folder")
+    if real.exists() and not real.is_dir():
         raise RecipeError(f"--out {out} is a file", "name a folder")
-    if any(out.iterdir()) and not is_report(out):
-        raise RecipeError(
-            f"--out {out} is a folder with other things in it, which would be lost",
-            "name a new or an empty folder, or an earlier report",
-        )
+    return real
+
+
+def check(out: Path, written: Callable[[str], bool] = ALL) -> None:
+    """Finishes what an earlier run was publishing when it was stopped, and looks whether a report can be
+    written to `out` without a loss. `written` says which files it will have.
+
+    Raises RecipeError where `out` is a folder of other things, where a file of somebody else's stands in the
+    way of one of the report's, and where another run is writing there.
+    """
+    folder = target(out)
+    recover(out)
+    with _writable(out):
+        if not folder.exists():
+            return
+        unfinished = _is_work(_work(folder))
+        if not is_report(folder) and not unfinished and any(folder.iterdir()):
+            raise RecipeError(
+                f"--out {out} is a folder with other things in it, and no report of reportgen's",
+                "name a new or an empty folder, or an earlier report",
+            )
+        refuse_foreign(folder, out, written)
+
+
+def recover(out: Path) -> None:
+    """Ends the publishing of a report that was stopped in between. Raises RecipeError as `workspace` does."""
+    folder = target(out)
+    if (_work(folder) / JOURNAL).exists():
+        with _writable(out):
+            work, lock = _acquired(folder, out)
+            try:
+                if (work / JOURNAL).exists():
+                    _swap(work, folder)
+            finally:
+                os.close(lock)
 
 
 @contextmanager
 def workspace(out: Path) -> Iterator[Path]:
-    """A folder beside `out` to build in. What an interrupted run left in it is still there.
+    """A folder inside `out` to build in. What an interrupted run left in it is still there.
 
     Raises RecipeError where another run is building the same report, or nothing can be written.
     """
-    check(out)
-    folder = out.with_name(out.name + ".partial")
-    try:
+    folder = target(out)
+    is_new = not folder.exists()
+    with _writable(out):
         folder.mkdir(parents=True, exist_ok=True)
-        lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT)
-    except OSError as error:
-        raise RecipeError(
-            f"cannot write beside {out}: {error.strerror}", "name another --out"
-        ) from error
+        work, lock = _acquired(folder, out)
     try:
-        if not _locked(lock):
-            raise RecipeError(f"another run is writing {out}", "wait for it, or name another --out")
-        yield folder
+        shutil.rmtree(work / OLD, ignore_errors=True)
+        yield out / work.name
     finally:
-        os.close(lock)
+        try:
+            with suppress(OSError):
+                if _holds(lock, work) and not _is_begun(work):
+                    _remove(work)
+                if is_new and not any(folder.iterdir()):
+                    folder.rmdir()
+        finally:
+            os.close(lock)
+
+
+def publish(work: Path, out: Path) -> None:
+    """Puts the finished report in `work` in the place of the one in `out`, whose other files stay.
+
+    Raises RecipeError where a file of somebody else's has come to stand in the way.
+    """
+    folder = target(out)
+    claim(work, ())
+    old, new = owned(folder), owned(work)
+    rooms = {name.rpartition("/")[0] for name in new}
+    blocked = sorted(rooms.intersection(present(folder)))
+    if stands := blocked + sorted(name for name in new - old if os.path.lexists(folder / name)):
+        raise foreign(out, stands[0])
+    with _writable(out):
+        write_whole(work / JOURNAL, canonical_json({"old": sorted(old), "new": sorted(new)}))
+        _swap(work, folder)
+
+
+def _swap(work: Path, folder: Path) -> None:
+    """Moves the old files out and the new ones in, from wherever an earlier call was stopped."""
+    names = json.loads((work / JOURNAL).read_bytes())
+    new = set(names["new"])
+    for name in names["old"]:
+        # once the new file is in its place, it is no more in `work`
+        if (name not in new or (work / name).exists()) and (folder / name).exists():
+            _move(folder / name, work / OLD / name)
+    for name in names["new"]:
+        if (work / name).exists():
+            _move(work / name, folder / name)
+    remove_empty(folder, names["old"])
+    (work / JOURNAL).unlink()
+    _remove(work)
+
+
+def _move(file: Path, place: Path) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    file.rename(place)
+
+
+def _work(folder: Path) -> Path:
+    """The work folder inside an output folder, or where it is to be: past folders of the name that are not
+    ours. An empty one may be taken, for nothing is lost with it."""
+    for number in itertools.count(1):
+        work = folder / (WORK if number == 1 else f"{WORK}-{number}")
+        if not os.path.lexists(work) or _is_work(work):
+            return work
+    raise AssertionError("there is always another number")
+
+
+def _is_work(work: Path) -> bool:
+    """Whether a folder is a work folder of ours: it has the marker, or nothing yet but the empty marker."""
+    if work.is_symlink() or not work.is_dir():
+        return False
+    inside = os.listdir(work)
+    marker = work / MARKER
+    if not marker.is_file() or marker.is_symlink():
+        return not inside
+    mark = marker.read_bytes()
+    return mark == MARK or (not mark and inside == [MARKER])
+
+
+def _acquired(folder: Path, out: Path) -> tuple[Path, int]:
+    """The work folder, locked for this process, and the lock. Raises RecipeError where another holds it."""
+    while True:
+        work = _work(folder)
+        try:
+            work.mkdir(parents=True, exist_ok=True)
+            lock = os.open(work / MARKER, os.O_RDWR | os.O_CREAT, 0o666)
+        except FileNotFoundError:  # a run that ends removes it just now
+            continue
+        if not _locked(lock):
+            os.close(lock)
+            raise RecipeError(f"another run is writing {out}", "wait for it, or name another --out")
+        if _holds(lock, work):
+            if not os.fstat(lock).st_size:
+                os.write(lock, MARK)
+            return work, lock
+        os.close(lock)  # that was the lock of a run that has ended
+
+
+def _holds(lock: int, work: Path) -> bool:
+    """Whether a lock is that of the work folder as it is now, not of an earlier one of its name."""
+    try:
+        return os.path.samestat(os.fstat(lock), os.stat(work / MARKER))
+    except FileNotFoundError:
+        return False
 
 
 def _locked(lock: int) -> bool:
@@ -65,12 +216,29 @@ def _locked(lock: int) -> bool:
     return True
 
 
-def publish(folder: Path, out: Path) -> None:
-    """Puts the finished `folder` in the place of `out`; the old report goes when it is there."""
-    (folder / ".lock").unlink(missing_ok=True)
-    old = out.with_name(out.name + ".old")
-    shutil.rmtree(old, ignore_errors=True)
-    if out.exists():
-        out.rename(old)
-    folder.rename(out)
-    shutil.rmtree(old, ignore_errors=True)
+def _is_begun(work: Path) -> bool:
+    """Whether a work folder holds anything to go on with."""
+    return (work / JOURNAL).exists() or any((work / EVIDENCE).glob("*.json"))
+
+
+def _remove(work: Path) -> None:
+    """Removes a work folder, its marker last: until then it is known as ours."""
+    for path in work.iterdir():
+        if path.name == MARKER:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    (work / MARKER).unlink(missing_ok=True)
+    with suppress(OSError):  # another run may have come already
+        work.rmdir()
+
+
+@contextmanager
+def _writable(out: Path) -> Iterator[None]:
+    """Tells in the user's words where the system refuses to write."""
+    try:
+        yield
+    except OSError as error:
+        raise RecipeError(f"cannot write to {out}: {error.strerror}", "name another --out") from error

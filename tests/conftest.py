@@ -17,14 +17,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from reportgen.engine.needs import ModelFacts, Normalisation, Probe
+from reportgen.engine.network.trace import trace
 from reportgen.engine.onepass import OnePass, frozen
 from reportgen.engine.plan import make_plan
 from reportgen.engine.tape import BatchTape, model_tape
 from reportgen.engine.targets import Slot
-from reportgen.engine.trace import trace
+from reportgen.measure.session import prepare
 from reportgen.pipeline import run, silent
 from reportgen.recipe import load
-from reportgen.session import prepare
 
 # a slow machine is no failure
 calm = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}

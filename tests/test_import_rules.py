@@ -11,25 +11,31 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
-LATER = {"reportgen.probes", "reportgen.report", "reportgen.audit", "reportgen.cli"}
+# the line: what comes after the measuring, and what turns it; nothing before may know it
+ENDS = {"reportgen.audit", "reportgen.report", "reportgen.pipeline", "reportgen.cli"}
+ASKS = {"reportgen.probes", "reportgen.checks", "reportgen.measure"}
+TENSORS = {"torch", "torchvision", "reportgen.engine", "reportgen.inputs"}
 # what a room (by its dotted name) must not import, at the top of a file or inside a function
 FORBIDDEN = {
-    "reportgen.engine": LATER,
-    "reportgen.inputs": LATER,
-    "reportgen.report": {"torch", "torchvision", "reportgen.engine", "reportgen.inputs"},
-    "reportgen.audit": {"torch", "torchvision", "reportgen.engine", "reportgen.inputs"},
-    "reportgen.evidence": {"torch", "torchvision", "reportgen.engine", "reportgen.report"},
-    "reportgen.findings": {"torch", "torchvision", "reportgen.engine", "reportgen.report"},
+    "reportgen.engine": {*ENDS, *ASKS, "reportgen.inputs", "reportgen.recipe", "reportgen.evidence"},
+    "reportgen.inputs": {*ENDS, *ASKS, "reportgen.evidence"},
+    "reportgen.recipe": {*ENDS, "reportgen.measure", "reportgen.engine", "reportgen.evidence"},
+    "reportgen.findings": {*ENDS, *ASKS, *TENSORS, "reportgen.recipe", "reportgen.evidence"},
+    "reportgen.evidence": {*ENDS, *ASKS, *TENSORS, "reportgen.recipe"},
+    "reportgen.measure": {"reportgen.report", "reportgen.pipeline", "reportgen.cli"},
+    "reportgen.audit": {*ENDS, *ASKS, *TENSORS, "reportgen.recipe"} - {"reportgen.audit"},
+    "reportgen.report": {*ASKS, *TENSORS, "reportgen.recipe", "reportgen.pipeline", "reportgen.cli"},
+    "reportgen.stats": {"reportgen"},
 }
 # a package, and the only files that may import it
 ONLY_IN = {
-    "typer": {"reportgen.cli"},
-    "rich": {"reportgen.cli", "reportgen.terminal"},
-    "weasyprint": {"reportgen.report.pdf"},
-    "matplotlib": {"reportgen.report.figures"},
+    "typer": {"reportgen.cli.commands"},
+    "rich": {"reportgen.cli.commands", "reportgen.cli.terminal"},
+    "weasyprint": {"reportgen.report.render.pdf"},
+    "matplotlib": {"reportgen.report.pictures.figures"},
 }
 # all that a probe may import of ours; the registry stands for probes/__init__.py, not its probes
-PROBES_MAY = {"reportgen.engine.needs", "reportgen.findings", "reportgen.probes"}
+PROBES_MAY = {"reportgen.engine.needs", "reportgen.findings", "reportgen.probes", "reportgen.stats"}
 # these stay quick and free of torch, whatever they import at the top of their files
 LIGHT = ("reportgen.cli", "reportgen.report", "reportgen.audit", "reportgen.evidence")
 HEAVY = {"torch", "torchvision", "weasyprint", "matplotlib"}

@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Context, Decimal
 from typing import Any
 
-UNKNOWN = "no image has a label, or an answer was not finite"
+PASSED, FAILED, UNJUDGED = "passed", "failed", "cannot be judged"
+# counts that are exact whatever the model answers
+COUNTED = ("images", "rejected", "unanswered", "labelled")
+OF_LABELLED = ("accuracy", "lowest_class_accuracy", "loss", "ece")  # the others are of every answer
+PERCENT = {"accuracy": " %", "lowest_class_accuracy": " %", "beside.accuracy_change": " percentage points"}
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a metric: its value, and why it cannot be judged, or "" where it can."""
+
+    value: float | None
+    obstacle: str = ""
 
 
 def evaluate(
@@ -14,56 +28,124 @@ def evaluate(
     trust: Mapping[str, Any] | None = None,
     beside: Mapping[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
-    """One row a limit: name, metric, value, limit, passed and, where it failed, why.
+    """One row a limit: name, metric, value, limit, outcome, passed, and the reason in words.
 
     `gates` are the recipe's {metric, min, max}; `trust` is the summary of the maps' tests, which
     `trust.METHOD.NUMBER` names, `beside` what two models give together, which `beside.NUMBER` names.
-    What is not known fails its gate: a gate that could not be checked has not been passed.
+    What is not known, or rests on a set of which an image has no answer, cannot be judged: it has not
+    passed.
     """
     rows = []
     for gate in gates:
-        for bound, sign in (("min", ">="), ("max", "<=")):
+        for bound, sign in (("min", "≥"), ("max", "≤")):
             limit = gate.get(bound)
             if limit is not None:
-                value, missing = _value(gate["metric"], metrics, trust, beside)
-                rows.append(_row(gate["metric"], sign, limit, value, missing))
+                rows.append(_row(gate["metric"], sign, limit, _known(gate["metric"], metrics, trust, beside)))
     return rows
 
 
-def _value(
+def _known(
     metric: str,
     metrics: Mapping[str, Any],
     trust: Mapping[str, Any] | None,
     beside: Mapping[str, Any] | None,
-) -> tuple[float | None, str]:
-    """A metric's value, and what it means that there is none."""
+) -> Known:
     if metric.startswith("beside."):
-        if beside is None:
-            return None, "no second model was measured"
-        return beside["tests"][metric.partition(".")[2]], "no image that both models answered has a label"
-    if not metric.startswith("trust."):
-        return metrics[metric], UNKNOWN
+        return _of_two(metric.partition(".")[2], beside)
+    if metric.startswith("trust."):
+        return _of_maps(metric, trust)
+    return _of_answers(metric, metrics)
+
+
+def _of_answers(metric: str, metrics: Mapping[str, Any]) -> Known:
+    """A number over the set; of a set that is not answered to the last image only the counts hold."""
+    value = metrics[metric]
+    if metric in COUNTED:
+        return Known(value)
+    labelled = metric in OF_LABELLED
+    broken = metrics["unanswered_labelled" if labelled else "unanswered"]
+    if broken:
+        return Known(value, _unanswered(broken, "labelled image" if labelled else "image"))
+    if value is not None:
+        return Known(value)
+    if labelled and metrics["labelled"]:
+        return Known(None, "the loss of a labelled image is infinite: its label has the probability 0")
+    return Known(None, "no image has a label" if labelled else "no image has an answer")
+
+
+def _of_two(number: str, beside: Mapping[str, Any] | None) -> Known:
+    if beside is None:
+        return Known(None, "no second model was measured")
+    tests = beside["tests"]
+    broken = tests["unanswered" if number == "changed" else "unanswered_labelled"]
+    if broken:
+        return Known(tests[number], _unanswered(broken, "image", " by one of the models"))
+    missing = "no image that both models answered has a label"
+    return Known(tests[number], missing if tests[number] is None else "")
+
+
+def _of_maps(metric: str, trust: Mapping[str, Any] | None) -> Known:
     _, method, number = metric.split(".")
     tested = trust["methods"].get(method) if trust else None
     if trust is None or tested is None:
-        return None, f"no map of {method} was put to the test"
+        return Known(None, f"no map of {method} was put to the test")
     value = tested[number][trust["stage"]] if number == "randomised" else tested[number]
     why = f"no map of {method} gave this number" if tested["judged"] else tested["verdict"]
-    return value, why
+    return Known(value, why if value is None else "")
 
 
-def _row(metric: str, sign: str, limit: float, value: float | None, missing: str) -> dict[str, Any]:
-    if value is None:
-        passed, reason = False, f"{metric} is not known: {missing}"
-    else:
-        passed = value >= limit if sign == ">=" else value <= limit
-        # repr: a value of 0.89996 must not read as "0.9 is below 0.9"
-        reason = f"{metric} is {value!r}, {'below' if sign == '>=' else 'above'} {limit!r}"
+def _unanswered(count: int, noun: str, by: str = "") -> str:
+    """Why a set that is not answered throughout is not judged."""
+    images = f"1 {noun} has" if count == 1 else f"{count:,} {noun}s have"
+    return f"{images} no answer{by}, as the output there is not finite"
+
+
+def _row(metric: str, sign: str, limit: float, known: Known) -> dict[str, Any]:
+    outcome, reason = _judged(metric, sign, limit, known)
     return {
-        "name": f"{metric} {sign} {limit:g}",
+        "name": f"{metric} {sign} {_exact(metric, limit)}",
         "metric": metric,
-        "value": value,
+        "value": known.value,
         "limit": limit,
-        "passed": passed,
-        "reason": None if passed else reason,
+        "outcome": outcome,
+        "passed": outcome == PASSED,
+        "reason": reason,
     }
+
+
+def _judged(metric: str, sign: str, limit: float, known: Known) -> tuple[str, str]:
+    """The outcome, and the sentence that says why, without its full stop."""
+    if known.obstacle or known.value is None:
+        return UNJUDGED, f"{metric} is not known: {known.obstacle}"
+    least = sign == "≥"
+    passed = known.value >= limit if least else known.value <= limit
+    words = ("at least" if least else "at most") if passed else ("below" if least else "above")
+    value = _told(metric, known.value, limit)
+    return PASSED if passed else FAILED, f"{metric} is {value}, {words} {_exact(metric, limit)}"
+
+
+def _told(metric: str, value: float, limit: float) -> str:
+    """A value in four digits, or in as many as it takes to tell it from its limit: 0.89996 must not
+    read as 0.9."""
+    exact, bound = _scaled(metric, value), _scaled(metric, limit)
+    shown = exact
+    for digits in range(4, 18):
+        shown = Context(prec=digits).plus(exact)
+        if shown.compare(bound) == exact.compare(bound):
+            break
+    return _printed(shown) + PERCENT.get(metric, "")
+
+
+def _exact(metric: str, value: float) -> str:
+    return _printed(_scaled(metric, value)) + PERCENT.get(metric, "")
+
+
+def _scaled(metric: str, value: float) -> Decimal:
+    """The number as it is printed, by its shortest digits: 0.07 is 7 %, and not 7.000000000000001 %."""
+    return Decimal(repr(value)) * (100 if metric in PERCENT else 1)
+
+
+def _printed(value: Decimal) -> str:
+    plain = value.normalize() + 0  # zero has no sign
+    text = f"{plain:f}" if -5 <= plain.adjusted() < 16 else f"{plain:e}"
+    return text.replace("-", "−")

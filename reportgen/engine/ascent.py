@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import assert_never
 
+from reportgen.engine.feed import ANY, Feed
 from reportgen.engine.needs import (
     Ascended,
     Ascent,
@@ -22,10 +24,10 @@ from reportgen.engine.needs import (
     Climb,
     ModelFacts,
     Normalisation,
+    Parametrisation,
 )
-from reportgen.engine.onepass import tapped
-from reportgen.engine.output import logits_of
-from reportgen.engine.ranks import driven
+from reportgen.engine.top_images import driven
+from reportgen.errors import InputError
 
 LEARNING_RATE = 0.05
 START_STD = 0.01  # of the random numbers that a climb begins with: nearly even grey
@@ -48,10 +50,7 @@ def canvas(climb: Climb, units: int, shape: tuple[int, int, int], device: torch.
     """A canvas for `units` pictures of `shape` (C, h, w), all beginning alike."""
     channels, height, width = shape
     generator = torch.Generator().manual_seed(climb.seed)
-    spectral = climb.parametrisation == "fourier"
-    if climb.parametrisation == "auto":
-        spectral = channels == 3 and min(height, width) >= FOURIER_SIDE
-    if not spectral:
+    if not _spectral(climb.parametrisation, shape):
         first = START_STD * torch.randn(1, channels, height, width, generator=generator)
         return Canvas(first.repeat(units, 1, 1, 1).to(device), torch.sigmoid)
     first = START_STD * torch.randn(1, channels, height, width // 2 + 1, 2, generator=generator)
@@ -68,6 +67,17 @@ def canvas(climb: Climb, units: int, shape: tuple[int, int, int], device: torch.
         return colours.sigmoid()
 
     return Canvas(first.repeat(units, 1, 1, 1, 1).to(device), paint)
+
+
+def _spectral(wish: Parametrisation, shape: tuple[int, int, int]) -> bool:
+    """Whether a picture of `shape` (C, h, w) is made of frequencies rather than of pixels."""
+    if wish == "auto":
+        return shape[0] == 3 and min(shape[1:]) >= FOURIER_SIDE
+    if wish == "fourier":
+        return True
+    if wish == "pixels":
+        return False
+    assert_never(wish)
 
 
 def _colours(channels: int) -> Tensor:
@@ -132,6 +142,7 @@ class Climber:
     device: torch.device
     batch_size: int
     output: str | int | None = None
+    feed: Feed = ANY
     progress: Callable[[int, int], None] = lambda done, total: None
     cost: dict[str, int] = field(default_factory=lambda: {"ascent_forwards": 0, "ascent_backwards": 0})
 
@@ -188,9 +199,8 @@ class Climber:
     def _values(self, needs: list[Ascent], pictures: Tensor) -> Tensor:
         """What each unit answers to its own picture, (U,): a logit, or a channel's mean."""
         layers = [need.unit.layer for need in needs if not isinstance(need.unit, ClassLogit)]
-        x = self._normalised(pictures).contiguous(memory_format=torch.channels_last)
-        with tapped(self.network, tuple(dict.fromkeys(layers))) as kept:
-            logits = logits_of(self.network(x), self.output)
+        taps = tuple(dict.fromkeys(layers))
+        logits, kept = self.feed.ask(self.network, self._normalised(pictures), self.output, taps)
         self.cost["ascent_forwards"] += len(needs)
 
         def answers(layer: str) -> Tensor:
@@ -221,8 +231,8 @@ class Climber:
         """Whether the network answers to another size than its own; only trying can tell."""
         try:
             with torch.no_grad():
-                self.network(torch.zeros(1, *shape, device=self.device))
-        except (RuntimeError, ValueError, AssertionError):
+                self.feed.ask(self.network, torch.zeros(1, *shape, device=self.device), self.output)
+        except (RuntimeError, ValueError, AssertionError, InputError):
             return False
         return True
 

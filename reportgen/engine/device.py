@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from reportgen.engine.needs import ModelFacts
-from reportgen.errors import RecipeError
+from reportgen.errors import InputError, RecipeError
 
 CPU_BATCH_BYTES = 1 << 30  # more does not make a CPU faster, and reports run beside other work
 CPU_BATCH = 16
@@ -59,6 +59,18 @@ def batch_size(wish: int | str, device: torch.device, per_image: int) -> int:
 
 
 @contextmanager
+def enough_memory(device: torch.device, batch: int) -> Iterator[None]:
+    """Says what to do when the device runs out of memory: raises InputError."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise InputError(
+            f"{name_of(device)} has too little memory for batches of {batch} images",
+            f"set run.batch_size: {max(1, batch // 2)} in the recipe; the batches that are done are kept",
+        ) from error
+
+
+@contextmanager
 def repeatable(seed: int) -> Iterator[None]:
     """Seeds torch and forbids algorithms whose results differ from run to run; restores all after."""
     before = (
@@ -96,8 +108,8 @@ def peak_memory_bytes(device: torch.device) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
 
 
-def environment(device: torch.device, seed: int, precision: str) -> dict[str, Any]:
-    """What the numbers depend on, as JSON values."""
+def environment(device: torch.device, seed: int, precision: str, random: bool = False) -> dict[str, Any]:
+    """What the numbers depend on, as JSON values. A `random` network does not repeat itself."""
     import numpy
     import torchvision
 
@@ -112,5 +124,5 @@ def environment(device: torch.device, seed: int, precision: str) -> dict[str, An
         "threads": torch.get_num_threads(),
         "precision": precision,
         "seed": seed,
-        "deterministic": True,
+        "deterministic": not random,
     }

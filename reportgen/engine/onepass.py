@@ -1,6 +1,6 @@
 """The one pass: one forward with all taps, one backward a rule, then the packed variants.
 
-Every figure of an image comes from the same forward, so all agree on logits, target and layer.
+All maps of an image explain the logits of its one forward; perturbed images are forwards of their own.
 Weights are frozen while a pass is open: no backward ever computes a gradient of one. Hooks, modes
 and flags are undone when it closes, however it ends.
 """
@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from reportgen.engine.feed import ANY, Feed
 from reportgen.engine.needs import (
     INPUT,
     Activation,
@@ -30,14 +30,13 @@ from reportgen.engine.needs import (
     Variants,
     Weights,
 )
-from reportgen.engine.output import first_tensor, logits_of, with_first
-from reportgen.engine.places import Places
+from reportgen.engine.perturb.makers import Maker, Source, maker, packed
+from reportgen.engine.perturb.part_boxes import Places
+from reportgen.engine.perturb.responses import kept, of_images
 from reportgen.engine.plan import Plan
 from reportgen.engine.relu_rules import RectifierRule
-from reportgen.engine.responses import kept, of_images
 from reportgen.engine.tape import BatchTape
 from reportgen.engine.targets import Slot
-from reportgen.engine.variants import Maker, Source, maker, packed
 
 
 @contextmanager
@@ -55,30 +54,6 @@ def frozen(network: nn.Module) -> Iterator[nn.Module]:
             parameter.requires_grad_(flag)
         for module, flag in training:
             module.training = flag
-
-
-@contextmanager
-def tapped(network: nn.Module, names: Sequence[str]) -> Iterator[dict[str, Tensor]]:
-    """Keeps the outputs of the named modules' last calls, by name, while it is entered."""
-    kept: dict[str, Tensor] = {}
-    modules = dict(network.named_modules())
-
-    def keep(name: str) -> Callable[[nn.Module, Any, Tensor], Tensor]:
-        def hook(_module: nn.Module, _args: Any, result: Any) -> Any:
-            given = first_tensor(result)
-            assert given is not None, f"{name} gives no tensor: the facts say which layers do"
-            kept[name] = given
-            # an in-place operation after the layer rewrites this copy, not what was kept
-            return with_first(result, given.clone())
-
-        return hook
-
-    handles = [modules[name].register_forward_hook(keep(name)) for name in names]
-    try:
-        yield kept
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 @dataclass
@@ -104,13 +79,14 @@ class OnePass:
     device: torch.device
     batch_size: int
     output: str | int | None = None
+    feed: Feed = ANY
     counted: Counter = field(default_factory=Counter)
     progress: Callable[[int], None] = lambda done: None
 
     def score(self, pixels: Tensor) -> Tensor:
         """The logits (N, classes) of a batch (N, C, H, W), and nothing else."""
         with torch.no_grad():
-            return self._forward(self._placed(pixels))
+            return self._forward(self._placed(pixels))[0]
 
     def run(self, pixels: Tensor, labels: Tensor, places: Places | None = None) -> list[BatchTape]:
         """A tape for every target slot of one batch: pixels (N, C, H, W), labels (N,), -1 for none.
@@ -152,11 +128,11 @@ class OnePass:
         ]
 
     def _placed(self, pixels: Tensor) -> Tensor:
-        return pixels.to(self.device).contiguous(memory_format=torch.channels_last)
+        return self.feed.laid(pixels.to(self.device))
 
-    def _forward(self, x: Tensor) -> Tensor:
+    def _forward(self, x: Tensor, taps: Sequence[str] = ()) -> tuple[Tensor, dict[str, Tensor]]:
         self.counted.forwards += len(x)
-        return logits_of(self.network(x), self.output)
+        return self.feed.ask(self.network, x, self.output, taps)
 
     def _differentiated(
         self, x: Tensor, labels: Tensor
@@ -164,9 +140,8 @@ class OnePass:
         """One forward and every backward: activations, each slot's gradients and coverage, logits."""
         needs_graph = bool(self.plan.rules)
         leaf = x.clone().requires_grad_(needs_graph)
-        with tapped(self.network, self.plan.taps) as kept, torch.set_grad_enabled(needs_graph):
-            # the network gets a copy, since its first operation may work in place
-            logits = self._forward(leaf.clone() if needs_graph else leaf)
+        with torch.set_grad_enabled(needs_graph):
+            logits, kept = self._forward(leaf, self.plan.taps)
         places = {INPUT: leaf, **kept}
         jobs = [(slot, rule) for slot in self.slots for rule in self.plan.rules]
         by_slot: list[tuple[dict[Need, Tensor], dict[Rule, int]]] = [({}, {}) for _ in self.slots]
@@ -212,7 +187,7 @@ class OnePass:
     def scores(self, x: Tensor, made: Maker) -> Tensor:
         """The logits of every copy of a batch x (N, C, H, W), packed: (N, V, classes)."""
         none = x.new_empty(0, self.plan.facts.class_count)
-        return of_images([none, *(logits for _, logits in self._logits(x, made))], len(x), made)
+        return of_images([none, *(logits for _, logits, _ in self._logits(x, made))], len(x), made)
 
     @torch.no_grad()
     def _answered(
@@ -223,20 +198,22 @@ class OnePass:
         nobody = torch.arange(0, device=self.device)
         logits = [source.x.new_empty(0, self.plan.facts.class_count)]
         held = {need: [kept(need, clean[need.layer][:0], clean[need.layer], nobody)] for need in responses}
-        with tapped(self.network, list({need.layer for need in responses})) as answers:
-            for image, answered in self._logits(source.x, made):
-                logits.append(answered)
-                for need, parts in held.items():
-                    answer = self.plan.facts.as_maps(need.layer, answers[need.layer])
-                    parts.append(kept(need, answer, clean[need.layer], image))
+        layers = tuple(dict.fromkeys(need.layer for need in responses))
+        for image, answered, answers in self._logits(source.x, made, layers):
+            logits.append(answered)
+            for need, parts in held.items():
+                answer = self.plan.facts.as_maps(need.layer, answers[need.layer])
+                parts.append(kept(need, answer, clean[need.layer], image))
         count = len(source.x)
         found: dict[Need, Tensor] = {need: of_images(parts, count, made) for need, parts in held.items()}
         return {Scores(variants): of_images(logits, count, made), **found}
 
-    def _logits(self, x: Tensor, made: Maker) -> Iterator[tuple[Tensor, Tensor]]:
-        """The logits of the packed copies, batch by batch, and whose copies they are, (B,)."""
+    def _logits(
+        self, x: Tensor, made: Maker, taps: Sequence[str] = ()
+    ) -> Iterator[tuple[Tensor, Tensor, dict[str, Tensor]]]:
+        """Whose copies the packed ones are, (B,), batch by batch; their logits, and what is tapped."""
         for image, _number, copies in self._packed(x, made):
-            yield image, logits_of(self.network(copies), self.output)
+            yield image, *self.feed.ask(self.network, copies, self.output, taps)
             self.counted.occlusion_forwards += len(copies)
             self.progress(self.counted.occlusion_forwards)
 
@@ -252,7 +229,7 @@ class OnePass:
         means = [torch.zeros_like(source.x) for _ in targets]
         for image, number, copies in self._packed(source.x, made):
             leaf = copies.detach().requires_grad_()
-            logits = self._forward(leaf.clone())
+            logits, _ = self._forward(leaf)
             for slot, target in enumerate(targets):
                 score = logits.gather(1, target[image][:, None]).sum()
                 (gradient,) = torch.autograd.grad(score, leaf, retain_graph=slot < len(targets) - 1)

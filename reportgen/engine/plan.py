@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from typing_extensions import assert_never
+
 from reportgen.engine.needs import (
     INPUT,
     OF_MODEL,
@@ -18,6 +20,7 @@ from reportgen.engine.needs import (
     CoveredParts,
     Evolved,
     Extremes,
+    Flat,
     Gradient,
     Kindred,
     MeanGradient,
@@ -37,7 +40,7 @@ from reportgen.engine.needs import (
     Transformed,
     Variants,
 )
-from reportgen.engine.responses import kept_bytes
+from reportgen.engine.perturb.responses import kept_bytes
 from reportgen.findings import NotApplicable
 
 
@@ -58,8 +61,13 @@ class Planned:
 
     @property
     def summed(self) -> bool:
-        """Whether it explains single images and, besides, keeps a tally of those that are shown."""
-        return self.scope == "image" and hasattr(self.probe, "tally")
+        """Whether it explains single images and, besides, keeps a tally of a sample of the set."""
+        return self.scope == "image" and self.reason is None and hasattr(self.probe, "tally")
+
+    def sampled(self, readable: int) -> int:
+        """How many of the readable images its tally is made of."""
+        wished = self.probe.images
+        return readable if wished == "all" else min(readable, int(wished))
 
 
 @dataclass(frozen=True)
@@ -159,6 +167,14 @@ class Plan:
         """Whether a batch's activations are kept for a backward."""
         return bool(self.rules or self.projected or self.kindred or self.evolved)
 
+    @property
+    def backward_rules(self) -> tuple[Rule, ...]:
+        """The rules of every backward that is made: of batches, copies, pictures, and single values."""
+        again = [need.rule for need in self.projected] + [need.rule for need in self.kindred]
+        again += [need.rule for held in self.evolved for need in held.projected]
+        exact: list[Rule] = ["exact"] if self.averaged or self.ascents else []
+        return tuple(dict.fromkeys([*self.rules, *again, *exact]))
+
     def seen_again(self, scored: int) -> int:
         """Images of a set of `scored` that a second round for the strongest ones sees, at most."""
         tiles = sum(
@@ -203,7 +219,11 @@ class Plan:
             return len(variants.values)
         if isinstance(variants, Noisy):
             return variants.samples
-        return variants.steps if isinstance(variants, Path) else 1
+        if isinstance(variants, Path):
+            return variants.steps
+        if isinstance(variants, Flat):
+            return 1
+        assert_never(variants)  # a family that the plan cannot count would run for nothing
 
     @property
     def tapped_bytes(self) -> int:
@@ -231,6 +251,15 @@ class Plan:
         """The visualizations of these scopes that apply."""
         return tuple(p for p in self.planned if p.scope in scopes and p.reason is None)
 
+    def samples(self, scored: int, measured: int) -> dict[int, Plan]:
+        """By size the samples of the set that are drawn, and what they are asked. Where every image of a
+        sample is measured anyway, its tally is kept then, and the sample costs nothing."""
+        found: dict[int, list[Planned]] = {}
+        for planned in self.planned:
+            if planned.summed and (planned.sampled(scored) < scored or measured < scored):
+                found.setdefault(planned.sampled(scored), []).append(planned)
+        return {size: Plan(tuple(several), self.facts, 1) for size, several in found.items()}
+
     def cost(self, scored: int, measured: int) -> dict[str, int]:
         """Forwards, backwards and occlusion forwards, in images, for a set of `scored` images.
 
@@ -241,8 +270,10 @@ class Plan:
         windows = measured * self.windows
         if again:  # what is about the set is asked of every image, when it is scored
             windows = measured * self.second_round().windows + scored * self.first_round().windows
+        drawn = self.samples(scored, measured)
+        windows += sum(size * plan.windows for size, plan in drawn.items())
         return {
-            "forwards": scored + again + measured * self.copies,
+            "forwards": scored + again + sum(drawn) + measured * self.copies,
             "backwards": measured * self.targets * (len(self.rules) + self.copies),
             "occlusion_forwards": windows + self.parted * self.part_copies,
         }
@@ -255,15 +286,18 @@ class Plan:
         lines = [
             f"{scored} images are scored, {measured} of them get figures",
             f"{cost['forwards']} forwards, {cost['backwards']} backwards (rules: {rules}), "
-            f"{cost['occlusion_forwards']} occlusion forwards ({self.windows} changed copies an image)",
+            f"{cost['occlusion_forwards']} forwards of perturbed images ({self.windows} of each image)",
             f"about {macs / 1e12:.3g} T multiply-adds",
         ]
         if self.part_copies:
-            lines.append(f"{self.parted} images have every part: {self.part_copies} copies more of each")
+            lines.append(f"{self.parted} images have every part: {self.part_copies} forwards more of each")
+        for size, plan in self.samples(scored, measured).items():
+            names = ", ".join(planned.name for planned in plan.planned)
+            lines.append(f"{size} images drawn at random are measured for the set: {names}")
         if climbed := self.ascent_cost:
             lines.append(
-                f"{len(self.ascents)} pictures are climbed: {climbed['ascent_forwards']} forwards, "
-                f"{climbed['ascent_backwards']} backwards"
+                f"{len(self.ascents)} pictures are driven up by gradient ascent: "
+                f"{climbed['ascent_forwards']} forwards, {climbed['ascent_backwards']} backwards"
             )
         if others := sum(len(need.checkpoints) for need in self.evolved):
             lines.append(f"{others} checkpoints of the run: {others * scored} forwards more")

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from reportgen.engine.extremes import (
+from reportgen.engine.feed import ANY, Feed
+from reportgen.engine.needs.top_images import (
     Extremes,
     Held,
     Kindred,
@@ -26,9 +27,7 @@ from reportgen.engine.extremes import (
     Record,
     Rule,
 )
-from reportgen.engine.facts import ModelFacts, Normalisation
-from reportgen.engine.onepass import tapped
-from reportgen.engine.output import logits_of
+from reportgen.engine.network.facts import ModelFacts, Normalisation
 from reportgen.engine.relu_rules import RectifierRule
 from reportgen.findings import Array
 
@@ -76,6 +75,7 @@ class Projector:
     device: torch.device
     load: Load
     output: str | int | None = None
+    feed: Feed = ANY
     progress: Callable[[int, int], None] = lambda done, total: None
     cost: dict[str, int] = field(
         default_factory=lambda: {"projection_forwards": 0, "projection_backwards": 0}
@@ -122,7 +122,7 @@ class Projector:
         return sheet.finished()
 
     def _placed(self, pixels: Tensor) -> Tensor:
-        return pixels.to(self.device).contiguous(memory_format=torch.channels_last)
+        return self.feed.laid(pixels.to(self.device))
 
     def _sheet(self, need: Projected, whole: Ranking) -> Sheet:
         channels = tuple(whole.channels(need.channels))
@@ -166,8 +166,8 @@ class Projector:
         """One forward of a batch and one backward for the n-th place of every image in it."""
         leaf = x.clone().requires_grad_()
         layers = tuple(dict.fromkeys(sheet.need.extremes.layer for sheet in sheets))
-        with tapped(self.network, layers) as kept, torch.enable_grad():
-            logits_of(self.network(leaf.clone()), self.output)
+        with torch.enable_grad():
+            _, kept = self.feed.ask(self.network, leaf, self.output, layers)
         self.cost["projection_forwards"] += len(numbers)
         pixels = self._unnormalised(x)
         for sheet in sheets:

@@ -22,7 +22,7 @@ def shuffled(network: nn.Module, facts: ModelFacts, stage: str, seed: int) -> nn
     """
     bare = copy.deepcopy(network)
     modules = dict(bare.named_modules())
-    weighted = [layer.name for layer in facts.leaves() if layer.parameters]
+    weighted = [layer.name for layer in facts.leaves() if layer.weighted]
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         count = max(1, math.ceil(STAGES[stage] * len(weighted)))

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
+from typing_extensions import assert_never
 
 from reportgen.engine.needs import Rule
 
@@ -36,7 +37,9 @@ class RectifierRule(TorchDispatchMode):
         rectified: Tensor = aten.clamp_min.default(args[0], 0)  # g·1[g>0]
         if self.rule == "deconv":
             return rectified
-        return func(rectified, *args[1:], **(kwargs or {}))  # g·1[g>0]·f'(x)
+        if self.rule == "guided":
+            return func(rectified, *args[1:], **(kwargs or {}))  # g·1[g>0]·f'(x)
+        assert_never(self.rule)
 
 
 def _is_rectifier(func: Any, args: tuple[Any, ...]) -> bool:

@@ -8,6 +8,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from typing_extensions import assert_never
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,9 @@ class Slot:
             return torch.full_like(labels, self.number)
         if self.kind == "label":
             return torch.where(labels >= 0, labels, logits.argmax(1))
-        return logits.topk(self.number, dim=1).indices[:, -1]
+        if self.kind == "predicted":
+            return logits.topk(self.number, dim=1).indices[:, -1]
+        assert_never(self.kind)
 
 
 def slots(

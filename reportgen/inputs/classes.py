@@ -5,19 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from reportgen.errors import InputError, RecipeError, UnknownName, did_you_mean, nearest
+from reportgen.errors import InputError, RecipeError, did_you_mean, nearest
 from reportgen.inputs.listing import lines_of
 
 LARGEST_FILE_BYTES = 10_000_000
-
-
-class AmbiguousName(UnknownName):
-    """A name that several classes have: only an index can say which is meant."""
-
-    def __init__(self, name: str, indices: Sequence[int]) -> None:
-        super().__init__("class", name, ())
-        listed = ", ".join(str(index) for index in indices)
-        self.args = (f"{name!r} names several classes ({listed}): give the index instead",)
 
 
 def names(spec: str | Sequence[str] | None, base: Path) -> tuple[str, ...] | None:
@@ -82,18 +73,3 @@ def check(found: Sequence[str] | None, class_count: int) -> tuple[str, ...]:
     return tuple(found)
 
 
-def index_of(name: str | int, classes: Sequence[str]) -> int:
-    """The index of a class given by name, or by index where no class has that name.
-
-    Raises UnknownName with the nearest right name, AmbiguousName where several classes share it.
-    """
-    indices = [index for index, known in enumerate(classes) if known == str(name)]
-    if isinstance(name, str) and len(indices) > 1:
-        raise AmbiguousName(name, indices)
-    if isinstance(name, str) and indices:
-        return indices[0]
-    if not isinstance(name, bool) and str(name).isdecimal() and str(name).isascii():
-        if len(str(name)) < 10 and int(name) < len(classes):
-            return int(name)
-        raise UnknownName("class", name, ())
-    raise UnknownName("class", name, classes)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from reportgen.engine.evolved import Noted
+from reportgen.engine.needs.training import Noted
 from reportgen.errors import InputError
 
 LARGEST_CSV_BYTES = 1 << 24

@@ -18,7 +18,7 @@ from PIL import Image, UnidentifiedImageError
 from PIL.ImageFile import ImageFile as PillowFile
 
 from reportgen.inputs.listing import LARGEST_FILE_BYTES, ImageFile, hashed
-from reportgen.inputs.parts import placed
+from reportgen.inputs.part_boxes import placed
 from reportgen.inputs.preprocessing import Geometry, Preprocessing, apply
 from reportgen.inputs.survey import none_readable, survey
 

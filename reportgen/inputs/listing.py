@@ -11,12 +11,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reportgen.errors import InputError
+from reportgen.ownership import Reports
 
 SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp", ".tif", ".tiff"),
     *(".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".avif"),
 )
 LARGEST_FILE_BYTES = 1 << 28  # 256 MiB: above it a picture is a mistake or an attack
+NAMED = 3  # reports in the image set that a note names
 LARGEST_LIST_BYTES = 1 << 28
 
 
@@ -59,13 +61,15 @@ def printable(path: str) -> str:
 
 
 def walk(folder: Path) -> tuple[list[Path], list[str]]:
-    """Every image file below a folder, and notes on what was passed over. Hidden names are.
+    """Every image file below a folder, and notes on what was passed over. Hidden names are, and what
+    reportgen itself wrote there: the files of a report, known by its evidence and its seal.
 
     Links are followed, each real folder once, so a loop ends.
     """
     found: list[Path] = []
     notes: list[str] = []
     others = 0
+    reports = Reports()
     seen: set[tuple[int, int]] = set()
     pending = [folder]
     while pending:
@@ -80,8 +84,9 @@ def walk(folder: Path) -> tuple[list[Path], list[str]]:
             notes.append(f"The folder {printable(str(here))} was read already under another name.")
             continue
         seen.add((status.st_dev, status.st_ino))
+        written = reports.written_in(here)
         for entry in entries:
-            if entry.name.startswith(".") or entry.name == "__MACOSX":
+            if entry.name.startswith(".") or entry.name == "__MACOSX" or entry.name in written:
                 continue
             if os.path.isdir(entry.path):  # False, not an error, for a link to itself
                 pending.append(Path(entry.path))
@@ -91,7 +96,17 @@ def walk(folder: Path) -> tuple[list[Path], list[str]]:
                 others += 1
     if others:
         notes.append(f"Files without an image's suffix were ignored: {others}.")
-    return found, notes
+    return found, notes + _of_reports(reports.met, folder)
+
+
+def _of_reports(met: set[str], folder: Path) -> list[str]:
+    """The note on reports in the image set: their files are none of its images."""
+    if not met:
+        return []
+    real = os.path.realpath(folder)
+    names = sorted(printable(os.path.relpath(report, real)) for report in met)
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return [f"Files that reportgen wrote were passed over; reports lie in: {', '.join(names[:NAMED])}{more}."]
 
 
 def read_text(path: Path, what: str) -> str:

@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
+from reportgen.engine.network.facts import index_of
 from reportgen.errors import InputError, UnknownName, did_you_mean, nearest
-from reportgen.inputs.classes import index_of
 from reportgen.inputs.listing import (
     SUFFIXES,
     ImageFile,
@@ -23,7 +23,7 @@ from reportgen.inputs.listing import (
     read_list,
     walk,
 )
-from reportgen.inputs.parts import PartsList, with_parts
+from reportgen.inputs.part_boxes import PartsList, with_parts
 
 # a file's label as text ("" or None where it has none), and where that stands
 Labelling: TypeAlias = Callable[[ImageFile], tuple[str | None, str]]

@@ -32,6 +32,7 @@ class Method:
     name: str
     scope: Scope
     group: Group
+    explains: bool
     probe: type
     title: str
     summary: str
@@ -46,24 +47,29 @@ class Method:
 
     def words(self) -> dict[str, Any]:
         """The method text as JSON values, for the evidence and for `reportgen methods --json`."""
-        keys = ("name", "scope", "group", "title", "summary", "definition", "reading", "limits", "source")
+        keys = ("name", "scope", "group", "explains", "title", "summary", *LABELS.values())
         return {key: getattr(self, key) for key in keys}
 
 
 @dataclass_transform(frozen_default=True)
 def probe(
-    name: str, *, scope: Scope, group: Group = "inside the network"
+    name: str, *, scope: Scope, group: Group = "inside the network", explains: bool = False
 ) -> Callable[[type[T]], type[T]]:
     """Registers a class as the visualization `name`. Its fields are validated; extras are refused.
 
-    `group` is the heading that its figures stand under on an image's card.
-    Raises ValueError where the docstring lacks one of its labelled paragraphs.
+    `group` is the heading that its figures stand under on an image's card. A visualization that
+    `explains` the answer gives a Heatmap named `map`: this one is put to the test, and a gate may
+    name what the test gives. Only one of scope `image` can.
+    Raises ValueError where the docstring lacks one of its labelled paragraphs, or where what has no
+    single image says that it explains the answer to one.
     """
 
     def register(cls: type[T]) -> type[T]:
         words = _words(name, inspect.getdoc(cls) or "")
+        if explains and scope != "image":
+            raise ValueError(f"probe {name!r}: only a probe of scope 'image' can explain an answer")
         made: Any = checked_dataclass(frozen=True, config=ConfigDict(extra="forbid"))(cls)
-        made.method = Method(name=name, scope=scope, group=group, probe=made, **words)
+        made.method = Method(name, scope, group, explains, made, **words)
         return cast(type[T], made)
 
     return register

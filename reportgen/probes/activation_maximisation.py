@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 from pydantic.dataclasses import dataclass
+from typing_extensions import assert_never
 
 from reportgen.engine.needs import (
     Ascended,
@@ -55,7 +56,7 @@ class ActivationMaximisation:
     Limits. One picture is one of many that drive the unit as far; another seed gives another. It is
     no photograph: the values reached are often far above that of the image of the set that drives
     the unit furthest, which stands beside it. A channel that is silent on the first picture cannot
-    be climbed from there.
+    be driven up from there.
 
     Source. Simonyan et al. 2013, Deep Inside Convolutional Networks, sec. 2 (arXiv:1312.6034); Olah
     et al. 2017, Feature Visualization (doi:10.23915/distill.00007).
@@ -86,7 +87,7 @@ class ActivationMaximisation:
             found += _findings(ascent, end, tape.model)
             found += _beside(ascent, held, tape.model) if held else ()
         height, width = ended[0].picture.shape[-2:]
-        told = f"Climbed {self.steps} steps from noise (seed {self.seed}), {height}×{width} px."
+        told = f"{self.steps} steps of gradient ascent from noise (seed {self.seed}), {height}×{width} px."
         failed = _failed(ascents, ended, tape.model)
         return (*found, *failed, *_surpassed(ascents, ended, real, tape.model), Remark("climb", told))
 
@@ -120,17 +121,19 @@ class ActivationMaximisation:
             return [channel_mean(model, wish.layer, wish.channel) for wish in self.channels]
         # before the rectifier, where a gradient passes whatever the sign; the first layer is linear
         # in the picture, so that the mean of its map knows nothing but brightness
-        weighted = [layer for layer in model.leaves() if layer.spatial and layer.parameters]
+        weighted = [layer for layer in model.leaves() if layer.spatial and layer.weighted]
         last = {layer.layout.grid: layer for layer in weighted[1:]}
         return [ChannelMean(layer.name, 0) for layer in list(last.values())[-AT_MOST:]]
 
 
 def _named(ascent: Ascent, model: ModelFacts) -> tuple[str, str, str]:
-    """A unit's name, its title, and what is climbed, in words."""
+    """A unit's name, its title, and what is driven up, in words."""
     unit = ascent.unit
     if isinstance(unit, ClassLogit):
         return f"class-{unit.index}", model.classes[unit.index], "logit"
-    return f"{unit.layer}-{unit.channel}", f"{unit.layer}, channel {unit.channel}", "mean activation"
+    if isinstance(unit, ChannelMean):
+        return f"{unit.layer}-{unit.channel}", f"{unit.layer}, channel {unit.channel}", "mean activation"
+    assert_never(unit)
 
 
 def _findings(ascent: Ascent, end: Ascended, model: ModelFacts) -> tuple[Finding, ...]:
@@ -184,5 +187,5 @@ def _surpassed(
         if held and not end.reached > held.value
     ]
     names = "; ".join(low) or "no unit"
-    text = f"An image of the set drives {names} further than the picture does: climb longer."
+    text = f"An image of the set drives {names} further than the picture does: more `steps` may help."
     return (Flag("surpassed", text, bool(low), "note"),)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from reportgen.engine.needs import Bench, LayerFacts, ModelFacts, Need
+from reportgen.engine.needs import OWN, Bench, LayerFacts, ModelFacts, Need
 from reportgen.findings import Finding, Graph, Remark, Scalar, Table
 from reportgen.probes import probe
 
@@ -43,10 +43,12 @@ class Architecture:
     beside the boxes that ends in a "+" is a residual. The receptive field tells how much of the image
     one value can depend on; parameters and MACs tell where the size and the time go.
 
-    Limits. The receptive field is the theoretical one: what a layer really uses is smaller. Only
-    layers that ran for this input are listed; operations that are no layer are counted in the
-    totals alone. What only rearranges, copies or scales one value has no box, nor has dropout, which
-    does nothing here; a part that is too wide to draw is one box for the module that holds it.
+    Limits. The receptive field is the theoretical one: what a layer really uses is smaller. Modules
+    that hold layers are not listed; what such a module holds or computes itself is a row below the
+    layers, as is a layer with parameters that does not run for this input. A parameter that several
+    layers share is counted in the first. What only rearranges, copies or scales one value has no box,
+    nor has dropout, which does nothing here; a part that is too wide to draw is one box for the module
+    that holds it.
 
     Source. Araujo, Norris & Sim 2019, Computing Receptive Fields of Convolutional Neural Networks,
     eq. 2 (doi:10.23915/distill.00021).
@@ -57,15 +59,17 @@ class Architecture:
 
     def measure(self, tape: Bench) -> tuple[Finding, ...]:
         model = tape.model
-        rows = tuple(_row(layer) for layer in model.leaves())
-        listed = len(rows)
+        listed = len(model.leaves())
+        # what did not run or is no layer of itself is listed where the sums need it
+        others = [x for x in model.layers if x.kind == "layer" and not x.number and (x.parameters or x.macs)]
+        rows = tuple(_row(layer) for layer in (*model.leaves(), *others))
         total = ("", f"{listed} layers", "", "", "", "", "", "", model.parameters)
         sums = (f"{model.trainable_parameters:,}", model.macs)
         memory = (None, None, round(model.activation_bytes / 1024, 3), "")
-        kept = 2 * sum(layer.output_bytes for layer in model.leaves() if layer.parameters) / MIB
-        unused = sum(1 for x in model.layers if not x.calls and x.parameters)
+        kept = 2 * sum(layer.output_bytes for layer in model.leaves() if layer.weighted) / MIB
+        unused = sum(1 for x in others if not x.name.endswith(OWN))
         remarks = (
-            (Remark("unused", f"Modules with parameters that do not run for this input: {unused}."),)
+            (Remark("unused", f"Layers with parameters that do not run for this input: {unused}."),)
             if unused
             else ()
         )
@@ -78,7 +82,7 @@ class Architecture:
             Scalar("parameter-memory", "Memory of the parameters", model.parameter_bytes / MIB, "MiB"),
             Scalar("output-memory", "Memory of all outputs", model.activation_bytes / MIB, "MiB"),
             Scalar("activation-memory", "Activations, forward and backward", kept, "MiB"),
-            Scalar("joins", "Joins of values in the graph", _joins(model)),
+            Scalar("joins", "Points where branches meet", _joins(model)),
             *remarks,
         )
 
@@ -95,8 +99,8 @@ def _joins(model: ModelFacts) -> int:
 
 def _row(layer: LayerFacts) -> tuple[Any, ...]:
     return (
-        layer.number,
-        layer.name if layer.calls == 1 else f"{layer.name} (called {layer.calls} times)",
+        layer.number or None,
+        _named(layer),
         layer.type if layer.groups == 1 else f"{layer.type} in {layer.groups} groups",
         _output(layer),
         _times(layer.kernel),
@@ -108,7 +112,7 @@ def _row(layer: LayerFacts) -> tuple[Any, ...]:
         layer.macs or None,
         layer.receptive_field_px,
         layer.receptive_stride_px,
-        round(layer.output_bytes / 1024, 3),
+        round(layer.output_bytes / 1024, 3) if layer.calls else None,
         {True: "holds", False: "pads itself", None: ""}[layer.formula_holds],
     )
 
@@ -117,6 +121,14 @@ def _output(layer: LayerFacts) -> str:
     """The output's shape; where its layout is not channels × height × width, which it is."""
     shape = _times(layer.output_shape)
     return f"{shape} ({layer.layout})" if layer.layout.kind not in ("maps", "none") else shape
+
+
+def _named(layer: LayerFacts) -> str:
+    """A layer's name, and how it is special."""
+    if layer.name.endswith(OWN):
+        return f"{layer.name.removesuffix(OWN)} (itself, outside its layers)"
+    words = {0: " (does not run)", 1: ""}
+    return layer.name + words.get(layer.calls, f" (called {layer.calls} times)")
 
 
 def _trainable(layer: LayerFacts) -> str:

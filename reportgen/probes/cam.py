@@ -2,23 +2,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reportgen.engine.needs import (
-    Activation,
-    Gradient,
-    LayerFacts,
-    ModelFacts,
-    Need,
-    Tape,
-    Target,
-    Weights,
-)
+from reportgen.engine.needs import Activation, Gradient, LayerFacts, ModelFacts, Need, Tape, Target, Weights
 from reportgen.findings import Finding, Flag, Heatmap, NotApplicable
 from reportgen.probes import probe
 
 SILENT = {"AdaptiveAvgPool2d", "AvgPool2d", "Flatten", "Dropout", "Identity"}
 
 
-@probe("cam", scope="image", group="class activation maps")
+@probe("cam", scope="image", group="class activation maps", explains=True)
 class Cam:
     """CAM: the class's own weights, applied to the last maps instead of to their means.
 

@@ -29,7 +29,7 @@ FAULTS = {
     "dead": ("Dead", "never above zero", "highest value"),
     "saturated": ("Saturated", "nearly everywhere at the rectifier's ceiling", "share of places"),
     "near-constant": ("Near-constant", "hardly varying beside their layer", "spread / layer's spread"),
-    "copies": ("Input copies", "following the grey input", "r with the input"),
+    "copies": ("Same as the input", "following the grey input", "r with the input"),
     "duplicates": ("Duplicates", "following another channel of their layer", "r"),
     "aliased": ("Aliased", "most of their energy near the highest frequency", "share of energy"),
 }
@@ -76,7 +76,8 @@ class ChannelHealth:
     each fire once, at one place, count as duplicates. Dead, saturated and sparse are said only of
     outputs that are rectified, or of convolutions before rectifiers that are no layers. A fine texture
     looks like aliasing; what a stride folds to low frequencies does not. Of a layer that is called
-    several times the last call counts. r needs a hundred places, a spectrum a grid of 8 × 8.
+    several times the last call counts. r needs a hundred places, a spectrum a grid of 8 × 8. An image for
+    which no channel of a layer is finite is left out there, and counted.
 
     Source. Zeiler & Fergus 2013, Visualizing and Understanding Convolutional Networks, sec. 4.1,
     fig. 6: dead features, and aliasing from a stride of 4 (arXiv:1311.2901). Saturation: Glorot & Bengio
@@ -112,15 +113,19 @@ class ChannelHealth:
         for layer in self._layers(tape.model):
             a = tape[Activation(layer.name)][part]
             a = a[:, :, None, None] if a.ndim == 2 else a  # (N, C, h, w)
-            rows = a.transpose(0, 1).flatten(1)  # (C, P), every place of every image
-            input_row = adaptive_avg_pool2d(grey, (a.shape[2], a.shape[3])).reshape(1, -1)
-            highs[layer.name], lows[layer.name] = rows.amax(1), rows.amin(1)
+            seen = partly_finite(a)
+            rows = a[seen].transpose(0, 1).flatten(1)  # (C, P), every place of every image
+            input_row = adaptive_avg_pool2d(grey[seen], (a.shape[2], a.shape[3])).reshape(1, -1)
+            highs[layer.name], lows[layer.name] = extremes(rows)
             kept = moments(torch.cat([rows, input_row]), pairs=len(rows) <= self.pairs_up_to)
-            kept |= {"zeros": (rows <= 0).sum(1), "full": (rows >= CEILING).sum(1)}
+            kept |= {"zeros": (rows <= 0).sum(1), "full": (rows >= CEILING).sum(1), "left-out": (~seen).sum()}
             sums |= {f"{layer.name}/{key}": value for key, value in kept.items()}
         for layer in first_convolutions(tape.model):
-            energy, fine = spectrum(tape[Activation(layer.name)][part])
+            a = tape[Activation(layer.name)][part]
+            seen = partly_finite(a)
+            energy, fine = spectrum(a[seen])
             sums |= {f"{layer.name}/energy": energy, f"{layer.name}/fine-energy": fine}
+            sums[f"{layer.name}/transformed"] = seen.sum()
         return Tally(sums, highs, lows)
 
     def conclude(self, tally: Tally, model: ModelFacts) -> tuple[Finding, ...]:
@@ -140,6 +145,7 @@ class ChannelHealth:
             *([Scalar("sparsity", "Mean sparsity", 100 * np.mean(sparsity), "%")] if sparsity else []),
             *(table for table in tables if table.rows),
             *unjudged(judged),
+            *left_out(tally, images),
         )
 
     def _layers(self, model: ModelFacts) -> list[LayerFacts]:
@@ -169,7 +175,7 @@ class ChannelHealth:
             faults["dead"] = (sound & (high <= 0), high)
             sound = sound & (high > 0)
         if rectified and high[finite].max(initial=0) == CEILING:  # no other rectifier's values end there
-            full = sums["full"] / places
+            full = sums["full"] / max(places, 1)
             faults["saturated"] = (sound & (full > self.saturated_share), full)
             sound = sound & (full <= self.saturated_share)
         layers_std = float(np.sqrt(np.mean(std[finite] ** 2))) if finite.any() else 0.0
@@ -184,15 +190,18 @@ class ChannelHealth:
             twins = np.abs(lower).argmax(1)
             nearest = lower[np.arange(len(twins)), twins]
             faults["duplicates"] = (np.abs(nearest) > self.duplicate_r, nearest)
-        share = float(sums["zeros"].sum() / places / len(high)) if rectified else None
+        share = float(sums["zeros"].sum() / places / len(high)) if rectified and places else None
         return Health(layer.name, len(high), faults, twins, share)
 
     def _aliased(self, layer: LayerFacts, tally: Tally) -> Health:
         energy, fine = tally.sums[f"{layer.name}/energy"], tally.sums[f"{layer.name}/fine-energy"]
-        varies = energy > self.constant_spread**2 * energy.mean()
+        known = np.isfinite(energy) & (tally.sums[f"{layer.name}/transformed"] > 0)
+        if not known.any():
+            return Health(layer.name, len(energy), {}, np.zeros(0), None)
+        varies = known & (energy > self.constant_spread**2 * energy[known].mean())
         share = scaled(np.where(varies, fine, 0), energy)  # (C,)
         faults = {"aliased": (share > self.aliased_share, share)}
-        return Health(layer.name, len(share), faults, np.zeros(0), float(share.mean()))
+        return Health(layer.name, len(share), faults, np.zeros(0), float(share[known].mean()))
 
     def _channels(self, judged: Sequence[Health]) -> Table:
         """The channels that were found, at most `listed` of a layer and fault."""
@@ -238,15 +247,31 @@ def rectified_later(layer: LayerFacts, model: ModelFacts) -> bool:
     return model.rectifiers > 0 and not rectifiers(model) and layer in convolutions(model)
 
 
+def partly_finite(a: Tensor) -> Tensor:
+    """Which images of a layer's output (N, C, …) have a channel that is finite throughout, bool (N,).
+
+    An image of which nothing is finite says nothing of a channel: it would make all of them unknown.
+    """
+    return a.flatten(2).isfinite().all(2).any(1)
+
+
+def extremes(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """The largest and the smallest value of each row (R, P); -inf and inf where there is no place."""
+    if rows.shape[1]:
+        return rows.amax(1), rows.amin(1)
+    nothing = rows.new_full((len(rows),), torch.inf)
+    return -nothing, nothing
+
+
 def moments(rows: Tensor, pairs: bool) -> dict[str, Tensor]:
     """First and second moments of rows (R, P) over P places, the last row being the input's.
 
     They are taken about the batch's mean, where single precision is enough, and moved to zero in
     double precision, where they add up.
     """
-    mean = rows.mean(1).double()  # (R,)
-    centred = rows - mean.to(rows.dtype)[:, None]
     count = rows.shape[1]
+    mean = (rows.mean(1) if count else rows.sum(1)).double()  # (R,)
+    centred = rows - mean.to(rows.dtype)[:, None]
     found = {
         "places": torch.tensor(count),
         "total": count * mean,
@@ -263,15 +288,16 @@ def moments(rows: Tensor, pairs: bool) -> dict[str, Tensor]:
 def correlations(sums: dict[str, Array]) -> tuple[Array, Array, Array | None]:
     """From summed `moments` of C channels and the input: the channels' standard deviation (C,), r with
     the input (C,), r between channels (C, C) or None. r is 0 where either does not vary."""
-    mean = sums["total"] / sums["places"]
-    std = np.sqrt(np.maximum(sums["square"] / sums["places"] - mean**2, 0))
-    by_input = scaled(sums["input"] / sums["places"] - mean * mean[-1], std * std[-1])
+    places = max(float(sums["places"]), 1)  # of a layer that is nowhere finite there are none
+    mean = sums["total"] / places
+    std = np.sqrt(np.maximum(sums["square"] / places - mean**2, 0))
+    by_input = scaled(sums["input"] / places - mean * mean[-1], std * std[-1])
     if "pairs" not in sums:
         return std[:-1], by_input[:-1], None
     half = np.zeros((len(mean), len(mean)))
     half[np.triu_indices(len(mean))] = sums["pairs"]
     cross = half + np.triu(half, 1).T
-    between = scaled(cross / sums["places"] - np.outer(mean, mean), np.outer(std, std))
+    between = scaled(cross / places - np.outer(mean, mean), np.outer(std, std))
     return std[:-1], by_input[:-1], between[:-1, :-1]
 
 
@@ -286,6 +312,9 @@ def spectrum(maps: Tensor) -> tuple[Tensor, Tensor]:
     """The energy of each channel of maps (N, C, h, w) but for the mean, and that above NEAR_NYQUIST
     along either axis, summed over images: (C,) and (C,). The window keeps the maps' borders, which
     do not meet, out of the spectrum."""
+    if not len(maps):
+        nothing = maps.new_zeros(maps.shape[1], dtype=torch.float64)
+        return nothing, nothing
     height, width = maps.shape[2:]
     window = torch.outer(
         torch.hann_window(height, periodic=False, device=maps.device),
@@ -319,6 +348,19 @@ def unjudged(judged: Sequence[Health]) -> tuple[Finding, ...]:
     """The faults that no layer could be judged for."""
     absent = [FAULTS[fault][0] for fault in JUDGED if all(fault not in held.faults for held in judged)]
     return (Remark("judged", f"Cannot be judged here: {', '.join(absent).lower()}."),) if absent else ()
+
+
+def left_out(tally: Tally, images: int) -> tuple[Finding, ...]:
+    """A sentence on the images that a layer could not be judged by; nothing where there are none."""
+    counts = {name: int(n) for name, n in tally.sums.items() if name.endswith("/left-out")}
+    worst = max(counts, key=lambda name: counts[name], default="")
+    if not worst or not counts[worst]:
+        return ()
+    text = (
+        f"Left out: {counts[worst]:,} of {images:,} images, for which no channel of"
+        f" {worst.removesuffix('/left-out')} is finite (NaN or infinite)"
+    )
+    return (Flag("left-out", text, True, "bad"),)
 
 
 def verdict(fault: str, judged: Sequence[Health], images: int) -> tuple[Finding, ...]:

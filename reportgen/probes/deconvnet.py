@@ -9,7 +9,7 @@ from reportgen.probes import probe
 NEED = Gradient(rule="deconv")
 
 
-@probe("deconvnet", scope="image", group="gradients")
+@probe("deconvnet", scope="image", group="gradients", explains=True)
 class Deconvnet:
     """Deconvnet: the class's score projected back to the pixels through the pooling switches.
 

@@ -10,7 +10,7 @@ from reportgen.probes import probe
 from reportgen.probes.auto_layer import why
 
 
-@probe("eigen-cam", scope="image", group="class activation maps")
+@probe("eigen-cam", scope="image", group="class activation maps", explains=True)
 class EigenCam:
     """Eigen-CAM: what the maps of a layer have most in common, whatever the class.
 

@@ -25,8 +25,9 @@ from reportgen.engine.needs import (
     channel_of,
     rule_of,
 )
-from reportgen.findings import Array, Curve, Finding, Gallery, NotApplicable, Remark, Scalar, Table, wilson
+from reportgen.findings import Array, Curve, Finding, Gallery, NotApplicable, Remark, Scalar, Table
 from reportgen.probes import probe
+from reportgen.stats import wilson
 
 AT_MOST = 3  # layers that `auto` chooses
 LINES = 4  # of a plot: as many as can be told apart without colour
@@ -116,32 +117,35 @@ def _projected(layer: LayerFacts, n: int, snapshots: Sequence[Snapshot]) -> tupl
         flat = stacked.reshape(-1, *stacked.shape[2:])
         return flat if flat.shape[1] == 3 else np.repeat(flat.mean(1, keepdims=True), 3, axis=1)
 
-    patches, sent_back = tiles("patches"), tiles("projections")
+    patches, back = tiles("patches"), tiles("projections")
     return (
         Gallery(f"{layer.name}-patches", title, patches, numbers, f"patches {names}", scale="unit", **shared),
-        Gallery(f"{layer.name}-projections", title, sent_back, numbers, "sent back", signed=True, **shared),
+        Gallery(f"{layer.name}-projections", title, back, numbers, "projected back", signed=True, **shared),
     )
 
 
 def _answered(snapshots: Sequence[Snapshot]) -> tuple[Finding, ...]:
     """What every checkpoint answers: a table, and where there are labels the accuracy's curve."""
-    rows = []
+    rows: list[tuple[Any, ...]] = []
+    silent = any(held.unanswered for held in snapshots)
     for held in snapshots:
-        accuracy = 100 * held.right / held.labelled if held.labelled else None
+        accuracy = None if held.accuracy is None else 100 * held.accuracy
         mean = float(np.mean(list(held.changes.values()))) if held.changes else None
         right = held.right if held.labelled else None
-        rows.append((held.name, held.images, right, accuracy, held.loss, mean))
-    columns = ("checkpoint", "images", "right", "accuracy, %", "loss, nat", "mean change of a layer")
+        without = (held.unanswered,) if silent else ()
+        rows.append((held.name, held.images, *without, right, accuracy, held.loss, mean))
+    counts = ("images", *(["without an answer"] if silent else []), "right")
+    columns = ("checkpoint", *counts, "accuracy, %", "loss, nat", "mean change of a layer")
     table = Table("checkpoints", "The checkpoints on this set", columns, tuple(rows))
     numbers = [
-        Scalar(f"{held.name}-accuracy", f"Accuracy of {held.name}", held.right / held.labelled, printed=False)
+        Scalar(f"{held.name}-accuracy", f"Accuracy of {held.name}", held.accuracy, printed=False)
         for held in snapshots
-        if held.labelled
+        if held.accuracy is not None
     ]
-    if len(snapshots) < 2 or not all(held.labelled for held in snapshots):
+    if len(snapshots) < 2 or len(numbers) < len(snapshots):
         return (table, *numbers)
     x, x_label = _axis(snapshots)
-    share = np.array([held.right / held.labelled for held in snapshots])
+    share = np.array([held.accuracy for held in snapshots])
     band = np.array([wilson(held.right, held.labelled) for held in snapshots]).T  # (2, T)
     curve = Curve(
         "accuracy", "Accuracy on this set", share[None], x, ("accuracy",), x_label, "share right", band

@@ -7,16 +7,9 @@ from typing import Annotated, Literal, TypeAlias
 import torch
 from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import Tensor
+from typing_extensions import assert_never
 
-from reportgen.engine.needs import (
-    Activation,
-    LayerFacts,
-    LayerName,
-    ModelFacts,
-    Need,
-    Tape,
-    channel_of,
-)
+from reportgen.engine.needs import Activation, LayerFacts, LayerName, ModelFacts, Need, Tape, channel_of
 from reportgen.findings import Finding, Gallery, NotApplicable
 from reportgen.probes import probe
 
@@ -62,12 +55,14 @@ class FeatureMaps:
             return [model.spatial_layer(name) for name in self.layers]
         if self.layers == "first-15":
             found = [layer for layer in model.leaves() if layer.spatial][:15]
-        else:
+        elif self.layers == "each-scale":
             by_side: dict[int, LayerFacts] = {}
             for layer in sorted(model.layers, key=lambda x: x.finished):
                 if layer.spatial and "Pad" not in layer.type:
                     by_side[layer.layout.grid[0]] = layer
             found = list(by_side.values())
+        else:
+            assert_never(self.layers)
         if not found:
             raise NotApplicable("the model has no layer whose output is a stack of maps")
         return found
@@ -87,6 +82,8 @@ class FeatureMaps:
             rank = a.flatten(2).std(2)  # (N, C)
         elif self.choose == "strongest":
             rank = a.abs().mean((2, 3))  # (N, C)
-        else:
+        elif self.choose == "first":
             rank = -a.new_ones(len(a), a.shape[1]).cumsum(1)  # (N, C), falling
+        else:
+            assert_never(self.choose)
         return rank.sort(dim=1, descending=True, stable=True).indices[:, :count]

@@ -8,7 +8,7 @@ from reportgen.probes import probe
 from reportgen.probes.auto_layer import why
 
 
-@probe("grad-cam", scope="image", group="class activation maps")
+@probe("grad-cam", scope="image", group="class activation maps", explains=True)
 class GradCam:
     """Grad-CAM: where the maps of one layer support the class.
 

@@ -8,7 +8,7 @@ from reportgen.probes import probe
 from reportgen.probes.auto_layer import why
 
 
-@probe("grad-cam-plus-plus", scope="image", group="class activation maps")
+@probe("grad-cam-plus-plus", scope="image", group="class activation maps", explains=True)
 class GradCamPlusPlus:
     """Grad-CAM++: Grad-CAM that gives several objects of one class their due.
 

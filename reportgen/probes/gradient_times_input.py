@@ -7,7 +7,7 @@ from reportgen.findings import Finding, Heatmap
 from reportgen.probes import probe
 
 
-@probe("gradient-times-input", scope="image", group="gradients")
+@probe("gradient-times-input", scope="image", group="gradients", explains=True)
 class GradientTimesInput:
     """Gradient × input: the share of the score that each pixel holds, to first order.
 

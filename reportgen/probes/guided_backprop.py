@@ -9,7 +9,7 @@ from reportgen.probes import probe
 NEED = Gradient(rule="guided")
 
 
-@probe("guided-backprop", scope="image", group="gradients")
+@probe("guided-backprop", scope="image", group="gradients", explains=True)
 class GuidedBackprop:
     """Guided backprop: the gradient with everything that speaks against the class left out.
 

@@ -11,7 +11,7 @@ from reportgen.probes import probe
 GUIDED = Gradient(rule="guided")
 
 
-@probe("guided-grad-cam", scope="image", group="class activation maps")
+@probe("guided-grad-cam", scope="image", group="class activation maps", explains=True)
 class GuidedGradCam:
     """Guided Grad-CAM: guided backprop, kept only where Grad-CAM sees the class.
 

@@ -76,7 +76,6 @@ class Hypercolumns:
                 mean,
                 quantity,
                 overlay=False,
-                attribution=False,
             ),
             Picture(
                 nth("pca", number), f"{title}, components", pca, "three components as red, green, blue"

@@ -23,7 +23,7 @@ from reportgen.probes import probe
 WIDE = 5.0  # per cent of the score's difference: a wider gap means too few steps
 
 
-@probe("integrated-gradients", scope="image", group="gradients")
+@probe("integrated-gradients", scope="image", group="gradients", explains=True)
 class IntegratedGradients:
     """Integrated gradients: the score's change from a blank image, shared out over the pixels.
 

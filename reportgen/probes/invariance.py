@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 from typing import Annotated, Literal
 
@@ -21,9 +21,11 @@ from reportgen.engine.needs import (
     Scores,
     Tape,
     Transformed,
+    answers,
 )
-from reportgen.findings import Array, Curve, Finding, Remark, Scalar, Tally, nth, t_95
+from reportgen.findings import Array, Curve, Finding, Remark, Scalar, Tally, nth
 from reportgen.probes import probe
+from reportgen.stats import t_95
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,14 @@ class Change:
     title: str
     axis: str
     copies: Transformed
+
+    @property
+    def changed(self) -> Array:
+        """Which copies are not the image itself, bool (V,)."""
+        values = np.asarray(self.copies.values)
+        if self.copies.kind == "scale":
+            return np.asarray(values != 1)
+        return np.asarray(values % 360 != 0 if self.copies.kind == "rotation" else values != 0)
 
 
 @dataclass(frozen=True)
@@ -51,6 +61,11 @@ class Row:
         return self.layer.name if self.layer else "probability"
 
 
+KEPT = "copies that keep the answer"
+LABEL = Row("probability", "probability of the label", "probability of the label")
+ANSWER = Row("answer", "probability of the answer", "probability of the answer")
+
+
 @probe("invariance", scope="image", group="perturbations")
 class Invariance:
     """Invariance: how far features and answer move when the image is moved, scaled or turned.
@@ -60,8 +75,10 @@ class Invariance:
     `rotation_deg` degrees, in `steps` even steps each; bilinearly, with the nearest pixel of the edge
     where the border comes into view. For each: the distance of the features, the L2 norm of
     f(x) − f(T(x)), at the first layer with weights and at what the last one is given (or at `layers`);
-    and the probability of the label, or of the predicted class where there is no label. Over the
-    images that have figures: the mean curve with the 95 % interval of the mean.
+    and the probability of the label, or of the answer where there is no label. Answers are counted over
+    the changed copies alone: 0 px, ×1, 0° and 360° are the image itself. Over `images` readable images
+    of the set, drawn at random with the run's seed: the mean curves with the 95 % interval of the mean,
+    those of the label's and of the answer's probability apart.
 
     Reading. A flat line is invariance. The first layer moves at once with the image; a network that
     has learned to look past a change answers it late with a small, slowly growing distance, and its
@@ -70,8 +87,7 @@ class Invariance:
 
     Limits. Distances of different layers have different units: compare shapes, not heights. A
     shift or an enlargement also pushes parts of the object out of view, and an edge that is drawn out
-    is itself unusual. The images that have figures are chosen, the wrong and the unsure ones first
-    unless the recipe says otherwise: their mean is not that of the set.
+    is itself unusual. The mean is that of the sample, whatever images are shown.
 
     Source. Zeiler & Fergus 2013, Visualizing and Understanding Convolutional Networks, sec. 4.1 and
     fig. 5 (arXiv:1311.2901).
@@ -83,6 +99,7 @@ class Invariance:
     steps: Annotated[int, Field(ge=2)] = 13
     layers: Literal["auto"] | tuple[LayerName, ...] = "auto"
     border: Border = "edge"
+    images: PositiveInt | Literal["all"] = 100
 
     def needs(self, model: ModelFacts) -> Sequence[Need]:
         asked: list[Need] = [Logits()]
@@ -92,43 +109,61 @@ class Invariance:
         return asked
 
     def measure(self, tape: Tape) -> tuple[Finding, ...]:
+        classes = _classes(tape)
         found: list[Finding] = [
-            self._curve(row, change, values[:, None])  # (N, 1, V)
+            replace(
+                self._curve(row, change, values[:, None], None, self._quantity(row, tape)),  # (N, 1, V)
+                explains=None if row.layer else classes,
+            )
             for row, change, values in self._values(tape)
         ]
-        found += [kept_answers(change, kept) for change, kept in self._kept(tape)]
+        found += [
+            Scalar(f"probability-{change.name}-kept", KEPT, kept, f"of {change.changed.sum()}")
+            for change, kept in self._kept(tape)
+        ]
         return (*found, self._remark(tape.model))
 
     def tally(self, tape: Tape) -> Tally:
-        """Sums over the images whose values are all finite."""
-        values = {f"{row.name}-{change.name}": held.double() for row, change, held in self._values(tape)}
-        sound = torch.stack([held.isfinite().all(1) for held in values.values()]).all(0)  # (N,)
-        sums = {"images": sound.sum(), "left-out": (~sound).sum()}
-        for name, held in values.items():
-            sums |= {f"{name}/sum": held[sound].sum(0), f"{name}/square": held[sound].square().sum(0)}
+        """Sums over the images that have an answer and whose values are all finite; of a probability over
+        those whose it is."""
+        values = [(row, change, held.double()) for row, change, held in self._values(tape)]
+        sound = torch.stack([held.isfinite().all(1) for _, _, held in values]).all(0)  # (N,)
+        sound &= answers(tape[Logits()]) >= 0
+        labelled = tape.labels >= 0
+        groups = {"images": sound, LABEL.name: sound & labelled, ANSWER.name: sound & ~labelled}
+        sums = {"left-out": (~sound).sum()} | {f"{name}/count": rows.sum() for name, rows in groups.items()}
+        for row, change, held in values:
+            for owner in (row,) if row.layer else (LABEL, ANSWER):
+                own = held[groups["images" if row.layer else owner.name]]
+                name = f"{owner.name}-{change.name}"
+                sums |= {f"{name}/sum": own.sum(0), f"{name}/square": own.square().sum(0)}
         sums |= {f"{change.name}/kept": kept[sound].sum() for change, kept in self._kept(tape)}
         return Tally(sums)
 
     def conclude(self, tally: Tally, model: ModelFacts) -> tuple[Finding, ...]:
-        count, left_out = int(tally.sums["images"]), int(tally.sums["left-out"])
-        told = f"Lines: mean over the images that have figures ({count:,})"
-        told += ", with its 95 % interval." if count > 1 else "."
+        count, left_out = int(tally.sums["images/count"]), int(tally.sums["left-out"])
+        told = f"Measured on {count:,} readable images of the set" if count != 1 else "Measured on 1 image"
+        told += f", drawn at random where there are more than {self.images}" * (self.images != "all")
+        told += ". Lines: the mean, with its 95 % interval." if count > 1 else "."
         if left_out:
             told += f" Left out, as their values are not finite: {left_out:,}."
         found: list[Finding] = [Remark("images", f"{told} {self._remark(model).text}")]
         if not count:
             return tuple(found)
-        for row, change in self._grid(model):
-            name = f"{row.name}-{change.name}"
-            mean = tally.sums[f"{name}/sum"] / count
-            band = None
-            if count > 1:
-                highest = np.inf if row.layer else 1
-                band = interval(mean, tally.sums[f"{name}/square"], count, highest)
-            found.append(self._curve(row, change, mean[None], band))
+        distances = [row for row in self._rows(model) if row.layer]
+        for row in (*distances, LABEL, ANSWER):
+            number = count if row.layer else int(tally.sums[f"{row.name}/count"])
+            found += [self._mean(row, change, tally, number) for change in self._changes(model) if number]
         for change in self._changes(model):
-            found.append(kept_answers(change, tally.sums[f"{change.name}/kept"] / count))
+            found += _kept_of_set(change, tally, count)
         return tuple(found)
+
+    def _mean(self, row: Row, change: Change, tally: Tally, count: int) -> Curve:
+        name = f"{row.name}-{change.name}"
+        mean = tally.sums[f"{name}/sum"] / count
+        highest = np.inf if row.layer else 1
+        band = interval(mean, tally.sums[f"{name}/square"], count, highest) if count > 1 else None
+        return self._curve(row, change, mean[None], band)
 
     def _changes(self, model: ModelFacts) -> tuple[Change, ...]:
         height = model.input_shape[1]
@@ -158,6 +193,11 @@ class Invariance:
         ]
         return [*rows, Row("probability", "probability", "probability")]
 
+    def _quantity(self, row: Row, tape: Tape) -> str | list[str]:
+        """What a row's curves show: of a probability, whose it is in every image."""
+        whose = {True: LABEL.quantity, False: ANSWER.quantity}
+        return row.quantity if row.layer else [whose[label >= 0] for label in tape.labels.tolist()]
+
     def _grid(self, model: ModelFacts) -> Iterator[tuple[Row, Change]]:
         """Every plot: a row a quantity, a column a change."""
         for row in self._rows(model):
@@ -166,8 +206,7 @@ class Invariance:
 
     def _values(self, tape: Tape) -> Iterator[tuple[Row, Change, Tensor]]:
         """Every plot with its values, (N, V)."""
-        predicted = tape[Logits()].argmax(1)
-        chosen = torch.where(tape.labels >= 0, tape.labels, predicted)[:, None, None]  # (N, 1, 1)
+        chosen = _classes(tape)[:, None, None]  # (N, 1, 1)
         for row, change in self._grid(tape.model):
             if row.layer:
                 yield row, change, tape[Responses(change.copies, row.layer.name)]
@@ -176,12 +215,23 @@ class Invariance:
             yield row, change, p.gather(2, chosen.expand(-1, p.shape[1], 1))[..., 0]
 
     def _kept(self, tape: Tape) -> Iterator[tuple[Change, Tensor]]:
-        """For every change the share of an image's copies that are answered like the image, (N,)."""
-        answers = tape[Logits()].argmax(1)[:, None]  # (N, 1)
-        for change in self._changes(tape.model):
-            yield change, (tape[Scores(change.copies)].argmax(2) == answers).double().mean(1)
+        """For every change how many changed copies of an image are answered as the image is, (N,) int64.
 
-    def _curve(self, row: Row, change: Change, values: Tensor | Array, band: Array | None = None) -> Curve:
+        A copy without an answer keeps nothing.
+        """
+        own = answers(tape[Logits()])[:, None]  # (N, 1)
+        for change in self._changes(tape.model):
+            same = (answers(tape[Scores(change.copies)]) == own) & (own >= 0)  # (N, V)
+            yield change, same[:, torch.from_numpy(change.changed).to(same.device)].sum(1)
+
+    def _curve(
+        self,
+        row: Row,
+        change: Change,
+        values: Tensor | Array,
+        band: Array | None = None,
+        quantity: str | list[str] | None = None,
+    ) -> Curve:
         return Curve(
             f"{row.name}-{change.name}",
             f"{change.title}: {row.title}",
@@ -189,7 +239,7 @@ class Invariance:
             change.copies.values,
             (row.line,),
             change.axis,
-            row.quantity,
+            quantity or row.quantity,
             band,
             None if row.layer else (0.0, 1.0),
         )
@@ -203,9 +253,18 @@ class Invariance:
         )
 
 
-def kept_answers(change: Change, share: Tensor | Array) -> Scalar:
-    """It stands under the change's plot of probabilities."""
-    return Scalar(f"probability-{change.name}-kept", "copies with the same answer", 100 * share, "%")
+def _classes(tape: Tape) -> Tensor:
+    """The class whose probability is followed, (N,): the label, or the answer where there is none."""
+    return torch.where(tape.labels >= 0, tape.labels, tape[Logits()].argmax(1))
+
+
+def _kept_of_set(change: Change, tally: Tally, images: int) -> tuple[Scalar, Scalar]:
+    """How many of all images' changed copies keep the answer: a count, and its share."""
+    kept, copies = int(tally.sums[f"{change.name}/kept"]), images * int(change.changed.sum())
+    row = LABEL if tally.sums[f"{LABEL.name}/count"] else ANSWER  # it stands under that one's plot
+    name = f"{row.name}-{change.name}-kept"
+    count = Scalar(name, KEPT, kept, f"of {copies:,}", digits=len(str(kept)))
+    return count, Scalar(f"{name}-share", "their share", 100 * kept / max(1, copies), "%")
 
 
 def interval(mean: Array, squares: Array, count: int, highest: float) -> Array:

@@ -8,7 +8,7 @@ from reportgen.probes import probe
 from reportgen.probes.auto_layer import why
 
 
-@probe("layer-cam", scope="image", group="class activation maps")
+@probe("layer-cam", scope="image", group="class activation maps", explains=True)
 class LayerCam:
     """LayerCAM: where a layer supports the class, place by place, in early layers too.
 

@@ -6,17 +6,9 @@ from typing import Literal
 import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor
+from typing_extensions import assert_never
 
-from reportgen.engine.needs import (
-    Baseline,
-    Logits,
-    ModelFacts,
-    Need,
-    Occluded,
-    Scores,
-    Tape,
-    Target,
-)
+from reportgen.engine.needs import Baseline, Logits, ModelFacts, Need, Occluded, Scores, Tape, Target
 from reportgen.findings import Finding, Flag, Heatmap, Mask, Remark, Scalar
 from reportgen.probes import probe
 
@@ -24,7 +16,7 @@ ROUNDING = 1e-5  # of the largest logit: float32 forwards of one image in differ
 NEARLY_ALL = 0.9  # a mask that keeps more of the image than this points at nothing
 
 
-@probe("occlusion", scope="image", group="perturbations")
+@probe("occlusion", scope="image", group="perturbations", explains=True)
 class Occlusion:
     """Occlusion: how far the score falls when a part of the image is covered.
 
@@ -65,9 +57,11 @@ class Occlusion:
             # what rounding alone could make is no fall
             floor = ROUNDING * logits.abs().amax(1)[:, None, None]
             mask = share_mask(torch.where(values > floor, values, 0))
-        else:
+        elif self.mask == "probability":
             spread = mean_over_windows(probabilities, windows, height, width)
             mask = spread < self.mask_threshold * spread.amax((1, 2), keepdim=True)
+        else:
+            assert_never(self.mask)
         grid = (len(windows.starts(height)), len(windows.starts(width)))
         return (
             Heatmap("map", "Occlusion", values, "mean fall of the logit", signed=True),
@@ -89,7 +83,9 @@ class Occlusion:
     def _rule(self) -> str:
         if self.mask == "share":
             return "fewest pixels that carry half of the fall"
-        return f"mean probability below {self.mask_threshold:g} of the largest"
+        if self.mask == "probability":
+            return f"mean probability below {self.mask_threshold:g} of the largest"
+        assert_never(self.mask)
 
 
 def mean_over_windows(values: Tensor, windows: Occluded, height: int, width: int) -> Tensor:

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import PositiveInt
 
-from reportgen.engine.needs import Baseline, Logits, ModelFacts, Need, Occluded, Scores, Tape
+from reportgen.engine.needs import Baseline, Logits, ModelFacts, Need, Occluded, Scores, Tape, answers
 from reportgen.findings import ClassMap, Finding, Remark, Scalar
 from reportgen.probes import probe
 
@@ -39,14 +39,14 @@ class OcclusionClassMap:
         windows = self._windows(tape.model)
         height, width = tape.pixels.shape[-2:]
         grid = (len(windows.starts(height)), len(windows.starts(width)))
-        answers = scores.argmax(2)  # (N, V)
-        kept = (answers == logits.argmax(1, keepdim=True)).float().mean(1)  # (N,)
+        said = answers(scores)  # (N, V), -1 where the covered image has no answer
+        kept = (said == answers(logits)[:, None]).float().mean(1)  # (N,)
         size = f"{windows.window_px} px {windows.baseline} window every {windows.stride_px} px"
         return (
             ClassMap(
                 "classes",
                 "Most probable class by window",
-                answers.unflatten(1, grid),
+                said.unflatten(1, grid),
                 "the answer while the window covers this place",
             ),
             Scalar("classes-kept", "Places that keep the answer", 100 * kept, "%"),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -24,13 +25,13 @@ from reportgen.engine.needs import (
     Responses,
     Scores,
     Tape,
+    answers,
     rule_of,
 )
 from reportgen.findings import Array, ClassMap, Finding, Gallery, Heatmap, Picture, Remark, Scalar
 from reportgen.probes import probe
 
 HERE = "while the window is here"
-CLASS = "of the label, or without one of the answer"
 
 
 @probe("occlusion-study", scope="image", group="perturbations")
@@ -40,7 +41,7 @@ class OcclusionStudy:
     Definition. A square window is moved over the image. Five panels: the image where the window lowers
     the probability of the class most (the label's, or the predicted one's without a label); by the
     window's position the sum of one map of a layer, the map that the whole image drives furthest; what
-    the highest value of this map is made of, sent back to the pixels, beside the same for the images
+    the highest value of this map is made of, projected back to the pixels, beside the same for the images
     of the set that drive the map furthest; the probability of the class, and the most probable class,
     by position. `auto` is the last layer with rectified maps. The windows are those of `occlusion`
     where the options are, and are scored once.
@@ -87,15 +88,18 @@ class OcclusionStudy:
         worst = probabilities.argmin(1)  # (N,)
         boxes = torch.tensor(windows.boxes(height, width), device=worst.device)[worst]  # (N, 4)
         return (
-            self._covered(tape, cover, boxes),
+            self._covered(tape, cover, boxes, classes),
             _by_position("activity", "Sum of the strongest map", activity.unflatten(1, grid), HERE),
-            _by_position("probability", "Probability by window", probabilities.unflatten(1, grid), CLASS),
-            ClassMap("classes", "Most probable class", scores.argmax(2).unflatten(1, grid), HERE),
+            replace(
+                _by_position("probability", "Probability by window", probabilities.unflatten(1, grid), HERE),
+                explains=classes,
+            ),
+            ClassMap("classes", "Most probable class", answers(scores).unflatten(1, grid), HERE),
             *_galleries(kin.patches, kin.projections, kin.ranking.numbers),
             Scalar("activity-channel", f"map of {layer.name}", channels),
             Scalar("activity-clean", "sum without a window", clean),
             Scalar("probability-lowest", "lowest", probabilities.amin(1)),
-            Remark("rule", f"Sent back by {RULES[rule_of(self.rule, tape.model)]}."),
+            Remark("rule", f"Projected back by {RULES[rule_of(self.rule, tape.model)]}."),
         )
 
     def _layer(self, model: ModelFacts) -> LayerFacts:
@@ -106,8 +110,8 @@ class OcclusionStudy:
     def _windows(self, model: ModelFacts) -> Occluded:
         return Occluded.of(model, self.window_px, self.stride_px, self.baseline)
 
-    def _covered(self, tape: Tape, cover: Tensor, boxes: Tensor) -> Picture:
-        """The images with one box (N, 4) each covered."""
+    def _covered(self, tape: Tape, cover: Tensor, boxes: Tensor, classes: Tensor) -> Picture:
+        """The images with one box (N, 4) each covered: where the probability of `classes` (N,) is lowest."""
         mean = tape.pixels.new_tensor(tape.normalisation.mean)[:, None, None]
         std = tape.pixels.new_tensor(tape.normalisation.std)[:, None, None]
         shown = tape.pixels.clone()
@@ -117,21 +121,21 @@ class OcclusionStudy:
         if pixels.shape[1] != 3:
             pixels = pixels.mean(1, keepdim=True).expand(-1, 3, -1, -1)
         words = f"of all places of the {self.baseline} window"
-        return Picture("occluded", "Where the window hurts most", pixels, words)
+        return Picture("occluded", "Where the window hurts most", pixels, words, explains=classes)
 
 
 def _by_position(name: str, title: str, values: Tensor, quantity: str) -> Heatmap:
     """A number by window position, (N, rows, columns): no map that explains the answer by itself."""
-    return Heatmap(name, title, values, quantity, overlay=False, attribution=False)
+    return Heatmap(name, title, values, quantity, overlay=False)
 
 
 def _galleries(patches: Array, projections: Array, numbers: Array) -> tuple[Gallery, Gallery]:
-    """The map's highest places in this image and in others, and what is sent back from them."""
+    """The map's highest places in this image and in others, and what is projected back from them."""
     shared: dict[str, Any] = {"columns": patches.shape[1], "counted": "images"}
-    title, first, sent_back = "The strongest map", coloured(patches), coloured(projections)
+    title, first, projected = "The strongest map", coloured(patches), coloured(projections)
     return (
         Gallery("patches", title, first, numbers, "this image first", scale="unit", **shared),
-        Gallery("projections", title, sent_back, numbers, "sent back", signed=True, **shared),
+        Gallery("projections", title, projected, numbers, "projected back", signed=True, **shared),
     )
 
 

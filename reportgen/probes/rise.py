@@ -10,7 +10,7 @@ from reportgen.findings import Finding, Heatmap, Remark
 from reportgen.probes import probe
 
 
-@probe("rise", scope="image", group="perturbations")
+@probe("rise", scope="image", group="perturbations", explains=True)
 class Rise:
     """RISE: what must be visible for the class to be probable, found by random masking.
 

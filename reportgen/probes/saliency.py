@@ -7,7 +7,7 @@ from reportgen.findings import Finding, Heatmap
 from reportgen.probes import probe
 
 
-@probe("saliency", scope="image", group="gradients")
+@probe("saliency", scope="image", group="gradients", explains=True)
 class Saliency:
     """Saliency: how strongly each pixel can move the class's score.
 

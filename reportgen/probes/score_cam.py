@@ -21,7 +21,7 @@ from reportgen.probes import probe
 from reportgen.probes.auto_layer import why
 
 
-@probe("score-cam", scope="image", group="class activation maps")
+@probe("score-cam", scope="image", group="class activation maps", explains=True)
 class ScoreCam:
     """Score-CAM: maps weighted by what the class's score is when only they show the image.
 

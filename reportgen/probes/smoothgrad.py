@@ -9,7 +9,7 @@ from reportgen.findings import Finding, Heatmap, Remark
 from reportgen.probes import probe
 
 
-@probe("smoothgrad", scope="image", group="gradients")
+@probe("smoothgrad", scope="image", group="gradients", explains=True)
 class SmoothGrad:
     """SmoothGrad: saliency with its noise averaged out.
 

@@ -31,7 +31,7 @@ class TopPatches:
 
     Definition. Over the whole set, the images in which a channel reaches its highest values, one
     place an image, strongest first. Left, the part of the image that this one value can see (its
-    receptive field, moved inward at the border). Right, the value alone sent back to the pixels, all
+    receptive field, moved inward at the border). Right, the value alone projected back to the pixels, all
     others of the layer being zero: by the deconvnet's rule, through the recorded pooling switches; by
     guided backpropagation where the network has no max-pooling; by the plain gradient where it has
     rectifiers without a rule. Images that do not drive the channel above zero are left out. `auto`
@@ -95,11 +95,11 @@ class TopPatches:
         name, title = f"{layer.name}-{channel}", f"{layer.name}, channel {channel}"
         columns = int(np.ceil(np.sqrt(self.strongest)))
         patches = coloured(measured.patches[n][there])
-        sent_back = coloured(measured.projections[n][there])
+        back = coloured(measured.projections[n][there])
         shared: dict[str, Any] = {"columns": columns, "counted": "images"}
         return (
             Gallery(f"{name}-patches", title, patches, numbers, "patches", scale="unit", **shared),
-            Gallery(f"{name}-projections", title, sent_back, numbers, "sent back", signed=True, **shared),
+            Gallery(f"{name}-projections", title, back, numbers, "projected back", signed=True, **shared),
         )
 
     def _projected(self, layer: LayerFacts, model: ModelFacts) -> Projected:

@@ -1,8 +1,6 @@
 """The recipe: what to measure and how to show it. YAML -> frozen values, every error with its place."""
 
-from reportgen.recipe.beside import BesideRecipe
-from reportgen.recipe.judging import Gate, TrustLimits, TrustRecipe
-from reportgen.recipe.parts import (
+from reportgen.recipe.fields import (
     Html,
     ImagesRecipe,
     ModelRecipe,
@@ -12,7 +10,9 @@ from reportgen.recipe.parts import (
     Show,
     Visualization,
 )
+from reportgen.recipe.gates import Gate, TrustLimits, TrustRecipe
 from reportgen.recipe.recipe import Recipe, load
+from reportgen.recipe.second_model import BesideRecipe
 from reportgen.recipe.starter import schema, starter
 
 __all__ = [

@@ -18,10 +18,8 @@ from pydantic import (
 )
 
 from reportgen.errors import RecipeError, UnknownName
-from reportgen.recipe.beside import BesideRecipe, as_main, merged
 from reportgen.recipe.complaints import complaint
-from reportgen.recipe.judging import Gate, TrustRecipe, tested_method
-from reportgen.recipe.parts import (
+from reportgen.recipe.fields import (
     ImagesRecipe,
     ModelRecipe,
     Output,
@@ -31,6 +29,8 @@ from reportgen.recipe.parts import (
     at,
     default_visualizations,
 )
+from reportgen.recipe.gates import Gate, TrustRecipe, tested_method
+from reportgen.recipe.second_model import BesideRecipe, as_main, merged
 from reportgen.recipe.source import KeyPath, Source, read
 
 TARGET = {"type": ["string", "integer"], "minimum": 0, "minLength": 1}

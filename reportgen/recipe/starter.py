@@ -7,8 +7,8 @@ from typing import Any
 import yaml
 from pydantic import TypeAdapter
 
-from reportgen.recipe.judging import metric_names
-from reportgen.recipe.parts import default_visualizations
+from reportgen.recipe.fields import default_visualizations
+from reportgen.recipe.gates import metric_names
 from reportgen.recipe.recipe import Recipe
 
 WORDS = ("title", "description", "default")  # of a field, whatever its type

@@ -19,28 +19,33 @@ def render(
 ) -> RenderError | None:
     """Writes results.json, junit.xml, report.html and report.pdf from `folder`/evidence.
 
-    An older report.pdf goes where there is to be none. `tell` hears what the page weighs. Returns the
+    An older report.pdf of ours goes where there is to be none; files of the folder that reportgen did not
+    write stay. `tell` hears what the page weighs. Returns the
     error where the HTML was written but the PDF could not be: nothing is lost then.
-    Raises InputError where there is no complete evidence, RecipeError where the theme is unknown.
+    Raises InputError where there is no complete evidence, RecipeError where the theme is unknown or
+    a file of somebody else's stands where one of the report's is to be.
     """
     # here, so that `import reportgen` stays light
     from reportgen.evidence import Evidence
-    from reportgen.report import assets, exports, html
-    from reportgen.report import pdf as printed
-    from reportgen.report.document import document
+    from reportgen.ownership import claim, discard, refuse_foreign, will_write
+    from reportgen.report.document.document import document
+    from reportgen.report.render import exports, html, themes
+    from reportgen.report.render import pdf as printed
 
     begun = time.perf_counter()
     evidence = Evidence(folder / "evidence")
     output = evidence.manifest["recipe"]["output"]
-    clothed = assets.theme(theme or output["theme"])
+    clothed = themes.theme(theme or output["theme"])
+    at_most_mb, beside = output["html"]["at_most_mb"], output.get("layout") == "folder"
+    refuse_foreign(folder, folder, will_write(pdf, evidence.manifest["save_maps"], beside))
     exports.write(folder)
     results = json.loads((folder / "results.json").read_bytes())
     made = document(evidence, results)
-    at_most_mb, beside = output["html"]["at_most_mb"], output.get("layout") == "folder"
     tell(html.write(made, evidence, clothed, folder / "report.html", at_most_mb, beside))
     problem = None
-    (folder / "report.pdf").unlink(missing_ok=True)
+    discard(folder, ("report.pdf",))
     if pdf:
+        claim(folder, ("report.pdf",))
         try:
             printed.write(made, evidence, clothed, folder / "report.pdf", results)
         except RenderError as error:

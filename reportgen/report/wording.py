@@ -128,3 +128,13 @@ def place(values: Array) -> str:
     if not down and not across:
         return "centre"
     return " ".join(word for word in (down or "middle", across or "centre") if word)
+
+
+def fixed(value: float | None) -> str:
+    """Two decimals with a true minus: what a correlation needs."""
+    return NONE if value is None else f"{round(value, 2) + 0.0:.2f}".replace("-", "−")
+
+
+def signed(value: float | None) -> str:
+    """Three decimals with their sign: a difference of probabilities."""
+    return NONE if value is None else f"{round(value, 3) + 0.0:+.3f}".replace("-", "−")

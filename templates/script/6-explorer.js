@@ -131,8 +131,10 @@ function mapped() {
 
 // The title, and what tells it from others of the same title.
 function nameOf(figure) {
-  const { model, target, layer } = figure.dataset;
+  const { model, layer } = figure.dataset;
   const title = titleOf(figure);
+  const targets = distinct(figures.map((held) => held.dataset.target));
+  const target = targets.length > 1 ? figure.dataset.target : "";
   const tested = figure.closest(".trial") ? "tested" : "";
   return [title, model, target, layersOf(title).length > 1 ? layer : "", tested].filter(Boolean).join(", ");
 }

@@ -5,7 +5,7 @@ const listing = document.querySelector("table.images");
 const lines = [...listing.tBodies[0].rows].map(lineOf); // in the order of the set
 const places = placesOf(); // image -> what shows it: its row, its card, its answer
 const ranked = new Intl.Collator(undefined, { numeric: true });
-const VERDICTS = ["wrong", "right", "no label"];
+const VERDICTS = ["no answer", "wrong", "right", "no label"];
 
 function lineOf(row) {
   const [, id, file, answer, , label, verdict, flags] = row.cells;
@@ -14,9 +14,9 @@ function lineOf(row) {
     row,
     id: words[0],
     file: words[1],
-    answer: words[2],
-    probability: Number(row.dataset.probability),
-    label: words[4] === "no label" ? null : words[3],
+    answer: row.dataset.probability ? words[2] : null,
+    probability: row.dataset.probability ? Number(row.dataset.probability) : null,
+    label: "unlabelled" in row.dataset ? null : words[3],
     verdict: words[4],
     flags: [...flags.children].map((flag) => flag.textContent),
     text: sought(words.slice(0, 4).join("\n")),
@@ -40,9 +40,14 @@ function matching(line, wanted) {
     line.text.includes(sought(wanted.q)) &&
     (!wanted.class || line.answer === wanted.class || line.label === wanted.class) &&
     (!wanted.flag || line.flags.includes(wanted.flag)) &&
-    line.probability >= Number(wanted.from || 0) &&
-    line.probability <= Number(wanted.to || 1)
+    probable(line.probability, wanted.from, wanted.to)
   );
+}
+
+// Where there is no answer, there is no probability that could lie between two others.
+function probable(probability, from, to) {
+  if (probability === null) return !from && !to;
+  return probability >= Number(from || 0) && probability <= Number(to || 1);
 }
 
 function narrow(wanted) {

@@ -2,36 +2,96 @@
 
 from __future__ import annotations
 
+import re
+from typing import get_args
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from reportgen.audit.gates import evaluate
+from reportgen.recipe.gates import BesideNumber, Metric
 
+SET = {"unanswered": 0, "unanswered_labelled": 0, "labelled": 5}
+TESTS = {
+    **dict.fromkeys(get_args(BesideNumber), 0),
+    "accuracy_change": -0.01,
+    "unanswered": 0,
+    "unanswered_labelled": 0,
+}
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 
 
 @given(FINITE, FINITE)
 def test_a_limit_is_met_at_the_limit_and_on_its_side(value: float, limit: float) -> None:
-    low, high = evaluate([{"metric": "loss", "min": limit, "max": limit}], {"loss": value})
+    low, high = evaluate([{"metric": "loss", "min": limit, "max": limit}], SET | {"loss": value})
     assert low["passed"] == (value >= limit)
     assert high["passed"] == (value <= limit)
     assert low["passed"] or high["passed"]
-    for row in (low, high):
-        assert (row["reason"] is None) == row["passed"]
+    for row, (good, bad) in zip((low, high), (("at least", "below"), ("at most", "above")), strict=True):
+        assert row["outcome"] == ("passed" if row["passed"] else "failed")
         assert (row["value"], row["limit"]) == (value, limit)
+        assert f", {good if row['passed'] else bad} " in row["reason"]
 
 
-def test_what_is_not_known_has_not_passed() -> None:
-    (row,) = evaluate([{"metric": "accuracy", "min": None, "max": 0.5}], {"accuracy": None})
-    assert not row["passed"]
-    assert "no image has a label" in row["reason"]
+@given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6))
+def test_the_numbers_of_a_reason_are_in_the_order_of_the_real_ones(value: float, limit: float) -> None:
+    (row,) = evaluate([{"metric": "loss", "min": limit}], SET | {"loss": value})
+    told = re.fullmatch(r"loss is (\S+), (?:at least|below) (\S+)", row["reason"].replace("−", "-"))
+    assert told
+    shown, bound = map(float, told.groups())
+    assert (shown < bound, shown > bound) == (value < limit, value > limit)
+    assert bound == limit
 
 
-def test_the_reason_tells_a_near_miss_from_its_limit() -> None:
-    (row,) = evaluate([{"metric": "accuracy", "min": 0.9}], {"accuracy": 0.89996})
-    assert row["name"] == "accuracy >= 0.9"
-    assert row["reason"] == "accuracy is 0.89996, below 0.9"
+def test_what_is_not_known_cannot_be_judged() -> None:
+    unlabelled = SET | {"accuracy": None, "labelled": 0}
+    (row,) = evaluate([{"metric": "accuracy", "min": None, "max": 0.5}], unlabelled)
+    assert (row["passed"], row["outcome"], row["value"]) == (False, "cannot be judged", None)
+    assert row["reason"] == "accuracy is not known: no image has a label"
+
+
+def test_shares_are_told_in_percent_and_a_near_miss_from_its_limit() -> None:
+    (row,) = evaluate([{"metric": "accuracy", "min": 0.9}], SET | {"accuracy": 0.89996})
+    assert (row["name"], row["reason"]) == ("accuracy ≥ 90 %", "accuracy is 89.996 %, below 90 %")
+    (row,) = evaluate([{"metric": "accuracy", "max": 0.07}], SET | {"accuracy": 2 / 3})
+    assert (row["name"], row["reason"]) == ("accuracy ≤ 7 %", "accuracy is 66.67 %, above 7 %")
+    (row,) = evaluate([{"metric": "loss", "max": 0.5}], SET | {"loss": 0.25})
+    assert (row["name"], row["reason"]) == ("loss ≤ 0.5", "loss is 0.25, at most 0.5")
+    (row,) = evaluate([{"metric": "beside.accuracy_change", "min": -0.02}], {}, None, {"tests": TESTS})
+    assert row["name"] == "beside.accuracy_change ≥ −2 percentage points"
+    assert row["reason"] == "beside.accuracy_change is −1 percentage points, at least −2 percentage points"
+
+
+OF_LABELLED = ("accuracy", "lowest_class_accuracy", "loss", "ece")
+OF_ANSWERS = ("mean_confidence", "unsure")
+COUNTS = ("images", "rejected", "unanswered", "labelled")
+
+
+def test_every_metric_of_the_set_is_of_one_of_three_kinds() -> None:
+    assert {*OF_LABELLED, *OF_ANSWERS, *COUNTS} == set(get_args(Metric))
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+@pytest.mark.parametrize("metric", [*OF_LABELLED, *OF_ANSWERS, *COUNTS])
+def test_a_gate_on_a_set_with_an_image_that_has_no_answer(metric: str, labelled: bool) -> None:
+    """Only what hangs on that image cannot be judged: accuracy not, where it has no label."""
+    found = SET | {"unanswered": 1, "unanswered_labelled": int(labelled), metric: 1}
+    (row,) = evaluate([{"metric": metric, "min": 0}], found)
+    hangs = metric in OF_ANSWERS or (metric in OF_LABELLED and labelled)
+    assert row["outcome"] == ("cannot be judged" if hangs else "passed")
+    assert row["passed"] is not hangs
+    assert ("no answer, as the output there is not finite" in row["reason"]) == hangs
+
+
+@pytest.mark.parametrize("number", get_args(BesideNumber))
+def test_a_gate_on_two_models_of_which_one_did_not_answer(number: str) -> None:
+    tests = TESTS | {"unanswered": 1, "unanswered_labelled": 1}
+    (row,) = evaluate([{"metric": f"beside.{number}", "min": -1}], {}, None, {"tests": tests})
+    assert (row["outcome"], row["passed"]) == ("cannot be judged", False)
+    assert "no answer by one of the models" in row["reason"]
+    (row,) = evaluate([{"metric": f"beside.{number}", "min": -1}], {}, None, {"tests": TESTS})
+    assert row["outcome"] == "passed"
 
 
 def test_no_gates_no_rows() -> None:
@@ -68,7 +128,8 @@ def test_a_gate_can_be_about_the_trust_of_a_map(metric: str, value: float) -> No
     assert (row["value"], row["passed"]) == (value, True)
     (row,) = evaluate([{"metric": metric, "max": value - 0.1}], {}, TRUST)
     assert not row["passed"]
-    assert row["reason"] == f"{metric} is {value!r}, above {value - 0.1!r}"
+    assert row["outcome"] == "failed"
+    assert row["reason"].startswith(f"{metric} is {value:g}, above ")
 
 
 @pytest.mark.parametrize(
@@ -82,5 +143,5 @@ def test_a_gate_can_be_about_the_trust_of_a_map(metric: str, value: float) -> No
 )
 def test_a_map_that_was_not_tested_has_not_passed(metric: str, trust: dict | None, why: str) -> None:
     (row,) = evaluate([{"metric": metric, "max": 1.0}], {}, trust)
-    assert not row["passed"]
+    assert (row["passed"], row["outcome"]) == (False, "cannot be judged")
     assert row["reason"] == f"{metric} is not known: {why}"

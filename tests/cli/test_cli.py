@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,8 @@ import jsonschema
 import pytest
 from typer.testing import CliRunner
 
-from reportgen.cli import app
+from reportgen.cli.commands import app
+from reportgen.errors import InputError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 MNIST = REPOSITORY / "examples" / "mnist"
@@ -84,7 +86,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.C
 
 def test_help_is_light() -> None:
     script = (
-        "import sys\nfrom reportgen.cli import app\n"
+        "import sys\nfrom reportgen.cli.commands import app\n"
         "try: app(['--help'])\nexcept SystemExit: pass\n"
         "print(sorted({'torch', 'numpy', 'matplotlib', 'weasyprint', 'pydantic', 'PIL'} & set(sys.modules)))"
     )
@@ -135,7 +137,8 @@ def test_a_failed_gate_is_exit_1_with_the_report_written(recipe: Path, tmp_path:
     done = program("run", CHECKPOINT, MNIST / "digits", *arguments)
     assert done.returncode == 1
     assert done.stdout == f"{out / 'report.html'}\n"
-    assert done.stderr.startswith("gate failed: accuracy >= 0.5: accuracy is not known")
+    said = "gate cannot be judged: accuracy ≥ 50 %: accuracy is not known: no image has a label"
+    assert done.stderr.startswith(said)
     assert (out / "report.html").exists()
 
 
@@ -257,8 +260,65 @@ def test_an_interrupted_run_says_how_to_go_on(number: int, code: int, recipe: Pa
     rest = process.stderr.read()
     assert process.wait(timeout=60) == code
     assert rest.splitlines()[-1] == "remedy: the same command goes on where this one stopped"
-    assert not (tmp_path / "out").exists()
-    assert (tmp_path / "out.partial" / "evidence").is_dir()
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [".reportgen-work"]
+    assert (tmp_path / "out" / ".reportgen-work" / "evidence").is_dir()
+
+
+def test_a_run_without_pdf_says_how_to_get_one_and_keeps_it_up(recipe: Path, tmp_path: Path) -> None:
+    pytest.importorskip("weasyprint")
+    out = tmp_path / "my report"
+    options = ("--recipe", recipe, "--limit", 1, "--out", out, "--json")
+    done = reportgen("run", CHECKPOINT, MNIST / "digits", *options)
+    assert (done.returncode, json.loads(done.stdout)["pdf"]) == (0, None)
+    pdf = out / "report.pdf"
+    done = reportgen("render", out)
+    assert (done.returncode, done.stdout, pdf.exists()) == (0, f"{out}/report.html\n", False)
+    assert done.stderr.startswith("no report.pdf, as the run was told")
+    assert done.stderr.endswith(f": reportgen render '{out}' --pdf\n")
+    done = reportgen("render", out, "--pdf")
+    assert (done.returncode, done.stderr, pdf.exists()) == (0, "", True)
+    pdf.write_bytes(b"of an older theme")
+    done = reportgen("render", out)  # one that is there is not left behind
+    assert (done.returncode, done.stderr, pdf.read_bytes()[:5]) == (0, "", b"%PDF-")
+    assert reportgen("verify", out).returncode == 0
+    done = reportgen("render", out, "--no-pdf")
+    assert (done.returncode, done.stderr, pdf.exists()) == (0, "", False)
+
+
+def test_a_report_among_the_images_is_not_measured_and_its_folder_is_the_user_s(
+    recipe: Path, tmp_path: Path
+) -> None:
+    images = tmp_path / "im"
+    shutil.copytree(MNIST / "digits", images, ignore=lambda _, names: sorted(names)[3:])
+    folder = recipe.read_text(encoding="utf-8").replace("pdf: false", "pdf: false, layout: folder")
+    recipe.write_text(folder, encoding="utf-8")
+    (tmp_path / "latest").symlink_to("im/report")
+    out = tmp_path / "latest"
+    arguments = ("run", CHECKPOINT, images, "--recipe", recipe, "--labels", "none", "--out", out)
+    for _ in range(2):
+        done = reportgen(*arguments)
+        assert (done.returncode, done.stdout) == (0, f"{out}/report.html\n"), done.stderr
+        assert json.loads((out / "results.json").read_bytes())["metrics"]["images"] == 9
+        assert any((out / "report-files").iterdir()) and out.is_symlink()
+        (out / "best.pt").write_bytes(b"weights")
+    (out / "report.pdf").write_bytes(b"mine")
+    assert (out / "best.pt").read_bytes() == b"weights"
+    pdf = recipe.read_text(encoding="utf-8").replace("pdf: false", "pdf: true")
+    recipe.write_text(pdf, encoding="utf-8")
+    is_told(reportgen(*arguments), 2, "latest/report.pdf was not written by reportgen")
+    assert (out / "report.pdf").read_bytes() == b"mine"
+
+
+def test_the_demo_s_input_lies_beside_a_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(folder: Path) -> None:
+        raise InputError(f"asked for {folder}", "none")
+
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setattr("reportgen.cli.demo.prepare", stop)
+    is_told(reportgen("demo", "--out", "."), 3, f"asked for {tmp_path / 'here-input'}")
 
 
 def test_a_fault_of_ours_has_no_traceback_unless_it_is_asked_for(tmp_path: Path) -> None:
@@ -266,7 +326,7 @@ def test_a_fault_of_ours_has_no_traceback_unless_it_is_asked_for(tmp_path: Path)
         "import sys, reportgen.recipe\n"
         "def broken(file): raise ZeroDivisionError('by zero')\n"
         "reportgen.recipe.load = broken\n"
-        "from reportgen.cli import app\napp(sys.argv[1:])"
+        "from reportgen.cli.commands import app\napp(sys.argv[1:])"
     )
     command = [sys.executable, "-c", script, "recipe", "check", "x.yaml"]
     done = subprocess.run(command, env=environment(), capture_output=True, text=True)

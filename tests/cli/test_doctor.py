@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from reportgen import doctor
+from reportgen.cli import doctor
 
 
 def states() -> dict[str, doctor.Row]:

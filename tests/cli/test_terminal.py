@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reportgen import terminal
-from reportgen.terminal import LINES_A_STAGE, Lines
+from reportgen.cli import terminal
+from reportgen.cli.terminal import LINES_A_STAGE, Lines
 
 
 @given(st.integers(1, 5000), st.integers(1, 50))

@@ -23,9 +23,9 @@ from reportgen.engine.needs import (
     ModelFacts,
     Normalisation,
 )
+from reportgen.engine.network.trace import trace
 from reportgen.engine.onepass import frozen
 from reportgen.engine.plan import make_plan
-from reportgen.engine.trace import trace
 
 PLAIN = Climb(steps=40, side_px=128, jitter=0, scale=0, rotation_deg=0)
 CPU = torch.device("cpu")

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from reportgen.engine import device
-from reportgen.engine.trace import trace
+from reportgen.engine.network.trace import trace
 from reportgen.errors import RecipeError
 
 

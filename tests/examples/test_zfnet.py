@@ -16,10 +16,10 @@ import torch
 from torch import nn
 
 from reportgen import run as audit
-from reportgen.cli import app
+from reportgen.cli.commands import app
 from reportgen.engine.needs import Activation, Gradient
+from reportgen.engine.network.trace import trace
 from reportgen.engine.tape import ModelTape
-from reportgen.engine.trace import trace
 from reportgen.probes.architecture import Architecture
 from reportgen.probes.deconvnet import Deconvnet
 from reportgen.recipe import load

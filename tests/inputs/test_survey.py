@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from reportgen.errors import InputError
+from reportgen.evidence import Writer
 from reportgen.inputs.images import none_readable, survey
+from reportgen.ownership import claim
 
 FLOWERS = ("rose", "tulip", "ox-eye daisy")
 
@@ -33,6 +35,17 @@ def labels_of(images: Path, labels: str = "auto", classes=FLOWERS, base: Path = 
     return {file.shown: (file.label, file.label_index) for file in files}
 
 
+def report(folder: Path) -> Path:
+    """A report with pictures beside its page, sealed as a run does it."""
+    writer = Writer(folder / "evidence", "key")
+    writer.write("batch-000000", {})
+    writer.seal({}, {})
+    for name in (f"{'0a' * 8}.png", "logo.png", "report.css"):
+        claim(folder, [f"report-files/{name}"])
+        picture(folder / "report-files" / name)
+    return folder
+
+
 # -- which files, in which order -----------------------------------------------------------------
 
 
@@ -46,6 +59,27 @@ def test_a_folder_is_read_to_the_bottom_in_the_order_of_relative_paths(tmp_path)
     assert notes == ()
     for file in files:
         assert file.sha256 == hashlib.sha256(file.path.read_bytes()).hexdigest()
+
+
+def test_what_reportgen_wrote_is_no_image_but_what_lies_beside_it_is(tmp_path):
+    picture(tmp_path / "x.png")
+    for name in ("report", "a/b/nightly"):
+        report(tmp_path / name)
+    picture(tmp_path / "report" / "mine.png")
+    picture(tmp_path / "report" / "report-files" / "mine.png")
+    picture(tmp_path / "report-files" / "logo.png")  # the name alone says nothing
+    (tmp_path / "link").symlink_to("a/b/nightly/report-files")
+    files, notes = survey(tmp_path, "none", FLOWERS, tmp_path)
+    mine = ["report-files/logo.png", "report/mine.png", "report/report-files/mine.png", "x.png"]
+    assert [file.shown for file in files] == mine
+    assert notes[-1] == "Files that reportgen wrote were passed over; reports lie in: a/b/nightly, report."
+    assert len([note for note in notes if "ignored" in note]) == 0
+
+
+def test_an_image_folder_inside_a_report_is_read_without_a_word(tmp_path):
+    picture(report(tmp_path / "report") / "images" / "x.png")
+    files, notes = survey(tmp_path / "report" / "images", "none", FLOWERS, tmp_path)
+    assert ([file.shown for file in files], notes) == (["x.png"], ())
 
 
 def test_hidden_and_other_files_are_passed_over_and_counted(tmp_path):

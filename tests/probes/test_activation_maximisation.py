@@ -14,18 +14,10 @@ from pydantic import ValidationError
 from torch import nn
 
 from reportgen.engine.ascent import Climber
-from reportgen.engine.needs import (
-    Ascent,
-    ChannelMean,
-    ClassLogit,
-    Held,
-    ModelFacts,
-    Normalisation,
-    Record,
-)
+from reportgen.engine.needs import Ascent, ChannelMean, ClassLogit, Held, ModelFacts, Normalisation, Record
+from reportgen.engine.network.trace import trace
 from reportgen.engine.onepass import frozen
 from reportgen.engine.tape import model_tape
-from reportgen.engine.trace import trace
 from reportgen.errors import RecipeError, UnknownName
 from reportgen.evidence import Evidence
 from reportgen.findings import NotApplicable
@@ -87,7 +79,7 @@ def test_a_unit_has_a_picture_and_its_values_and_is_named_once(awkward, climbed)
         assert found[name].values.shape == (3, 32, 32)
         assert found[f"{name}-reached"].values > found[f"{name}-start"].values
     assert not found["not-raised"].values
-    assert found["climb"].text == "Climbed 4 steps from noise (seed 0), 32×32 px."
+    assert found["climb"].text == "4 steps of gradient ascent from noise (seed 0), 32×32 px."
 
 
 def test_a_picture_stands_beside_the_strongest_image_and_says_which_goes_further(awkward, climbed):
@@ -190,7 +182,7 @@ def test_the_pictures_reach_the_evidence_and_the_report_with_their_cost(recipe, 
     assert found["class-3-reached"].values > found["class-3-start"].values
     cost = evidence.manifest["cost"]
     assert (cost["ascent_forwards"], cost["ascent_backwards"], cost["forwards"]) == (14, 10, 2)
-    assert any("2 pictures are climbed" in line for line in evidence.manifest["plan"])
+    assert any("2 pictures are driven up by gradient ascent" in line for line in evidence.manifest["plan"])
     page = (outcome.folder / "report.html").read_text(encoding="utf-8")
     assert "conv2, channel 19" in page and "logit reached" in page
     records = {r["number"]: r for r in evidence.records()}

@@ -205,7 +205,7 @@ def test_default_windows_are_two_sevenths_moved_by_a_fourteenth(measured):
 
 
 def test_guided_backprop_refuses_networks_it_is_not_defined_for():
-    from reportgen.engine.trace import trace
+    from reportgen.engine.network.trace import trace
 
     smooth = nn.Sequential(nn.Conv2d(3, 4, 3), nn.SiLU(), nn.Flatten(), nn.Linear(144, 2))
     with pytest.raises(NotApplicable, match="silu"):
@@ -216,7 +216,7 @@ def test_guided_backprop_refuses_networks_it_is_not_defined_for():
 
 
 def test_an_unknown_layer_is_named_with_the_nearest(awkward):
-    from reportgen.engine.trace import trace
+    from reportgen.engine.network.trace import trace
 
     with pytest.raises(UnknownName, match="did you mean 'last'"):
         GradCam(layer="lastt").needs(trace(awkward, (3, 32, 32)))

@@ -13,16 +13,16 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from reportgen.engine.needs import ModelFacts
-from reportgen.engine.trace import trace
+from reportgen.engine.network.trace import trace
 from reportgen.errors import UnknownName
 from reportgen.evidence import Evidence, Writer
 from reportgen.findings import Flag, NotApplicable, Table, Tally
-from reportgen.manifest import manifest
-from reportgen.measure import Measurement
+from reportgen.measure.manifest import manifest
+from reportgen.measure.rounds import Measurement
+from reportgen.measure.session import prepare
 from reportgen.pipeline import silent
 from reportgen.probes.channel_health import ChannelHealth
 from reportgen.recipe import load
-from reportgen.session import prepare
 
 SOBEL = torch.tensor([[1.0, 2, 1], [0, 0, 0], [-1, -2, -1]])
 CHECKERS = torch.tensor([[1.0, -1, 1], [-1, 1, -1], [1, -1, 1]])
@@ -31,7 +31,7 @@ FAULTS = {  # what is planted in `Planted`, by channel
     "dead": [1],
     "saturated": [2],
     "near-constant": [3],
-    "input copies": [4, 7],
+    "same as the input": [4, 7],
     "duplicates": [6, 7],
     "aliased": [9],
 }
@@ -161,7 +161,7 @@ def test_correlations_are_those_of_numpy(health):
     grey = nn.functional.interpolate(pixels.mean(1, keepdim=True), (23, 23), mode="area")
     between = np.corrcoef(places)
     by_input = np.corrcoef(places, grey.flatten().double().numpy()[None])[-1, :-1]
-    copies = {row[1]: row[3] for row in rows if row[2] == "input copies"}
+    copies = {row[1]: row[3] for row in rows if row[2] == "same as the input"}
     assert [copies[c] for c in range(7)] == pytest.approx(by_input, abs=1e-5)
     twins = {row[1]: row[3:] for row in rows if row[2] == "duplicates"}
     for channel in range(1, 7):
@@ -179,7 +179,7 @@ def test_the_input_is_averaged_to_the_layers_grid(health):
         network[0].weight[1, :, 2, 2] = 1 / 3
         network[0].bias.fill_(9)
         network(noise(side=48))
-    assert channels(health(network, noise(side=48))["channels"]) == {"input copies": [0]}
+    assert channels(health(network, noise(side=48))["channels"]) == {"same as the input": [0]}
 
 
 @pytest.mark.parametrize(("stride", "aliased"), [(1, 0), (2, 1), (4, 0)])
@@ -276,7 +276,7 @@ def test_pairs_are_left_out_of_wide_layers(measured):
     assert not any("pairs" in key for key in tally.sums)
     found = {finding.name: finding for finding in wide.conclude(tally, facts)}
     assert "duplicates" not in found["layers"].columns and "duplicates" not in found
-    assert channels(found["channels"])["input copies"] == FAULTS["input copies"]
+    assert channels(found["channels"])["same as the input"] == FAULTS["same as the input"]
 
 
 def test_of_many_layers_the_first_and_the_last_of_each_resolution_are_judged():

@@ -18,17 +18,17 @@ from safetensors.torch import save_file
 from torch import nn
 
 from reportgen.engine.needs import Activation, CoveredParts, Normalisation, Parts, Responses
+from reportgen.engine.network.trace import trace
 from reportgen.engine.onepass import OnePass, frozen
-from reportgen.engine.places import Places
+from reportgen.engine.perturb.part_boxes import Places
 from reportgen.engine.plan import make_plan
 from reportgen.engine.targets import Slot
-from reportgen.engine.trace import trace
 from reportgen.errors import UnknownName
 from reportgen.findings import Comparison, Flag, NotApplicable, Tally
+from reportgen.measure.session import prepare
 from reportgen.pipeline import run
 from reportgen.probes.correspondence import Correspondence, differing, spread
 from reportgen.recipe import load
-from reportgen.session import prepare
 
 SIDE = 16
 NAMES = ("eye", "nose")

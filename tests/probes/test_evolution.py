@@ -13,17 +13,18 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import nn
 
+from reportgen.audit.schema import results_schema
 from reportgen.engine.needs import Evolved, Extremes, Noted, Projected, TrainingLog
-from reportgen.engine.trace import trace
+from reportgen.engine.network.trace import trace
 from reportgen.errors import InputError, UnknownName
 from reportgen.evidence import Evidence
-from reportgen.findings import NotApplicable, wilson
+from reportgen.findings import NotApplicable
 from reportgen.inputs.history import read
-from reportgen.measure import Measurement
+from reportgen.measure.rounds import Measurement
 from reportgen.pipeline import run
 from reportgen.probes.evolution import Evolution, grouped
 from reportgen.recipe import load
-from reportgen.report.results_schema import results_schema
+from reportgen.stats import wilson
 
 MNIST = Path(__file__).resolve().parents[2] / "examples" / "mnist"
 NAMES = ("epoch-01", "epoch-03", "epoch-10")

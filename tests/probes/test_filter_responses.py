@@ -50,7 +50,7 @@ def test_layers_by_name_and_networks_without_a_window(awkward, measured):
 
 
 def test_a_network_without_a_window_is_refused():
-    from reportgen.engine.trace import trace
+    from reportgen.engine.network.trace import trace
 
     network = nn.Sequential(nn.Conv2d(3, 2, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     with pytest.raises(NotApplicable, match="window"):

@@ -12,9 +12,9 @@ from scipy import stats
 from torch import nn
 from torch.nn import functional as F
 
-from reportgen.engine.trace import trace
+from reportgen.engine.network.trace import trace
 from reportgen.errors import UnknownName
-from reportgen.findings import Curve, NotApplicable, Tally
+from reportgen.findings import Curve, NotApplicable, Tally, at
 from reportgen.probes.invariance import Invariance, interval
 
 SIDE = 24
@@ -112,9 +112,57 @@ def test_the_share_of_answers_that_stay(measured):
     # -2 here: bright for k < 8/3. The curve and the share say so
     p = found["probability-translation"]
     assert p.x[p.values[0, 0] > 0.5].tolist() == [-3, -2, -1, 0, 1, 2]
-    assert float(found["probability-translation-kept"].values[0]) == pytest.approx(100 * 6 / 13)
-    assert float(found["probability-rotation-kept"].values[0]) < 60
+    # 0 px, which is the image itself, is none of the 12 changed copies; nor are ×1, and 0° of 0 … 180°
+    kept = found["probability-translation-kept"]
+    assert (kept.values[0], kept.unit) == (5, "of 12")
+    assert {found[f"probability-{change}-kept"].unit for change in ("scale", "rotation")} == {"of 12"}
+    assert found["probability-rotation-kept"].values[0] <= 6
     assert p.x.tolist() == list(range(-6, 7))
+
+
+class Exact(nn.Module):
+    """Class 1 for one very picture, class 0 for all others: no changed copy keeps its answer."""
+
+    def __init__(self, picture) -> None:
+        super().__init__()
+        self.register_buffer("picture", picture)
+        self.same, self.head = nn.Conv2d(1, 1, 1, bias=False), nn.Linear(1, 2)
+        with torch.no_grad():
+            self.same.weight.fill_(1)
+            self.head.weight.copy_(torch.tensor([[1000.0], [0]]))
+            self.head.bias.copy_(torch.tensor([0.0, 1]))
+
+    def forward(self, x):
+        return self.head((self.same(x) - self.picture).abs().mean((2, 3)))
+
+
+def test_the_untouched_copy_is_no_success(measured):
+    """0 of 12, where the identity among the copies gave 7.69 %; a whole turn is the image itself too."""
+    picture = torch.randn(1, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    probe = Invariance(translation_px=6)
+    done = measured(Exact(picture), picture, probe)
+    found = done.findings(probe)
+    whole = {f.name: f for f in probe.conclude(probe.tally(done.tapes[0]), done.facts)}
+    for change, copies in (("translation", 12), ("scale", 12), ("rotation", 11)):
+        one, of_set = found[f"probability-{change}-kept"], whole[f"answer-{change}-kept"]
+        assert (int(one.values[0]), one.unit) == (0, f"of {copies}"), change
+        assert (int(of_set.values), of_set.unit) == (0, f"of {copies}")
+        assert float(whole[f"answer-{change}-kept-share"].values) == 0
+
+
+def test_the_probability_of_the_label_and_of_the_answer_are_never_one_line(awkward, measured):
+    x = torch.randn(5, 3, 32, 32, generator=torch.Generator().manual_seed(3))
+    labels = torch.tensor([1, -1, 1, -1, 1])
+    probe = Invariance(steps=3)
+    done = measured(awkward, x, probe, labels=labels)
+    each = done.findings(probe)["probability-scale"]
+    label, answer = "probability of the label", "probability of the answer"
+    assert [at(each, n).y_label for n in range(5)] == [label, answer, label, answer, label]
+    whole = {f.name: f for f in probe.conclude(probe.tally(done.tapes[0]), done.facts)}
+    for name, quantity, rows in (("probability", label, labels >= 0), ("answer", answer, labels < 0)):
+        mean = each.values[rows.numpy(), 0].mean(0)
+        np.testing.assert_allclose(whole[f"{name}-scale"].values[0], mean, 1e-5)
+        assert whole[f"{name}-scale"].y_label == quantity
 
 
 def test_defaults_follow_the_article_scaled_to_the_input(awkward):
@@ -154,6 +202,7 @@ def test_the_mean_and_its_interval_are_students_whatever_the_batches(awkward, me
     found = {f.name: f for f in probe.conclude(reduce(Tally.merged, held), facts)}
     one = {f.name: f for f in probe.conclude(*tallies(measured, awkward, [x], probe)[0], facts)}
     values = curves(measured(awkward, x, probe), probe)
+    values = {name.replace("probability", "answer"): each for name, each in values.items()}
     assert set(values) == {name for name, held in found.items() if isinstance(held, Curve)}
     for name, each in values.items():
         line, band = found[name].values[0], found[name].band
@@ -162,11 +211,13 @@ def test_the_mean_and_its_interval_are_students_whatever_the_batches(awkward, me
         sound = each.std(0) > 1e-4
         each = each[:, sound].astype(float)
         low, high = stats.t.interval(0.95, 5, each.mean(0), stats.sem(each, 0))
-        top = 1 if name.startswith("probability") else np.inf
+        top = 1 if name.startswith("answer") else np.inf
         np.testing.assert_allclose(band[:, sound], np.clip([low, high], 0, top), rtol=1e-3, atol=1e-4)
     each = measured(awkward, x, probe).findings(probe)["probability-scale-kept"].values
-    assert float(found["probability-scale-kept"].values) == pytest.approx(float(each.mean()))
-    assert "have figures (6), with" in found["images"].text
+    kept = found["answer-scale-kept"]
+    assert (int(kept.values), kept.unit) == (int(each.sum()), "of 12")
+    assert float(found["answer-scale-kept-share"].values) == pytest.approx(100 * each.sum() / 12)
+    assert "Measured on 6 readable images" in found["images"].text
 
 
 def test_one_image_has_no_band_and_one_that_is_not_finite_no_part_in_the_mean(awkward, measured):
@@ -186,3 +237,23 @@ def test_one_image_has_no_band_and_one_that_is_not_finite_no_part_in_the_mean(aw
 def test_an_interval_stays_where_it_can_be():
     low, high = interval(np.array([0.5, 0.9]), np.array([1, 1.64]), 2, 1)
     assert (low.tolist(), high.tolist()) == ([0, 0], [1, 1])
+
+
+def test_a_probability_says_whose_it_is_and_labels_are_not_mixed_with_answers(awkward, measured):
+    x = torch.randn(5, 3, 32, 32, generator=torch.Generator().manual_seed(3))
+    labels = torch.tensor([2, -1, 4, -1, 0])
+    probe = Invariance(steps=3)
+    done = measured(awkward, x, probe, labels=labels)
+    each = done.findings(probe)
+    with torch.no_grad():
+        expected = torch.where(labels >= 0, labels, awkward(x).argmax(1))
+    assert each["probability-scale"].explains.tolist() == expected.tolist()
+    assert each["distance-scale"].explains is None, "a distance is of no class"
+    found = {f.name: f for f in probe.conclude(probe.tally(done.tapes[0]), done.facts)}
+    values, told = each["probability-scale"].values[:, 0], labels.numpy() >= 0
+    for name, chosen in (("probability-scale", told), ("answer-scale", ~told)):
+        np.testing.assert_allclose(found[name].values[0], values[chosen].mean(0), rtol=1e-5)
+    assert found["probability-scale"].title == "Scaled: probability of the label"
+    assert found["answer-scale"].labels == ("probability",)
+    both = each["distance-scale"].values[:, 0]
+    np.testing.assert_allclose(found["distance-scale"].values[0], both.mean(0), rtol=1e-5, atol=1e-5)

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from reportgen.engine.network.trace import trace
 from reportgen.engine.targets import Slot
-from reportgen.engine.trace import trace
 from reportgen.findings import NotApplicable, faults
 from reportgen.probes.cam import Cam
 from reportgen.probes.deconvnet import Deconvnet

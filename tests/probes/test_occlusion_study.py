@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 from torch import nn
 
 from reportgen.engine.needs import Extremes, Kindred, Occluded, Scores
+from reportgen.engine.network.trace import trace
 from reportgen.engine.plan import make_plan
-from reportgen.engine.trace import trace
 from reportgen.evidence import Evidence
 from reportgen.pipeline import run
 from reportgen.probes.occlusion import Occlusion
@@ -95,6 +95,9 @@ def test_every_panel_is_that_of_a_plain_loop(study, answered):
                 total = float(seen[0, channel].sum())
                 assert found["activity"].values[row, column] == pytest.approx(total, rel=1e-4)
                 assert int(found["classes"].values[row, column]) == int(changed.argmax())
+        told = {name: f.explains for name, f in found.items() if hasattr(f, "explains")}
+        assert {name for name, of in told.items() if of is not None} == {"occluded", "probability"}
+        assert int(told["occluded"]) == int(told["probability"]) == label
         lowest = np.unravel_index(found["probability"].values.argmin(), found["probability"].values.shape)
         y, left = (int(n) * STRIDE for n in lowest)
         occluded = found["occluded"].values[0]

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn.functional import interpolate
 
-from reportgen.engine.trace import trace
+from reportgen.engine.network.trace import trace
 from reportgen.errors import UnknownName
 from reportgen.findings import NotApplicable
 from reportgen.probes.architecture import COLUMNS, Architecture

@@ -12,16 +12,16 @@ import pytest
 import torch
 from torch import nn
 
+from reportgen.audit.schema import results_schema
 from reportgen.engine.needs import Extremes, Projected
-from reportgen.engine.trace import trace
+from reportgen.engine.network.trace import trace
 from reportgen.errors import UnknownName
 from reportgen.evidence import Evidence
 from reportgen.findings import Gallery, NotApplicable
-from reportgen.measure import Measurement
+from reportgen.measure.rounds import Measurement
 from reportgen.pipeline import run
 from reportgen.probes.top_patches import TopPatches
 from reportgen.recipe import load
-from reportgen.report.results_schema import results_schema
 
 MNIST = Path(__file__).resolve().parents[2] / "examples" / "mnist"
 CHECKPOINT = MNIST / "checkpoints" / "epoch-10.safetensors"

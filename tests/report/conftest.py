@@ -14,18 +14,7 @@ import pytest
 from PIL import Image
 
 from reportgen.evidence import Writer
-from reportgen.findings import (
-    Flag,
-    Gallery,
-    Graph,
-    Heatmap,
-    Mask,
-    Picture,
-    Remark,
-    Scalar,
-    Segments,
-    Table,
-)
+from reportgen.findings import Flag, Gallery, Graph, Heatmap, Mask, Picture, Remark, Scalar, Segments, Table
 
 SIDE = 96
 CLASSES = ("cat", "dog", "<b>bird</b>")
@@ -63,6 +52,7 @@ def words(name: str, applicable: bool = True) -> dict[str, Any]:
         "name": name,
         "scope": scope,
         "group": GROUPS.get(name, "inside the network"),
+        "explains": per_target,
         "per_target": per_target,
         "applicable": applicable,
         "reason": None if applicable else "the model has no ReLU",

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import html
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reportgen.probes import methods
-from reportgen.report.glossary import glossary
+from reportgen.report.document.glossary import glossary
 from reportgen.report.wording import cell, count, date, number, place, plural, probability, size
 
 
@@ -68,3 +72,48 @@ def test_the_fields_words_are_explained_where_they_are_used() -> None:
     assert {word for word in specialist.split() if word in said} <= set(explained)
     said += " ".join(fact.value for fact in glossary())
     assert not [word for word in explained if word not in said]
+
+
+NOBODY_UNDERSTOOD = (
+    *("forwards + backwards", "changed copies", "scored copies", "joins of values", "input copies"),
+    *("climb", "sent back", "hang on", "mended", "broken", "surest", "from one forward pass"),
+)
+
+
+def test_words_that_nobody_understood_do_not_reach_a_reader(rendered: Path) -> None:
+    """In the page, in what visualizations say of themselves, in the words of the plan and of README."""
+    page = re.sub(r"(?s)<(style|script)>.*?</\1>", " ", (rendered / "report.html").read_text())
+    page = html.unescape(re.sub(r"<[^>]*>", " ", page)).replace("broken.png", "")
+    root = Path(__file__).parents[2]
+    held = {"report.html": page, "README.md": (root / "README.md").read_text()}
+    held |= {name: " ".join(map(str, method.words().values())) for name, method in methods().items()}
+    for path in (*root.glob("templates/**/*.j2"), *root.glob("templates/script/*.js")):
+        held[path.name] = re.sub(r"(?ms)\{#.*?#\}|^\s*//[^\n]*$", " ", path.read_text())
+    for path in (*root.glob("reportgen/report/*.py"), *root.glob("reportgen/probes/*.py")):
+        held[path.name] = " ".join(printed_words(ast.parse(path.read_text())))
+    found = [
+        (name, word)
+        for name, text in held.items()
+        for word in NOBODY_UNDERSTOOD
+        if re.search(rf"\b{re.escape(word)}", text.lower())
+    ]
+    assert found == []
+
+
+def printed_words(tree: ast.AST) -> list[str]:
+    """The texts of a module that are more than one word: names of fields and the like are one."""
+    docs = {
+        id(held.body[0].value)
+        for held in ast.walk(tree)
+        if isinstance(held, ast.Module | ast.FunctionDef | ast.ClassDef)
+        and held.body
+        and isinstance(held.body[0], ast.Expr)
+    }
+    return [
+        held.value
+        for held in ast.walk(tree)
+        if isinstance(held, ast.Constant)
+        and isinstance(held.value, str)
+        and " " in held.value.strip()
+        and id(held) not in docs
+    ]

@@ -1,0 +1,49 @@
+"""Needs for a picture that is climbed from noise: which unit, by which steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from torch import Tensor
+
+from reportgen.engine.needs.top_images import Unit as Unit
+
+Parametrisation: TypeAlias = Literal["auto", "fourier", "pixels"]
+
+
+@dataclass(frozen=True)
+class Climb:
+    """How a picture is climbed: steps, size, what it is made of, and what keeps it natural.
+
+    `jitter` and `scale` are shares of the side, the largest of a step, as is `rotation_deg`. The
+    gradient of the unit has length 1; `l2` and `total_variation` weigh what holds against it.
+    """
+
+    steps: int
+    side_px: int
+    seed: int = 0
+    parametrisation: Parametrisation = "auto"
+    jitter: float = 0.06
+    scale: float = 0.1
+    rotation_deg: float = 10
+    l2: float = 0
+    total_variation: float = 0
+
+
+@dataclass(frozen=True)
+class Ascent:
+    """The picture that drives a unit of the network up, climbed from noise. No image is needed."""
+
+    unit: Unit
+    climb: Climb
+
+
+@dataclass(frozen=True)
+class Ascended:
+    """Where an ascent ended: the picture (C, h, w) in [0, 1], and the unit's value on the first
+    picture and on this one, as they stand and not warped."""
+
+    picture: Tensor
+    start: float
+    reached: float

@@ -1,0 +1,120 @@
+"""What a probe gets when it measures: the tape of a batch, or the bench of a whole model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, TypeAlias, overload
+
+from torch import Tensor
+
+from reportgen.engine.needs.ascent import Ascended, Ascent
+from reportgen.engine.needs.batch import (
+    Activation,
+    Gradient,
+    Logits,
+    MeanGradient,
+    Parts,
+    Reference,
+    Responses,
+    Scores,
+    Target,
+    Weights,
+)
+from reportgen.engine.needs.top_images import Extremes as Extremes
+from reportgen.engine.needs.top_images import Held as Held
+from reportgen.engine.needs.top_images import Kindred as Kindred
+from reportgen.engine.needs.top_images import Projected as Projected
+from reportgen.engine.needs.top_images import Projections as Projections
+from reportgen.engine.needs.top_images import Ranking as Ranking
+from reportgen.engine.needs.top_images import Record as Record
+from reportgen.engine.needs.top_images import Rule as Rule
+from reportgen.engine.needs.training import Evolved as Evolved
+from reportgen.engine.needs.training import Noted as Noted
+from reportgen.engine.needs.training import Snapshot as Snapshot
+from reportgen.engine.needs.training import TrainingLog as TrainingLog
+from reportgen.engine.network.facts import ModelFacts as ModelFacts
+from reportgen.engine.network.facts import Normalisation as Normalisation
+
+OfModel: TypeAlias = Weights | Ascent | Record | Extremes | Projected | Evolved | TrainingLog
+Need: TypeAlias = (
+    Logits
+    | Target
+    | Activation
+    | Gradient
+    | Reference
+    | Scores
+    | Responses
+    | Parts
+    | MeanGradient
+    | Kindred
+    | OfModel
+)
+# what a probe of scope `model` may need
+OF_MODEL = (Weights, Ascent, Record, Extremes, Projected, Evolved, TrainingLog)
+# a probe that needs one of these is measured once a target
+PER_TARGET = (Target, Gradient, MeanGradient)
+
+
+class Tape(Protocol):
+    """One batch, measured, seen for one target an image. Indexed with the needs of the plan."""
+
+    @property
+    def model(self) -> ModelFacts: ...
+
+    @property
+    def normalisation(self) -> Normalisation: ...
+
+    @property
+    def pixels(self) -> Tensor:
+        """The batch as the model saw it, normalised, (N, C, H, W)."""
+
+    @property
+    def labels(self) -> Tensor:
+        """The true class, (N,) int64, -1 where there is none."""
+
+    @property
+    def coverage(self) -> dict[Rule, int]:
+        """Rectifiers that each rule met in this batch's backward."""
+
+    @property
+    def kin(self) -> Mapping[Kindred, Projections]:
+        """What was projected of every image beside others of the set, by need."""
+
+    def __getitem__(self, need: Need) -> Tensor: ...
+
+
+class Bench(Protocol):
+    """The network once the set has been seen, for probes of scope `model`: its facts and weights, what
+    was climbed, and the strongest images. Where no image holds a record, `Record` gives None."""
+
+    @property
+    def model(self) -> ModelFacts: ...
+
+    @overload
+    def __getitem__(self, need: Weights) -> Tensor: ...
+
+    @overload
+    def __getitem__(self, need: Ascent) -> Ascended: ...
+
+    @overload
+    def __getitem__(self, need: Record) -> Held | None: ...
+
+    @overload
+    def __getitem__(self, need: Extremes) -> Ranking: ...
+
+    @overload
+    def __getitem__(self, need: Projected) -> Projections: ...
+
+    @overload
+    def __getitem__(self, need: Evolved) -> tuple[Snapshot, ...]: ...
+
+    @overload
+    def __getitem__(self, need: TrainingLog) -> tuple[Noted, ...]: ...
+
+
+class Probe(Protocol):
+    """A visualization with its options. `measure` gets a tape, or the weights for scope `model`."""
+
+    def needs(self, model: ModelFacts) -> Sequence[Need]: ...
+
+    def measure(self, tape: Any) -> Any: ...

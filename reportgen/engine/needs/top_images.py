@@ -1,0 +1,188 @@
+"""The strongest images of the set, unit by unit, and what is looked at again in them.
+
+What is asked of the whole set before anything can be asked of single images of it: the ranks of a
+first round (`Extremes`, `Record`), and what a second round over those images alone gives
+(`Projected`). Zeiler & Fergus 2013, sec. 2.1 and fig. 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+from torch import Tensor
+
+from reportgen.engine.network.facts import LayerFacts as LayerFacts
+from reportgen.engine.network.facts import LayerName as LayerName
+from reportgen.engine.network.facts import ModelFacts, index_of
+from reportgen.errors import UnknownName
+from reportgen.findings import Array, NotApplicable
+
+Rule: TypeAlias = Literal["exact", "guided", "deconv"]
+RULES: dict[Rule, str] = {
+    "deconv": "the deconvnet's rule",
+    "guided": "guided backpropagation",
+    "exact": "the plain gradient",
+}
+
+
+def rule_of(wish: Literal["auto"] | Rule, model: ModelFacts) -> Rule:
+    """The rule for projecting. Raises NotApplicable where the wished one is not defined.
+
+    `auto` is the deconvnet's where the network has pooling switches to go by; guided backpropagation
+    where it has none, since the deconvnet's pictures then hardly depend on the image (Springenberg et
+    al. 2014, sec. 3.4); and the plain gradient where a rectifier has neither.
+    """
+    if wish == "auto":
+        return ("deconv" if model.max_pools else "guided") if model.ruled else "exact"
+    if wish != "exact" and not model.ruled:
+        raise NotApplicable("the model has activations without a deconvnet or guided rule")
+    return wish
+
+
+@dataclass(frozen=True)
+class ClassLogit:
+    """A class as something that is driven: its logit."""
+
+    index: int
+
+
+@dataclass(frozen=True)
+class ChannelMean:
+    """A channel as something that is driven: the mean of its map, or its value where it has no map."""
+
+    layer: str
+    channel: int
+
+
+Unit: TypeAlias = ClassLogit | ChannelMean
+
+
+@dataclass(frozen=True)
+class Extremes:
+    """The `k` images of the set that drive each channel of a layer furthest, one place an image: that
+    of the map's highest value."""
+
+    layer: str
+    k: int = 9
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """For each of C channels the k strongest images, strongest first: `values` (C, k) of the channel,
+    the images' `numbers` (C, k) in the set, and the `places` (C, k, 2), row and column of the map.
+    The number is -1, and the value -inf, where the set has too few images.
+    """
+
+    values: Array
+    numbers: Array
+    places: Array
+
+    @classmethod
+    def of(cls, rows: Array, width: int) -> Ranking:
+        """From merged `Tally.tops` (C, k, 3) of maps that are `width` values wide."""
+        place = rows[..., 2].astype(np.int64)
+        places = np.stack((place // width, place % width), -1)
+        return cls(rows[..., 0].astype(np.float32), rows[..., 1].astype(np.int64), places)
+
+    @property
+    def excited(self) -> Array:
+        """Where there is an image that drives the channel above zero, bool (C, k)."""
+        return np.asarray((self.numbers >= 0) & (self.values > 0))
+
+    def channels(self, wished: int | Sequence[int]) -> list[int]:
+        """The channels to look at: the wished ones, or so many of those that some image drives above
+        zero, evenly spaced by number, so that none is picked for its looks."""
+        if not isinstance(wished, int):
+            return list(wished)
+        alive = np.flatnonzero(self.excited[:, 0]).tolist()
+        count = min(wished, len(alive))
+        return [alive[n * len(alive) // count] for n in range(count)]
+
+
+@dataclass(frozen=True)
+class Record:
+    """The image of the set that drives a unit furthest: what a climbed picture is measured against."""
+
+    unit: Unit
+
+
+@dataclass(frozen=True)
+class Held:
+    """Who holds a record: the unit's value, the image's number and its pixels (C, H, W) in [0, 1]."""
+
+    value: float
+    number: int
+    pixels: Tensor
+
+
+@dataclass(frozen=True)
+class Projected:
+    """Channels' strongest places, each projected down to the pixels by a rule, and the patches there.
+
+    One value of one channel is sent back, all others of the layer being zero. `channels` are named,
+    or so many (see `Ranking.channels`). A patch is what the value can see at most, moved inward at
+    the border; both are shrunk to `side_px`.
+    """
+
+    extremes: Extremes
+    channels: int | tuple[int, ...]
+    rule: Rule = "deconv"
+    side_px: int = 96
+
+
+@dataclass(frozen=True)
+class Kindred:
+    """For each image the map of a layer that it drives furthest (the largest sum over places), that
+    map's highest value sent back to the pixels, and beside it those of the `others` images of the set
+    that drive the same map furthest. Zeiler & Fergus 2013, fig. 7 c.
+
+    Gives Projections with a row an image, the image itself first. The set is ranked before any image
+    is asked, so all of it is scored in a first round.
+    """
+
+    layer: str
+    others: int = 3
+    rule: Rule = "deconv"
+    side_px: int = 96
+
+    @property
+    def extremes(self) -> Extremes:
+        """The ranks that it goes by; one more than `others`, as the image may be among them."""
+        return Extremes(self.layer, self.others + 1)
+
+
+@dataclass(frozen=True)
+class Projections:
+    """Of M `channels` the k strongest places: `ranking` of these channels alone, `boxes` (M, k, 4) as
+    (top, left, bottom, right) in input pixels, `patches` (M, k, C, s, t) in [0, 1] and `projections`
+    (M, k, C, s, t), raw."""
+
+    channels: tuple[int, ...]
+    ranking: Ranking
+    boxes: Array
+    patches: Array
+    projections: Array
+
+
+def class_logit(model: ModelFacts, name: str | int) -> ClassLogit:
+    """A class by name, or else by index. Raises UnknownName with the nearest right one."""
+    return ClassLogit(index_of(name, model.classes))
+
+
+def channel_mean(model: ModelFacts, name: LayerName, channel: int) -> ChannelMean:
+    """A channel of a layer by name or number. Raises UnknownName, and NotApplicable where the
+    layer's output is neither a stack of maps nor a vector."""
+    layer = model.layer(name)
+    if layer.map_shape is None:
+        raise NotApplicable(f"the output of {layer.name} has no channels")
+    return ChannelMean(layer.name, channel_of(layer, channel))
+
+
+def channel_of(layer: LayerFacts, channel: int) -> int:
+    """The channel's number. Raises UnknownName where the layer has not so many."""
+    if channel >= layer.maps:
+        raise UnknownName(f"channel of {layer.name}", channel, ())
+    return channel

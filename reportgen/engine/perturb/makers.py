@@ -1,0 +1,198 @@
+"""Changed copies of images, made batch by batch and packed across images.
+
+A maker knows how many copies each image has and makes any of them: `make(image, number)` takes two
+index vectors (B,) and returns the copies (B, C, H, W).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import singledispatch
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+from torchvision.transforms.functional import gaussian_blur
+
+from reportgen.engine.needs import (
+    Baseline,
+    ChannelMasks,
+    CoveredParts,
+    Flat,
+    Noisy,
+    Normalisation,
+    Occluded,
+    Path,
+    RandomMasks,
+    Transformed,
+)
+from reportgen.engine.perturb.part_boxes import Places
+from reportgen.engine.perturb.transforms import matrices, warp
+
+PIXEL = {"grey": 0.5, "black": 0.0}
+BLUR_SHARE = 8  # a blurred baseline: a Gaussian of an eighth of the shorter side
+
+
+@dataclass(frozen=True)
+class Maker:
+    """The copies of a batch: how many an image has, how to make them, how they weigh in a mean."""
+
+    count: int
+    make: Callable[[Tensor, Tensor], Tensor]
+    weights: Tensor | None = None  # (count,), for a weighted mean; None for equal ones
+    images: Tensor | None = None  # which of the batch have copies, int64; None for all
+
+
+@dataclass(frozen=True)
+class Source:
+    """What copies are made from: the batch (N, C, H, W), normalised, its tapped activations, and where
+    the recipe's parts lie on it."""
+
+    x: Tensor
+    normalisation: Normalisation
+    activations: Mapping[str, Tensor]
+    places: Places | None = None
+
+    def baseline(self, baseline: Baseline) -> Tensor:
+        """What stands in the place of what is taken away, expanded to x, in the normalised space.
+
+        `grey` is 0.5 and `black` 0 in pixel space, `mean` the mean of the normalisation (zero after
+        it), `blur` the image itself under a wide Gaussian.
+        """
+        x = self.x
+        if baseline == "blur":
+            side = min(x.shape[-2:])
+            kernel = side - (side + 1) % 2  # odd, and no larger than the image
+            blurred: Tensor = gaussian_blur(x, [kernel, kernel], [side / BLUR_SHARE, side / BLUR_SHARE])
+            return blurred
+        mean = x.new_tensor(self.normalisation.mean)[:, None, None]  # (C, 1, 1)
+        std = x.new_tensor(self.normalisation.std)[:, None, None]
+        if baseline == "mean":
+            return torch.zeros_like(mean).expand_as(x)
+        return ((PIXEL[baseline] - mean) / std).expand_as(x)
+
+
+@singledispatch
+def maker(variants: object, source: Source) -> Maker:
+    """The maker of a kind of variants. Raises TypeError for a kind that has none."""
+    raise TypeError(f"no maker for {type(variants).__name__}")
+
+
+@maker.register
+def _(variants: Occluded, source: Source) -> Maker:
+    fill = source.baseline(variants.baseline)
+    height, width = source.x.shape[-2:]
+    under = windows(variants, height, width, source.x.device)  # (V, 1, H, W)
+    return Maker(len(under), lambda image, n: torch.where(under[n], fill[image], source.x[image]))
+
+
+@maker.register
+def _(variants: Flat, source: Source) -> Maker:
+    fill = source.baseline(variants.baseline)
+    return Maker(1, lambda image, _n: fill[image])
+
+
+@maker.register
+def _(variants: RandomMasks, source: Source) -> Maker:
+    fill = source.baseline(variants.baseline)
+    height, width = source.x.shape[-2:]
+    masks = variants.masks(height, width).to(source.x)[:, None]  # (V, 1, H, W)
+    return Maker(len(masks), lambda image, n: fill[image].lerp(source.x[image], masks[n]))
+
+
+@maker.register
+def _(variants: ChannelMasks, source: Source) -> Maker:
+    activation = source.activations[variants.layer]  # (N, C, h, w)
+    channels = variants.channels(activation)  # (N, K)
+
+    def make(image: Tensor, n: Tensor) -> Tensor:
+        maps = activation[image, channels[image, n]][:, None]  # (B, 1, h, w)
+        maps = interpolate(maps, source.x.shape[-2:], mode="bilinear", align_corners=False)
+        low, high = maps.amin((2, 3), keepdim=True), maps.amax((2, 3), keepdim=True)
+        return source.x[image] * (maps - low) / (high - low).clamp(min=1e-12)
+
+    return Maker(channels.shape[1], make)
+
+
+@maker.register
+def _(variants: Transformed, source: Source) -> Maker:
+    matrix = matrices(variants, *source.x.shape[-2:]).to(source.x.device)  # (V, 2, 3)
+    fill = None if variants.border == "edge" else source.baseline(variants.border)
+    return Maker(
+        len(matrix),
+        lambda image, n: warp(source.x[image], matrix[n], None if fill is None else fill[image]),
+    )
+
+
+@maker.register
+def _(variants: CoveredParts, source: Source) -> Maker:
+    fill = source.baseline(variants.baseline)
+    if source.places is None:
+        raise ValueError("parts are needed, but the batch came without their places")
+    height, width = source.x.shape[-2:]
+    boxes = source.places.with_random(variants.draws, variants.seed, height, width)  # (N, V, 4)
+
+    def make(image: Tensor, n: Tensor) -> Tensor:
+        return torch.where(covered(boxes[image, n], height, width), fill[image], source.x[image])
+
+    return Maker(variants.count, make, images=source.places.whole.nonzero()[:, 0])
+
+
+@maker.register
+def _(copies: Noisy, source: Source) -> Maker:
+    x = source.x
+    spread = x.amax((1, 2, 3), keepdim=True) - x.amin((1, 2, 3), keepdim=True)  # (N, 1, 1, 1)
+
+    def make(image: Tensor, n: Tensor) -> Tensor:
+        # sample n has the same noise for every image, so that no image depends on its neighbours
+        noise = torch.stack([_noise(copies.seed, int(k), x.shape[1:]) for k in n]).to(x.device)
+        return x[image] + copies.noise_std * spread[image] * noise
+
+    return Maker(copies.samples, make)
+
+
+def _noise(seed: int, sample: int, shape: torch.Size) -> Tensor:
+    generator = torch.Generator().manual_seed(seed * 1_000_003 + sample)
+    return torch.randn(shape, generator=generator)
+
+
+@maker.register
+def _(copies: Path, source: Source) -> Maker:
+    nodes, weights = np.polynomial.legendre.leggauss(copies.steps)  # on [-1, 1]
+    steps = source.x.new_tensor((nodes + 1) / 2)
+    start = source.baseline(copies.baseline)
+    return Maker(
+        copies.steps,
+        lambda image, n: start[image].lerp(source.x[image], steps[n][:, None, None, None]),
+        source.x.new_tensor(weights / 2),
+    )
+
+
+def windows(variants: Occluded, height_px: int, width_px: int, device: torch.device) -> Tensor:
+    """Where each window covers the image, bool (V, 1, H, W)."""
+    boxes = torch.tensor(variants.boxes(height_px, width_px), device=device)  # (V, 4)
+    return covered(boxes, height_px, width_px)
+
+
+def covered(boxes: Tensor, height_px: int, width_px: int) -> Tensor:
+    """Where boxes (V, 4) of top, left, bottom and right cover the image, bool (V, 1, H, W)."""
+    y = torch.arange(height_px, device=boxes.device)
+    x = torch.arange(width_px, device=boxes.device)
+    top, left, bottom, right = boxes[:, :, None].unbind(1)  # each (V, 1)
+    rows = (y >= top) & (y < bottom)  # (V, H)
+    columns = (x >= left) & (x < right)  # (V, W)
+    return (rows[:, :, None] & columns[:, None, :]).unsqueeze(1)
+
+
+def packed(images: int, made: Maker, batch_size: int, device: torch.device) -> Iterator[tuple[Tensor, ...]]:
+    """Batches of `batch_size` copies, image by image: (image (B,), number (B,), copies (B, C, H, W)).
+
+    A batch may hold copies of several images; only the last one may be smaller.
+    """
+    whose = torch.arange(images, device=device) if made.images is None else made.images
+    every = torch.arange(len(whose) * made.count, device=device)
+    for chunk in every.split(batch_size) if len(every) else ():
+        image, number = whose[chunk // made.count], chunk % made.count
+        yield image, number, made.make(image, number)

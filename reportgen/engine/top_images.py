@@ -1,0 +1,65 @@
+"""The first round's ranks: which images drive which units furthest, batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+from typing_extensions import assert_never
+
+from reportgen.engine.needs import Activation
+from reportgen.engine.needs.top_images import ChannelMean, ClassLogit, Extremes, Ranking, Unit
+from reportgen.engine.network.output import answers
+from reportgen.engine.plan import Plan
+from reportgen.engine.tape import BatchTape
+from reportgen.findings import Tally, ranked
+
+UNITS = "units"
+
+
+def key(need: Extremes) -> str:
+    """The name of a need's ranks in the tally."""
+    return f"{need.layer} {need.k}"
+
+
+def rank(plan: Plan, tape: BatchTape, numbers: Sequence[int]) -> Tally | None:
+    """What a batch gives to the plan's `Extremes` and `Record`s; None where there are none.
+
+    `numbers` are the images' places in the set. An image that has no answer is not ranked: what is
+    not finite somewhere in the network is not to be relied on elsewhere in it.
+    """
+    tops = {}
+    broken = answers(tape.logits)[:, None] < 0  # (N, 1)
+    for need in plan.extremes:
+        a = tape[Activation(need.layer)]  # (N, C, h, w), or (N, C): maps of one value
+        values, places = a.reshape(*a.shape[:2], -1).max(2)  # (N, C) each
+        tops[key(need)] = ranked(values.masked_fill(broken, torch.nan), places, numbers, need.k)
+    if plan.records:
+        values = torch.stack(
+            [driven(need.unit, tape.logits, lambda name: tape[Activation(name)]) for need in plan.records], 1
+        )  # (N, U)
+        tops[UNITS] = ranked(values.masked_fill(broken, torch.nan), torch.zeros_like(values), numbers, 1)
+    return Tally(tops=tops) if tops else None
+
+
+def driven(unit: Unit, logits: Tensor, activation: Callable[[str], Tensor]) -> Tensor:
+    """How far each image drives a unit, (N,): a logit, or the mean over a channel's map.
+
+    Logits, not softmax: softmax also rises when the rival classes fall.
+    """
+    if isinstance(unit, ClassLogit):
+        return logits[:, unit.index]
+    if isinstance(unit, ChannelMean):
+        a = activation(unit.layer)  # (N, C, …)
+        return a[:, unit.channel].reshape(len(a), -1).mean(1)
+    assert_never(unit)
+
+
+def rankings(plan: Plan, tally: Tally) -> dict[Extremes, Ranking]:
+    """The whole set's ranking for every `Extremes`, from the merged tallies."""
+    found: dict[Extremes, Ranking] = {}
+    for need in plan.extremes:
+        shape = plan.facts.layer(need.layer).map_shape or ()
+        found[need] = Ranking.of(tally.tops[key(need)], shape[2] if len(shape) == 3 else 1)
+    return found

@@ -1,0 +1,47 @@
+"""The narrow waist: an immutable, hashed folder of what was measured. numpy, JSON and text only.
+
+    manifest.json                 written last: its presence means that the evidence is complete
+    timing.json                   durations and peak memory, kept apart so that the rest repeats
+    model.json, .safetensors      findings that need no image
+    set.json, .safetensors        findings that need them all
+    score-000000.json, …          shards of a first round: records and logits of every image
+    batch-000000.json, …          shards: records of images, their arrays and findings
+    trust-000000.json, …          shards: what putting the maps to the test gave
+    changed.json, .safetensors    small pictures of images that a second model answers differently
+    beside/                       evidence of its own: a second model on the same images
+
+Every file is written under a temporary name, flushed and renamed. A shard's .json is written
+after its .safetensors and carries its hash, so a shard is whole or absent, and a run resumes.
+"""
+
+from reportgen.evidence.files import (
+    canonical_json,
+    sha256_of,
+    write_whole,
+)
+from reportgen.evidence.reader import (
+    Evidence,
+)
+from reportgen.evidence.shards import (
+    BESIDE,
+    Findings,
+    Record,
+    best,
+    is_unanswered,
+)
+from reportgen.evidence.writer import (
+    Writer,
+)
+
+__all__ = [
+    "BESIDE",
+    "Evidence",
+    "Findings",
+    "Record",
+    "Writer",
+    "best",
+    "canonical_json",
+    "is_unanswered",
+    "sha256_of",
+    "write_whole",
+]

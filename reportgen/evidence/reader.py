@@ -1,0 +1,144 @@
+"""Reads sealed evidence back, one image at a time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import safe_open
+
+from reportgen.errors import InputError
+from reportgen.evidence.files import is_whole, sha256_of
+from reportgen.evidence.shards import BESIDE, SCHEMA, Findings, Record, read_findings
+from reportgen.findings import Array, explaining
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Reads sealed evidence back, one image at a time, so that memory does not grow with the set."""
+
+    folder: Path
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """Raises InputError where the folder holds no complete evidence."""
+        try:
+            manifest = json.loads((self.folder / "manifest.json").read_bytes())
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{self.folder} holds no complete evidence ({type(error).__name__})",
+                "name the folder that `reportgen run` wrote, or run it again to finish it",
+            ) from error
+        if manifest.get("schema") != SCHEMA:
+            raise InputError(
+                f"{self.folder} holds evidence of another version: {manifest.get('schema')!r}",
+                "measure again with this version of reportgen",
+            )
+        return dict(manifest)
+
+    @cached_property
+    def timing(self) -> dict[str, Any]:
+        """Durations in seconds and peak memory in bytes."""
+        return dict(json.loads((self.folder / "timing.json").read_bytes()))
+
+    @cached_property
+    def beside(self) -> Evidence | None:
+        """The second model's evidence, where one was measured on the same images."""
+        return Evidence(self.folder / BESIDE) if self.manifest.get("beside") else None
+
+    @cached_property
+    def _shards(self) -> dict[str, dict[str, Any]]:
+        return {
+            shard["name"]: json.loads((self.folder / f"{shard['name']}.json").read_bytes())
+            for shard in self.manifest["shards"]
+        }
+
+    def records(self) -> list[Record]:
+        """Every image of the set in order of id, rejected ones included.
+
+        An image that was first scored and then measured in a second round has the second record.
+        """
+        by_id: dict[int, Record] = {}
+        shards = {n: s for n, s in self._shards.items() if n.startswith(("score-", "batch-"))}
+        for name, shard in sorted(shards.items(), reverse=True):  # score-… before batch-…
+            for record in shard["records"]:
+                known = by_id.get(record["number"])
+                if known is None or record.get("measured"):
+                    by_id[record["number"]] = {**record, "shard": name}
+        return [by_id[number] for number in sorted(by_id)]
+
+    def trust(self) -> list[Record]:
+        """What putting the maps to the test gave, a record a sampled image, in order of number."""
+        shards = [shard for name, shard in self._shards.items() if name.startswith("trust-")]
+        return sorted((r for s in shards for r in s["records"]), key=lambda r: int(r["number"]))
+
+    def model_findings(self) -> Findings:
+        """Findings of scope `model` and `set`, whole."""
+        whole = [name for name in ("model", "set") if name in self._shards]
+        return {m: found for name in whole for m, found in self._findings(name, None).items()}
+
+    def findings(self, record: Record) -> Findings:
+        """One measured image's findings: every per-image field without its leading axis.
+
+        Those of a visualization that is measured once a target say which class that is.
+        """
+        found = self._findings(record["shard"], record["row"]) if record.get("measured") else {}
+        targets = [target["class_index"] for target in record.get("targets", ())]
+        for shown in self.manifest.get("visualizations", ()):
+            if shown["per_target"] and shown["name"] in found:
+                slots = zip(found[shown["name"]], targets, strict=True)
+                found[shown["name"]] = [explaining(held, target) for held, target in slots]
+        return found
+
+    def array(self, record: Record, key: str) -> Array | None:
+        """One image's row of a core array: `seen` (H, W, C) uint8, `logits` (C,), `input` (C, H, W)."""
+        with self._open(record["shard"]) as tensors:
+            if f"core/{key}" not in tensors.keys():  # noqa: SIM118 - not a dict
+                return None
+            return np.asarray(tensors.get_slice(f"core/{key}")[record["row"]])
+
+    def thumbnails(self) -> dict[str, Array]:
+        """Small pictures (h, w, C) uint8 of images without figures, by id: of those that two models
+        answer differently."""
+        if "changed" not in self._shards:
+            return {}
+        with self._open("changed") as tensors:
+            seen = tensors.get_tensor("core/seen")
+        return {record["id"]: seen[record["row"]] for record in self._shards["changed"]["records"]}
+
+    def original(self, record: Record) -> bytes:
+        """The image before resize and crop, as a JPEG of bounded size."""
+        first, last = record["original_bytes"]
+        with self._open(record["shard"]) as tensors:
+            return bytes(tensors.get_slice("core/originals")[first:last].tobytes())
+
+    def _open(self, shard: str) -> Any:
+        return safe_open(self.folder / f"{shard}.safetensors", framework="numpy")
+
+    def _findings(self, shard: str, row: int | None) -> Findings:
+        return read_findings(self.folder / f"{shard}.safetensors", self._shards[shard]["findings"], row)
+
+    def altered(self) -> Iterator[str]:
+        """The names of files that are not as they were written (or are gone)."""
+        for shard in self.manifest["shards"]:
+            path = self.folder / f"{shard['name']}.json"
+            if not path.exists() or sha256_of(path) != shard["sha256"]:
+                yield path.name
+            elif not is_whole(path):
+                yield path.with_suffix(".safetensors").name
+        if self.beside is not None:
+            yield from (f"{BESIDE}/{name}" for name in self._altered_beside(self.beside))
+
+    def _altered_beside(self, other: Evidence) -> Iterator[str]:
+        sealed = other.folder / "manifest.json"
+        if sealed.exists() and sha256_of(sealed) == self.manifest["beside"]["manifest_sha256"]:
+            yield from other.altered()
+        else:  # what it says of its shards is not to be relied on
+            yield sealed.name
+
+

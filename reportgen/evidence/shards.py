@@ -1,0 +1,61 @@
+"""What a shard of evidence holds, and how findings are read back from one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from safetensors import safe_open
+
+from reportgen.findings import KINDS, Finding, unpack
+
+SCHEMA = "reportgen.evidence/2"
+BESIDE = "beside"  # the folder of a second model's evidence
+TALLIED = ("sums", "highs", "lows", "tops")
+Record: TypeAlias = dict[str, Any]
+# visualization name -> one tuple of findings a target slot (a single slot where it has no target)
+Findings: TypeAlias = dict[str, list[tuple[Finding, ...]]]
+
+
+def best(record: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The answer to an image, its most probable class; None where there is none: the image could not
+    be used, or the model's output for it is not finite."""
+    return record["predictions"][0] if record["predictions"] else None
+
+
+def is_unanswered(record: Mapping[str, Any]) -> bool:
+    """Whether the model saw the image and gave no answer, its output not being finite."""
+    return record["status"] == "ok" and best(record) is None
+
+
+def read_findings(arrays: Path, packed: dict[str, Any], row: int | None) -> Findings:
+    """A shard's findings: whole, or their row for one image."""
+    with safe_open(arrays, framework="numpy") as tensors:
+        names = frozenset(tensors.keys())
+        return {
+            method: [
+                tuple(_load(tensors, names, f"{method}/{slot}", rest, row) for rest in found)
+                for slot, found in enumerate(slots)
+            ]
+            for method, slots in packed.items()
+        }
+
+
+def _load(
+    tensors: Any, names: Collection[str], prefix: str, rest: dict[str, Any], row: int | None
+) -> Finding:
+    """One finding from a shard: whole, or its row for one image."""
+    kind = KINDS[rest["kind"]]
+    arrays = {}
+    if row is not None:  # words of which every image has its own
+        rest = rest | {name: rest[name][row] for name in kind.per_image if isinstance(rest.get(name), list)}
+    for field in (name for name in kind.arrays if name not in rest):
+        key = f"{prefix}/{rest['name']}/{field}"
+        if field == "explains" and key not in names:
+            continue  # it names no class of its own
+        if row is not None and field in kind.per_image:
+            arrays[field] = tensors.get_slice(key)[row]
+        else:  # whole: a slice cannot hold a number without axes
+            arrays[field] = tensors.get_tensor(key)
+    return unpack(arrays, rest)

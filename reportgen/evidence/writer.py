@@ -1,0 +1,120 @@
+"""Writes evidence, a shard at a time; a run that was interrupted goes on from what is whole."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from safetensors import safe_open
+from safetensors.numpy import save
+
+from reportgen.evidence.files import canonical_json, is_whole, sha256_of, write_whole
+from reportgen.evidence.shards import SCHEMA, TALLIED, Findings, Record, read_findings
+from reportgen.findings import Array, Finding, Tally, pack
+
+
+class Writer:
+    """Writes shards into `folder`; those that an interrupted run with the same key left are kept."""
+
+    def __init__(self, folder: Path, key: str) -> None:
+        self.folder = folder
+        self.finished: dict[str, dict[str, Any]] = {}  # shard name -> what its .json holds
+        mark = folder / "key"
+        if not (mark.exists() and mark.read_text() == key):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            write_whole(mark, key.encode())
+        for path in folder.glob(".*.tmp"):  # a process that was killed while it wrote
+            path.unlink()
+        for path in sorted(folder.glob("*.json")):
+            if path.name not in ("manifest.json", "timing.json") and is_whole(path):
+                self.finished[path.stem] = json.loads(path.read_bytes())
+
+    def write(
+        self,
+        name: str,
+        findings: Mapping[str, Sequence[tuple[Finding, ...]]],
+        records: Sequence[Record] = (),
+        arrays: Mapping[str, Array] | None = None,
+        cost: Mapping[str, int] | None = None,
+        tallies: Mapping[str, Tally] | None = None,
+    ) -> None:
+        """Writes one shard: records of its images, arrays with a leading axis of rows, findings, what
+        it cost in images (forwards, backwards, …), and the tallies of scope `set`."""
+        tensors = {f"core/{key}": value for key, value in (arrays or {}).items()}
+        for method, tally in (tallies or {}).items():
+            for how in TALLIED:
+                held = getattr(tally, how)
+                tensors |= {f"tally/{method}/{how}/{key}": value for key, value in held.items()}
+        packed: dict[str, list[list[dict[str, Any]]]] = {}
+        for method, slots in findings.items():
+            packed[method] = []
+            for slot, found in enumerate(slots):
+                parts = [pack(finding) for finding in found]
+                packed[method].append([rest for _, rest in parts])
+                for held, rest in parts:
+                    prefix = f"{method}/{slot}/{rest['name']}"
+                    tensors |= {f"{prefix}/{field}": value for field, value in held.items()}
+        data = save(tensors)
+        write_whole(self.folder / f"{name}.safetensors", data)
+        body = {
+            "arrays_sha256": sha256_of(data),
+            "records": list(records),
+            "findings": packed,
+            "cost": dict(cost or {}),
+        }
+        write_whole(self.folder / f"{name}.json", canonical_json(body))
+        self.finished[name] = body
+
+    def records(self, kind: str = "") -> list[Record]:
+        """The records of every finished shard whose name begins with `kind`."""
+        names = [name for name in sorted(self.finished) if name.startswith(kind)]
+        return [record for name in names for record in self.finished[name]["records"]]
+
+    def place(self, number: int) -> tuple[str, Record]:
+        """The shard that holds the figures of an image, and its record there. Raises KeyError."""
+        for name in sorted(self.finished):
+            for record in self.finished[name]["records"] if name.startswith("batch") else ():
+                if record["number"] == number and record["measured"]:
+                    return name, record
+        raise KeyError(number)
+
+    def findings(self, shard: str, row: int) -> Findings:
+        """What was measured of one image, read back from its shard."""
+        return read_findings(self.folder / f"{shard}.safetensors", self.finished[shard]["findings"], row)
+
+    def tally(self, method: str) -> Tally | None:
+        """What every finished shard holds of a method's tally, merged; None where none does."""
+        total: Tally | None = None
+        for name in sorted(self.finished):
+            with safe_open(self.folder / f"{name}.safetensors", framework="numpy") as tensors:
+                parts: dict[str, dict[str, Array]] = {how: {} for how in TALLIED}
+                for path in tensors.keys():  # noqa: SIM118 - not a dict
+                    room, owner, *rest = path.split("/", 3)
+                    if (room, owner) == ("tally", method):
+                        parts[rest[0]][rest[1]] = tensors.get_tensor(path)
+            if any(parts.values()):
+                found = Tally(**parts)
+                total = found if total is None else total.merged(found)
+        return total
+
+    def cost(self) -> dict[str, int]:
+        """What the finished shards cost, added up."""
+        total: dict[str, int] = {}
+        for shard in self.finished.values():
+            for key, value in shard["cost"].items():
+                total[key] = total.get(key, 0) + value
+        return total
+
+    def seal(self, manifest: Mapping[str, Any], timing: Mapping[str, Any]) -> None:
+        """Writes timing and, last, the manifest with the hash of every shard."""
+        shards = [
+            {"name": name, "sha256": sha256_of(self.folder / f"{name}.json")}
+            for name in sorted(self.finished)
+        ]
+        write_whole(self.folder / "timing.json", canonical_json(dict(timing)))
+        body = {"schema": SCHEMA, **manifest, "shards": shards}
+        write_whole(self.folder / "manifest.json", canonical_json(body))

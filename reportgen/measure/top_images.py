@@ -1,0 +1,99 @@
+"""What needs the whole set to have been seen: its ranks, and what is looked at again because of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from reportgen.engine import top_images
+from reportgen.engine.needs import Activation, Extremes, Ranking, Record
+from reportgen.engine.onepass import OnePass
+from reportgen.engine.projector import Load, Projector
+from reportgen.engine.tape import BatchTape
+from reportgen.evidence import Writer
+from reportgen.findings import Tally
+from reportgen.measure.checkpoints import Snapshots
+from reportgen.measure.session import Session
+from reportgen.progress import Progress
+
+RANKS = "ranks"  # the engine's own tally, beside those of the visualizations
+
+
+@dataclass
+class RankedSet:
+    """A set whose every image was scored. `load` gives images by number, in batches."""
+
+    session: Session
+    writer: Writer
+    load: Load
+    progress: Progress
+
+    @cached_property
+    def _tally(self) -> Tally | None:
+        plan = self.session.plan
+        return self.writer.tally(RANKS) if plan.extremes or plan.records else None
+
+    @cached_property
+    def rankings(self) -> dict[Extremes, Ranking]:
+        """The set's rankings by every channel that is asked for."""
+        return top_images.rankings(self.session.plan, self._tally) if self._tally else {}
+
+    def with_kindred(
+        self, engine: OnePass, tapes: list[BatchTape], numbers: Sequence[int]
+    ) -> tuple[list[BatchTape], dict[str, int]]:
+        """A batch's tapes with what is projected of its images beside others of the set; and its cost."""
+        if not engine.plan.kindred:
+            return tapes, {}
+        projector = self._projector(engine)
+        kin = {
+            need: projector.kindred(
+                need, self.rankings[need.extremes], tapes[0][Activation(need.layer)], numbers
+            )
+            for need in engine.plan.kindred
+        }
+        return [replace(tape, kin=kin) for tape in tapes], projector.cost
+
+    def seen_again(self, engine: OnePass) -> tuple[dict[Any, Any], dict[str, int]]:
+        """By need what the set gives besides tallies: rankings, records, projections of the strongest
+        places, the run's other checkpoints and its log; and what it cost."""
+        plan = self.session.plan
+        found: dict[Any, Any] = {need: self.session.logs[need].noted for need in plan.logs}
+        if self._tally is None:
+            return found, {}
+        projector = self._projector(engine)
+        found |= dict.fromkeys(plan.records) | self.rankings
+        found |= projector.run(plan.projected, self.rankings, self._holders(self._tally))
+        cost = Counter(projector.cost)
+        for need in plan.evolved:
+            others = Snapshots(
+                self.session,
+                self.writer,
+                engine,
+                self.load,
+                lambda done, total: self.progress("evolve", done, total),
+            )
+            found[need] = others.run(need, self.rankings)
+            cost.update(others.cost)
+        return found, dict(+cost)
+
+    def _holders(self, tally: Tally) -> dict[Record, tuple[float, int]]:
+        """Of each record the value, and the number of the image that holds it, where one does."""
+        records = self.session.plan.records
+        rows = tally.tops[top_images.UNITS][:, 0] if records else ()
+        pairs = zip(records, rows, strict=True)
+        return {need: (float(value), int(number)) for need, (value, number, _) in pairs if number >= 0}
+
+    def _projector(self, engine: OnePass) -> Projector:
+        return Projector(
+            engine.network,
+            engine.plan.facts,
+            engine.normalisation,
+            engine.device,
+            self.load,
+            engine.output,
+            engine.feed,
+            lambda done, total: self.progress("project", done, total),
+        )

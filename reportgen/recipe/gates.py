@@ -1,0 +1,104 @@
+"""The parts of a recipe that judge: how the maps are put to the test, and limits that must hold."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias, get_args
+
+from pydantic import AfterValidator, Field, Strict, StrictStr, model_validator
+
+from reportgen.errors import did_you_mean, nearest
+from reportgen.recipe.fields import Number, Part, at
+
+Metric: TypeAlias = Literal[
+    "accuracy",
+    "lowest_class_accuracy",
+    "loss",
+    "ece",
+    "mean_confidence",
+    "unsure",
+    "images",
+    "rejected",
+    "unanswered",
+    "labelled",
+]
+# what is known where a second model is beside: `beside.<number>`
+BesideNumber: TypeAlias = Literal["accuracy_change", "changed", "mended", "broken", "mcnemar_p"]
+# what is known of a method's maps once they were put to the test: `trust.<method>.<number>`
+TrustNumber: TypeAlias = Literal[
+    "randomised", "faithfulness", "advantage", "beats_random_sd", "stability"
+]
+
+
+def metric_names() -> list[str]:
+    """Every metric that a gate may name."""
+    from reportgen.probes import methods  # the probes import torch
+
+    tested = [name for name, method in methods().items() if method.explains]
+    numbers = get_args(TrustNumber)
+    beside = [f"beside.{number}" for number in get_args(BesideNumber)]
+    return [*get_args(Metric), *beside, *(f"trust.{name}.{number}" for name in tested for number in numbers)]
+
+
+def tested_method(metric: str) -> str | None:
+    """The method whose maps a gate is about, or None for a metric of the whole set."""
+    return metric.split(".")[1] if metric.startswith("trust.") else None
+
+
+def _is_metric(name: str) -> str:
+    if name in get_args(Metric):
+        return name
+    if name not in (known := metric_names()):
+        raise at((), f"unknown metric {name!r}{did_you_mean(nearest(name, known))}")
+    return name
+
+
+class TrustLimits(Part):
+    """From where on the report says that a map is not to be relied on."""
+
+    randomised: Annotated[Number, Field(ge=0, le=1)] = Field(
+        default=0.5,
+        description="a number from 0 to 1: the largest rank correlation with the map of shuffled weights",
+    )
+    beats_random_sd: Number = Field(
+        default=2.0,
+        description="a number: how many standard deviations a map must beat random orders by",
+    )
+
+
+class TrustRecipe(Part):
+    """How the maps themselves are put to the test; `trust: false` or `images: 0` turns it off."""
+
+    images: Annotated[int, Strict(), Field(ge=0)] = Field(
+        default=3,
+        description="a whole number of at least 0: how many of the shown images, drawn with the seed",
+    )
+    steps: Annotated[int, Strict(), Field(ge=2, le=100)] = Field(
+        default=10, description="a whole number from 2 to 100: the steps of the deletion and insertion curves"
+    )
+    random_orders: Annotated[int, Strict(), Field(ge=2, le=1000)] = Field(
+        default=8, description="a whole number from 2 to 1000: the random orders that a map is compared with"
+    )
+    noise_std: Annotated[Number, Field(gt=0, le=1)] = Field(
+        default=0.05, description="a number above 0 and up to 1: the noise of the stability test"
+    )
+    limits: TrustLimits = Field(
+        default=TrustLimits(), description="a mapping with randomised and beats_random_sd"
+    )
+
+
+class Gate(Part):
+    """A limit on a metric; the exit code is 1 where it is not met."""
+
+    metric: Annotated[StrictStr, AfterValidator(_is_metric)] = Field(
+        description=f"one of {', '.join(get_args(Metric))}, "
+        f"or beside.NUMBER with one of {', '.join(get_args(BesideNumber))}, "
+        f"or trust.METHOD.NUMBER with one of {', '.join(get_args(TrustNumber))}"
+    )
+    min: Number | None = Field(default=None, description="a number")
+    max: Number | None = Field(default=None, description="a number")
+
+    @model_validator(mode="after")
+    def _has_limit(self) -> Gate:
+        if self.min is None and self.max is None:
+            raise ValueError("a gate needs min or max")
+        return self

@@ -1,0 +1,1 @@
+"""An image's card: its blocks, groups, tables and tests."""

@@ -1,0 +1,254 @@
+"""One image's record and findings -> its card, one at a time, so that memory stays flat."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from reportgen.audit.metrics import UNSURE_BELOW
+from reportgen.evidence import Evidence, Findings, Record, best, is_unanswered
+from reportgen.report.cards.blocks import Scene, Visualization, signs
+from reportgen.report.cards.grouping import explained, groups
+from reportgen.report.cards.paired import Seen, paired
+from reportgen.report.cards.sanity import trial
+from reportgen.report.pictures import figures
+from reportgen.report.values.card import Answer, Card, Fact, Figure, Rival, Sign
+from reportgen.report.values.document import TrustSection, badges
+from reportgen.report.values.second_model import SideBySide
+from reportgen.report.wording import number, probability
+
+UNANSWERED = "unanswered"
+STATES = (UNANSWERED, "wrong", "unsure", "flagged")  # what the page can be narrowed to
+
+
+def anchor(record: Record) -> str:
+    """The id of an image's card."""
+    return f"i{record['id']}"
+
+
+def cards(
+    evidence: Evidence,
+    trust: TrustSection | None = None,
+    at_most: int | None = None,
+    side: SideBySide | None = None,
+    only: Collection[str] | None = None,
+) -> Iterator[Card]:
+    """The cards of the images that have figures, in the order of their numbers.
+
+    `trust` says which of the figures are not to be relied on. `side` is what is known of two models
+    side by side: the figures of both then stand in rows. `only` names the images by id.
+    """
+    shown = [record for record in evidence.records() if record["measured"]][:at_most]
+    shown = [record for record in shown if only is None or record["id"] in only]
+    visualizations = _of_images(evidence)
+    tested = {held["id"]: held for held in evidence.trust()} if trust else {}
+    others = {held["id"]: held for held in evidence.beside.records()} if side and evidence.beside else {}
+    for at, record in enumerate(shown):
+        before = anchor(shown[at - 1]) if at else ""
+        after = anchor(shown[at + 1]) if at + 1 < len(shown) else ""
+        rival = _rival(evidence.beside, others[record["id"]], side) if side and evidence.beside else None
+        card = _card(evidence, record, visualizations, trust, tested.get(record["id"]), rival, side)
+        if side and is_unanswered(others[record["id"]]):
+            card = replace(card, signs=(*card.signs, Sign("bad", f"{side.other} has no answer: not finite")))
+        yield replace(card, before=before, after=after)
+
+
+def _of_images(evidence: Evidence) -> dict[str, Visualization]:
+    return {held["name"]: held for held in evidence.manifest["visualizations"] if held["scope"] == "image"}
+
+
+def _rival(other: Evidence, record: Record, side: SideBySide) -> Seen | None:
+    """What the second model made of an image, None where it could not use it."""
+    if not record["measured"]:
+        return None
+    scene = _scene(other, record, f"{anchor(record)}-beside")
+    found = other.findings(record)
+    return Seen(side.other, record, found, _of_images(other), scene, side.badges, "beside-maps")
+
+
+def _beside(card: Card, mine: Seen, rival: Seen, side: SideBySide) -> Card:
+    """The card with the second model's answers and, where it differs, its view of the image."""
+    sign = side.signs.get(card.number)
+    return replace(
+        card,
+        signs=(*card.signs, *([sign] if sign else [])),
+        figures=(*card.figures, *_another_view(mine, rival)),
+        explained=tuple(
+            replace(held, note=f"{held.note}, by {seen.model}")
+            for seen in (mine, rival)
+            for held in explained(seen.record)
+        ),
+        facts=(*_facts(mine.record, mine.model), *_judged(rival.record, rival.model)),
+        rival=_rival_of(rival, side.main),
+    )
+
+
+def _rival_of(rival: Seen, main: str) -> Rival:
+    """The second model's answers, and what stands under them, as under the first one's."""
+    beneath = [held for name in rival.found for held in rival.blocks(name) if not held.pictured]
+    return Rival(
+        main,
+        rival.model,
+        _answers(rival.record),
+        facts=tuple(fact for held in beneath for fact in held.facts),
+        vector=next((held.vector for held in beneath if held.vector), None),
+    )
+
+
+def _another_view(mine: Seen, rival: Seen) -> tuple[Figure, ...]:
+    """The image as the second model saw it, where that is not as the first one did."""
+    if np.array_equal(rival.scene.photo, mine.scene.photo):
+        return ()
+    seen = _photographs(rival.record, rival.scene)[1]
+    return (replace(seen, id=f"{rival.scene.anchor}-seen", title=f"As {rival.model} saw it"),)
+
+
+def found_signs(found: Findings, titles: Mapping[str, str]) -> list[tuple[str, Sign]]:
+    """Every visualization's sentences that a reader must see, (name, sign), each once."""
+    held: dict[tuple[str, Sign], None] = {}
+    for name, slots in found.items():
+        for findings in slots:
+            for sign in signs(findings):
+                text = sign.text if titles[name] in sign.text else f"{titles[name]}: {sign.text}"
+                held[name, Sign(sign.level, text)] = None
+    return list(held)
+
+
+def states(record: Record, flagged: bool) -> tuple[str, ...]:
+    """Which of STATES hold of an image."""
+    holds = (is_unanswered(record), record["correct"] is False, unsure(record), flagged)
+    return tuple(state for state, held in zip(STATES, holds, strict=True) if held)
+
+
+def unsure(record: Record) -> bool:
+    """Whether the best answer has too little probability to be called one."""
+    answer = best(record)
+    return answer is not None and answer["probability"] < UNSURE_BELOW
+
+
+def marks(record: Record) -> tuple[Sign, ...]:
+    """Right or wrong, sure or unsure, in words; or that there is no answer."""
+    if is_unanswered(record):
+        return (Sign("bad", "no answer"),)
+    held = []
+    if record["correct"] is not None:
+        held.append(Sign("ok", "right") if record["correct"] else Sign("bad", "wrong"))
+    if unsure(record):
+        held.append(Sign("warn", f"unsure: p < {UNSURE_BELOW:g}"))
+    return tuple(held)
+
+
+def _card(
+    evidence: Evidence,
+    record: Record,
+    visualizations: Mapping[str, Visualization],
+    trust: TrustSection | None,
+    tested: Record | None,
+    rival: Seen | None,
+    side: SideBySide | None,
+) -> Card:
+    found = evidence.findings(record)
+    scene = _scene(evidence, record, anchor(record))
+    mine = Seen(side.main if side else "", record, found, visualizations, scene, badges(trust))
+    if side and rival:
+        held_groups = paired(mine, rival, side.alike.get(record["id"], {}))
+    else:
+        held_groups = groups(record, found, visualizations, scene, mine.badges)
+    titles = {name: held["title"] for name, held in visualizations.items()}
+    flagged = any(sign.level in ("warn", "bad") for _, sign in found_signs(found, titles))
+    card = Card(
+        id=anchor(record),
+        number=record["id"],
+        path=record["path"],
+        answer=record["predictions"][0]["class_name"],
+        signs=marks(record),
+        states=states(record, flagged),
+        facts=_facts(record),
+        notes=(*record["notes"], *(t["note"] for t in record["targets"] if t["note"])),
+        answers=_answers(record),
+        figures=_photographs(record, scene),
+        explained=explained(record),
+        groups=tuple(group for group in held_groups if group.pictured),
+        side=tuple(held for group in held_groups for held in group.blocks if not held.pictured),
+        trial=trial(tested, trust.stage, titles, anchor(record)) if trust and tested else None,
+    )
+    return _beside(card, mine, rival, side) if side and rival else card
+
+
+def _facts(record: Record, model: str = "") -> tuple[Fact, ...]:
+    """The file and its label, and how the model judged that; it is named where there are two."""
+    geometry = record["geometry"]
+    width, height = geometry["original_px"]
+    facts = [Fact("file, px", f"{width} × {height}")]
+    if record["label"] is not None:
+        facts.append(Fact("label", record["label"]))
+    return (*facts, *_judged(record, model))
+
+
+def _judged(record: Record, model: str) -> tuple[Fact, ...]:
+    facts, whose = [], f", {model}" if model else ""
+    if record["label_probability"] is not None:
+        facts.append(Fact(f"p of the label{whose}", probability(record["label_probability"])))
+    if record["loss"] is not None:
+        facts.append(Fact(f"loss{whose}", number(record["loss"])))
+    return tuple(facts)
+
+
+def _answers(record: Record) -> tuple[Answer, ...]:
+    return tuple(
+        Answer(
+            class_name=held["class_name"],
+            probability=probability(held["probability"]),
+            logit=number(held["logit"]),
+            percent=round(100 * (held["probability"] or 0)),
+            is_label=held["class_index"] == record["label_index"],
+        )
+        for held in record["predictions"]
+    )
+
+
+def _scene(evidence: Evidence, record: Record, stem: str) -> Scene:
+    """What an image's figures are drawn on."""
+    seen = evidence.array(record, "seen")
+    assert seen is not None  # every measured record has it
+    subject, classes = f"{record['id']} {record['path']}", evidence.manifest["model"]["classes"]
+    return Scene(stem, subject, figures.photo(seen), _whole(evidence, record), classes)
+
+
+def _whole(evidence: Evidence, record: Record) -> figures.Whole:
+    geometry = record["geometry"]
+    size, crop = tuple(geometry["original_px"]), tuple(geometry["crop_original_px"])
+    return figures.Whole(evidence.original(record), size, crop)
+
+
+def _photographs(record: Record, scene: Scene) -> tuple[Figure, ...]:
+    """The file with the crop marked, and the crop as the model saw it."""
+    photo, whole = scene.photo, scene.whole
+    assert whole is not None  # every measured record has it
+    (width, height), (rows, columns) = whole.size, photo.shape[:2]
+    caption = "framed: the part that the model saw" if whole.cropped else "the model saw all of it"
+    answer = record["predictions"][0]["class_name"]
+    return (
+        Figure(
+            id=f"{anchor(record)}-original",
+            name="original",
+            title="Original",
+            caption=caption,
+            details=(f"{width} × {height} px",),
+            alt=f"The file {record['path']}, label {record['label'] or 'unknown'}; {caption}",
+            picture=figures.original(whole),
+            crop=whole.box if whole.cropped else None,
+        ),
+        Figure(
+            id=f"{anchor(record)}-seen",
+            name="seen",
+            title="As the model saw it",
+            caption="after resize and crop",
+            details=(f"{columns} × {rows} px",),
+            alt=f"{record['id']} as the model saw it: answered {answer}",
+            picture=figures.fit(photo),
+            input_px=(columns, rows),
+        ),
+    )

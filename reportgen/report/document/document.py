@@ -1,0 +1,250 @@
+"""Evidence -> the document: titles, captions, sentences, numbers with units, ids. No layout here.
+
+The document is made once and holds no card; `cards.cards` makes those one at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from reportgen.evidence import Evidence, Record, best, is_unanswered
+from reportgen.report.cards.blocks import of_model
+from reportgen.report.cards.cards import STATES, UNANSWERED, anchor, found_signs, marks, states
+from reportgen.report.document.answers import (
+    accuracy,
+    by_class,
+    calibrated,
+    confused,
+    has_answers,
+    interval,
+    mistakes,
+)
+from reportgen.report.document.glossary import glossary
+from reportgen.report.document.provenance import recipe_yaml, sheets
+from reportgen.report.document.sanity import method as how_trust
+from reportgen.report.document.sanity import section as trust_section
+from reportgen.report.document.second_model import method as how_two
+from reportgen.report.document.second_model import side_by_side
+from reportgen.report.document.verdict import Signs, findings, verdict
+from reportgen.report.pictures import figures
+from reportgen.report.values.card import Block, Fact, Sign
+from reportgen.report.values.document import Document, ImageRow, Method, MethodGroup, Sheet
+from reportgen.report.values.second_model import SideBySide
+from reportgen.report.wording import NONE, count, date, plural, probability, sentence, shape
+
+ROWS_AT_MOST = 1000  # lines of the summary table: every image stays in results.json
+THUMBNAIL_PX = 72
+NO_SIGN = Sign("note", "no label")
+
+
+def document(evidence: Evidence, results: Mapping[str, Any]) -> Document:
+    """The whole report but its cards. `results` is what results.json says."""
+    manifest, records = evidence.manifest, evidence.records()
+    titles = {held["name"]: held["title"] for held in manifest["visualizations"]}
+    signs = {
+        record["id"]: found
+        for record in records
+        if record["measured"] and (found := found_signs(evidence.findings(record), titles))
+    }
+    trust = trust_section(results.get("trust"), evidence)
+    rows, more = _rows(evidence, records, signs, titles)
+    side = side_by_side(evidence, results, trust, rows)
+    lines = findings(results, manifest, records, signs, trust, evidence.model_findings(), side)
+    word, details = verdict(results, lines)
+    printed = tuple(row for row in rows if row.picture or row.states)
+    classes, classes_note = by_class(results["metrics"]["per_class"] or [])
+    return Document(
+        title=manifest["title"],
+        created=date(manifest["created"]),
+        checkpoint=manifest["checkpoint"]["name"],
+        sha256=manifest["checkpoint"]["sha256"],
+        byline=_byline(manifest),
+        verdict=word,
+        verdict_details=details,
+        facts=_facts(manifest, results["metrics"]),
+        findings=lines,
+        images_note=_images_note(manifest["images"]),
+        images_more=more,
+        print_rows=printed,
+        print_more=_print_more(len(rows) - len(printed)),
+        rows=rows,
+        states=_counted(rows),
+        accuracy=accuracy(results["metrics"]),
+        classes=classes,
+        classes_note=classes_note,
+        confusion=confused(results["metrics"]),
+        calibration=calibrated(results["metrics"]),
+        mistakes=mistakes(records, rows),
+        sections=_sections(evidence, manifest),
+        trust=trust,
+        side=side,
+        methods=_methods(manifest, results.get("trust"), side),
+        glossary=glossary(),
+        rejected=tuple(
+            (record["id"], record["path"], record["reason"] or "")
+            for record in records
+            if record["status"] == "rejected"
+        ),
+        cards_note=_cards_note(manifest),
+        card_count=sum(record["measured"] for record in records),
+        provenance=_provenance(evidence),
+        plan=tuple(manifest["plan"]),
+        recipe=recipe_yaml(manifest["recipe"]),
+    )
+
+
+def _byline(manifest: Mapping[str, Any]) -> tuple[str, ...]:
+    environment = manifest["environment"]
+    return (
+        manifest["model"]["source"],
+        f"{environment['device']}, {environment['precision']}, seed {environment['seed']}",
+        f"reportgen {environment['reportgen']}, torch {environment['torch']}",
+    )
+
+
+def _facts(manifest: Mapping[str, Any], totals: Mapping[str, Any]) -> tuple[Fact, ...]:
+    model, cost = manifest["model"], manifest["cost"]
+    unusable = f"{totals['rejected']:,} rejected"
+    if totals["unanswered"]:
+        unusable += f", {totals['unanswered']:,} without an answer"
+    images = Fact("images", f"{totals['images']:,}", unusable)
+    if has_answers(totals):
+        right = f"{totals['right']:,} / {totals['labelled']:,}"
+        answers = Fact("labelled images right", right, interval(totals))
+    else:
+        answers = Fact("labelled images", "0", "accuracy is not known")
+    confidence, unsure = probability(totals["mean_confidence"]), totals["unsure"]
+    runs = cost["forwards"] + cost["occlusion_forwards"]
+    return (
+        images,
+        answers,
+        Fact("mean confidence", confidence, f"{unsure:,} unsure"),
+        Fact("parameters", count(model["parameters"]), f"{model['class_count']:,} classes"),
+        Fact("multiply-adds", count(model["macs"]), f"an image, {shape(model['input_shape'])}"),
+        Fact("runs of the network", f"{runs:,}", "on images and on altered versions of them"),
+    )
+
+
+def _images_note(held: Mapping[str, Any]) -> str:
+    scored = plural(held["ok"], "image was", "images were")
+    return f"{scored} scored, {held['rejected']:,} rejected. {held['chosen']}"
+
+
+def _rows(
+    evidence: Evidence, records: Sequence[Record], signs: Signs, titles: Mapping[str, str]
+) -> tuple[tuple[ImageRow, ...], str]:
+    """The summary table: images with a card first where not all have room, in set order."""
+    scored = [record for record in records if record["status"] == "ok"]
+    kept = sorted(scored, key=lambda record: not record["measured"])[:ROWS_AT_MOST]
+    kept.sort(key=lambda record: record["number"])
+    left_out = len(scored) - len(kept)
+    more = plural(left_out, "more image is", "more images are") if left_out else ""
+    rows = (_row(evidence, record, signs.get(record["id"], ()), titles) for record in kept)
+    return tuple(rows), more and f"{more} in results.json only."
+
+
+def _counted(rows: Sequence[ImageRow]) -> tuple[tuple[str, int], ...]:
+    """How many rows are in each state; that an image has no answer is so rare that it is left out at 0."""
+    counts = {state: sum(state in row.states for row in rows) for state in STATES}
+    return tuple((state, n) for state, n in counts.items() if n or state != UNANSWERED)
+
+
+def _print_more(missing: int) -> str:
+    rest = plural(missing, "more image is", "more images are")
+    return f"{rest} in report.html only: none is wrong, unsure or flagged." if missing else ""
+
+
+def _row(
+    evidence: Evidence,
+    record: Record,
+    signs: Sequence[tuple[str, Sign]],
+    titles: Mapping[str, str],
+) -> ImageRow:
+    answer, p = _answered(record)
+    # of an image without an answer nothing but the image is there to be shown
+    seen = evidence.array(record, "seen") if record["measured"] or is_unanswered(record) else None
+    flagged = dict.fromkeys(titles[m] for m, sign in signs if sign.level in ("warn", "bad"))
+    held = marks(record)
+    judged = record["correct"] is not None or is_unanswered(record)
+    return ImageRow(
+        number=record["id"],
+        href=f"#{anchor(record)}" if record["measured"] else "",
+        path=record["path"],
+        label=record["label"] or NONE,
+        answer=answer,
+        probability=probability(p),
+        value=p,
+        percent=round(100 * (p or 0)),
+        mark=held[0] if judged else NO_SIGN,
+        labelled=record["label_index"] is not None,
+        signs=(*(["unsure"] if any(s.level == "warn" for s in held) else []), *flagged),
+        states=states(record, bool(flagged)),
+        picture=figures.fit(figures.photo(seen), THUMBNAIL_PX) if seen is not None else None,
+    )
+
+
+def _answered(record: Record) -> tuple[str, float | None]:
+    """The answer and its probability, or that there is none."""
+    answer = best(record)
+    return (answer["class_name"], answer["probability"]) if answer else (NONE, None)
+
+
+def _sections(evidence: Evidence, manifest: Mapping[str, Any]) -> tuple[Block, ...]:
+    """The visualizations of the model and of the whole set, and what others sum up to, in the recipe's
+    order."""
+    found = evidence.model_findings()
+    return tuple(
+        of_model(held, found[held["name"]][0])
+        for held in manifest["visualizations"]
+        if held["applicable"] and held["name"] in found
+    )
+
+
+def _cards_note(manifest: Mapping[str, Any]) -> str:
+    return (
+        "All maps of an image explain the same logits; a figure that explains a class names it. Maps"
+        " over the image are drawn on its grey version. A scale whose end reads ≥ ends at the map's"
+        f" 99.5th percentile. {manifest['images']['chosen']}"
+    )
+
+
+def _provenance(evidence: Evidence) -> tuple[Sheet, ...]:
+    """The sheets of the model, and the checkpoint and the network of the one beside it."""
+    held, other = sheets(evidence.manifest, evidence.timing), evidence.beside
+    if other is None:
+        return held
+    name = evidence.manifest["beside"]["name"]
+    theirs = sheets(other.manifest, other.timing)[:3]
+    return (*held, *(replace(sheet, title=f"{sheet.title}, {name}") for sheet in theirs))
+
+
+def _methods(
+    manifest: Mapping[str, Any], trust: Mapping[str, Any] | None, side: SideBySide | None
+) -> tuple[MethodGroup, ...]:
+    """How to read each visualization, by kind, and last how to read the tests of the maps and of two
+    models."""
+    by_kind: dict[str, list[Method]] = {}
+    for held in manifest["visualizations"]:
+        by_kind.setdefault(sentence(held.get("group", "")), []).append(_method(held))
+    if tests := how_trust(trust, manifest["recipe"]):
+        by_kind["Can the maps be relied on?"] = [tests]
+    if side:
+        by_kind["Two models"] = [how_two(side)]
+    return tuple(MethodGroup(title, tuple(held)) for title, held in by_kind.items())
+
+
+def _method(held: Mapping[str, Any]) -> Method:
+    options = "; ".join(f"{key} {_option(value)}" for key, value in held["options"].items())
+    return Method(
+        id=f"how-{held['name']}",
+        options=options,
+        absent="" if held["applicable"] else held["reason"],
+        summary=sentence(held["summary"]),
+        **{key: held[key] for key in ("name", "title", "definition", "reading", "limits", "source")},
+    )
+
+
+def _option(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

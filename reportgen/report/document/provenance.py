@@ -1,0 +1,116 @@
+"""Where the numbers come from: checkpoint, model, run, software and the resolved recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from reportgen.report.values.card import Fact
+from reportgen.report.values.document import Sheet
+from reportgen.report.wording import cell, count, date, duration, number, plural, shape, size
+
+RECIPE_ORDER = (
+    *("title", "model", "images", "targets", "run", "visualizations", "trust", "beside", "gates"),
+    "output",
+)
+
+
+def sheets(manifest: Mapping[str, Any], timing: Mapping[str, Any]) -> tuple[Sheet, ...]:
+    """Checkpoint, model, run and software. Durations only where the run need not repeat."""
+    held = manifest["checkpoint"]
+    checkpoint = (
+        Fact("file", held["name"]),
+        Fact("SHA-256", held["sha256"]),
+        Fact("size", f"{size(held['size_bytes'])} ({held['size_bytes']:,} bytes)"),
+        Fact("format", held["format"]),
+    )
+    return (
+        Sheet("Checkpoint", checkpoint),
+        Sheet("Model", _model(manifest["model"])),
+        Sheet("Run", _run(manifest, timing)),
+        Sheet("Software", _software(manifest["environment"])),
+    )
+
+
+def _model(model: Mapping[str, Any]) -> tuple[Fact, ...]:
+    arguments = ", ".join(f"{key}={value!r}" for key, value in model["arguments"].items())
+    return (
+        Fact("source", model["source"]),
+        Fact("arguments", arguments or "none"),
+        Fact("input", f"{shape(model['input_shape'])} (channels, height, width)"),
+        Fact("preprocessing", preprocessing(model["preprocessing"])),
+        Fact("classes", f"{model['class_count']:,}"),
+        Fact("parameters", f"{model['parameters']:,}, {model['trainable_parameters']:,} trainable"),
+        Fact("multiply-adds an image", count(model["macs"])),
+        Fact(
+            "memory",
+            f"{size(model['parameter_bytes'])} parameters,"
+            f" {size(model['activation_bytes'])} activations of one image",
+        ),
+        Fact("rectifiers in a forward", number(model["rectifiers"])),
+        Fact("smooth activations", ", ".join(model["smooth_activations"]) or "none"),
+        *(Fact("note", note) for note in model["notes"]),
+    )
+
+
+def preprocessing(held: Mapping[str, Any]) -> str:
+    """The preprocessing in a sentence, with where it comes from."""
+    steps = []
+    if held["resize"] is not None:
+        sides, how = held["resize"], held["interpolation"]
+        to = f"shorter side to {sides}" if isinstance(sides, int) else f"resize to {shape(sides)}"
+        steps.append(f"{to} px, {how}")
+    if held["crop"] is not None:
+        crop = held["crop"]
+        steps.append(f"centre crop {shape(crop if isinstance(crop, list) else [crop, crop])} px")
+    for key in ("mean", "std"):
+        steps.append(f"{key} " + ", ".join(f"{value:g}" for value in held[key]))
+    return f"{'; '.join(steps)} ({held['origin']})"
+
+
+def _run(manifest: Mapping[str, Any], timing: Mapping[str, Any]) -> tuple[Fact, ...]:
+    held, cost = manifest["environment"], manifest["cost"]
+    more = {"trust": "test the maps", "ascent": "maximise activations", "snapshot": "see other checkpoints"}
+    extra = [(cost.get(f"{key}_forwards"), words) for key, words in more.items()]
+    projected = cost.get("projection_backwards")
+    facts = [
+        Fact("date", date(manifest["created"])),
+        Fact("images from", manifest["images"]["source"]),
+        Fact("device", held["device"]),
+        Fact("precision", held["precision"]),
+        Fact("seed", str(held["seed"])),
+        Fact("deterministic", cell(held["deterministic"])),
+        Fact("CPU threads", cell(held["threads"])),
+        Fact(
+            "passes, in images",
+            f"{plural(cost['forwards'], 'forward')}, {plural(cost['backwards'], 'backward')},"
+            f" {plural(cost['occlusion_forwards'], 'occluded forward')}"
+            + "".join(f", {plural(count, 'forward')} to {words}" for count, words in extra if count)
+            + (f", {plural(projected, 'backward')} to project single values" if projected else ""),
+        ),
+    ]
+    if not manifest["reproducible"]:
+        seconds = timing["seconds"]
+        # rendering is what is happening now: its time is in results.json only
+        stages = [key for key in ("decode", "compute", "encode", "trust") if seconds.get(key)]
+        spent = [f"{key} {duration(seconds[key])}" for key in stages]
+        if spent:
+            facts.append(Fact("time", ", ".join(spent)))
+        if timing.get("peak_memory_bytes"):
+            facts.append(Fact("peak memory", size(timing["peak_memory_bytes"])))
+    return tuple(facts)
+
+
+def _software(held: Mapping[str, Any]) -> tuple[Fact, ...]:
+    names = ("reportgen", "python", "torch", "torchvision", "numpy", "platform")
+    return tuple(Fact(name, cell(held[name])) for name in names if name in held)
+
+
+def recipe_yaml(recipe: Mapping[str, Any]) -> str:
+    """The resolved recipe, in the order of a recipe file."""
+    ordered = {key: recipe[key] for key in RECIPE_ORDER if key in recipe}
+    ordered |= {key: value for key, value in recipe.items() if key not in ordered}
+    text = yaml.safe_dump(ordered, sort_keys=False, allow_unicode=True, width=88)
+    return str(text)

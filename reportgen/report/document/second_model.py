@@ -1,0 +1,295 @@
+"""Two models' evidence and numbers -> the section that shows them side by side.
+
+The numbers are those of results.json; here they are only worded and placed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from reportgen.audit.answer_changes import LISTED
+from reportgen.evidence import Evidence
+from reportgen.findings import Array, Finding, Gallery, Table, pack
+from reportgen.report.cards.blocks import Scene, block
+from reportgen.report.document.compared import gained, numbers
+from reportgen.report.document.sanity import section
+from reportgen.report.pictures import figures
+from reportgen.report.pictures.rasters import Raster
+from reportgen.report.values.card import Block, Level, Sign
+from reportgen.report.values.document import FindingLine, ImageRow, Method, TrustSection, badges
+from reportgen.report.values.second_model import ChangedRow, MapRow, Pair, SideBySide
+from reportgen.report.wording import NONE, plural, probability, sentence, share
+
+CHANCE = 0.05  # from which p on a difference may well be chance
+# kinds of changed answers as results.json has them, and what the reader is told
+LEVELS: dict[str, Level] = {"broken": "bad", "mended": "ok", "both wrong": "warn", "no label": "note"}
+WORDS = {"broken": "newly wrong", "mended": "newly right"}
+Results = Mapping[str, Any]
+
+
+def side_by_side(
+    evidence: Evidence, results: Results, trust: TrustSection | None, rows: Sequence[ImageRow]
+) -> SideBySide | None:
+    """The section, None where one model was measured. `rows` are those of the table of images."""
+    other, held = evidence.beside, results.get("beside")
+    if other is None or held is None:
+        return None
+    theirs = section(held["trust"], other)
+    maps = tuple(_maps(evidence, held, trust, theirs))
+    return SideBySide(
+        main=held["main"],
+        other=held["name"],
+        lead=_lead(evidence, other, held),
+        rows=tuple(numbers(evidence, other, results, held)),
+        left_out=_left_out(evidence, held),
+        answers=_answers(held),
+        crossed=_crossed(held),
+        changed=tuple(_changed(evidence, held["changed"], rows)),
+        changed_note=_changed_note(held["changed"]),
+        changed_count=f"{len(held['changed']):,}",
+        maps=maps,
+        maps_note=_maps_note(maps),
+        pairs=tuple(_pairs(evidence, other, held)),
+        sections=_sections(other, held["name"]),
+        same=frozenset(_same(evidence, other)),
+        badges=badges(theirs),
+        signs={one["id"]: _sign(one["kind"], held["name"], one["answers"][1]) for one in held["changed"]},
+        alike={
+            image["id"]: {name: _two(one["rho"]) for name, one in image["maps"].items()}
+            for image in held["images"]
+        },
+    )
+
+
+def lines(held: SideBySide | None, results: Results) -> Iterable[FindingLine]:
+    """What changed, as sentences with numbers."""
+    if held is None:
+        return
+    tests, totals = results["beside"]["tests"], results["metrics"]
+    worse = tests["labelled"] and tests["broken"] > tests["mended"] and tests["mcnemar_p"] < CHANCE
+    yield FindingLine("warn" if worse else "note", "side by side", held.answers, "#beside-answers", "list")
+    own = results["beside"]["metrics"]
+    if totals["accuracy"] is not None and own["accuracy"] is not None:
+        gap = 100 * (totals["accuracy"] - own["accuracy"])
+        text = (
+            f"{share(totals['accuracy'])} of {held.main}'s labelled answers are right,"
+            f" {share(own['accuracy'])} of {held.other}'s: {gained(gap)}."
+        )
+        yield FindingLine("note", "side by side", text, "#beside", "numbers")
+    if held.left_out:
+        yield FindingLine("note", "side by side", held.left_out, "#beside", "numbers")
+
+
+def _lead(evidence: Evidence, other: Evidence, held: Results) -> str:
+    files = [one.manifest["checkpoint"]["name"] for one in (evidence, other)]
+    return (
+        f"{held['main']} ({files[0]}), which this report is about, and {held['name']} ({files[1]}), measured"
+        f" on the same images. A change is from {held['name']} to {held['main']}."
+    )
+
+
+def _left_out(evidence: Evidence, held: Results) -> str:
+    titles = {shown["name"]: shown["title"] for shown in evidence.manifest["visualizations"]}
+    mine = {shown["name"] for shown in evidence.manifest["visualizations"] if not shown["applicable"]}
+    parts = [f"{titles[name]} ({why})" for name, why in held["left_out"].items() if name not in mine]
+    return f"Left out for {held['name']}: {'; '.join(parts)}." if parts else ""
+
+
+def _answers(held: Results) -> str:
+    tests = held["tests"]
+    text = f"{tests['changed']:,} of {plural(tests['compared'], 'answer')} changed"
+    if tests["unanswered"]:
+        left_out = plural(tests["unanswered"], "image is", "images are")
+        text += f" ({left_out} left out, as an answer there is not finite)"
+    if not tests["labelled"]:
+        return f"{text}; no image has a label to judge them by."
+    p = tests["mcnemar_p"]
+    kinds = f"{tests['mended']:,} newly right, {tests['broken']:,} newly wrong (McNemar p = {probability(p)})"
+    wrong = f", {tests['changed_both_wrong']:,} wrong both times" if tests["changed_both_wrong"] else ""
+    unknown = f", {tests['changed_unlabelled']:,} without a label" if tests["changed_unlabelled"] else ""
+    chance = "may well be chance" if p >= CHANCE else "is hardly chance"
+    if tests["mended"] == tests["broken"]:
+        return f"{text}: {kinds}{wrong}{unknown}."
+    return f"{text}: {kinds}{wrong}{unknown}. The difference {chance}.".replace("p = <", "p < ").replace(
+        "p = >", "p > "
+    )
+
+
+def _crossed(held: Results) -> tuple[tuple[str, str, str], ...]:
+    """Right and wrong answers of both: a row for each of the other model's, columns by the main one's."""
+    tests = held["tests"]
+    if not tests["labelled"]:
+        return ()
+    return (
+        (f"{held['name']} right", f"{tests['both_right']:,}", f"{tests['broken']:,} newly wrong"),
+        (f"{held['name']} wrong", f"{tests['mended']:,} newly right", f"{tests['both_wrong']:,}"),
+    )
+
+
+def _changed(evidence: Evidence, found: Sequence[Results], rows: Sequence[ImageRow]) -> Iterable[ChangedRow]:
+    listed, thumbnails = {row.number: row for row in rows}, evidence.thumbnails()
+    for one in found[:LISTED]:
+        row = listed.get(one["id"])
+        mine, theirs = one["answers"]
+        href = (row.href or f"#row-{row.number}") if row else "#images"
+        yield ChangedRow(
+            number=one["id"],
+            href=href,
+            print_href=href if row and (row.picture or row.states) else "",
+            path=one["path"],
+            label=one["label"] or NONE,
+            sign=_kind(one["kind"]),
+            main=mine["class_name"],
+            main_probability=probability(mine["probability"]),
+            other=theirs["class_name"],
+            other_probability=probability(theirs["probability"]),
+            picture=row.picture if row and row.picture else _thumbnail(thumbnails.get(one["id"])),
+        )
+
+
+def _thumbnail(seen: Array | None) -> Raster | None:
+    return None if seen is None else figures.fit(figures.photo(seen))
+
+
+def _changed_note(found: Sequence[Results]) -> str:
+    kinds = {one["kind"] for one in found}
+    order = "the most confident first"
+    if len(kinds) > 1:
+        order = f"newly wrong answers first, of each kind {order}"
+    if len(found) <= LISTED:
+        return f"{sentence(order)}."
+    return f"{LISTED} of {len(found):,} are listed, {order}; all are in results.json."
+
+
+def _kind(kind: str) -> Sign:
+    return Sign(LEVELS[kind], WORDS.get(kind, kind))
+
+
+def _sign(kind: str, other: str, answer: Results) -> Sign:
+    words = f"{other} answered {answer['class_name']}"
+    return Sign(LEVELS[kind], words if kind == "no label" else f"{_kind(kind).text}: {words}")
+
+
+def _maps_note(rows: Sequence[MapRow]) -> str:
+    """What it means that some visualizations have no correlation."""
+    if all(row.rho != NONE for row in rows):
+        return ""
+    return f"ρ is {NONE} where no image has both maps on one grid, of one crop and for one class."
+
+
+def _maps(
+    evidence: Evidence, held: Results, mine: TrustSection | None, theirs: TrustSection | None
+) -> Iterable[MapRow]:
+    """A row for each visualization whose maps were tested or can be compared, in the recipe's order."""
+    words = [{row.method: row.word for row in found.rows} if found else {} for found in (mine, theirs)]
+    untested = Sign("note", "not tested")
+    for shown in evidence.manifest["visualizations"]:
+        name, alike = shown["name"], held["maps"].get(shown["name"])
+        if alike or any(name in found for found in words):
+            yield MapRow(
+                title=shown["title"],
+                main=words[0].get(name, untested),
+                other=words[1].get(name, untested),
+                rho=_two(alike["rho"]) if alike else NONE,
+                images=f"{alike['images']:,}" if alike else NONE,
+            )
+
+
+def _two(rho: float) -> str:
+    return f"{round(rho, 2) + 0.0:.2f}".replace("-", "−")
+
+
+def _pairs(evidence: Evidence, other: Evidence, held: Results) -> Iterable[Pair]:
+    """The filters of the first layer that is shown and the channels' health, where both have them."""
+    wanted: tuple[tuple[str, str, type[Finding]], ...] = (
+        ("filters", "Filters", Gallery),
+        ("channel-health", "Channel health", Table),
+    )
+    mine, theirs = evidence.model_findings(), other.model_findings()
+    shown = {one["name"]: one for one in evidence.manifest["visualizations"]}
+    for name, title, kind in wanted:
+        if name not in mine or name not in theirs:
+            continue
+        firsts = [_first(found[name][0], kind) for found in (mine, theirs)]
+        of_first = name == "filters" and shown[name]["options"].get("layers") == "auto"
+        if all(firsts):
+            yield Pair(
+                f"{title} of the first layer" if of_first else title,
+                f"#model-{name}",
+                block(shown[name], firsts[0], _scene("beside-main", held["main"])),
+                block(shown[name], firsts[1], _scene("beside-other", held["name"])),
+            )
+
+
+def _first(found: Sequence[Finding], kind: type[Finding]) -> tuple[Finding, ...]:
+    return tuple(one for one in found if isinstance(one, kind))[:1]
+
+
+def _scene(anchor: str, subject: str) -> Scene:
+    return Scene(anchor, subject, np.zeros((1, 1, 3), np.uint8))
+
+
+def _sections(other: Evidence, called: str) -> dict[str, Block]:
+    """The other model's sections of the network and of the whole set."""
+    found, shown = other.model_findings(), other.manifest["visualizations"]
+    return {
+        held["name"]: block(held, found[held["name"]][0], _scene("beside", called))
+        for held in shown
+        if held["applicable"] and held["name"] in found
+    }
+
+
+def _same(evidence: Evidence, other: Evidence) -> Iterable[str]:
+    mine, theirs = evidence.model_findings(), other.model_findings()
+    for name in mine.keys() & theirs.keys():
+        if _equal(mine[name][0], theirs[name][0]):
+            yield name
+
+
+def _equal(mine: Sequence[Finding], theirs: Sequence[Finding]) -> bool:
+    packed = [[pack(one) for one in found] for found in (mine, theirs)]
+    return len(mine) == len(theirs) and all(
+        a[1] == b[1]
+        and a[0].keys() == b[0].keys()
+        and all(np.array_equal(a[0][key], b[0][key]) for key in a[0])
+        for a, b in zip(*packed, strict=True)
+    )
+
+
+def method(held: SideBySide) -> Method:
+    """How to read two models side by side."""
+    return Method(
+        id="how-beside",
+        name="beside",
+        title="Two models side by side",
+        summary="What one has over the other, on the same images.",
+        definition=(
+            f"Both models answered the same files, each by its own preprocessing. An answer is newly right"
+            f" where {held.main} is right and {held.other} was wrong, and newly wrong the other way round."
+            " McNemar's exact test asks how often, were both equally likely, the two counts would be at"
+            " least so unequal: p = 2·P(X ≤ the smaller), X binomial with half of all that are newly right"
+            " or newly wrong as its mean. ρ is Spearman's rank correlation of the two models' maps of one"
+            " image, value by value, where they lie on one grid; its mean is over the images for which both"
+            " explain the same class."
+        ),
+        reading=(
+            "A p below 0.05 says that so unequal counts are hardly chance; one above it says that these"
+            " images cannot tell the models apart, not that they are equal. A ρ near 1 says that both look"
+            " at the same places, near 0 that knowing one map says nothing of the other."
+        ),
+        limits=(
+            "The images that get figures are those that the main model chose: they show more of its"
+            " mistakes than of the other's. Maps are drawn each on its own scale, so compare where they"
+            " are strong and not how strong. A ρ between fine maps falls with every shifted pixel."
+        ),
+        source=(
+            "McNemar 1947, Note on the Sampling Error of the Difference Between Correlated Proportions or"
+            " Percentages. Dietterich 1998, Approximate Statistical Tests for Comparing Supervised"
+            " Classification Learning Algorithms. Interval: Wilson 1927."
+        ),
+        options="",
+        absent="",
+    )

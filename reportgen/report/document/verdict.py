@@ -1,0 +1,201 @@
+"""What the reader must know first: the verdict, and findings as sentences, worst first."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from reportgen.audit.gates import FAILED, PASSED, UNJUDGED
+from reportgen.audit.metrics import UNSURE_BELOW
+from reportgen.evidence import Findings, Record, is_unanswered
+from reportgen.findings import Flag
+from reportgen.report.cards.cards import anchor, unsure
+from reportgen.report.document import set_findings
+from reportgen.report.document.answers import has_answers
+from reportgen.report.document.sanity import lines as doubted
+from reportgen.report.document.second_model import lines as compared
+from reportgen.report.values.card import LEVELS, Level, Sign
+from reportgen.report.values.document import ADVICE, FindingLine, TrustSection
+from reportgen.report.values.second_model import SideBySide
+from reportgen.report.wording import plural, probability, share
+
+LISTED = 6  # images named one by one before the rest are counted
+Signs = Mapping[str, Sequence[tuple[str, Sign]]]  # image id -> (visualization, sign)
+
+
+def verdict(results: Mapping[str, Any], lines: Iterable[FindingLine]) -> tuple[Sign, tuple[str, ...]]:
+    """The verdict in a word or three, and the counts that it rests on."""
+    gates, totals = results["gates"], results["metrics"]
+    outcomes = Counter(gate["outcome"] for gate in gates)
+    # a map that is not to be relied on is the visualization's fault, not the model's
+    doubts = any(line.level in ("bad", "warn") and line.tag != ADVICE for line in lines)
+    details = tuple(_details(outcomes, totals))
+    if outcomes[FAILED]:
+        return Sign("bad", "Failed"), details
+    if outcomes[UNJUDGED]:
+        return Sign("bad", "Cannot be judged"), details
+    if not gates:
+        return Sign("note", "Measured, no gate set"), details
+    word = Sign("warn", "Passed with warnings") if doubts else Sign("ok", "Passed")
+    return word, details
+
+
+def _details(outcomes: Counter[str], totals: Mapping[str, Any]) -> Iterable[str]:
+    """The counts that the verdict rests on."""
+    if gates := outcomes.total():
+        yield f"{outcomes[PASSED]} of {plural(gates, 'gate')} passed"
+    if outcomes[UNJUDGED]:
+        yield f"{outcomes[UNJUDGED]} cannot be judged"
+    if totals["labelled"]:
+        yield f"{totals['right']:,} of {totals['labelled']:,} labelled answers right"
+    answers = totals["images"] - totals["rejected"] - totals["unanswered"]
+    yield f"{totals['unsure']:,} of {answers:,} answers unsure"
+    if totals["unanswered"]:
+        yield f"{plural(totals['unanswered'], 'image')} without an answer"
+    if totals["rejected"]:
+        yield f"{plural(totals['rejected'], 'image')} rejected"
+
+
+def findings(
+    results: Mapping[str, Any],
+    manifest: Mapping[str, Any],
+    records: Sequence[Record],
+    signs: Signs,
+    trust: TrustSection | None = None,
+    whole: Findings | None = None,
+    side: SideBySide | None = None,
+) -> tuple[FindingLine, ...]:
+    """Sentences with a number and a link to their evidence, worst first."""
+    lines = [
+        *_gates(results["gates"], "#answers" if has_answers(results["metrics"]) else "#top"),
+        *_not_finite(records),
+        *_warnings(manifest["model"].get("warnings", ())),
+        *set_findings.wrong(results["metrics"]),
+        *_wrong(records),
+        *doubted(trust),
+        *set_findings.weak(results["metrics"]),
+        *set_findings.unsure(results["metrics"]),
+        *_unsure(records),
+        *_flagged(signs, sum(record["measured"] for record in records)),
+        *_of_the_whole(whole or {}),
+        *_rejected(records),
+        *_absent(manifest["visualizations"]),
+        *compared(side, results),
+        *_notes(manifest["model"]["notes"]),
+        *_right(results["metrics"]),
+    ]
+    return tuple(sorted(lines, key=lambda line: LEVELS.index(line.level)))
+
+
+def _gates(gates: Iterable[Mapping[str, Any]], href: str) -> Iterable[FindingLine]:
+    for gate in gates:
+        level: Level = "ok" if gate["passed"] else "bad"
+        text = f"Gate {gate['name']}: {gate['reason']}."
+        yield FindingLine(level, f"gate {gate['outcome']}", text, href, "numbers")
+
+
+def _not_finite(records: Sequence[Record]) -> Iterable[FindingLine]:
+    broken = [record for record in records if is_unanswered(record)]
+    if broken:
+        text = (
+            f"The model's output is not finite (NaN or infinite) for {len(broken):,} of"
+            f" {plural(len(records), 'image')}, first {broken[0]['id']} {broken[0]['path']}: it answers"
+            " nothing there, neither right nor wrong."
+        )
+        yield FindingLine("bad", "not finite", text, *_evidence(broken[0]))
+
+
+def _wrong(records: Sequence[Record]) -> Iterable[FindingLine]:
+    wrong = [record for record in records if record["correct"] is False]
+    wrong.sort(key=lambda record: -(record["predictions"][0]["probability"] or 0))
+    for record in wrong[:LISTED]:
+        best = record["predictions"][0]
+        text = (
+            f"{record['id']} {record['path']}: answered {best['class_name']} at"
+            f" {probability(best['probability'])}; the label is {record['label']}"
+            f" at {probability(record['label_probability'])}."
+        )
+        yield FindingLine("bad", "wrong", text, *_evidence(record))
+    if len(wrong) > LISTED:
+        text = f"{plural(len(wrong) - LISTED, 'more wrong answer')}, each less probable than these."
+        yield FindingLine("bad", "wrong", text, "#images", "images")
+
+
+def _unsure(records: Sequence[Record]) -> Iterable[FindingLine]:
+    held = [r for r in records if r["status"] == "ok" and unsure(r) and r["correct"] is not False]
+    held.sort(key=lambda record: record["predictions"][0]["probability"] or 0)
+    for record in held[:LISTED]:
+        best, second = record["predictions"][0], record["predictions"][1:2]
+        rival = "".join(f", {s['class_name']} at {probability(s['probability'])}" for s in second)
+        text = (
+            f"{record['id']} {record['path']}: best answer {best['class_name']} at only"
+            f" {probability(best['probability'])}{rival}."
+        )
+        yield FindingLine("warn", "unsure", text, *_evidence(record))
+    if len(held) > LISTED:
+        text = f"{plural(len(held) - LISTED, 'more answer')} below p = {UNSURE_BELOW:g}."
+        yield FindingLine("warn", "unsure", text, "#images", "images")
+
+
+def _flagged(signs: Signs, shown: int) -> Iterable[FindingLine]:
+    """One line a sentence, with the images where it holds."""
+    where: dict[tuple[str, Sign], list[str]] = {}
+    for number_, held in signs.items():
+        for key in held:
+            where.setdefault(key, []).append(number_)
+    for (method, sign), numbers in sorted(where.items(), key=lambda item: -len(item[1])):
+        named = ", ".join(numbers[:3]) + (", …" if len(numbers) > 3 else "")
+        text = f"{sign.text.rstrip('.')} ({len(numbers)} of {plural(shown, 'image')}: {named})."
+        yield FindingLine(sign.level, method, text, f"#i{numbers[0]}", "card")
+
+
+def _of_the_whole(found: Findings) -> Iterable[FindingLine]:
+    """What the visualizations of the model and of the whole set warn of."""
+    for method, slots in found.items():
+        for finding in slots[0]:
+            if isinstance(finding, Flag) and bool(finding.values):
+                yield FindingLine(finding.level, method, finding.text, f"#model-{method}", "section")
+
+
+def _rejected(records: Sequence[Record]) -> Iterable[FindingLine]:
+    rejected = [record for record in records if record["status"] == "rejected"]
+    if rejected:
+        first = rejected[0]
+        text = (
+            f"{len(rejected):,} of {plural(len(records), 'image')} could not be used,"
+            f" first {first['path']}: {first['reason']}."
+        )
+        yield FindingLine("warn", "rejected", text, "#rejected", "list")
+
+
+def _absent(visualizations: Iterable[Mapping[str, Any]]) -> Iterable[FindingLine]:
+    for held in visualizations:
+        if not held["applicable"]:
+            text = f"{held['title']} was left out: {held['reason']}."
+            yield FindingLine("note", "left out", text, f"#how-{held['name']}", "method")
+
+
+def _right(totals: Mapping[str, Any]) -> Iterable[FindingLine]:
+    if totals["accuracy"] == 1:
+        low = share(totals["accuracy_low"])
+        text = f"All {totals['labelled']:,} labelled answers are right (95 % interval from {low})."
+        yield FindingLine("ok", "right", text, "#answers", "numbers")
+
+
+def _warnings(warnings: Iterable[str]) -> Iterable[FindingLine]:
+    """What trying the network out has shown, and every answer has to be read with."""
+    for warning in warnings:
+        yield FindingLine("bad", "the network", warning, "#provenance", "provenance")
+
+
+def _notes(notes: Iterable[str]) -> Iterable[FindingLine]:
+    for note in notes:
+        yield FindingLine("note", "note", note, "#provenance", "provenance")
+
+
+def _evidence(record: Record) -> tuple[str, str]:
+    """Where a sentence about an image leads, and the words of the link."""
+    if record["measured"]:
+        return f"#{anchor(record)}", "card"
+    return "#images", "images"  # the table may not have room for every row

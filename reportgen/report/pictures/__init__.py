@@ -1,0 +1,1 @@
+"""Arrays -> pixels, points and colours. matplotlib's tables are read here and nowhere else."""

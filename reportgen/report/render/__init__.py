@@ -1,0 +1,1 @@
+"""The document -> files: HTML, PDF, results.json, junit.xml, maps."""

@@ -1,0 +1,42 @@
+"""Results -> junit.xml: gates, images and visualizations as test cases."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from xml.etree import ElementTree
+
+NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def junit(found: dict[str, Any], manifest: dict[str, Any]) -> bytes:
+    """Gates, images and visualizations as test cases; what could not be done is skipped, and says why."""
+    cases: list[tuple[str, str, str, str | None]] = []  # (class, name, outcome, why)
+    for gate in found["gates"]:
+        why = None if gate["passed"] else f"{gate['outcome']}: {gate['reason']}"
+        cases.append(("gates", gate["name"], "failure", why))
+    for image in found["images"]:
+        if image["status"] == "rejected" or image["answered"] is False:
+            cases.append(("images", f"{image['id']} {image['path']}", "skipped", image["reason"]))
+    for shown in manifest["visualizations"]:
+        cases.append(("visualizations", shown["name"], "skipped", shown["reason"]))
+    counts = {
+        "tests": len(cases),
+        "failures": sum(bool(why) for *_, outcome, why in cases if outcome == "failure"),
+        "errors": 0,
+        "skipped": sum(bool(why) for *_, outcome, why in cases if outcome == "skipped"),
+    }
+    attributes = {"name": _text(found["title"])} | {key: str(value) for key, value in counts.items()}
+    suites = ElementTree.Element("testsuites", attributes)
+    suite = ElementTree.SubElement(suites, "testsuite", attributes | {"timestamp": found["created"]})
+    for room, name, outcome, why in cases:
+        case = ElementTree.SubElement(suite, "testcase", classname=f"reportgen.{room}", name=_text(name))
+        if why:
+            ElementTree.SubElement(case, outcome, message=_text(why))
+    ElementTree.indent(suites)
+    return bytes(ElementTree.tostring(suites, encoding="utf-8", xml_declaration=True)) + b"\n"
+
+
+def _text(words: str) -> str:
+    """Text without the characters that XML 1.0 cannot hold."""
+    return NOT_XML.sub("\ufffd", words)

@@ -1,0 +1,277 @@
+"""The document and the rows of its sections: plain values that a template lays out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reportgen.report.pictures.rasters import Raster
+from reportgen.report.values.card import Block, Fact, Figure, Level, Sign
+from reportgen.report.values.second_model import SideBySide
+
+COVER_FINDINGS = 4
+MARK = 1.2  # the width of the mark in the middle of a drawn interval
+
+
+@dataclass(frozen=True)
+class ImageRow:
+    """An image's line in the summary table."""
+
+    number: str
+    href: str  # "" where the image has no card
+    path: str
+    label: str
+    answer: str
+    probability: str
+    value: float | None  # the probability as it was measured; None where there is no answer
+    percent: int
+    mark: Sign
+    labelled: bool
+    signs: tuple[str, ...]
+    states: tuple[str, ...]
+    picture: Raster | None
+
+
+@dataclass(frozen=True)
+class FindingLine:
+    """A sentence with a number and the place of its evidence."""
+
+    level: Level
+    tag: str
+    text: str
+    href: str
+    link: str
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """Accuracy of one class with its 95 % interval, percents as whole numbers for the bar."""
+
+    name: str
+    count: str
+    correct: str
+    accuracy: str
+    interval: str
+    low: float
+    high: float
+    middle: float
+
+    @property
+    def width(self) -> float:
+        """Of the drawn interval."""
+        return round(self.high - self.low, 1)
+
+    @property
+    def mark(self) -> float:
+        """Where the mark of the middle begins."""
+        return round(self.middle - MARK / 2, 1)
+
+
+@dataclass(frozen=True)
+class ConfusionCell:
+    """A count, its tint as a share of the label's images in tenths, and whether right answers are in it."""
+
+    text: str
+    tint: str
+    right: bool
+
+
+@dataclass(frozen=True)
+class ConfusionRow:
+    """What was answered for the images of one label; `head` is its number where names are long."""
+
+    head: str
+    name: str
+    cells: tuple[ConfusionCell, ...]
+    total: str
+
+
+@dataclass(frozen=True)
+class Confused:
+    """A wrong answer that was given again and again."""
+
+    label: str
+    answer: str
+    count: str
+    images: str  # of the label
+    share: str
+
+
+@dataclass(frozen=True)
+class Confusions:
+    """A matrix with the heads of its columns and their names, or the most frequent confusions."""
+
+    heads: tuple[tuple[str, str], ...] = ()
+    rows: tuple[ConfusionRow, ...] = ()
+    pairs: tuple[Confused, ...] = ()
+
+
+@dataclass(frozen=True)
+class BinRow:
+    """The labelled answers of one bin of confidence."""
+
+    range: str
+    count: str
+    confidence: str
+    accuracy: str
+    interval: str
+    gap: str
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Whether confidence keeps its word."""
+
+    ece: str
+    few: str  # words where there are too few images to judge, or ""
+    text: str
+    figure: Figure
+    bins: tuple[BinRow, ...]
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A wrong answer, and how sure it was."""
+
+    number: str
+    href: str
+    path: str
+    answer: str
+    probability: str
+    label: str
+    label_probability: str
+    picture: Raster | None
+
+
+@dataclass(frozen=True)
+class Method:
+    """How to read one visualization."""
+
+    id: str
+    name: str
+    title: str
+    summary: str
+    definition: str
+    reading: str
+    limits: str
+    source: str
+    options: str
+    absent: str  # why it was left out, or ""
+
+
+@dataclass(frozen=True)
+class MethodGroup:
+    """Visualizations of one kind; untitled where their kinds are not known."""
+
+    title: str
+    methods: tuple[Method, ...]
+
+
+@dataclass(frozen=True)
+class TrustRow:
+    """What the tests of one visualization's maps gave, as means over the sampled images."""
+
+    id: str
+    method: str
+    title: str
+    word: Sign
+    verdict: str
+    faithfulness: str
+    random: str
+    advantage: str
+    interval: str
+    spread: str  # the advantage in standard deviations of random orders
+    cascade: tuple[str, ...]  # rank correlation with shuffled weights: head, half, all
+    stability: str
+    low: float | None  # the interval of the advantage as places on an axis from 0 to 100
+    high: float | None
+    middle: float | None
+
+    @property
+    def width(self) -> float:
+        """Of the drawn interval."""
+        return round((self.high or 0) - (self.low or 0), 1)
+
+    @property
+    def mark(self) -> float:
+        """Where the mark of the middle begins."""
+        return round((self.middle or 0) - MARK / 2, 1)
+
+
+@dataclass(frozen=True)
+class AgreementCell:
+    """A rank correlation, and its tint in tenths."""
+
+    text: str
+    tint: str
+
+
+@dataclass(frozen=True)
+class TrustSection:
+    """Which maps can be relied on: the tests over the sampled images."""
+
+    lead: str
+    limits: str
+    rows: tuple[TrustRow, ...]
+    stage: str  # which of the shuffled networks the verdicts rest on
+    stages: tuple[str, ...]  # heads of the cascade's columns
+    names: tuple[str, ...]  # of the agreement's rows and columns
+    agreement: tuple[tuple[AgreementCell, ...], ...]
+    images: tuple[tuple[str, str], ...]  # ids that have a panel on their card, and the links
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A titled list of facts: provenance."""
+
+    title: str
+    facts: tuple[Fact, ...]
+
+
+@dataclass(frozen=True)
+class Document:
+    """The report without its cards, which are made one at a time (see `cards`)."""
+
+    title: str
+    created: str
+    checkpoint: str
+    sha256: str
+    byline: tuple[str, ...]
+    verdict: Sign
+    verdict_details: tuple[str, ...]
+    facts: tuple[Fact, ...]
+    findings: tuple[FindingLine, ...]
+    images_note: str
+    images_more: str
+    print_rows: tuple[ImageRow, ...]  # those with a card, and those that need a look
+    print_more: str
+    rows: tuple[ImageRow, ...]
+    states: tuple[tuple[str, int], ...]  # what the page can be narrowed to, and how many
+    accuracy: tuple[Fact, ...]
+    classes: tuple[ClassRow, ...]
+    classes_note: str
+    confusion: Confusions | None
+    calibration: Calibration | None
+    mistakes: tuple[Mistake, ...]
+    sections: tuple[Block, ...]
+    trust: TrustSection | None
+    side: SideBySide | None
+    methods: tuple[MethodGroup, ...]
+    glossary: tuple[Fact, ...]
+    rejected: tuple[tuple[str, str, str], ...]  # number, path, reason
+    cards_note: str
+    card_count: int
+    provenance: tuple[Sheet, ...]
+    plan: tuple[str, ...]
+    recipe: str
+
+    @property
+    def worst(self) -> tuple[FindingLine, ...]:
+        """The first findings that are more than notes, for a cover."""
+        return tuple(line for line in self.findings if line.level in ("bad", "warn"))[:COVER_FINDINGS]
+
+ADVICE = "do not rely"
+
+
+def badges(held: TrustSection | None) -> dict[str, Sign]:
+    """The mark beside every figure of a visualization that is not to be relied on."""
+    return {row.method: row.word for row in held.rows if row.word.text == ADVICE} if held else {}

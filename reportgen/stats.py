@@ -1,0 +1,77 @@
+"""How far a mean or a share may be off, for a sample of any size."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Array: TypeAlias = npt.NDArray[Any]
+
+Z_95 = 1.959963984540054  # the normal quantile of a two-sided 95 % interval
+
+
+def t_95(freedom: int) -> float:
+    """The two-sided 95 % quantile of Student's t for whole degrees of freedom, by bisection.
+
+    Abramowitz & Stegun 1964, 26.7.3 and 26.7.4, in the angle atan(t / sqrt(freedom)).
+    """
+    low, high = 0.0, math.pi / 2
+    for _ in range(60):
+        angle = (low + high) / 2
+        low, high = (angle, high) if _inside(angle, freedom) < 0.95 else (low, angle)
+    return math.sqrt(freedom) * math.tan((low + high) / 2)
+
+
+def _inside(angle: float, freedom: int) -> float:
+    """The probability that |t| stays below sqrt(freedom)·tan(angle)."""
+    sine, cosine = math.sin(angle), math.cos(angle)
+    odd = freedom % 2
+    term, total = (cosine, 0.0) if odd else (1.0, 0.0)
+    for k in range(freedom // 2):
+        total += term
+        term *= cosine**2 * (2 * k + 1 + odd) / (2 * k + 2 + odd)
+    return 2 / math.pi * (angle + sine * total) if odd else sine * total
+
+
+def wilson(right: int, count: int) -> tuple[float, float]:
+    """The 95 % score interval of a share. Wilson 1927; count > 0."""
+    share = right / count
+    spread = Z_95 * math.sqrt(share * (1 - share) / count + (Z_95 / count) ** 2 / 4)
+    middle, scale = share + Z_95**2 / (2 * count), 1 + Z_95**2 / count
+    low, high = (middle - spread) / scale, (middle + spread) / scale
+    return min(share, max(0.0, low)), max(share, min(1.0, high))  # whatever rounding did
+
+
+def mcnemar(mended: int, broken: int) -> float:
+    """The two-sided p of McNemar's exact test: were both kinds equally likely, how often would they
+    be at least so unequal? McNemar 1947, with the binomial distribution itself.
+    """
+    pairs, fewer = mended + broken, min(mended, broken)
+    ways = total = 1  # of choosing k of the pairs, for k from 0 to `fewer`
+    for k in range(fewer):
+        ways = ways * (pairs - k) // (k + 1)
+        total += ways
+    return min(1.0, float(2 * total / 2**pairs))
+
+
+def spearman(a: Array, b: Array) -> float | None:
+    """The rank correlation of two arrays of one shape, equal values sharing their mean rank.
+
+    None where one of them is constant or not finite. Spearman 1904.
+    """
+    if a.shape != b.shape or not (np.isfinite(a).all() and np.isfinite(b).all()):
+        return None
+    x, y = (_mean_ranks(v.ravel()) for v in (a, b))
+    x, y = x - x.mean(), y - y.mean()
+    below = float(np.sqrt((x @ x) * (y @ y)))
+    return float(x @ y) / below if below > 0 else None
+
+
+def _mean_ranks(values: Array) -> Array:
+    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ends = counts.cumsum()
+    found: Array = (ends - (counts - 1) / 2)[places.ravel()]
+    return found

@@ -1,0 +1,82 @@
+"""Every metric that a recipe may put a gate on is one that a run can give, and the other way round."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reportgen.findings import Heatmap
+from reportgen.probes import Method, methods, probe
+from reportgen.recipe import gates, load
+from reportgen.recipe.gates import metric_names
+from reportgen.recipe.starter import schema
+
+EXPLAINING = [name for name, method in methods().items() if method.explains]
+QUICK = {
+    "occlusion": "{window_px: 12, stride_px: 8}",
+    "rise": "{masks: 40, cells: 4}",
+    "score-cam": "{channels: 4}",
+    "smoothgrad": "{samples: 3}",
+    "integrated-gradients": "{steps: 4}",
+}
+WORDS = """Words: what it is.
+
+    Definition. It is.
+
+    Reading. Read it.
+
+    Limits. It has some.
+
+    Source. Us.
+    """
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory, two_at: Any) -> dict[str, Any]:
+    """One run with every method that explains, and a gate on every metric that a gate may name."""
+    two = two_at(tmp_path_factory.mktemp("gates"))
+    gates = "".join(f"  - {{metric: {name}, min: -1000000}}\n" for name in metric_names())
+
+    def edit(text: str) -> str:
+        head, _, rest = text.partition("visualizations:\n")
+        shown = "".join(f"  - {name}: {QUICK.get(name, '{}')}\n" for name in EXPLAINING)
+
+        head = head.replace("trust: {images: 1", "trust: {images: 3")
+        return f"{head}visualizations:\n{shown}gates:\n{gates}{rest[rest.index('output:'):]}"
+
+    folder = two.run(two.recipe(edit=edit), "report")
+    found: dict[str, Any] = json.loads((folder / "results.json").read_bytes())
+    return found
+
+
+def test_every_metric_that_a_gate_may_name_is_given_by_a_run(results: dict[str, Any]) -> None:
+    assert [gate["metric"] for gate in results["gates"]] == metric_names()
+    unknown = [gate["name"] for gate in results["gates"] if gate["value"] is None]
+    assert unknown == []
+    assert all(gate["outcome"] == "passed" for gate in results["gates"])
+
+
+def test_every_map_that_is_tested_may_be_named_by_a_gate(results: dict[str, Any]) -> None:
+    named = {gates.tested_method(metric) for metric in metric_names()} - {None}
+    assert set(results["trust"]["methods"]) == named == set(EXPLAINING)
+    offered = schema()["$defs"]["Gate"]["properties"]["metric"]["enum"]
+    assert {gates.tested_method(metric) for metric in offered} - {None} == named
+
+
+@pytest.mark.parametrize("name", ["invariance", "occlusion-study", "occlusion-class-map", "hypercolumns"])
+def test_a_map_that_explains_no_answer_is_named_by_no_gate(tmp_path: Path, name: str) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(f"visualizations: [{name}]\ngates: [{{metric: trust.{name}.faithfulness, min: 0}}]\n")
+    with pytest.raises(Exception, match=f"unknown metric 'trust.{name}.faithfulness'"):
+        load(recipe)
+
+
+def test_only_what_is_seen_of_single_images_can_explain() -> None:
+    with pytest.raises(ValueError, match="only a probe of scope 'image'"):
+        probe("p", scope="set", explains=True)(type("P", (), {"__doc__": WORDS}))
+    found: Any = probe("p", scope="image", explains=True)(type("P", (), {"__doc__": WORDS}))
+    assert isinstance(found.method, Method) and found.method.words()["explains"] is True
+    assert not hasattr(Heatmap, "attribution"), "a finding does not say it a second time"

@@ -1,0 +1,80 @@
+"""Deletion and insertion against a slow loop, and shuffled weights against what shuffling means."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from reportgen.engine.needs import Normalisation
+from reportgen.engine.network.trace import trace
+from reportgen.engine.perturb.deletion import cell_means, curves, erasing, ranks
+from reportgen.engine.perturb.makers import Source, packed
+from reportgen.engine.randomise import shuffled
+
+NORMAL = Normalisation((0.5,) * 3, (0.25,) * 3)
+
+
+def test_cells_are_means_of_the_upsampled_map():
+    values = torch.arange(28.0 * 28).view(1, 28, 28)
+    got = cell_means(values, (28, 28)).view(14, 14)
+    assert torch.allclose(got, values[0].view(14, 2, 14, 2).mean((1, 3)))
+    assert cell_means(torch.rand(3, 7, 7), (8, 8)).shape == (3, 64)
+
+
+def test_the_largest_cell_comes_first_and_equal_ones_in_no_corner():
+    values = torch.tensor([[0.1, 5.0, -2.0, 3.0]])
+    assert ranks(values, 0).tolist() == [[0.5, 0.0, 0.75, 0.25]]
+    flat = ranks(torch.zeros(1, 196), 0)[0]
+    assert sorted(flat.tolist()) == pytest.approx([k / 196 for k in range(196)])
+    assert flat[:98].mean() == pytest.approx(0.5, abs=0.1)
+
+
+def test_copies_are_those_of_a_slow_loop():
+    x = torch.rand(2, 3, 12, 16)
+    source = Source(x, NORMAL, {})
+    order = torch.stack([ranks(torch.rand(2, 16), k) for k in range(3)], 1)  # 4 x 4 cells
+    fractions = torch.tensor([0.25, 0.5, 0.75])
+    made = erasing(source, order, fractions)
+    assert made.count == 3 * 2 * 3 + 1
+    blurred = source.baseline("blur")
+    copies = torch.cat([c for *_, c in packed(2, made, 5, torch.device("cpu"))]).view(2, 19, 3, 12, 16)
+    for n in range(2):
+        for o in range(3):
+            for kind in range(2):
+                for f, fraction in enumerate(fractions):
+                    expected = (x if kind == 0 else blurred)[n].clone()
+                    filling = (blurred if kind == 0 else x)[n]
+                    for cell in range(16):
+                        if order[n, o, cell] < fraction:
+                            y, z = 3 * (cell // 4), 4 * (cell % 4)
+                            expected[:, y : y + 3, z : z + 4] = filling[:, y : y + 3, z : z + 4]
+                    assert torch.equal(copies[n, (o * 2 + kind) * 3 + f], expected)
+        assert torch.equal(copies[n, 18], blurred[n])
+
+
+def test_curves_begin_and_end_at_the_whole_and_the_empty_image():
+    p = torch.arange(2 * (2 * 2 * 2 + 1), dtype=torch.float32).view(2, 9)
+    got = curves(p, torch.tensor([100.0, 200.0]), orders=2, steps=3)
+    assert got.fractions.tolist() == pytest.approx([0, 1 / 3, 2 / 3, 1])
+    assert got.deletion[0].tolist() == [[100, 0, 1, 8], [100, 4, 5, 8]]
+    assert got.insertion[1].tolist() == [[17, 11, 12, 200], [17, 15, 16, 200]]
+
+
+@pytest.mark.parametrize(("stage", "touched"), [("head", 1), ("half", 3), ("all", 6)])
+def test_shuffling_keeps_every_value_and_nothing_of_the_order(awkward, stage, touched):
+    facts = trace(awkward, (3, 32, 32))
+    weighted = [x.name for x in facts.leaves() if x.parameters]
+    assert weighted == ["stem", "norm", "left", "right", "last", "head"]
+    before = {k: v.clone() for k, v in awkward.state_dict().items()}
+    other = shuffled(awkward, facts, stage, 0).state_dict()
+    assert all(torch.equal(v, before[k]) for k, v in awkward.state_dict().items())
+    changed = {k.split(".")[0] for k in before if not torch.equal(other[k], before[k])}
+    assert changed == set(weighted[-touched:])
+    for key, value in before.items():
+        assert torch.equal(other[key].flatten().sort().values, value.flatten().sort().values)
+    again = shuffled(awkward, facts, stage, 0).state_dict()
+    assert all(torch.equal(again[k], v) for k, v in other.items())
+
+
+def test_blurred_baselines_exist_for_tiny_images():
+    assert Source(torch.rand(1, 3, 4, 5), NORMAL, {}).baseline("blur").shape == (1, 3, 4, 5)

@@ -1,0 +1,35 @@
+"""What a measurement depends on: the part of a recipe that only judges is no part of its key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from reportgen.measure.session import prepare
+from reportgen.recipe import TrustLimits, TrustRecipe, load
+
+MNIST = Path(__file__).parents[2] / "examples" / "mnist"
+
+
+@pytest.fixture(scope="module")
+def key():
+    """The key of one digit's measurement under a recipe's `trust`."""
+    digit = min((MNIST / "digits").rglob("*.png"))
+
+    def of(trust: TrustRecipe) -> str:
+        recipe = load(MNIST / "recipe.yaml").with_overrides(labels="none", device="cpu")
+        recipe = recipe.model_copy(update={"trust": trust})
+        return prepare(recipe, MNIST / "checkpoints" / "epoch-10.safetensors", digit, None, False).key
+
+    return of
+
+
+def test_the_limits_of_trust_change_no_measurement(key) -> None:
+    limits = TrustLimits(randomised=0.1, beats_random_sd=5)
+    assert key(TrustRecipe(limits=limits)) == key(TrustRecipe())
+
+
+@pytest.mark.parametrize("change", [{"images": 0}, {"steps": 5}, {"random_orders": 3}, {"noise_std": 0.1}])
+def test_how_the_maps_are_tested_is_part_of_the_measurement(key, change: dict) -> None:
+    assert key(TrustRecipe(**change)) != key(TrustRecipe())

@@ -1,0 +1,157 @@
+"""report.pdf as a reader of PDFs sees it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pypdf import PdfReader
+
+from reportgen.errors import RenderError
+from reportgen.report import render
+from reportgen.report.pictures.rasters import Encoded
+from reportgen.report.render import pdf
+
+weasyprint = pytest.importorskip("weasyprint")
+
+
+@pytest.fixture(scope="module")
+def reader(rendered: Path) -> PdfReader:
+    return PdfReader(rendered / "report.pdf")
+
+
+@pytest.fixture(scope="module")
+def text(reader: PdfReader) -> str:
+    return " ".join(" ".join(page.extract_text().split()) for page in reader.pages)
+
+
+def test_pages_are_a4_and_numbered(reader: PdfReader) -> None:
+    pages = len(reader.pages)
+    assert 8 <= pages <= 16
+    for number, page in enumerate(reader.pages, start=1):
+        sides = sorted(float(side) for side in page.mediabox[2:])
+        assert sides == pytest.approx([595.28, 841.89], abs=0.1)
+        assert f"{number} / {pages}" in page.extract_text()
+
+
+def test_the_numbers_and_ids_are_those_of_results_json(text: str, rendered: Path) -> None:
+    results = json.loads((rendered / "results.json").read_bytes())
+    for image in results["images"]:
+        assert image["id"] in text
+        for answer in image["predictions"]:
+            assert f"{answer['probability']:.3f}" in text
+    assert results["model"]["checkpoint_sha256"] in text.replace(" ", "")
+    assert "Failed" in text
+    assert "<script>alert(1)</script>.png" in text
+    assert "ReLU(Σ w·A), logit" in text
+
+
+def test_bookmarks_lead_to_sections_and_cards(reader: PdfReader) -> None:
+    def flat(held: list[Any]) -> list[Any]:
+        return [x for item in held for x in (flat(item) if isinstance(item, list) else [item])]
+
+    marks = {mark.title: reader.get_destination_page_number(mark) for mark in flat(reader.outline)}
+    for title in ("Findings", "Images", "Architecture", "Image by image", "Provenance"):
+        assert title in marks
+    cards = [page for title, page in marks.items() if title.startswith("00000")]
+    assert len(cards) == 3
+    assert cards == sorted(cards)
+    lines = reader.pages[1].extract_text().split("\n")
+    # the first sections begin on the same page: their headings stand there once more
+    names = list(dict.fromkeys(line for line in lines if line in marks and line != "Contents"))
+    printed = [int(line) for line in lines if line.isdigit()][: len(names)]
+    assert len(names) >= 9
+    assert printed == [marks[name] + 1 for name in names]
+
+
+def test_a_figure_stands_on_the_page_of_its_caption(reader: PdfReader) -> None:
+    """A card of this size fits a page, so its figures' names share it with its heading."""
+    for number in ("000000", "000001", "000002"):
+        pages = (" ".join(page.extract_text().split()) for page in reader.pages)
+        holding = [page for page in pages if f"{number} " in page]
+        assert any("Explained" in page and "As the model saw it" in page for page in holding)
+
+
+def test_photographs_pass_into_the_pdf_as_jpeg(reader: PdfReader) -> None:
+    filters = [
+        held.get_object()["/Filter"]
+        for page in reader.pages
+        for held in page["/Resources"].get("/XObject", {}).values()
+        if held.get_object()["/Subtype"] == "/Image"
+    ]
+    assert filters.count("/DCTDecode") > 20
+
+
+def test_fonts_are_embedded(reader: PdfReader) -> None:
+    names = {
+        font.get_object()["/BaseFont"].split("+")[-1]
+        for page in reader.pages
+        for font in page["/Resources"]["/Font"].values()
+    }
+    assert {"Inter", "JetBrains-Mono"} <= names
+    assert all("DejaVu" not in name for name in names), "every glyph is in a font of the theme"
+
+
+def test_equal_evidence_gives_equal_bytes_in_another_process(rendered: Path, tmp_path: Path) -> None:
+    (tmp_path / "evidence").symlink_to(rendered / "evidence")
+    code = "import sys, pathlib, reportgen.report as r; r.render(pathlib.Path(sys.argv[1]))"
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, timeout=120)
+    for name in ("report.html", "report.pdf"):
+        assert (tmp_path / name).read_bytes() == (rendered / name).read_bytes()
+
+
+def test_a_missing_picture_is_an_error_and_html_stays(
+    small_evidence: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Forgetful(dict[str, Encoded]):
+        def __setitem__(self, name: str, held: Encoded) -> None:
+            if self.__len__() < 3:
+                super().__setitem__(name, held)
+
+    monkeypatch.setattr(pdf, "Pictures", Forgetful)
+    problem = render(small_evidence)
+    assert isinstance(problem, RenderError)
+    assert "picture:" in problem.cause
+    assert (small_evidence / "report.html").exists()
+    assert not (small_evidence / "report.pdf").exists()
+
+
+def test_without_pango_the_remedy_names_the_packages(
+    small_evidence: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Missing:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "weasyprint":
+                raise OSError("cannot load library 'libpango-1.0-0'")
+
+    for name in [name for name in sys.modules if name.split(".")[0] == "weasyprint"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, "meta_path", [Missing(), *sys.meta_path])
+    problem = render(small_evidence)
+    assert isinstance(problem, RenderError)
+    assert "libpango-1.0-0" in problem.remedy
+    assert "brew install pango" in problem.remedy
+    assert (small_evidence / "report.html").exists()
+
+
+def test_a_page_cannot_fetch_anything_else(tmp_path: Path) -> None:
+    secret = tmp_path / "secret.txt"
+    secret.write_text("secret")
+    fetcher = pdf._fetcher(weasyprint, {})
+    for url in (secret.as_uri(), "http://localhost/x.png", "data:text/plain,hello"):
+        with pytest.raises(weasyprint.urls.FatalURLFetchingError):
+            fetcher.fetch(url)
+
+
+def test_several_targets_are_printed(write_evidence: Callable[..., Path], tmp_path: Path) -> None:
+    folder = write_evidence(tmp_path, targets=2, dead=False)
+    assert render(folder) is None
+    pages = PdfReader(folder / "report.pdf").pages
+    explained = [page.extract_text().count("Explained") for page in pages]
+    assert sum(explained) == 3  # three images
+    assert sum(page.extract_text().count("for dog") for page in pages) >= 3
