@@ -176,12 +176,13 @@ class OnePass:
         coverage[rule] = mode.rewritten
         return {
             # a layer that the score does not depend on has a gradient of zero
-            Gradient(name, rule): self._as_maps(name, torch.zeros_like(places[name]) if value is None else value)
+            Gradient(name, rule): self._as_maps(name, places[name], value)
             for name, value in zip(names, found, strict=True)
         }
 
-    def _as_maps(self, place: str, value: Tensor) -> Tensor:
-        return value if place == INPUT else self.plan.facts.as_maps(place, value)
+    def _as_maps(self, place: str, like: Tensor, gradient: Tensor | None) -> Tensor:
+        gradient = torch.zeros_like(like) if gradient is None else gradient
+        return gradient if place == INPUT else self.plan.facts.as_maps(place, gradient)
 
     @torch.no_grad()
     def scores(self, x: Tensor, made: Maker) -> Tensor:

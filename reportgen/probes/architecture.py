@@ -32,10 +32,10 @@ class Architecture:
     """Architecture: the network's graph, and every layer in the order in which it runs.
 
     Definition. The graph shows which operation reads what another one made, as one forward met them.
-    For each layer the table has its output shape (channels × height × width unless it says tokens, which come behind so many others as a
-    grid, or maps last, which have the channels last), window, parameters
-    and whether training may change them, multiply-adds (MACs) of one image, the receptive field and
-    its step in input pixels, and the memory of its output in float32. The last column checks each
+    For each layer the table has its output shape (channels × height × width, unless it says that the
+    channels are last, or that it is a grid of tokens, with others before), window, parameters and
+    whether training may change them, multiply-adds (MACs) of one image, the receptive field and its
+    step in input pixels, and the memory of its output in float32. The last column checks each
     window against floor((n - k + 2p - (d - 1)(k - 1))/s) + 1. Activations, forward and backward, are
     the outputs of the layers with parameters, and as much again for their gradients.
 

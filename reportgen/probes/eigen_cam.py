@@ -5,9 +5,8 @@ from collections.abc import Sequence
 import torch
 
 from reportgen.engine.needs import AUTO, Activation, LayerName, ModelFacts, Need, Tape
-from reportgen.findings import Finding, Heatmap
+from reportgen.findings import Finding, Heatmap, Remark
 from reportgen.probes import probe
-from reportgen.probes.auto_layer import why
 
 
 @probe("eigen-cam", scope="image", group="class activation maps", explains=True)
@@ -45,4 +44,5 @@ class EigenCam:
         layer = tape.model.spatial_layer(self.layer)
         quantity = "first principal component, activation"
         heatmap = Heatmap("map", "Eigen-CAM", values, quantity, signed=True, layer=layer.name)
-        return (heatmap, *why(self.layer, [layer]))
+        why = layer.auto_words(self.layer)
+        return (heatmap, *([Remark("layer", why)] if why else []))

@@ -97,6 +97,7 @@ def tv_maxvit() -> nn.Module:
 
 
 VIT = {"img_size": 64, "embed_dim": 32, "depth": 2, "num_heads": 2}
+SWIN = {"embed_dim": 16, "depths": (2, 2), "num_heads": (2, 2), "window_size": 4}
 HF_VIT = {
     "hidden_size": 32,
     "num_hidden_layers": 2,
@@ -106,7 +107,11 @@ HF_VIT = {
     "patch_size": 16,
 }
 SAMPLE = (
-    Known("timm ViT, class token", timm("vit_tiny_patch16_224", **VIT), "blocks.1.norm1", "tokens", (4, 4), 1),
+    Known(
+        "timm ViT, class token",
+        timm("vit_tiny_patch16_224", **VIT),
+        *("blocks.1.norm1", "tokens", (4, 4), 1),
+    ),
     Known(
         "timm ViT, registers",
         timm("vit_small_patch14_reg4_dinov2", patch_size=16, **VIT),
@@ -129,7 +134,7 @@ SAMPLE = (
     Known("torchvision Swin v2", tv_swin("v2"), "norm", "maps last", (8, 8)),
     Known(
         "timm Swin",
-        timm("swin_tiny_patch4_window7_224", img_size=64, embed_dim=16, depths=(2, 2), num_heads=(2, 2), window_size=4),
+        timm("swin_tiny_patch4_window7_224", img_size=64, **SWIN),
         *("norm", "maps last", (8, 8)),
     ),
     Known(
@@ -138,7 +143,11 @@ SAMPLE = (
         *("net.swin.layernorm", "tokens", (8, 8)),
     ),
     Known("torchvision ConvNeXt", tv_convnext, "features", "maps", (8, 8)),
-    Known("timm ConvNeXt", timm("convnext_atto", depths=(1, 1, 1, 1), dims=(8, 16, 24, 32)), "stages", "maps", (2, 2)),
+    Known(
+        "timm ConvNeXt",
+        timm("convnext_atto", depths=(1, 1, 1, 1), dims=(8, 16, 24, 32)),
+        *("stages", "maps", (2, 2)),
+    ),
     Known("torchvision MaxViT", tv_maxvit, "blocks.1", "maps", (8, 8)),
     Known("timm PVT v2", timm("pvt_v2_b0", depths=(1, 1, 1, 1)), "stages", "maps", (2, 2)),
     Known(
@@ -164,7 +173,11 @@ SAMPLE = (
         hf("Beit", use_relative_position_bias=True, use_mean_pooling=True, **HF_VIT),
         *("net.beit.layers.1", "tokens", (4, 4), 1),
     ),
-    Known("transformers DINOv2", hf("Dinov2", **{**HF_VIT, "mlp_ratio": 2}), "net.dinov2.layernorm", "tokens", (4, 4), 1),
+    Known(
+        "transformers DINOv2",
+        hf("Dinov2", **{**HF_VIT, "mlp_ratio": 2}),
+        *("net.dinov2.layernorm", "tokens", (4, 4), 1),
+    ),
     Known("timm RegNet", timm("regnety_002"), "s4", "maps", (2, 2)),
     Known("timm MobileViT", timm("mobilevit_xxs"), "final_conv", "maps", (2, 2)),
     Known("timm EfficientFormer", timm("efficientformer_l1"), "norm", "tokens", (7, 7), 0, (3, 224, 224)),

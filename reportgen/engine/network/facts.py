@@ -99,6 +99,12 @@ class LayerFacts:
             return f"{height}×{width} patch tokens{others}"
         return f"maps of {height}×{width}, channels last" if self.layout.kind == "maps last" else ""
 
+    def auto_words(self, wished: LayerNames) -> str:
+        """Why `auto` took this layer, where it is not the last stack of maps, which needs no words."""
+        if wished != AUTO or not self.described:
+            return ""
+        return f"{self.name}, {self.described}: the last layer whose places the logits depend on"
+
     @property
     def spatial(self) -> bool:
         """Whether the output is a stack of maps with more than one place."""

@@ -53,7 +53,8 @@ class Layout:
             patches = output[:, self.prefix :]
         else:
             patches = output[:, torch.tensor(self.order, device=output.device)]
-        return patches.transpose(1, 2).unflatten(2, self.grid)
+        maps: Tensor = patches.transpose(1, 2).unflatten(2, self.grid)
+        return maps
 
 
 NONE = Layout("none")

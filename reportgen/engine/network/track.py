@@ -7,9 +7,9 @@ themselves, so that no layout needs a rule of its own; what mixes elements joins
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -53,7 +53,11 @@ class Track:
 
     def each(self, change: Callable[[str, Tensor], Tensor]) -> Track:
         """The track with every plane changed."""
-        return replace(self, **{name: change(name, plane) for name, plane in self.planes().items()})
+        return self.having({name: change(name, plane) for name, plane in self.planes().items()})
+
+    def having(self, planes: Mapping[str, Any]) -> Track:
+        """The track with these planes in place of its own."""
+        return replace(self, **planes)
 
     @property
     def placed(self) -> bool:
@@ -77,10 +81,11 @@ PLANES = (*POSITIONS, *LOW, *HIGH, "deps", "origin")
 def unseen(axes: int) -> Track:
     """Beside a tensor that no pixel reaches."""
     one = (1,) * axes
-    positions = {name: torch.full(one, NOWHERE) for name in POSITIONS}
-    sides = {name: torch.full(one, FAR if name in LOW else -FAR) for name in (*LOW, *HIGH)}
+    positions: dict[str, Any] = {name: torch.full(one, NOWHERE) for name in POSITIONS}
+    sides: dict[str, Any] = {name: torch.full(one, FAR if name in LOW else -FAR) for name in (*LOW, *HIGH)}
     none = torch.zeros(one, dtype=torch.int64)
-    return Track(**positions, **sides, deps=none, origin=none)
+    counted: dict[str, Any] = {"deps": none, "origin": none}
+    return Track(**positions, **sides, **counted)
 
 
 def of_input(shape: Sequence[int]) -> Track:
@@ -88,7 +93,7 @@ def of_input(shape: Sequence[int]) -> Track:
     rows = torch.arange(shape[2], dtype=torch.float32).view(1, 1, -1, 1)
     columns = torch.arange(shape[3], dtype=torch.float32).view(1, 1, 1, -1)
     sides = {"top": rows, "left": columns, "bottom": rows + 1, "right": columns + 1}
-    return replace(unseen(4), y=rows, x=columns, **sides)
+    return unseen(4).having({"y": rows, "x": columns, **sides})
 
 
 def compact(plane: Tensor) -> Tensor:
@@ -129,7 +134,8 @@ def _groups(before: Sequence[int], after: Sequence[int]) -> list[tuple[list[int]
     groups: list[tuple[list[int], list[int]]] = []
     i = j = 0
     while i < len(before) or j < len(after):
-        old, new = [], []
+        old: list[int] = []
+        new: list[int] = []
         left = right = 1
         if i < len(before):
             old.append(i)
@@ -151,14 +157,15 @@ def _groups(before: Sequence[int], after: Sequence[int]) -> list[tuple[list[int]
 
 def joined(tracks: Sequence[Track], axes: int) -> Track:
     """The track of an element-wise operation's result: its places, all of their pixels."""
-    several = [_with_axes(track, axes) for track in tracks]
+    several = [with_axes(track, axes) for track in tracks]
     result = several[0]
     for other in several[1:]:
         result = _pair(result, other)
     return result
 
 
-def _with_axes(track: Track, axes: int) -> Track:
+def with_axes(track: Track, axes: int) -> Track:
+    """The track beside a tensor of more axes, the new ones first."""
     if track.y.ndim == axes:
         return track
     return track.each(lambda _n, p: p.reshape((1,) * (axes - p.ndim) + tuple(p.shape)))
@@ -258,106 +265,7 @@ def any_bit(plane: Tensor, axes: Sequence[int]) -> Tensor:
 def spread(track: Track, axes: Sequence[int]) -> Track:
     """The track of what sees all along axes and stays where it is: a norm, a softmax."""
     seen = mixed(track, axes)
-    return replace(seen, **{name: getattr(track, name) for name in (*POSITIONS, "origin")})
-
-
-@dataclass(frozen=True)
-class Taps:
-    """What each place along an axis reads: `indices` (places, taps), outside of the axis in padding."""
-
-    indices: Tensor
-
-    @classmethod
-    def window(cls, count: int, kernel: int, stride: int, padding: int, dilation: int) -> Taps:
-        """A convolution's or a pool's."""
-        first = torch.arange(count)[:, None] * stride - padding
-        return cls(first + torch.arange(kernel)[None] * dilation)
-
-    @classmethod
-    def ranges(cls, first: Sequence[int], last: Sequence[int]) -> Taps:
-        """From the first to the last, which is read as well."""
-        longest = max(b - a for a, b in zip(first, last, strict=True)) + 1
-        rows = [[min(a + n, b) for n in range(longest)] for a, b in zip(first, last, strict=True)]
-        return cls(torch.tensor(rows))
-
-    def idle(self, places: int) -> bool:
-        """Whether each of so many places reads itself alone."""
-        return self.indices.shape == (places, 1) and bool((self.indices[:, 0] == torch.arange(places)).all())
-
-
-def windowed(
-    track: Track,
-    shape: Sequence[int],
-    taps: dict[int, Taps],
-    centres: dict[int, Tensor] | None = None,
-    sides: tuple[int, int] = (-2, -1),
-) -> Track:
-    """The track after each place along some axes of a tensor of `shape` has read several.
-
-    `centres` are the indices, in fractions, that a new place lies at; the middle of its taps otherwise.
-    """
-    taps = {axis: t for axis, t in taps.items() if not t.idle(shape[axis])}
-    if not taps:
-        return track
-    if any(track.y.shape[a] > 1 and track.x.shape[a] > 1 for a in taps) or track.paired:
-        track = track.nowhere()  # rows of the image that lie one behind the other
-    planes = track.planes()
-    step = list(track.step)
-    for axis, tap in taps.items():
-        centre = (centres or {}).get(axis, tap.indices.float().mean(1))
-        side = _side(track, axis, sides)
-        for name, plane in planes.items():
-            ours = name in (("y", "top", "bottom"), ("x", "left", "right"))[side]
-            single = shape[axis] == 1 and ours and track.placed
-            if plane.shape[axis] > 1 or single:
-                planes[name] = _read(name, plane, axis, tap, centre, track.step[side])
-        if len(centre) > 1:
-            step[side] *= float(centre[1] - centre[0])
-        elif tap.indices.shape[0] == 1:
-            step[side] *= 1.0
-    return replace(track, **{n: compact(p) for n, p in planes.items()}, step=(step[0], step[1]))
-
-
-def _side(track: Track, axis: int, sides: tuple[int, int]) -> int:
-    """Whether an axis runs down (0) or across (1)."""
-    if track.y.shape[axis] > 1:
-        return 0
-    if track.x.shape[axis] > 1:
-        return 1
-    return 1 if axis % track.y.ndim == sides[1] % track.y.ndim else 0
-
-
-def _read(name: str, plane: Tensor, axis: int, taps: Taps, centre: Tensor, step: float) -> Tensor:
-    if name in POSITIONS:
-        if len(centre) == 1:
-            return torch.full((1,) * plane.ndim, NOWHERE) if plane.shape[axis] > 1 else plane
-        low, part = centre.floor().long(), centre - centre.floor()
-        part = part.view([-1 if a == axis % plane.ndim else 1 for a in range(plane.ndim)])
-        one, other = (_at(plane, axis, index, step) for index in (low, low + 1))
-        return torch.where((one == NOWHERE) | (other == NOWHERE), one, one.lerp(other, part))
-    counted = name in ("deps", "origin")
-    read = _at(plane, axis, taps.indices.flatten(), 0.0 if counted else step)
-    axis %= plane.ndim
-    read = read.unflatten(axis, tuple(taps.indices.shape))
-    if name == "deps":
-        return any_bit(read, [axis + 1]).squeeze(axis + 1)
-    return read.amin(axis + 1) if name in LOW else read.amax(axis + 1)
-
-
-def _at(plane: Tensor, axis: int, index: Tensor, step: float) -> Tensor:
-    """The values at indices, which go on evenly outside of the plane."""
-    size = plane.shape[axis]
-    inside = index.clamp(0, size - 1)
-    found = plane.index_select(axis, inside)
-    if not plane.is_floating_point() or bool((inside == index).all()):
-        return found
-    beyond = (index - inside).view([-1 if a == axis % plane.ndim else 1 for a in range(plane.ndim)])
-    if size == 1:
-        return found + beyond * step
-    before = plane.narrow(axis, 1, 1) - plane.narrow(axis, 0, 1)
-    after = plane.narrow(axis, size - 1, 1) - plane.narrow(axis, size - 2, 1)
-    added = found + torch.where(beyond < 0, before, after) * beyond
-    return torch.where(found.abs() >= FAR, found, added)
+    return seen.having({name: getattr(track, name) for name in (*POSITIONS, "origin")})
 
 
 def lost(tracks: Sequence[Track], axes: int) -> Track:

@@ -9,15 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from reportgen.engine.onepass import tapped
+from reportgen.engine.feed import tapped
+from reportgen.engine.network.layout import Layout
 from reportgen.engine.network.trace import trace
-from reportgen.errors import UnknownName
-from reportgen.findings import NotApplicable
 from reportgen.probes.grad_cam import GradCam
 
-FILE = Path(__file__).resolve().parents[1] / "matrix" / "networks.py"
+FILE = Path(__file__).resolve().parents[2] / "matrix" / "networks.py"
 spec = importlib.util.spec_from_file_location("networks_of_the_matrix", FILE)
 networks = importlib.util.module_from_spec(spec)
 sys.modules[spec.name] = networks  # dataclasses look their module up
@@ -46,7 +44,7 @@ def test_auto_is_the_layer_that_an_expert_takes_and_its_grad_cam_is_the_one_by_h
     got = measured(network, x, GradCam())
     layer = got.facts.spatial_layer("auto")
     assert layer.name in known.auto.split("|")
-    assert (layer.layout.kind, layer.layout.grid, layer.layout.prefix) == (known.kind, known.grid, known.prefix)
+    assert layer.layout == Layout(known.kind, known.grid, known.prefix)
     kept = {}
 
     def keep(_module: nn.Module, _args: object, out: Tensor) -> Tensor:

@@ -39,6 +39,7 @@ class Net(nn.Module):
         x = self.embed(x)
         for do in self.does:
             x = do(x)
+        x = x[:1]  # of windows, which are no images
         return self.head(x.flatten(2).mean(2) if x.ndim == 4 else x.mean(1))
 
 
@@ -64,6 +65,11 @@ def whole(x: Tensor) -> Tensor:
     return x.view(-1, 2, 3, 2, 2, x.shape[-1]).permute(0, 1, 3, 2, 4, 5).reshape(-1, 4, 6, x.shape[-1])
 
 
+def merge(x: Tensor) -> Tensor:
+    """Four neighbours (N, h, w, C) behind each other, as Swin does it."""
+    return torch.cat([x[:, i::2, j::2] for j in (0, 1) for i in (0, 1)], -1)
+
+
 def attend(x: Tensor) -> Tensor:
     q, k, v = (y.unflatten(2, (2, -1)).transpose(1, 2) for y in (x, 2 * x, x + 1))
     return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
@@ -82,7 +88,10 @@ LAST_OF: dict[str, tuple[list[Callable[..., Tensor]], Layout]] = {
     "channels last": ([lambda x: x.permute(0, 2, 3, 1)], LAST),
     "height and width exchanged": ([lambda x: x.transpose(2, 3) * 1], NONE),
     "tokens": ([tokens], TOKENS),
-    "class token before": ([tokens, lambda x: torch.cat((torch.zeros(1, 1, 6), x), 1)], Layout("tokens", (4, 6), 1)),
+    "class token before": (
+        [tokens, lambda x: torch.cat((torch.zeros(1, 1, 6), x), 1)],
+        Layout("tokens", (4, 6), 1),
+    ),
     "class token behind": (
         [tokens, lambda x: torch.cat((x, torch.zeros(1, 1, 6)), 1)],
         Layout("tokens", (4, 6), 0, tuple(range(24))),
@@ -98,7 +107,7 @@ LAST_OF: dict[str, tuple[list[Callable[..., Tensor]], Layout]] = {
     "padded": ([lambda x: F.pad(x, (0, 2, 0, 2))], Layout("maps", (6, 8))),
     "padded and cut": ([lambda x: F.pad(x, (0, 2, 0, 2))[:, :, :4, :6] * 1], MAPS),
     "patches merged": (
-        [lambda x: x.permute(0, 2, 3, 1), lambda x: torch.cat([x[:, i::2, j::2] for j in (0, 1) for i in (0, 1)], -1)],
+        [lambda x: x.permute(0, 2, 3, 1), merge],
         Layout("maps last", (2, 3)),
     ),
     "pixels unshuffled": ([lambda x: F.pixel_unshuffle(x, 2)], Layout("maps", (2, 3))),
@@ -156,7 +165,8 @@ def test_a_place_of_the_maps_is_the_place_on_the_image(name):
         y = do(y)
     maps = layout.maps(y)
     assert maps.shape[2:] == layout.grid
-    if name in ("a gate", "as it is", "channels last", "tokens", "rolled and back", "windows and back") or "token" in name:
+    alone = ("a gate", "as it is", "channels last", "rolled and back", "windows and back", "column by column")
+    if name in alone or "token" in name:
         row, column = divmod(int(maps.sum(1).argmax()), layout.grid[1])
         assert (row, column) == (3, 1)
         row, column = divmod(int(maps.amax(1).argmax()), layout.grid[1])
@@ -255,7 +265,7 @@ class Fields(nn.Module):
         x = self.norm(self.local(self.embed(x).permute(0, 2, 3, 1)))
         x = self.window(x)
         self.all(x.permute(0, 3, 1, 2))
-        x = self.merged(torch.cat([x[:, i::2, j::2] for j in (0, 1) for i in (0, 1)], -1))
+        x = self.merged(merge(x))
         return self.head(x.mean((1, 2)))
 
 
