@@ -78,7 +78,8 @@ class Follower:
         named = dict(zip(POSITIONS, (plane for pair in places for plane in pair), strict=False))
         # a learned query is multiplied as keys are, batch by batch, and not as weights are
         number = self._attended(left, right, weights and not batched)
-        return replace(seen.having(named), origin=torch.full((1,) * axes, number, dtype=torch.int64))
+        origin = torch.full((1,) * axes, number, dtype=torch.int64, device="cpu")
+        return replace(seen.having(named), origin=origin)
 
     def _attended(self, left: Track, right: Track, weights: bool) -> int:
         """The origin of a product: below zero while it may be an attention that waits for its values."""
@@ -97,7 +98,7 @@ class Follower:
         query, key, value = (find(x) or unseen(axes) for x in args[:3])
         self.keys |= _origins(query) | _origins(key) | _origins(value)
         every = [mixed(query, [axes - 1]), *(mixed(x, [axes - 2, axes - 1]).nowhere() for x in (key, value))]
-        return replace(joined(every, axes), origin=torch.zeros((1,) * axes, dtype=torch.int64))
+        return replace(joined(every, axes), origin=torch.zeros((1,) * axes, dtype=torch.int64, device="cpu"))
 
 
 def _origins(track: Track) -> set[int]:

@@ -114,5 +114,5 @@ def _tokens(track: Track, shape: tuple[int, ...]) -> Layout:
     if len(place.unique()) != len(place):
         return NONE
     prefix = int(there[0])
-    plain = torch.equal(order, torch.arange(prefix, shape[1]))
+    plain = torch.equal(order, torch.arange(prefix, shape[1], device="cpu"))
     return Layout("tokens", grid, prefix, None if plain else tuple(order.tolist()))

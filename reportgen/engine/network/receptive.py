@@ -83,6 +83,6 @@ def _even(side: Tensor, step: float, pixels: int) -> tuple[int, int, int, bool]:
     middle = len(side) // 2
     size, stride = side[middle, 1] - side[middle, 0], step or pixels
     start = float(side[middle, 0]) - middle * stride
-    even = start + torch.arange(len(side)) * stride
+    even = start + torch.arange(len(side), device="cpu") * stride
     uneven = bool(((low - even).abs() > 1).any() or ((high - low - size).abs() > 1).any())
     return round(float(size)), max(1, round(stride)), round(start), uneven

@@ -183,7 +183,7 @@ def _convolution(_f: Any, args: Args, _kw: Any, result: Tensor, find: Find) -> T
             rows = [[at // s for at in several if at % s == 0] for several in reach]
             whole = [row or [(i + p) // s] for i, row in zip(out, rows, strict=True)]
             taps[axis] = Taps.ranges([min(r) for r in whole], [max(r) for r in whole])
-            centres[axis] = (torch.arange(len(out)) + p - d * (k - 1) / 2) / s
+            centres[axis] = (torch.arange(len(out), device="cpu") + p - d * (k - 1) / 2) / s
         else:
             taps[axis] = Taps.window(result.shape[axis], k, s, p, d)
     found = windowed(seen, x.shape, taps, centres)
@@ -215,7 +215,8 @@ def _adaptive_pool(_f: Any, args: Args, _kw: Any, result: Any, find: Find) -> li
         n, m = x.shape[axis], out.shape[axis]
         first, last = [i * n // m for i in range(m)], [-(-(i + 1) * n // m) - 1 for i in range(m)]
         taps[axis] = Taps.ranges(first, last)
-        centres[axis] = (torch.arange(m) + 0.5) * n / m - 0.5  # more places than there were, too
+        # there may be more places than there were
+        centres[axis] = (torch.arange(m, device="cpu") + 0.5) * n / m - 0.5
     return [windowed(_track(x, find), x.shape, taps, centres)] * len(tensors(result))
 
 
@@ -226,10 +227,11 @@ def upsample(func: Any, args: Args, _kw: Any, result: Tensor, find: Find) -> Tra
     taps, centres = {}, {}
     for axis in range(2, x.ndim):
         n, m = x.shape[axis], result.shape[axis]
-        at = (torch.arange(m) + 0.5) * n / m - 0.5
+        at = (torch.arange(m, device="cpu") + 0.5) * n / m - 0.5
         if aligned_corners and m > 1:
-            at = torch.arange(m) * (n - 1) / (m - 1)
-        low = at.floor().long() if reach else (torch.arange(m) * n).div(m, rounding_mode="floor")
+            at = torch.arange(m, device="cpu") * (n - 1) / (m - 1)
+        nearest = (torch.arange(m, device="cpu") * n).div(m, rounding_mode="floor")
+        low = at.floor().long() if reach else nearest
         first = low - max(0, reach - 1)
         last = torch.where(at == at.floor(), low, low + reach) if reach == 1 else low + reach
         widest = max(0, round(n / m - 1)) if "_aa" in name else 0
@@ -245,7 +247,7 @@ def _pixel_shuffle(_f: Any, args: Args, _kw: Any, result: Tensor, find: Find) ->
     x, factor = args[0], args[1]
     taps, centres = {}, {}
     for axis in (x.ndim - 2, x.ndim - 1):
-        index = torch.arange(result.shape[axis])
+        index = torch.arange(result.shape[axis], device="cpu")
         own = (index // factor).tolist()
         taps[axis], centres[axis] = Taps.ranges(own, own), (index + 0.5) / factor - 0.5
     return windowed(mixed(_track(x, find), [x.ndim - 3]), x.shape, taps, centres)
@@ -256,7 +258,7 @@ def _pad(_f: Any, args: Args, _kw: Any, result: Tensor, find: Find) -> Track:
     taps, centres = {}, {}
     for n in range(len(amounts) // 2):
         axis = x.ndim - 1 - n
-        index = torch.arange(result.shape[axis]) - int(amounts[2 * n])
+        index = torch.arange(result.shape[axis], device="cpu") - int(amounts[2 * n])
         taps[axis], centres[axis] = Taps(index[:, None]), index.float()
     track = _track(x, find)
     shifted = windowed(track, x.shape, taps, centres)

@@ -71,7 +71,7 @@ class Track:
 
     def nowhere(self) -> Track:
         """The same field and dependences, without places."""
-        none = torch.full((1,) * self.y.ndim, NOWHERE)
+        none = torch.full((1,) * self.y.ndim, NOWHERE, device="cpu")
         return replace(self, y=none, x=none, key_y=none, key_x=none)
 
 
@@ -81,17 +81,18 @@ PLANES = (*POSITIONS, *LOW, *HIGH, "deps", "origin")
 def unseen(axes: int) -> Track:
     """Beside a tensor that no pixel reaches."""
     one = (1,) * axes
-    positions: dict[str, Any] = {name: torch.full(one, NOWHERE) for name in POSITIONS}
-    sides: dict[str, Any] = {name: torch.full(one, FAR if name in LOW else -FAR) for name in (*LOW, *HIGH)}
-    none = torch.zeros(one, dtype=torch.int64)
+    positions: dict[str, Any] = {name: torch.full(one, NOWHERE, device="cpu") for name in POSITIONS}
+    far = {**dict.fromkeys(LOW, FAR), **dict.fromkeys(HIGH, -FAR)}
+    sides: dict[str, Any] = {name: torch.full(one, value, device="cpu") for name, value in far.items()}
+    none = torch.zeros(one, dtype=torch.int64, device="cpu")
     counted: dict[str, Any] = {"deps": none, "origin": none}
     return Track(**positions, **sides, **counted)
 
 
 def of_input(shape: Sequence[int]) -> Track:
     """Beside an image (1, C, H, W)."""
-    rows = torch.arange(shape[2], dtype=torch.float32).view(1, 1, -1, 1)
-    columns = torch.arange(shape[3], dtype=torch.float32).view(1, 1, 1, -1)
+    rows = torch.arange(shape[2], dtype=torch.float32, device="cpu").view(1, 1, -1, 1)
+    columns = torch.arange(shape[3], dtype=torch.float32, device="cpu").view(1, 1, 1, -1)
     sides = {"top": rows, "left": columns, "bottom": rows + 1, "right": columns + 1}
     return unseen(4).having({"y": rows, "x": columns, **sides})
 
@@ -201,7 +202,7 @@ def _same_places(a: Track, b: Track) -> dict[str, Tensor]:
             continue
         apart = ((one - other).abs() * ((one != NOWHERE) & (other != NOWHERE))).max()
         if apart > 0 and apart > 1.01 * max(gap(one), gap(other), *a.step, *b.step):
-            return {name: torch.full((1,) * one.ndim, NOWHERE) for name in POSITIONS}
+            return {name: torch.full((1,) * one.ndim, NOWHERE, device="cpu") for name in POSITIONS}
         found[name] = compact(torch.where(one == NOWHERE, other, one))
     return found
 
@@ -241,7 +242,9 @@ def _over(name: str, plane: Tensor, axes: Sequence[int]) -> Tensor:
     if name in POSITIONS:
         lowest = torch.where(plane == NOWHERE, FAR, plane).amin(axes, keepdim=True)
         lost = lowest.numel() == 1 or bool((lowest == lowest.flatten()[0]).all())
-        return torch.full((1,) * plane.ndim, NOWHERE) if lost else torch.where(lowest == FAR, NOWHERE, lowest)
+        if lost:
+            return torch.full((1,) * plane.ndim, NOWHERE, device="cpu")
+        return torch.where(lowest == FAR, NOWHERE, lowest)
     if name in LOW:
         return plane.amin(axes, keepdim=True)
     if name == "deps":
@@ -272,7 +275,7 @@ def lost(tracks: Sequence[Track], axes: int) -> Track:
     """The track of an unknown operation's result: it may see all of what it was given, and lies nowhere."""
     several = [mixed(track, range(track.y.ndim)).nowhere() for track in tracks]
     flat = [track.each(lambda _n, p: p.reshape((1,) * axes)) for track in several]
-    return replace(joined(flat, axes), origin=torch.zeros((1,) * axes, dtype=torch.int64))
+    return replace(joined(flat, axes), origin=torch.zeros((1,) * axes, dtype=torch.int64, device="cpu"))
 
 
 

@@ -20,19 +20,20 @@ class Taps:
     @classmethod
     def window(cls, count: int, kernel: int, stride: int, padding: int, dilation: int) -> Taps:
         """A convolution's or a pool's."""
-        first = torch.arange(count)[:, None] * stride - padding
-        return cls(first + torch.arange(kernel)[None] * dilation)
+        first = torch.arange(count, device="cpu")[:, None] * stride - padding
+        return cls(first + torch.arange(kernel, device="cpu")[None] * dilation)
 
     @classmethod
     def ranges(cls, first: Sequence[int], last: Sequence[int]) -> Taps:
         """From the first to the last, which is read as well."""
         longest = max(b - a for a, b in zip(first, last, strict=True)) + 1
         rows = [[min(a + n, b) for n in range(longest)] for a, b in zip(first, last, strict=True)]
-        return cls(torch.tensor(rows))
+        return cls(torch.tensor(rows, device="cpu"))
 
     def idle(self, places: int) -> bool:
         """Whether each of so many places reads itself alone."""
-        return self.indices.shape == (places, 1) and bool((self.indices[:, 0] == torch.arange(places)).all())
+        itself = torch.arange(places, device="cpu")[:, None]
+        return self.indices.shape == itself.shape and bool((self.indices == itself).all())
 
 
 def windowed(
@@ -79,7 +80,7 @@ def _side(track: Track, axis: int, sides: tuple[int, int]) -> int:
 def _read(name: str, plane: Tensor, axis: int, taps: Taps, centre: Tensor, step: float) -> Tensor:
     if name in POSITIONS:
         if len(centre) == 1:
-            return torch.full((1,) * plane.ndim, NOWHERE) if plane.shape[axis] > 1 else plane
+            return torch.full((1,) * plane.ndim, NOWHERE, device="cpu") if plane.shape[axis] > 1 else plane
         low, part = centre.floor().long(), centre - centre.floor()
         part = part.view([-1 if a == axis % plane.ndim else 1 for a in range(plane.ndim)])
         one, other = (_at(plane, axis, index, step) for index in (low, low + 1))
