@@ -55,10 +55,11 @@ class _Command(TyperCommand):
                 raise
             words = " ".join(f"{type(error).__name__}: {error}".split())
             remedy = "this is a fault of reportgen's; run again with --verbose for the traceback"
-            code = _fail(words[:300], remedy, 1, verbose)
+            code = _fail(words[:300], remedy, FAULT, verbose)
         raise typer.Exit(code)
 
 
+FAULT = 70  # a fault of reportgen's own, as sysexits.h has it: never 1, which is a failed gate
 RESUME = "the same command goes on where this one stopped"
 
 
@@ -165,7 +166,7 @@ def _run(
 
 def _labels(labels: str | None, recipe: Recipe) -> str | None:
     """A CSV that the command line names is in the working folder, not the recipe's."""
-    if labels in (None, "auto", "none", "folder"):
+    if labels in (None, "auto", "none", "folder", "imagefolder"):
         return labels
     return os.path.relpath(str(labels), recipe.folder)
 
@@ -296,8 +297,9 @@ def verify(
 ) -> None:
     """Hash evidence, report and checkpoint again: was anything changed since?"""
     from reportgen.audit.seal import verify as altered_files
+    from reportgen.inputs.shards import hash_at
 
-    altered = altered_files(folder, checkpoint)
+    altered = altered_files(folder, checkpoint, hash_at)
     for name in altered:
         tell(f"changed: {name}")
     if altered:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -103,7 +104,8 @@ class OnePass:
             if isinstance(need, Reference):
                 shared[need] = source.baseline(need.baseline)
             elif isinstance(need, Weights):
-                shared[need] = self.network.get_submodule(need.layer).get_parameter("weight")
+                weight: Any = self.network.get_submodule(need.layer).weight  # a norm may compute it
+                shared[need] = weight
             elif isinstance(need, Parts) and places:
                 shared[need] = places.boxes
         for variants, responses in self.plan.families.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -161,6 +161,20 @@ class Plan:
     def records(self) -> tuple[Record, ...]:
         """The units whose strongest image of the set is asked for."""
         return tuple(need for need in self.needs if isinstance(need, Record))
+
+    @property
+    def asks_gradients(self) -> bool:
+        """Whether anything is made of gradients of the network's answers or layers."""
+        return self.differentiates or bool(self.averaged or self.ascents)
+
+    def without_gradients(self) -> Plan:
+        """The plan for a network whose answers cannot be differentiated: what needs that does not apply."""
+        reason = "the model's answers have no gradient"
+        kept = [
+            replace(p, needs=(), reason=reason) if replace(self, planned=(p,)).asks_gradients else p
+            for p in self.planned
+        ]
+        return replace(self, planned=tuple(kept))
 
     @property
     def differentiates(self) -> bool:

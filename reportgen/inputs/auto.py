@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from reportgen.errors import RecipeError
+from reportgen.errors import RecipeError, did_you_mean, nearest
 from reportgen.inputs.preprocessing import RESAMPLING, Preprocessing
 
 if TYPE_CHECKING:
@@ -39,10 +39,11 @@ def for_model(
         found = _timm(cfg)
     else:
         found, notes = _assumed(channels or 3)
-    if channels not in (None, found.channels):
+    taken = {m.in_channels for m in network.modules() if isinstance(m, nn.Conv2d)}
+    if channels not in (None, found.channels) and (given == "auto" or found.channels not in taken):
         raise RecipeError(
             f"model.preprocessing has {found.channels} channels, the model's first layer takes {channels}",
-            "reportgen shows models of grey (1) or RGB (3) images",
+            f"give mean and std {channels} values, one a channel (or one for all)",
         )
     return found, notes
 
@@ -87,7 +88,25 @@ def _from_recipe(given: Any, channels: int) -> Preprocessing:
         std=std,
         interpolation=given.interpolation,
         origin="recipe",
+        **_bands(given, channels),
     )
+
+
+def _bands(given: Any, channels: int) -> dict[str, Any]:
+    """What the recipe says of the range and of bands. Raises RecipeError for a band that is not there."""
+    bands = tuple(getattr(given, "bands", None) or ())
+    show = []
+    for wanted in getattr(given, "show", None) or ():
+        if isinstance(wanted, int):
+            show.append(wanted)
+        elif wanted in bands:
+            show.append(bands.index(wanted))
+        else:
+            raise RecipeError(
+                f"model.preprocessing.show: no band is '{wanted}'{did_you_mean(nearest(wanted, bands))}",
+                "name bands of model.preprocessing.bands, or give their numbers from 0 on",
+            )
+    return {"range": getattr(given, "range", None), "bands": bands, "show": tuple(show)}
 
 
 def _size(value: Any) -> int | tuple[int, int] | None:

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import argparse
 import hashlib
-import io
-import re
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from torch import Tensor
 
 from reportgen.errors import InputError, did_you_mean, nearest
-from reportgen.inputs.archive import COPY_AGAIN, SAVE_AGAIN, check_zip, identify
+from reportgen.inputs import pickled
+from reportgen.inputs.archive import COPY_AGAIN, check_zip, identify
+from reportgen.inputs.shards import Shards, find_shards, folder_refused, hash_of
+from reportgen.inputs.state_dicts import class_names, unwrapped
 
-WRAPPERS = ("state_dict", "model", "model_ema", "net")
-FORBIDDEN = r"GLOBAL '?([\w.]+)"  # the name of what torch refused to load, in its message
-# plain data without code of its own, which torchvision's and timm's training scripts write
-HARMLESS: list[Any] = [argparse.Namespace]
 PREFIXES = ("module.", "_orig_mod.")  # DataParallel's and torch.compile's
 
 
@@ -32,7 +26,8 @@ class Checkpoint:
     """Facts about a checkpoint file, and its tensors by name until a network has taken them.
 
     `wrapped_in` is the key, or keys joined by a dot, that the state dict was found under.
-    `metadata` is what torch keeps beside a state dict: the versions of its modules.
+    `metadata` is what torch keeps beside a state dict: the versions of its modules. `classes` are the
+    names of the classes by index, where the file itself holds them.
     """
 
     name: str
@@ -43,32 +38,73 @@ class Checkpoint:
     state: Mapping[str, Tensor]
     metadata: Mapping[str, Any] | None = None
     notes: tuple[str, ...] = ()
+    classes: tuple[str, ...] | None = None
 
 
-def load(path: Path) -> Checkpoint:
-    """Reads safetensors, or a state dict of torch.save, plain or wrapped. Raises InputError.
+def load(path: Path, weights: str | None = None) -> Checkpoint:
+    """Reads safetensors, or a state dict of torch.save, plain or wrapped; or shards of either, by their
+    index or folder. Raises InputError.
 
-    The bytes are read once, so the hash is that of what was loaded.
+    `weights` are the keys that lead to the state dict, or that all of its keys begin with, where the
+    file holds several. The bytes are read once, so the hash is that of what was loaded.
     """
+    if shards := find_shards(path):
+        return _sharded(path, shards, weights)
     data = _content(path)
-    form = identify(data, path.name)
+    return _read(path.name, data, hashlib.sha256(data).hexdigest(), weights)
+
+
+def _read(name: str, data: bytes, digest: str, weights: str | None) -> Checkpoint:
+    """One file's checkpoint."""
+    form = identify(data, name)
     if form == "torch zip":
-        check_zip(data, path.name)
-    content = _safetensors(data, path.name) if form == "safetensors" else _torch(data, path.name)
-    state, wrapped_in, notes = _unwrapped(content, path.name)
-    metadata = getattr(state, "_metadata", None)
-    plain, stripped, more = _without_prefixes(dict(state))
+        check_zip(data, name)
+    content = _safetensors(data, name) if form == "safetensors" else pickled.read(data, name)
+    found, notes = unwrapped(content, name, weights)
+    classes, more = class_names(content)
+    metadata = getattr(found.state, "_metadata", None)
+    plain, stripped, stripping = _without_prefixes(dict(found.state))
     if metadata and stripped:
         metadata = {k.removeprefix(stripped): v for k, v in metadata.items()}
-    digest = hashlib.sha256(data).hexdigest()
-    notes += more
-    return Checkpoint(path.name, digest, len(data), form, wrapped_in, plain, metadata, tuple(notes))
+    notes = [*notes, *stripping, *more]
+    return Checkpoint(
+        name, digest, len(data), form, found.path or None, plain, metadata, tuple(notes), classes
+    )
+
+
+def _sharded(path: Path, shards: Shards, weights: str | None) -> Checkpoint:
+    """The checkpoint of several files: every tensor once. The hash is that of the files' hashes."""
+    state: dict[str, Tensor] = {}
+    digests = []
+    size = 0
+    form = ""
+    for file in shards.files:
+        data = _content(file)
+        digests.append(hashlib.sha256(data).hexdigest())
+        one = _read(file.name, data, digests[-1], weights)
+        if twice := state.keys() & one.state.keys():
+            raise InputError(f"{path}: '{min(twice)}' is in two shards", "remove the wrong file")
+        state.update(one.state)
+        size, form = size + len(data), one.format
+    if absent := sorted(shards.named - state.keys()):
+        raise InputError(
+            f"{path}: the index names {len(absent)} tensors that no shard holds ({absent[0]}, …)", COPY_AGAIN
+        )
+    if len(shards.files) == 1:
+        note, digest = f"The checkpoint is {shards.files[0].name} of the folder {path.name}.", digests[0]
+    else:
+        note = f"The checkpoint is {len(shards.files)} shards; its hash is that of their hashes."
+        digest = hash_of(digests)
+    metadata = None if len(shards.files) > 1 else one.metadata
+    plain, _, stripping = _without_prefixes(state)
+    notes = (note, *(one.notes if len(shards.files) == 1 else ()), *stripping)
+    return Checkpoint(path.name, digest, size, form, one.wrapped_in, plain, metadata, notes, shards.classes)
 
 
 def _content(path: Path) -> bytes:
     try:
         if path.is_dir():
-            raise InputError(f"the checkpoint {path} is a folder", "name the file in it")
+            raise folder_refused(path)
         if not path.is_file():  # opening a pipe would wait for ever
             beside = [p.name for p in path.parent.glob("*")] if path.parent.is_dir() else []
             guess = did_you_mean(nearest(path.name, beside))
@@ -84,71 +120,6 @@ def _safetensors(data: bytes, name: str) -> Any:
         return load_safetensors(data)
     except (SafetensorError, ValueError, KeyError, RuntimeError) as error:
         raise InputError(f"{name} is damaged or truncated safetensors", COPY_AGAIN) from error
-
-
-def _torch(data: bytes, name: str) -> Any:
-    """What torch.save wrote, where it is tensors and plain containers only.
-
-    torch's own messages advise to switch the protection off: they are never passed on.
-    """
-    try:
-        with torch.serialization.safe_globals(HARMLESS), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch's remarks on the dialect of the pickle
-            return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except MemoryError as error:
-        raise InputError(f"{name} needs more memory than there is", SAVE_AGAIN) from error
-    except Exception as error:  # damaged pickles raise whatever comes
-        if found := re.search(FORBIDDEN, str(error)):
-            raise InputError(
-                f"{name} is a pickle that holds {found[1]}, not only tensors: "
-                "loading it would run code from the file",
-                SAVE_AGAIN,
-            ) from error
-        raise InputError(f"{name} is damaged, truncated or no file of torch.save", COPY_AGAIN) from error
-
-
-def _unwrapped(content: Any, name: str) -> tuple[Mapping[str, Tensor], str | None, list[str]]:
-    """The state dict, the keys it was under, and notes. Looks at most two wrappings deep."""
-    keys: list[str] = []
-    notes: list[str] = []
-    while not _is_state(content):
-        found = [k for k in WRAPPERS if isinstance(content, Mapping) and _holds(content.get(k))]
-        if not found or len(keys) == 2:
-            raise InputError(f"{name} holds no state dict{_under(keys)}: {_contents(content)}", SAVE_AGAIN)
-        if len(found) > 1:
-            others = ", ".join(f"'{key}'" for key in found[1:])
-            notes.append(f"The weights under '{found[0]}' are used; those under {others} are not.")
-        keys.append(found[0])
-        content = content[found[0]]
-    return content, ".".join(keys) or None, notes
-
-
-def _is_state(content: Any) -> bool:
-    return (
-        isinstance(content, Mapping)
-        and bool(content)
-        and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in content.items())
-    )
-
-
-def _holds(content: Any) -> bool:
-    """Whether it is worth looking into: a mapping that is not empty."""
-    return isinstance(content, Mapping) and bool(content)
-
-
-def _under(keys: list[str]) -> str:
-    return f" under '{'.'.join(keys)}'" if keys else ""
-
-
-def _contents(content: Any) -> str:
-    """What is there instead, in a few words."""
-    if not isinstance(content, Mapping):
-        return f"it is a {type(content).__name__}"
-    if not content:
-        return "it is empty"
-    odd = [k for k, v in content.items() if not (isinstance(k, str) and isinstance(v, Tensor))]
-    shown = ", ".join(f"{str(k)[:40]!r} ({type(content[k]).__name__})" for k in odd[:3])
-    return f"{len(odd)} of its {len(content)} entries are no tensors by name: {shown}"
 
 
 def _without_prefixes(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], str, list[str]]:

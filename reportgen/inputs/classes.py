@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from reportgen.errors import InputError, RecipeError, did_you_mean, nearest
-from reportgen.inputs.listing import lines_of
+from reportgen.inputs.class_files import class_file
 
+BACKGROUND = "background"  # class 0 of networks of 1001 classes, whose others are ImageNet's
 LARGEST_FILE_BYTES = 10_000_000
 
 
 def names(spec: str | Sequence[str] | None, base: Path) -> tuple[str, ...] | None:
     """The class names that the recipe's `model.classes` means, or None where it says nothing.
 
-    `imagenet`, a file with one name a line (relative to `base`), or the names themselves.
+    `imagenet`, a file of names (relative to `base`; see class_files.py), or the names themselves.
     Raises RecipeError.
     """
     if spec is None:
@@ -24,7 +25,7 @@ def names(spec: str | Sequence[str] | None, base: Path) -> tuple[str, ...] | Non
     elif spec.strip().casefold() == "imagenet":
         return imagenet()
     else:
-        found = tuple(line.strip() for line in lines_of(_text(spec, base).rstrip()))
+        found = class_file(_text(spec, base), spec).names
     if not found or not all(found):
         where = found.index("") + 1 if found else 1
         raise RecipeError(
@@ -39,6 +40,29 @@ def imagenet() -> tuple[str, ...]:
     from torchvision.models import ResNet50_Weights
 
     return tuple(ResNet50_Weights.IMAGENET1K_V1.meta["categories"])
+
+
+def imagenet_ids() -> tuple[str, ...]:
+    """The WordNet ids of the thousand classes of ILSVRC 2012, in the same order."""
+    text = (Path(__file__).parent / "imagenet_ids.txt").read_text(encoding="ascii")
+    return tuple(text.split())
+
+
+def ids(spec: str | Sequence[str] | None, base: Path, classes: Sequence[str]) -> tuple[str, ...]:
+    """The WordNet ids of the classes, where `model.classes` or the names themselves say them, else none."""
+    if tuple(classes) in (imagenet(), (BACKGROUND, *imagenet())):
+        return (*[BACKGROUND] * (len(classes) - 1000), *imagenet_ids())
+    if not isinstance(spec, str) or spec.strip().casefold() == "imagenet":
+        return ()
+    return class_file(_text(spec, base), spec).ids
+
+
+def notes(spec: str | Sequence[str] | None, base: Path) -> list[str]:
+    """How the file of class names was read, where that is not a name a line."""
+    if not isinstance(spec, str) or spec.strip().casefold() == "imagenet":
+        return []
+    note = class_file(_text(spec, base), spec).note
+    return [note] if note else []
 
 
 def _text(spec: str, base: Path) -> str:
@@ -61,10 +85,13 @@ def _text(spec: str, base: Path) -> str:
 def check(found: Sequence[str] | None, class_count: int) -> tuple[str, ...]:
     """The names for a model of `class_count` outputs; "class 0", … where there are none.
 
-    Raises InputError where the numbers differ.
+    Networks of 1001 outputs have ImageNet's classes after one for the background. Raises InputError where
+    the numbers differ.
     """
     if found is None:
         return tuple(f"class {index}" for index in range(class_count))
+    if class_count == 1001 and tuple(found) == imagenet():
+        return (BACKGROUND, *found)
     if len(found) != class_count:
         raise InputError(
             f"the model has {class_count} classes, model.classes names {len(found)}",

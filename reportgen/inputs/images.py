@@ -17,9 +17,10 @@ import PIL.ImageFile
 from PIL import Image, UnidentifiedImageError
 from PIL.ImageFile import ImageFile as PillowFile
 
+from reportgen.inputs import bands
 from reportgen.inputs.listing import LARGEST_FILE_BYTES, ImageFile, hashed
 from reportgen.inputs.part_boxes import placed
-from reportgen.inputs.preprocessing import Geometry, Preprocessing, apply
+from reportgen.inputs.preprocessing import LARGEST_PX, Geometry, Preprocessing, apply
 from reportgen.inputs.survey import none_readable, survey
 
 __all__ = [
@@ -34,7 +35,6 @@ __all__ = [
 ]
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM", "AVIF")
-LARGEST_PX = 89_478_485  # Pillow's own limit: where it warns of a decompression bomb
 ORIENTATION = 0x0112  # the EXIF tag
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -82,16 +82,24 @@ def decode(file: ImageFile, preprocessing: Preprocessing) -> Decoded:
     """Reads one image of the survey. Raises Unreadable."""
     data = _content(file)
     try:
-        picture, notes = _photograph(data)
-        _check_resized(picture, preprocessing)
+        PIL.Image.MAX_IMAGE_PIXELS = max(preprocessing.largest_px, LARGEST_PX)
+        if bands.is_array(data, preprocessing):
+            values, notes = bands.read(data, preprocessing)
+            _check_resized((values.shape[1], values.shape[0]), preprocessing)
+            pixels, seen, geometry, picture = bands.apply(values, preprocessing)
+        else:
+            picture, notes = _photograph(data, preprocessing.largest_px)
+            _check_resized(picture.size, preprocessing)
+            pixels, seen, geometry = apply(picture, preprocessing)
         original = _original_jpeg(picture)
-        pixels, seen, geometry = apply(picture, preprocessing)
     except Unreadable:
         raise
+    except bands.Refused as error:
+        raise Unreadable(str(error)) from error
     except UnidentifiedImageError as error:
-        raise Unreadable(f"not an image of a known kind ({', '.join(FORMATS)})") from error
+        raise Unreadable(_unknown(data)) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise Unreadable(_too_large()) from error
+        raise Unreadable(bands.too_large(None, preprocessing.largest_px)) from error
     except MemoryError as error:
         raise Unreadable("needs more memory than there is") from error
     except Exception as error:  # decoders of damaged files raise whatever comes
@@ -141,13 +149,30 @@ def _content(file: ImageFile) -> bytes:
     return data
 
 
-def _photograph(data: bytes) -> tuple[Image.Image, list[str]]:
+def _unknown(data: bytes) -> str:
+    """What a picture of no known kind is, where its first bytes say so."""
+    if data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"mif1", b"msf1", b"hevc"):
+        return "HEIC, which `pip install pillow-heif` makes readable"
+    return f"not an image of a known kind ({', '.join(FORMATS)})"
+
+
+def _formats() -> tuple[str, ...]:
+    """The formats that Pillow may try, with HEIC where the package for it is installed."""
+    try:
+        import pillow_heif
+    except ImportError:
+        return FORMATS
+    pillow_heif.register_heif_opener()
+    return (*FORMATS, "HEIF")
+
+
+def _photograph(data: bytes, largest_px: int) -> tuple[Image.Image, list[str]]:
     """The first frame upright and in RGB, and notes on what that took."""
     # some libraries switch this on for the whole process; a truncated image is a rejected image
     PIL.ImageFile.LOAD_TRUNCATED_IMAGES = False
-    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-        if image.width * image.height > LARGEST_PX:
-            raise Unreadable(_too_large(image.size))
+    with Image.open(io.BytesIO(data), formats=_formats()) as image:
+        if image.width * image.height > largest_px:
+            raise Unreadable(bands.too_large(image.size, largest_px))
         # Pillow keeps only the high bytes of deep colour; deep grey is scaled below
         deep = image.mode[0] not in "IF" and _raw_bits(image) > 8
         turned = _orientation(image) if image.format == "TIFF" else 1  # Pillow's load undoes these
@@ -203,6 +228,12 @@ def _scaled(image: Image.Image) -> tuple[Image.Image, list[str]]:
         raise Unreadable("its values are not finite")
     if image.mode != "F" and low >= 0 and high <= 65535:
         values, note = values / 257, "16 bit scaled to 8 bit"
+        if 255 < high < 32768:  # 10, 12 or 14 bit in a file of 16
+            white = 2 ** int(high).bit_length() - 1
+            note += (
+                f"; its values reach only {high:.0f} of 65535, so it is dark to the model: "
+                f"model.preprocessing.range, such as [0, {white}], says what is white"
+            )
     elif image.mode == "F" and low >= 0 and high <= 1:
         values, note = values * 255, "values 0 to 1 scaled to 8 bit"
     else:
@@ -212,11 +243,11 @@ def _scaled(image: Image.Image) -> tuple[Image.Image, list[str]]:
     return grey.convert("RGB"), [note]
 
 
-def _check_resized(picture: Image.Image, preprocessing: Preprocessing) -> None:
+def _check_resized(size: tuple[int, int], preprocessing: Preprocessing) -> None:
     """A sliver of a few pixels by thousands would become a giant by its shorter side."""
-    width, height = preprocessing.resized_px(*picture.size)
-    if width * height > LARGEST_PX:
-        raise Unreadable(f"{picture.width} × {picture.height} px would be resized to {width} × {height} px")
+    width, height = preprocessing.resized_px(*size)
+    if width * height > max(LARGEST_PX, preprocessing.largest_px):
+        raise Unreadable(f"{size[0]} × {size[1]} px would be resized to {width} × {height} px")
 
 
 def _original_jpeg(picture: Image.Image) -> bytes:
@@ -228,11 +259,6 @@ def _original_jpeg(picture: Image.Image) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=ORIGINAL_QUALITY)
     return buffer.getvalue()
-
-
-def _too_large(size: tuple[int, int] | None = None) -> str:
-    named = f"{size[0]} × {size[1]} px, " if size else ""
-    return f"{named}more than {LARGEST_PX / 1e6:.0f} million pixels"
 
 
 def _in_words(error: Exception) -> str:

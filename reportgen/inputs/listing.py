@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import hashlib
 import io
 import os
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 from reportgen.errors import InputError
@@ -15,11 +19,33 @@ from reportgen.ownership import Reports
 
 SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp", ".tif", ".tiff"),
-    *(".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".avif"),
+    *(".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".avif", ".npy"),
 )
+# kinds that a package of the extra `pictures` reads: suffix -> (the package, its module)
+EXTRAS = {
+    **dict.fromkeys((".heic", ".heif", ".hif"), ("pillow-heif", "pillow_heif")),
+    **dict.fromkeys((".dcm", ".dicom"), ("pydicom", "pydicom")),
+}
+OTHER_PICTURES = (
+    *EXTRAS,
+    *(".jp2", ".j2k", ".jpx", ".jxl", ".svg", ".psd", ".tga", ".ico", ".exr", ".hdr", ".dng", ".cr2", ".cr3"),
+    *(".nef", ".arw", ".raf", ".orf", ".rw2", ".raw", ".nii", ".nrrd", ".mha", ".czi", ".svs", ".ndpi"),
+    *(".mp4", ".mov", ".avi", ".mkv", ".webm", ".npz", ".pdf"),
+)
+PATH_HEADS = (
+    *("file_name", "filename", "filepath", "file_path", "image_path", "image_file"),
+    *("image", "file", "img", "img_path"),
+)
+LABEL_HEADS = ("class", "class_name", "class_id", "label_name", "category", "target")
 LARGEST_FILE_BYTES = 1 << 28  # 256 MiB: above it a picture is a mistake or an attack
 NAMED = 3  # reports in the image set that a note names
 LARGEST_LIST_BYTES = 1 << 28
+
+
+def suffixes() -> tuple[str, ...]:
+    """The suffixes of the pictures that can be read here, with what is installed."""
+    more = [suffix for suffix, (_, module) in EXTRAS.items() if find_spec(module) is not None]
+    return (*SUFFIXES, *more)
 
 
 @dataclass(frozen=True)
@@ -68,7 +94,7 @@ def walk(folder: Path) -> tuple[list[Path], list[str]]:
     """
     found: list[Path] = []
     notes: list[str] = []
-    others = 0
+    others: Counter[str] = Counter()
     reports = Reports()
     seen: set[tuple[int, int]] = set()
     pending = [folder]
@@ -90,13 +116,35 @@ def walk(folder: Path) -> tuple[list[Path], list[str]]:
                 continue
             if os.path.isdir(entry.path):  # False, not an error, for a link to itself
                 pending.append(Path(entry.path))
-            elif Path(entry.name).suffix.lower() in SUFFIXES:
+            elif Path(entry.name).suffix.lower() in suffixes():
                 found.append(Path(entry.path))
             else:
-                others += 1
-    if others:
-        notes.append(f"Files without an image's suffix were ignored: {others}.")
-    return found, notes + _of_reports(reports.met, folder)
+                others[Path(entry.name).suffix.lower()] += 1
+    arrays = [path for path in found if path.suffix.lower() == ".npy"]
+    if 0 < len(arrays) < len(found):  # features and masks lie beside pictures
+        found = [path for path in found if path.suffix.lower() != ".npy"]
+        notes.append(f"Arrays (.npy) beside pictures were left out: {len(arrays)}.")
+    return found, notes + passed_over(others) + _of_reports(reports.met, folder)
+
+
+def passed_over(others: Mapping[str, int]) -> list[str]:
+    """Notes on files that are not read, by their suffixes: pictures of other kinds are named."""
+    pictures = {suffix: count for suffix, count in others.items() if suffix in OTHER_PICTURES}
+    rest = sum(others.values()) - sum(pictures.values())
+    notes = [f"Files without an image's suffix were ignored: {rest}."] if rest else []
+    if pictures:
+        named = ", ".join(f"{count} of {suffix}" for suffix, count in sorted(pictures.items()))
+        notes.append(f"Pictures of kinds that are not read were left out: {named}. {how_to_read(pictures)}.")
+    return notes
+
+
+def how_to_read(suffixes: Iterable[str]) -> str:
+    """What makes pictures of these kinds readable, in words."""
+    packages = sorted({EXTRAS[suffix][0] for suffix in suffixes if suffix in EXTRAS})
+    ways = [f"`pip install {' '.join(packages)}`"] if packages else []
+    if any(suffix not in EXTRAS for suffix in suffixes):
+        ways.append("converting the others to PNG or TIFF" if ways else "Converting them to PNG or TIFF")
+    return f"{' and '.join(ways)} makes them readable"
 
 
 def _of_reports(met: set[str], folder: Path) -> list[str]:
@@ -119,6 +167,8 @@ def read_text(path: Path, what: str) -> str:
         reason = getattr(error, "strerror", error)
         raise InputError(f"{what} {path} cannot be read: {reason}", "check the path") from error
     try:
+        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # Excel's "Unicode text"
+            return data.decode("utf-16")
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(
@@ -159,12 +209,15 @@ def read_table(
     `known` are all the heads that mean something. Raises InputError with file:line.
     """
     text = read_text(path, "the CSV").replace("\0", "\N{REPLACEMENT CHARACTER}")  # csv of 3.10 stops there
+    skipped = 0
+    if said := re.match(r"sep=(.)\r?\n", text):  # a line of Excel's
+        text, skipped = text[said.end() :], 1
     first = text.split("\n", 1)[0]
-    delimiter = next((mark for mark in (",", ";", "\t") if mark in first), ",")
+    delimiter = said[1] if said else next((mark for mark in (",", ";", "\t") if mark in first), ",")
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     rows = []
     try:
-        head = [name.strip().lower() for name in next(reader, [])]
+        head = _heads([name.strip().lower() for name in next(reader, [])], known, path)
         for wanted in known:
             if head.count(wanted) > 1:
                 raise InputError(f"{path}:1: two columns are named '{wanted}'", "rename one")
@@ -174,9 +227,9 @@ def read_table(
                     f"{path}:1: no column is named '{wanted}' (columns: {', '.join(head)[:80] or 'none'})",
                     f"begin the CSV with a line `{','.join(known)}`",
                 )
-        line = reader.line_num + 1
+        line = reader.line_num + 1 + skipped
         for cells in reader:
-            place, line = f"{path}:{line}", reader.line_num + 1
+            place, line = f"{path}:{line}", reader.line_num + 1 + skipped
             if not any(cell.strip() for cell in cells):
                 continue
             row = dict(zip(head, (cell.strip() for cell in cells), strict=False))
@@ -190,8 +243,31 @@ def read_table(
     return head, rows
 
 
+def _heads(head: list[str], known: tuple[str, ...], path: Path) -> list[str]:
+    """The heads, with `path` and `label` for the one column of another usual name that stands for them.
+
+    Raises InputError where several could be meant.
+    """
+    for wanted, others in (("path", PATH_HEADS), ("label", LABEL_HEADS)):
+        found = [name for name in head if name in others]
+        if wanted not in known or wanted in head or not found:
+            continue
+        if len(found) > 1:
+            raise InputError(
+                f"{path}:1: no column is named '{wanted}', and {' and '.join(found)} could be meant",
+                f"rename the column that is meant to `{wanted}`",
+            )
+        head = [wanted if name == found[0] else name for name in head]
+    return head
+
+
 def beside(list_file: Path, listed: str) -> Path:
-    """A path as it stands in a list, which is relative to the list's folder."""
+    """A path as it stands in a list, which is relative to the list's folder.
+
+    Backslashes are Windows' way to part folders, unless a file is named so.
+    """
+    if "\\" in listed and "\0" not in listed and not os.path.lexists(list_file.parent / listed):
+        listed = listed.replace("\\", "/")
     return Path(os.path.normpath(list_file.parent / listed))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -16,15 +15,17 @@ from reportgen.errors import InputError, RecipeError
 from reportgen.inputs.auto import for_model, official_weights
 from reportgen.inputs.checkpoint import Checkpoint, load
 from reportgen.inputs.classes import names
+from reportgen.inputs.classes import notes as class_notes
+from reportgen.inputs.keys import COUNTER, Ambiguous, few, renamed
 from reportgen.inputs.preprocessing import Preprocessing
 from reportgen.inputs.sources import FORMS, build
+from reportgen.inputs.wrappers import bare, refuse_scripted, settings_kept, settle, unscripted
 
 if TYPE_CHECKING:
     from reportgen.recipe import Recipe
 
+TRAINERS = ("model.", "net.", "network.", "student.")  # what trainers keep a network under
 __all__ = ["Subject", "build", "load_subject"]
-
-COUNTER = ".num_batches_tracked"  # not in files of a torch before 0.4.1, and of no use in eval mode
 
 
 @dataclass(frozen=True)
@@ -52,16 +53,33 @@ def load_subject(recipe: Recipe, checkpoint: Path) -> Subject:
     if not source:
         raise RecipeError("no model is named", f"give --model or the recipe's model.source: {FORMS}")
     classes = names(recipe.model.classes, recipe.folder)
-    loaded = load(checkpoint)
+    loaded = load(checkpoint, recipe.model.weights)
     official = official_weights(source, loaded.sha256)
     implied = _implied_arguments(source, loaded, official is not None)
     arguments = {**implied, **recipe.model.arguments}
-    network = build(source, arguments, recipe.folder)
-    notes = [*loaded.notes, *fill(network, loaded, source)]
+    changed: list[str] = []
+    scripted: list[str] = []
+    with settings_kept(changed), unscripted(scripted):
+        network = build(source, arguments, recipe.folder)
+    refuse_scripted(network, source)
+    network, unwrapping = bare(network)
+    if scripted:
+        unwrapping.append(f"Not scripted, so that layers can be seen: {few(list(dict.fromkeys(scripted)))}.")
+    if changed:
+        unwrapping.append(f"The model's code changed {' and '.join(changed)} of torch: changed back.")
+    notes = [*loaded.notes, *unwrapping, *fill(network, loaded, source)]
+    notes += class_notes(recipe.model.classes, recipe.folder)
     if official is not None and classes is None:
         classes = tuple(official.meta["categories"])
         notes.append(f"Class names are those of {official}, recognised by the file's hash.")
+    elif classes is None:
+        classes = loaded.classes
+    elif loaded.classes is not None and loaded.classes != tuple(classes):
+        notes.append("The checkpoint itself names the classes otherwise: the recipe's names are used.")
+    settle(network.eval())
     preprocessing, more = for_model(recipe, source, network, official)
+    if limit := recipe.images.at_most_megapixels:
+        preprocessing = replace(preprocessing, largest_px=round(limit * 1e6))
     return Subject(
         network=network.eval().float().cpu(),
         source=source,
@@ -85,19 +103,26 @@ def _implied_arguments(source: str, loaded: Checkpoint, official: bool) -> dict[
 def fill(network: nn.Module, loaded: Checkpoint, source: str) -> list[str]:
     """Loads the weights, strictly, and returns notes. Raises InputError with what differs."""
     own = network.state_dict()
-    state, notes = _fitting(dict(loaded.state), own, source)
+    state, notes = _fitting(loaded, own, source)
     _check_kinds(state, own, loaded.name)
     ready = OrderedDict(state)
     # the versions of its modules, by which torch migrates the keys of older releases
     versions = loaded.metadata
-    if versions is None and state.keys() == own.keys():
+    if state.keys() == own.keys() and (versions is None or state.keys() != loaded.state.keys()):
         versions = getattr(own, "_metadata", None)
     if versions is not None:
         ready._metadata = versions  # type: ignore[attr-defined]
     try:
-        network.load_state_dict(ready, strict=True)
+        # what was made without values takes the checkpoint's own tensors
+        hollow = any(parameter.is_meta for parameter in network.parameters())
+        network.load_state_dict(ready, strict=True, assign=hollow)
     except Exception as error:  # RuntimeError where they differ; a module's own hook raises others
         raise difference(state, own, loaded.name, source, str(error)) from error
+    if empty := [name for name, value in network.named_buffers() if value.is_meta]:
+        raise InputError(
+            f"{source} makes '{empty[0]}' without values, on the device meta, and {loaded.name} has none",
+            "make the model on the CPU",
+        )
     absent = own.keys() - state.keys()
     if absent and all(key.endswith(COUNTER) for key in absent):
         notes.append("The checkpoint counts no batches of its normalisations (an old torch).")
@@ -105,21 +130,39 @@ def fill(network: nn.Module, loaded: Checkpoint, source: str) -> list[str]:
 
 
 def _fitting(
-    state: dict[str, Tensor], own: Mapping[str, Tensor], source: str
+    loaded: Checkpoint, own: Mapping[str, Tensor], source: str
 ) -> tuple[dict[str, Tensor], list[str]]:
-    """The state under the network's names, where only a known spelling differs; and notes."""
-    if source.lower().startswith("torchvision:densenet"):
-        # torchvision's own files still write norm.1 for norm1
-        new = {re.sub(r"\.(norm|conv)\.([12])\.", r".\1\2.", key): v for key, v in state.items()}
-        if new.keys() != state.keys() and len(new) == len(state):
-            return new, ["Keys of an old DenseNet were renamed ('norm.1' is 'norm1')."]
-    first = {key.partition(".")[0] for key in state}
-    if state.keys() != own.keys() and len(first) == 1:
-        prefix = f"{first.pop()}."
-        stripped = {key.removeprefix(prefix): value for key, value in state.items()}
-        if stripped.keys() == own.keys():
-            return stripped, [f"Every key of the checkpoint begins with '{prefix}': left out."]
-    return state, []
+    """The state under the network's names, and notes. Raises InputError where two parts of it fit."""
+    try:
+        state, notes = renamed(dict(loaded.state), own, source)
+    except Ambiguous as error:
+        several = ", ".join(f"'{prefix}'" for prefix in error.prefixes)
+        raise InputError(
+            f"{loaded.name} holds {len(error.prefixes)} sets of weights that fit {source}: below {several}",
+            f"say in the recipe which is meant, such as model: {{weights: {error.prefixes[0]}}}",
+        ) from error
+    state, more = _whole_numbers(state, own)
+    return state, notes + more
+
+
+def _whole_numbers(
+    state: dict[str, Tensor], own: Mapping[str, Tensor]
+) -> tuple[dict[str, Tensor], list[str]]:
+    """The state with counters and indices that were saved as floats made whole numbers again."""
+    found = {}
+    for key, value in state.items():
+        mine = own.get(key)
+        floats = value.is_floating_point() and value.layout == torch.strided and not value.is_meta
+        if mine is None or mine.is_floating_point() or mine.is_complex() or not floats:
+            continue
+        wide = value.double()
+        # beyond this a float no longer tells one whole number from the next
+        exact = 2 / torch.finfo(value.dtype).eps
+        whole = bool(torch.isfinite(wide).all()) and torch.equal(wide, wide.round())
+        if whole and (key.endswith(COUNTER) or bool((wide.abs() <= exact).all())):
+            found[key] = wide.to(mine.dtype)
+    note = f"Whole numbers that were saved as floats are read as such: {few(list(found))}."
+    return {**state, **found}, [note] if found else []
 
 
 def _check_kinds(state: Mapping[str, Tensor], own: Mapping[str, Tensor], name: str) -> None:
@@ -147,7 +190,7 @@ def _remarks(state: Mapping[str, Tensor]) -> list[str]:
     if other := {_kind(value) for value in floats.values()} - {"float32"}:
         notes.append(f"Weights of {', '.join(sorted(other))} were converted to float32.")
     for key, value in floats.items():
-        if bad := int((~torch.isfinite(value)).sum()):
+        if bad := int((~torch.isfinite(value.float())).sum()):
             notes.append(f"{bad} of {value.numel()} values of {key} are not finite.")
     return notes
 
@@ -178,7 +221,7 @@ def difference(
     if extra:
         parts.append(f"{len(extra)} of the checkpoint's {len(state)} keys unknown ({_few(extra)})")
     what = "; ".join(parts) or f"the model refuses the weights: {' '.join(refusal.split())[:200]}"
-    return InputError(f"{name} does not fit {source}: {what}", _remedy(missing, extra, shapes))
+    return InputError(f"{name} does not fit {source}: {what}", _remedy(missing, extra, shapes, state))
 
 
 def _few(keys: list[str]) -> str:
@@ -191,10 +234,22 @@ def _shape(tensor: Tensor) -> tuple[int, ...] | None:
 
 
 def _remedy(
-    missing: list[str], extra: list[str], shapes: list[tuple[str, tuple[int, ...], tuple[int, ...]]]
+    missing: list[str],
+    extra: list[str],
+    shapes: list[tuple[str, tuple[int, ...], tuple[int, ...]]],
+    state: Mapping[str, Tensor],
 ) -> str:
     classes = {(theirs[:1], ours[:1]) for _, theirs, ours in shapes if theirs[1:] == ours[1:]}
     if shapes and len(classes) == 1 and not missing and not extra:
         ((theirs, _),) = classes
         return f"set model.arguments.num_classes: {theirs[0]}" if theirs else "check model.source"
-    return "check model.source and model.arguments: they must be what the checkpoint was saved from"
+    heads = {key.partition(".")[0] for key in missing}
+    if len(heads) == 1 and heads == {key.partition(".")[0] for key in extra}:
+        head = heads.pop()
+        return (
+            f"the part '{head}' was built otherwise: write a file.py whose function makes the model and "
+            f"replaces '{head}' as the training code does, and name it in model.source: file.py:function"
+        )
+    check = "check model.source and model.arguments: they must be what the checkpoint was saved from"
+    part = next((p for p in TRAINERS if any(key.startswith(p) for key in state)), "")
+    return f"{check}; where only those below '{part}' are meant, set model.weights: {part}" if part else check

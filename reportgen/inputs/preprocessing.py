@@ -21,6 +21,10 @@ RESAMPLING: dict[Interpolation, Image.Resampling] = {
 }
 
 
+LARGEST_PX = 89_478_485  # Pillow's own limit: where it warns of a decompression bomb
+MOST_CHANNELS = 16
+
+
 @dataclass(frozen=True)
 class Preprocessing:
     """Resize, centre crop, scale to [0, 1], normalise: torchvision's presets on a PIL image.
@@ -36,6 +40,11 @@ class Preprocessing:
     std: tuple[float, ...]
     interpolation: Interpolation = "bilinear"
     origin: str = "recipe"
+    # what is black and what is white in the file's own numbers; None: the range of its kind of numbers
+    range: tuple[float, float] | None = None
+    bands: tuple[str, ...] = ()  # names, one a channel
+    show: tuple[int, ...] = ()  # the one or three channels that are shown as a picture
+    largest_px: int = LARGEST_PX
 
     def __post_init__(self) -> None:
         if self.crop is None and not isinstance(self.resize, tuple):
@@ -43,10 +52,20 @@ class Preprocessing:
                 "model.preprocessing does not fix the size of the model's input",
                 "set model.preprocessing.crop to the side that the model takes, in pixels",
             )
-        if self.channels not in (1, 3) or len(self.std) != self.channels:
+        if not 1 <= self.channels <= MOST_CHANNELS or len(self.std) != self.channels:
             raise RecipeError(
                 f"model.preprocessing has {self.channels} means and {len(self.std)} deviations",
-                "give mean and std one value each for grey images, three each for RGB",
+                f"give mean and std one value for each channel of the model's input, 1 to {MOST_CHANNELS}",
+            )
+        if self.bands and len(self.bands) != self.channels:
+            raise RecipeError(
+                f"model.preprocessing names {len(self.bands)} bands, the model's input has {self.channels}",
+                "give model.preprocessing.bands one name for each channel",
+            )
+        if len(self.shown) not in (1, 3) or not all(0 <= n < self.channels for n in self.shown):
+            raise RecipeError(
+                f"model.preprocessing.show {list(self.shown)} is not one or three of {self.channels}",
+                "give the names of one or three bands, or their numbers from 0 on",
             )
         sides = [side for size in (self.resize, self.crop) for side in _as_tuple(size)]
         if not all(np.isfinite(self.mean)) or not all(0 < s < np.inf for s in self.std):
@@ -62,8 +81,13 @@ class Preprocessing:
 
     @property
     def channels(self) -> int:
-        """1 for grey, 3 for RGB."""
+        """1 for grey, 3 for RGB, more for other bands."""
         return len(self.mean)
+
+    @property
+    def shown(self) -> tuple[int, ...]:
+        """The channels that are shown as a picture: the first three, or the first, where nothing is said."""
+        return self.show or ((0, 1, 2) if self.channels >= 3 else (0,))
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -79,8 +103,9 @@ class Preprocessing:
 
     def as_json(self) -> dict[str, Any]:
         """Its fields as JSON values: tuples are lists."""
-        fields = asdict(self).items()
-        return {name: list(v) if isinstance(v, tuple) else v for name, v in fields}
+        unsaid = {"range": None, "bands": (), "show": (), "largest_px": LARGEST_PX}
+        fields = {k: v for k, v in asdict(self).items() if k not in unsaid or v != unsaid[k]}
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in fields.items()}
 
     def resized_px(self, width: int, height: int) -> tuple[int, int]:
         """(width, height) after the resize; the longer side is cut to whole pixels."""
@@ -138,7 +163,7 @@ def apply(
     resized = p.resized_px(*picture.size)
     if resized != picture.size:
         picture = picture.resize(resized, RESAMPLING[p.interpolation])
-    box = _centre(resized, p.crop)
+    box = centre(resized, p.crop)
     if box != (0, 0, *resized):
         picture = picture.crop(box)  # PIL puts black outside of the image
     seen = np.array(picture, dtype=np.uint8).reshape(picture.height, picture.width, p.channels)
@@ -147,7 +172,7 @@ def apply(
     return np.ascontiguousarray(pixels), seen, Geometry(image.size, resized, box)
 
 
-def _centre(size: tuple[int, int], crop: tuple[int, int] | None) -> tuple[int, int, int, int]:
+def centre(size: tuple[int, int], crop: tuple[int, int] | None) -> tuple[int, int, int, int]:
     """The centred box (l, t, r, b) of crop (h, w) on size (w, h), rounded as torchvision does."""
     if crop is None:
         return (0, 0, *size)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import importlib
+import importlib.machinery
 import importlib.util
 import inspect
 import os
@@ -81,16 +83,46 @@ def _timm(name: str, arguments: Mapping[str, Any]) -> nn.Module:
 
 @contextlib.contextmanager
 def _user_code(source: str, base: Path) -> Iterator[None]:
-    """Lets the code beside a file import its neighbours, and keeps its prints off stdout."""
+    """Lets the code beside a file, or in the working folder, import its neighbours, and keeps its prints
+    off stdout."""
     where = source.rpartition(":")[0]
     kept = list(sys.path)
     if where.endswith(".py"):
+        sys.path.insert(0, str(_top((base / where).resolve())))
         sys.path.insert(0, str((base / where).resolve().parent))
+    else:  # as `python -m` does
+        sys.path[:0] = dict.fromkeys([str(base.resolve()), os.getcwd()])
     try:
         with contextlib.redirect_stdout(sys.stderr):
             yield
     finally:
         sys.path[:] = kept
+
+
+def _top(path: Path) -> Path:
+    """The folder that holds the outermost package that a file is in."""
+    folder = path.parent
+    while (folder / "__init__.py").is_file() and folder != folder.parent:
+        folder = folder.parent
+    return folder
+
+
+def _dotted(path: Path) -> str:
+    """The name of a file in its package; of a file outside of one that imports its neighbours by dots,
+    as if its folder were one; else a name of ours."""
+    parts = path.resolve().relative_to(_top(path.resolve())).with_suffix("").parts
+    if len(parts) == 1 and _imports_by_dots(path):
+        parts = (path.resolve().parent.name, *parts)
+    known = all(part.isidentifier() for part in parts)
+    return ".".join(parts) if len(parts) > 1 and known else f"reportgen_model_{path.stem}"
+
+
+def _imports_by_dots(path: Path) -> bool:
+    """Whether a file says `from .neighbour import …`."""
+    with contextlib.suppress(OSError, SyntaxError, ValueError, RecursionError):
+        nodes = ast.walk(ast.parse(path.read_bytes()))
+        return any(isinstance(node, ast.ImportFrom) and node.level > 0 for node in nodes)
+    return False
 
 
 def _file(path: Path) -> ModuleType:
@@ -100,7 +132,13 @@ def _file(path: Path) -> ModuleType:
             f"model.source: there is no file {path}{did_you_mean(nearest(path.name, beside))}",
             "file.py:callable is relative to the recipe, or to the working folder without one",
         )
-    name = f"reportgen_model_{path.stem}"
+    name = _dotted(path)
+    try:
+        _parents(name, path)
+    except RecipeError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise _failed(f"{path} cannot be imported", error, path) from error
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None  # a .py file always has a loader
     module = importlib.util.module_from_spec(spec)
@@ -111,6 +149,36 @@ def _file(path: Path) -> ModuleType:
         sys.modules.pop(name, None)
         raise _failed(f"{path} cannot be imported", error, path) from error
     return module
+
+
+def _parents(name: str, path: Path) -> None:
+    """Imports the packages that a file is in, from where it is, so that its dots lead to its neighbours."""
+    parts = name.split(".")
+    folder = path.resolve().parent
+    folders = [folder, *folder.parents][len(parts) - 2 :: -1] if len(parts) > 1 else []
+    for depth, here in enumerate(folders, 1):
+        package = ".".join(parts[:depth])
+        known = sys.modules.get(package)
+        if known is not None and str(here) in [str(p) for p in getattr(known, "__path__", ())]:
+            continue
+        if known is not None and getattr(known, "__file__", None):
+            raise RecipeError(
+                f"model.source: {path} is in a package named '{package}', and so is {known.__file__}",
+                f"rename the folder {here.name} beside your model",
+            )
+        start = here / "__init__.py"
+        if start.is_file():
+            spec = importlib.util.spec_from_file_location(
+                package, start, submodule_search_locations=[str(here)]
+            )
+        else:
+            spec = importlib.machinery.ModuleSpec(package, None, is_package=True)
+            spec.submodule_search_locations = [str(here)]
+        assert spec is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[package] = module
+        if spec.loader is not None:
+            spec.loader.exec_module(module)
 
 
 def _package(name: str) -> ModuleType:

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple
 
-from reportgen.engine.network.facts import index_of
-from reportgen.errors import InputError, UnknownName, did_you_mean, nearest
+from reportgen.errors import InputError, did_you_mean, nearest
+from reportgen.inputs.labels import (
+    Folders,
+    Known,
+    Labelling,
+    Reading,
+    by_folders,
+    folder_names,
+    label_index,
+    no_label,
+)
 from reportgen.inputs.listing import (
     SUFFIXES,
     ImageFile,
@@ -25,8 +34,55 @@ from reportgen.inputs.listing import (
 )
 from reportgen.inputs.part_boxes import PartsList, with_parts
 
-# a file's label as text ("" or None where it has none), and where that stands
-Labelling: TypeAlias = Callable[[ImageFile], tuple[str | None, str]]
+HOW = f"name a folder, a list or a CSV of images ({', '.join(sorted(SUFFIXES))})"
+
+
+class Surveyed(NamedTuple):
+    """The files of the set, notes for the reader, and how else its folders could be read as labels."""
+
+    files: list[ImageFile]
+    notes: tuple[str, ...]
+    readings: tuple[Reading, ...] = ()
+
+
+def surveyed(
+    images: Path,
+    labels: str,
+    classes: tuple[str, ...],
+    base: Path,
+    limit: int | None = None,
+    parts: PartsList | None = None,
+    ids: tuple[str, ...] = (),
+) -> Surveyed:
+    """The set's files in sorted order, each hashed and labelled, with its parts, and notes for the reader.
+
+    `images` is a folder, a file list (.txt), a CSV with `path` and perhaps `label`, or one image.
+    `labels` is auto, none, folder, imagefolder, or a CSV with path and label, relative to `base`; `ids`
+    are the classes' WordNet ids, where they are known.
+    Raises InputError where there is no image, none can be opened, or a label is not a class.
+    """
+    paths, root, own_rows, notes = _listed(images)
+    if not paths:
+        passed = next((note for note in notes if note.startswith("Pictures of kinds")), None)
+        if passed:
+            raise InputError(f"{images} holds no image that can be read: {passed}", HOW)
+        raise InputError(f"{images} holds no image", HOW)
+    files = list(numbered(paths, root))
+    known = Known(classes, ids)
+    folders = _labelling(labels, files, own_rows, known, base, images)
+    files = [_labelled(file, folders.labelling, known) for file in files]
+    notes += [*folders.notes, *known.notes()]
+    if parts:
+        files, part_notes = with_parts(files, parts, images)
+        notes += part_notes
+    if limit is not None and limit < len(files):
+        notes.append(f"The first {limit} of {len(files)} images are used (--limit).")
+        files = files[:limit]
+    files = [hashed(file) for file in files]
+    notes += _contradicted(files)
+    if all(file.reason for file in files):
+        raise none_readable(images, [(file.shown, file.reason or "") for file in files])
+    return Surveyed(files, tuple(notes), folders.readings)
 
 
 def survey(
@@ -37,32 +93,15 @@ def survey(
     limit: int | None = None,
     parts: PartsList | None = None,
 ) -> tuple[list[ImageFile], tuple[str, ...]]:
-    """The set's files in sorted order, each hashed and labelled, with its parts, and notes for the reader.
+    """The files of `surveyed` and its notes."""
+    files, notes, _ = surveyed(images, labels, classes, base, limit, parts)
+    return files, notes
 
-    `images` is a folder, a file list (.txt), a CSV with `path` and perhaps `label`, or one image.
-    `labels` is auto, none, folder, or a CSV with path and label, relative to `base`.
-    Raises InputError where there is no image, none can be opened, or a label is not a class.
-    """
-    paths, root, own_rows, notes = _listed(images)
-    if not paths:
-        raise InputError(
-            f"{images} holds no image",
-            f"name a folder, a list or a CSV of images ({', '.join(sorted(SUFFIXES))})",
-        )
-    files = list(numbered(paths, root))
-    labelling, label_notes = _labelling(labels, files, own_rows, classes, base, images)
-    notes += label_notes
-    files = [_labelled(file, labelling, classes) for file in files]
-    if parts:
-        files, part_notes = with_parts(files, parts, images)
-        notes += part_notes
-    if limit is not None and limit < len(files):
-        notes.append(f"The first {limit} of {len(files)} images are used (--limit).")
-        files = files[:limit]
-    files = [hashed(file) for file in files]
-    if all(file.reason for file in files):
-        raise none_readable(images, [(file.shown, file.reason or "") for file in files])
-    return files, tuple(notes)
+
+def class_folders(images: Path) -> list[str]:
+    """The names of a set's folders of classes, in the order of their names as text."""
+    paths, root, _, _ = _listed(images)
+    return folder_names(list(numbered(paths, root)))
 
 
 def none_readable(images: Path, reasons: Sequence[tuple[str, str]]) -> InputError:
@@ -99,53 +138,24 @@ def _labelling(
     labels: str,
     files: list[ImageFile],
     own_rows: list[Row] | None,
-    classes: tuple[str, ...],
+    known: Known,
     base: Path,
     images: Path,
-) -> tuple[Labelling, list[str]]:
-    """How a file gets its label, by the recipe's `images.labels`, and notes."""
+) -> Folders:
+    """How a file gets its label, by the recipe's `images.labels`, with notes and other readings."""
     if labels == "none":
-        return _no_label, []
-    if labels == "folder":
-        return _by_folder, []
+        return Folders(no_label, [], ())
+    if labels in ("folder", "imagefolder"):
+        return by_folders(files, known, labels)
     if labels != "auto":
         path = base / labels
         rows, labelled = read_csv(path)
         if not labelled:
             raise InputError(f"{path}:1: no column is named 'label'", "add one")
-        return _by_row(rows, files, path.parent, images)
+        return Folders(*_by_row(rows, files, path.parent, images), ())
     if own_rows is not None:
-        return _by_row(own_rows, files, images.parent, images)
-    if not images.is_dir():
-        return _no_label, []
-    folders = sorted({file.shown.split("/")[0] for file in files if "/" in file.shown})
-    known = [folder for folder in folders if folder in classes]
-    by_number = all(name == f"class {n}" for n, name in enumerate(classes))
-    if by_number and folders and all(_is_class(folder, classes) for folder in folders):
-        return _by_folder, ["Labels are the folders' names, read as class indices."]
-    if folders and known == folders:
-        return _by_folder, ["Labels are the folders' names."]
-    if known:
-        other = next(folder for folder in folders if folder not in classes)
-        return _no_label, [f"No labels: the folder {other} is not a class, {known[0]} is."]
-    return _no_label, []
-
-
-def _is_class(name: str, classes: tuple[str, ...]) -> bool:
-    try:
-        index_of(name, classes)
-    except UnknownName:
-        return False
-    return True
-
-
-def _no_label(file: ImageFile) -> tuple[None, str]:
-    return None, file.shown
-
-
-def _by_folder(file: ImageFile) -> tuple[str | None, str]:
-    folder, inside, _ = file.shown.partition("/")
-    return (folder if inside else None), f"folder {folder}"
+        return Folders(*_by_row(own_rows, files, images.parent, images), ())
+    return by_folders(files, known, "auto") if images.is_dir() else Folders(no_label, [], ())
 
 
 def _by_row(
@@ -189,18 +199,22 @@ class _Rows:
         return (row.label, row.place) if row else (None, file.shown)
 
 
-def _labelled(file: ImageFile, labelling: Labelling, classes: tuple[str, ...]) -> ImageFile:
+def _labelled(file: ImageFile, labelling: Labelling, known: Known) -> ImageFile:
     """The file with its label, or InputError saying where a label stands that is not a class."""
     label, place = labelling(file)
-    if not label:
-        return file
-    try:
-        index = index_of(label, classes)
-    except UnknownName as error:
-        named = ", ".join(classes[:3])
-        raise InputError(
-            f"{place}: {error}",
-            f"labels are names or indices of the model's {len(classes)} classes ({named}, …); "
-            "set model.classes, or images.labels to none",
-        ) from error
-    return replace(file, label=classes[index], label_index=index)
+    index = None if label is None or label == "" else label_index(label, place, known)
+    return file if index is None else replace(file, label=known.classes[index], label_index=index)
+
+
+def _contradicted(files: Sequence[ImageFile]) -> list[str]:
+    """A note where one picture is in the set several times, under labels that differ."""
+    by_content: dict[str, list[ImageFile]] = {}
+    for file in files:
+        if file.sha256 and file.reason is None and file.label_index is not None:
+            by_content.setdefault(file.sha256, []).append(file)
+    odd = [same for same in by_content.values() if len({file.label_index for file in same}) > 1]
+    if not odd:
+        return []
+    shown = ", ".join(f"{file.shown} ({file.label})" for file in odd[0][:3])
+    note = f"Identical pictures have labels that differ, at most one of them right: {shown}."
+    return [f"{note} Such pictures: {len(odd)}."]

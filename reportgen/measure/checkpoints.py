@@ -31,11 +31,11 @@ from reportgen.measure.session import Session
 
 
 @contextmanager
-def weights_of(network: nn.Module, path: Path, source: str) -> Iterator[None]:
+def weights_of(network: nn.Module, path: Path, source: str, weights: str | None = None) -> Iterator[None]:
     """The network with another checkpoint's weights in it; its own come back."""
     own = {key: value.clone() for key, value in network.state_dict().items()}
     try:
-        fill(network, load(path), source)
+        fill(network, load(path, weights), source)
         yield
     finally:
         network.load_state_dict(own)
@@ -61,7 +61,8 @@ class Snapshots:
         before: dict[str, Array] = {}
         for number, name in enumerate(need.checkpoints):
             path = self.session.recipe.folder / name
-            with weights_of(self.engine.network, path, self.session.subject.source):
+            source, key = self.session.subject.source, self.session.recipe.model.weights
+            with weights_of(self.engine.network, path, source, key):
                 weights = self._weights()
                 tally = self._tally(number, need)
                 projected = self._projected(chosen, top_images.rankings(self._plan(need), tally))

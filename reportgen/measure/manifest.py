@@ -9,7 +9,8 @@ from datetime import datetime, timezone
 from typing import Any
 
 from reportgen.engine import device as devices
-from reportgen.evidence import Writer, is_unanswered
+from reportgen.evidence import Record, Writer, is_unanswered
+from reportgen.inputs.labels import agreement
 from reportgen.measure.session import Session
 from reportgen.probes import methods
 
@@ -35,7 +36,7 @@ def manifest(
             "size_bytes": checkpoint.size_bytes,
             "format": checkpoint.format,
         },
-        "model": _model(session),
+        "model": _model(session, found),
         "images": {
             "source": session.images,
             "total": len(found),
@@ -56,7 +57,9 @@ def manifest(
     }
 
 
-def _model(session: Session) -> dict[str, Any]:
+def _model(session: Session, found: list[Record]) -> dict[str, Any]:
+    used = {record["number"]: record["label_index"] for record in found}
+    answers = {r["number"]: r["predictions"][0]["class_index"] for r in found if r["predictions"]}
     facts = asdict(session.facts)
     facts.pop("graph")  # a finding of `architecture`
     for row, layer in zip(facts["layers"], session.facts.layers, strict=True):
@@ -67,7 +70,7 @@ def _model(session: Session) -> dict[str, Any]:
         "source": session.subject.source,
         "arguments": session.subject.arguments,
         "preprocessing": session.subject.preprocessing.as_json(),
-        "notes": list(session.notes),
+        "notes": [*session.notes, *agreement(session.readings, used, answers)],
         "warnings": list(session.feed.warnings),
         **facts,
     }

@@ -16,23 +16,29 @@ from reportgen.engine import device as devices
 from reportgen.engine.feed import Feed
 from reportgen.engine.needs import ModelFacts, TrainingLog
 from reportgen.engine.network.facts import index_of
-from reportgen.engine.network.trace import trace
+from reportgen.engine.network.trace import has_gradient, trace
 from reportgen.engine.onepass import frozen
 from reportgen.engine.plan import Plan, Planned, make_plan
 from reportgen.engine.targets import Slot, slots
 from reportgen.engine.trial import Trial
 from reportgen.errors import InputError, RecipeError, UnknownName
 from reportgen.evidence import canonical_json, sha256_of
-from reportgen.inputs import ImageFile, Subject, load_subject, survey
+from reportgen.inputs import ImageFile, Subject, load_subject
 from reportgen.inputs.checkpoint import load as load_checkpoint
-from reportgen.inputs.classes import check
+from reportgen.inputs.classes import BACKGROUND, check, ids
 from reportgen.inputs.history import History, read
+from reportgen.inputs.labels import Reading
 from reportgen.inputs.models import fill
 from reportgen.inputs.part_boxes import PartsList, read_parts
+from reportgen.inputs.survey import class_folders, surveyed
 from reportgen.probes import methods
 from reportgen.recipe import Recipe
 from reportgen.version import __version__
 
+NO_GRADIENT = (
+    "The model's answers have no gradient: something in its forward switches it off (torch.no_grad, detach "
+    "or numpy). Nothing that needs gradients is shown."
+)
 # parts of a recipe that change no measurement of the model
 RENDERED = ("title", "gates", "output", "beside")
 
@@ -57,6 +63,7 @@ class Session:
     snapshots: Mapping[str, str]  # hashes of the run's other checkpoints, by their names in the recipe
     name: str  # what the model is called where two are side by side
     beside: Session | None = None  # a second model on the same files
+    readings: tuple[Reading, ...] = ()  # how else the set's folders could be read as labels
 
     @cached_property
     def readable(self) -> int:
@@ -135,19 +142,37 @@ def prepare(
     Raises RecipeError and InputError.
     """
     _refuse_gates(recipe)
+    recipe = _named_by_folders(recipe, images)
     main = _of_model(recipe, checkpoint, save_maps)
     second = _second(main)
     classes, parts = main.facts.classes, _parts(recipe)
-    files, notes = survey(images, recipe.images.labels, classes, recipe.folder, limit, parts)
+    known = ids(recipe.model.classes, recipe.folder, classes)
+    found = surveyed(images, recipe.images.labels, classes, recipe.folder, limit, parts, known)
+    files, notes = found.files, found.notes
     # a box may yet lie out of the model's view: the plan counts those that the CSV lists
     parted = sum(bool(file.parts) and None not in file.parts and file.reason is None for file in files)
     shared: dict[str, Any] = {"files": tuple(files), "images": images.resolve().name}
     main = replace(main, **shared, notes=(*main.notes, *notes), plan=replace(main.plan, parted=parted))
+    main = replace(main, readings=found.readings)
     if second is None:
         return main
     name, other = _names(main, second)
     second = replace(second, **shared, name=other, plan=replace(second.plan, parted=parted))
     return replace(main, name=name, beside=second)
+
+
+def _named_by_folders(recipe: Recipe, images: Path) -> Recipe:
+    """The recipe with the folders' names for classes, where it says that the folders are the classes and
+    names none itself."""
+    model = recipe.model
+    if recipe.images.labels != "imagefolder" or model.classes is not None or not images.is_dir():
+        return recipe
+    names = class_folders(images)
+    if not names:
+        return recipe
+    made = recipe.model_copy(update={"model": model.model_copy(update={"classes": names})})
+    made._source, made._folder = recipe._source, recipe._folder
+    return made
 
 
 def _parts(recipe: Recipe) -> PartsList | None:
@@ -180,14 +205,17 @@ def _of_model(recipe: Recipe, checkpoint: Path, save_maps: bool, like: Session |
     parts = _parts(recipe)
     try:
         names = subject.classes if like is None else _agreed(like, subject, facts)
-        classes = check(names, facts.class_count)
+        classes, said = _checked(names, recipe, subject, facts)
         facts = replace(facts, classes=classes, parts=parts.names if parts else ())
         chosen = slots(recipe.targets, facts.class_count, partial(index_of, classes=classes))
         plan = _plan(recipe, facts, len(chosen), strict=like is None)
+        if plan.asks_gradients and not has_gradient(subject.network, facts.input_shape, recipe.model.output):
+            plan = plan.without_gradients()
+            said = [*said, NO_GRADIENT]
     except (RecipeError, UnknownName) as error:
         raise recipe.located(error) from error
     logs = {need: read(recipe.folder / need.path) for need in plan.logs}
-    snapshots = {name: _fits(recipe.folder / name, subject) for e in plan.evolved for name in e.checkpoints}
+    snapshots = {name: _fits(recipe, name, subject) for e in plan.evolved for name in e.checkpoints}
     feed, batch = _tried(recipe, subject, facts, plan, device)
     return Session(
         recipe=recipe,
@@ -201,11 +229,25 @@ def _of_model(recipe: Recipe, checkpoint: Path, save_maps: bool, like: Session |
         batch_size=batch,
         feed=feed,
         save_maps=save_maps,
-        notes=(*subject.notes, *feed.notes),
+        notes=(*subject.notes, *said, *feed.notes),
         name=checkpoint.stem,
         logs=logs,
         snapshots=snapshots,
     )
+
+
+def _checked(
+    names: tuple[str, ...] | None, recipe: Recipe, subject: Subject, facts: ModelFacts
+) -> tuple[tuple[str, ...], list[str]]:
+    """A name for every class, and notes. Raises InputError where the recipe's are not as many."""
+    own = names is not None and recipe.model.classes is None and names == subject.checkpoint.classes
+    if names is not None and own and len(names) != facts.class_count:
+        said = f"The checkpoint names {len(names)} classes, the model has {facts.class_count}: not used."
+        return check(None, facts.class_count), [said]
+    classes = check(names, facts.class_count)
+    more = len(classes) - len(names or classes)
+    notes = [f"The model has {len(classes)} classes: class 0 is named {BACKGROUND}, ImageNet's follow."]
+    return classes, notes if more else []
 
 
 def _tried(
@@ -223,9 +265,9 @@ def _tried(
     return found
 
 
-def _fits(path: Path, subject: Subject) -> str:
+def _fits(recipe: Recipe, name: str, subject: Subject) -> str:
     """The hash of another checkpoint of the run. Raises InputError where it does not fit the model."""
-    loaded = load_checkpoint(path)
+    loaded = load_checkpoint(recipe.folder / name, recipe.model.weights)
     bare = copy.deepcopy(subject.network).to("cpu")
     fill(bare, loaded, subject.source)
     return loaded.sha256

@@ -93,6 +93,13 @@ class PreprocessingRecipe(Part):
     interpolation: Literal["bilinear", "bicubic", "nearest", "lanczos"] = Field(
         default="bilinear", description="bilinear, bicubic, nearest or lanczos"
     )
+    range: tuple[Number, Number] | None = Field(
+        default=None, description="what is black and what is white in the file's numbers, such as [0, 4095]"
+    )
+    bands: list[StrictStr] | None = Field(default=None, description="a list of names, one a channel")
+    show: tuple[StrictInt | StrictStr, ...] | None = Field(
+        default=None, description="the one or three bands that are shown, by name or number from 0"
+    )
 
     @model_validator(mode="after")
     def _is_whole(self) -> PreprocessingRecipe:
@@ -101,6 +108,8 @@ class PreprocessingRecipe(Part):
             raise ValueError(f"mean has {len(self.mean)} channels, std has {len(self.std)}")
         if self.crop is None and not isinstance(self.resize, tuple):
             raise ValueError("the size of the model's input is not known: give crop")
+        if self.range is not None and not self.range[0] < self.range[1]:
+            raise ValueError("range is not from black to a larger number for white")
         return self
 
 
@@ -111,6 +120,11 @@ class ModelRecipe(Part):
         default=None, description="torchvision:NAME, timm:NAME, package.module:callable or file.py:callable"
     )
     arguments: dict[str, Any] = Field(default={}, description="a mapping of the callable's arguments")
+    weights: StrictStr | None = Field(
+        default=None,
+        min_length=1,
+        description="the key in the checkpoint, or the beginning of all keys, of the weights to use",
+    )
     classes: StrictStr | list[StrictStr] | None = Field(
         default=None, description="imagenet, a file with one name a line, or a list of names in quotes"
     )
@@ -139,12 +153,17 @@ class ImagesRecipe(Part):
     """The image set's labels and parts, and which images are shown."""
 
     labels: StrictStr = Field(
-        default="auto", min_length=1, description="auto, none, folder, or a CSV file with path,label"
+        default="auto",
+        min_length=1,
+        description="auto, none, folder, imagefolder, or a CSV file with path,label",
     )
     parts: StrictStr | None = Field(
         default=None, min_length=1, description="a CSV file with path,part,left,top,right,bottom"
     )
     show: Show = Field(default=Show(), description="a mapping with at_most and choose")
+    at_most_megapixels: Annotated[Number, Field(gt=0, le=4000)] | None = Field(
+        default=None, description="a number of megapixels above 0, at most 4000"
+    )
 
 
 class Run(Part):

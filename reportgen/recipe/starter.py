@@ -21,17 +21,19 @@ title: Model audit
 model:
   source:               # torchvision:resnet50, timm:NAME, package.module:callable, file.py:callable
   arguments: {}         # passed to the callable, such as {num_classes: 5}
-  classes:              # imagenet, a file with one name a line, or a list of names
+  weights:              # where the checkpoint holds several: the key, or the beginning of keys
+  classes:              # imagenet, a file of names (lines, JSON, YAML, CSV), or a list of names
   # auto where the source knows it; otherwise a mapping, such as
   # {resize: 256, crop: 224, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225]}
   preprocessing: auto
   output:               # which output holds the logits, where the network returns several
 
 images:
-  labels: auto          # auto, none, folder (one subfolder a class), or a CSV file with path,label
+  labels: auto          # auto, none, folder, imagefolder (by the names' order), a CSV file with path,label
   parts:                # a CSV file with path,part,left,top,right,bottom, in pixels of the original image
   # Every image is scored; these get figures, and the report says how they were chosen.
   show: {at_most: 200, choose: [wrong, unsure, random]}
+  at_most_megapixels:   # larger pictures are left out; 89.5 where nothing is said
 
 # What each image is explained for: predicted, label, top-3, class names or indices, or a list.
 targets: predicted

@@ -330,7 +330,7 @@ def test_a_fault_of_ours_has_no_traceback_unless_it_is_asked_for(tmp_path: Path)
     )
     command = [sys.executable, "-c", script, "recipe", "check", "x.yaml"]
     done = subprocess.run(command, env=environment(), capture_output=True, text=True)
-    is_told(done, 1, "ZeroDivisionError: by zero")
+    is_told(done, 70, "ZeroDivisionError: by zero")
     done = subprocess.run([*command, "--verbose"], env=environment(), capture_output=True, text=True)
     assert "Traceback" in done.stderr
 

@@ -151,8 +151,11 @@ def test_the_versions_of_the_modules_are_kept_under_their_stripped_names(tmp_pat
 
 def test_missing_file_and_the_nearest_name(tmp_path):
     (tmp_path / "epoch-10.pt").write_bytes(b"")
+    (tmp_path / "nothing-here").mkdir()
     assert "did you mean 'epoch-10.pt'" in refused(tmp_path / "epoch-1O.pt").cause
-    assert "folder" in refused(tmp_path).cause
+    assert "without a checkpoint" in refused(tmp_path / "nothing-here").cause
+    (tmp_path / "epoch-20.pt").write_bytes(b"")
+    assert "2 files that may be meant: epoch-10.pt, epoch-20.pt" in refused(tmp_path).cause
     (tmp_path / "link.pt").symlink_to(tmp_path / "nothing.pt")
     refused(tmp_path / "link.pt")
 
@@ -209,7 +212,7 @@ def test_torchscript_is_named(tmp_path):
         (torch.ones(3), "Tensor"),
         ({"epoch": 3, "lr": 0.1}, "2 of its 2 entries are no tensors by name: 'epoch' (int)"),
         ({1: torch.ones(1)}, "1 of its 1 entries"),
-        ({**STATE, "best": 0.9}, "'best' (float)"),
+        ({**STATE, "optimizer": {"lr": [0.1]}}, "'optimizer' (dict)"),
         ({"state_dict": {}}, "no state dict"),
         ({"model": {"net": {"state_dict": STATE}}}, "under 'model.net'"),
         ({"state_dict": {"epoch": 1}}, "under 'state_dict'"),

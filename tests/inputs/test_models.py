@@ -33,10 +33,20 @@ def lazy():
 """
 
 
-def recipe(folder: Path, source: str | None = "net.py:make", classes=None, preprocessing="auto", **arguments):
+def recipe(
+    folder: Path,
+    source: str | None = "net.py:make",
+    classes=None,
+    preprocessing="auto",
+    weights=None,
+    **arguments,
+):
     (folder / "net.py").write_text(NET)
-    model = SimpleNamespace(source=source, arguments=arguments, classes=classes, preprocessing=preprocessing)
-    return SimpleNamespace(model=model, folder=folder)
+    model = SimpleNamespace(
+        source=source, arguments=arguments, classes=classes, preprocessing=preprocessing, weights=weights
+    )
+    images = SimpleNamespace(at_most_megapixels=None)
+    return SimpleNamespace(model=model, folder=folder, images=images)
 
 
 def network(**arguments) -> nn.Module:

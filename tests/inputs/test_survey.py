@@ -278,7 +278,8 @@ def test_a_name_with_a_comma_and_a_line_break_counts_lines_rightly(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("file,label\na.png,rose\n", "1: no column is named 'path'"),
+        ("which,label\na.png,rose\n", "1: no column is named 'path'"),
+        ("file,image,label\na.png,b.png,rose\n", "file and image could be meant"),
         ("", "1: no column"),
         ("path,label,label\na.png,rose,tulip\n", "two columns are named 'label'"),
         ("path,path\na.png,b.png\n", "two columns are named 'path'"),

@@ -23,6 +23,7 @@ from reportgen.engine.network.facts import OWN, Graph, LayerFacts, ModelFacts
 from reportgen.engine.network.graph import Recorder
 from reportgen.engine.network.observer import Call, Observer, Seen, last_depended_on
 from reportgen.engine.network.output import first_tensor, logits_of
+from reportgen.engine.network.refusals import refusal
 from reportgen.engine.network.track import of_input
 from reportgen.errors import InputError
 
@@ -48,11 +49,7 @@ def trace(
     except InputError:
         raise
     except Exception as error:  # any code of the user's may run here
-        words = " ".join(str(error).split())[:200]
-        raise InputError(
-            f"the model does not accept an input of {'x'.join(map(str, input_shape))}: {words}",
-            "set model.preprocessing (resize, crop, mean, std) to what the model was trained with",
-        ) from error
+        raise refusal(error, input_shape, network) from error
     layers = _layers(network, seen)
     parameters = list(network.parameters())
     return ModelFacts(
@@ -72,6 +69,24 @@ def trace(
         auto=next((n for n, call in seen.calls.items() if seen.auto and call.finished == seen.auto), ""),
         batch=batch,
     )
+
+
+def has_gradient(
+    network: nn.Module, input_shape: tuple[int, int, int], output: str | int | None = None
+) -> bool:
+    """Whether the logits depend on the input in a way that can be differentiated.
+
+    A forward may switch gradients off inside (torch.no_grad, detach, numpy), and then no map can be made
+    of them. True where this cannot be found out.
+    """
+    for device in ("meta", "cpu"):
+        try:
+            x = torch.zeros(1, *input_shape, device=device, requires_grad=True)
+            with torch.enable_grad():
+                return logits_of(_bare_copy(network, device)(x), output).requires_grad
+        except Exception:  # values are looked at, which meta has none of
+            continue
+    return True
 
 
 def _observed(

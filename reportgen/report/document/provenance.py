@@ -67,6 +67,16 @@ def preprocessing(held: Mapping[str, Any]) -> str:
         steps.append(f"centre crop {shape(crop if isinstance(crop, list) else [crop, crop])} px")
     for key in ("mean", "std"):
         steps.append(f"{key} " + ", ".join(f"{value:g}" for value in held[key]))
+    if held.get("range"):
+        steps.append("values from {:g} (black) to {:g} (white)".format(*held["range"]))
+    if names := held.get("bands"):
+        steps.append(f"bands {', '.join(names)}")
+    if held.get("show"):
+        shown = ", ".join(names[n] if names else f"band {n}" for n in held["show"])
+        steps.append(f"shown as a picture: {shown}")
+    elif len(held["mean"]) not in (1, 3):
+        first = ", ".join(names[:3] if names else ("band 0", "band 1", "band 2")[: len(held["mean"])])
+        steps.append(f"shown as a picture: {first}")
     return f"{'; '.join(steps)} ({held['origin']})"
 
 

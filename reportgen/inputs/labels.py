@@ -1,0 +1,269 @@
+"""Which class a folder's name or a label's text means, and which other readings there are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias
+
+from reportgen.engine.network.facts import index_of
+from reportgen.errors import InputError, UnknownName, did_you_mean, nearest
+from reportgen.inputs.listing import ImageFile
+
+# a file's label as text or as a class's index (None where it has none), and where that stands
+Labelling: TypeAlias = Callable[[ImageFile], "tuple[str | int | None, str]"]
+
+SPLITS = ("train", "training", "val", "valid", "validation", "test", "testing", "eval", "dev", "holdout")
+WHOLE = re.compile(r"\d{1,9}\.0+")  # pandas writes a column of whole numbers with gaps so
+NOTHING = ("nan", "<na>", "none", "null")
+FEW = 8
+
+
+class Reading(NamedTuple):
+    """Another way to read the folders as labels: in words, how to take it, and the index by file number."""
+
+    words: str
+    remedy: str
+    indices: Mapping[int, int]
+
+
+@dataclass(frozen=True)
+class Known:
+    """The classes by every spelling: names, names with case and '_' set aside, WordNet ids."""
+
+    classes: tuple[str, ...]
+    ids: tuple[str, ...] = ()
+    used: dict[str, str] = field(default_factory=dict)  # how text was read -> an example
+
+    @property
+    def unnamed(self) -> bool:
+        """Whether nobody named the classes."""
+        return all(name == f"class {n}" for n, name in enumerate(self.classes))
+
+    def index(self, text: str, numbers: bool = True) -> int | None:
+        """The index that a text means, None where it is no class; notes how it was read."""
+        found = self._by_name(text)
+        if found is None and numbers:
+            number = text.partition(".")[0] if WHOLE.fullmatch(text) else text
+            found = self._by_number(number)
+            if found is not None and number != text:
+                self.used["whole"] = text
+        return found
+
+    def _by_name(self, text: str) -> int | None:
+        if self.classes.count(text) == 1:
+            return self.classes.index(text)
+        if text in self.ids:
+            self.used["id"] = text
+            return self.ids.index(text)
+        if text in self.classes:  # several: an error that says so
+            return None
+        alike = [n for n, name in enumerate(self.classes) if _folded(name) == _folded(text)]
+        if len(alike) != 1:
+            return None
+        self.used["folded"] = f"{text} is '{self.classes[alike[0]]}'"
+        return alike[0]
+
+    def _by_number(self, text: str) -> int | None:
+        try:
+            return None if text in self.classes else index_of(text, self.classes)
+        except UnknownName:
+            return None
+
+    def notes(self) -> list[str]:
+        """What a reader should know of how texts were read."""
+        words = {
+            "id": "Labels are read as WordNet ids of the classes, such as {}.",
+            "folded": "In labels, case and '_' for a space do not count: {}.",
+            "whole": "Labels such as {} are read as whole numbers, indices of classes.",
+        }
+        return [words[how].format(example) for how, example in self.used.items()]
+
+
+def _folded(name: str) -> str:
+    return re.sub(r"[\s_-]+", " ", name).strip().casefold()
+
+
+class Folders(NamedTuple):
+    """What the folders of a set say of its labels."""
+
+    labelling: Labelling
+    notes: list[str]
+    readings: tuple[Reading, ...]
+
+
+def no_label(file: ImageFile) -> tuple[None, str]:
+    """The labelling of a set without labels."""
+    return None, file.shown
+
+
+def by_folders(files: Sequence[ImageFile], known: Known, mode: str) -> Folders:
+    """The labels that the folders' names are.
+
+    `mode` is auto (where every folder is a class), folder (every folder is held to be one), or
+    imagefolder (the classes are the folders in the order of their names as text). Raises InputError.
+    """
+    level, above = _level(files, known)
+    names = sorted({name for file in files if (name := _folder(file, level))})
+    said = [f"Labels are taken from the folders below {above}."] if above else []
+    if mode == "imagefolder":
+        return Folders(_ranked(names, known, level), [*said, ORDERED], ())
+    if mode == "folder":
+        return Folders(_as_text(level, known, numbers=True), said, _others(files, names, known, level))
+    if not names:
+        return Folders(no_label, [], ())
+    numbers = known.unnamed
+    found = {name: known.index(name, numbers) for name in names}
+    if all(index is not None for index in found.values()):
+        note = "Labels are the folders' names"
+        by_number = numbers and not any(name in known.classes for name in names)
+        notes = [f"{note}, read as class indices." if by_number else f"{note}."]
+        readings = _others(files, names, known, level) if by_number else ()
+        return Folders(_as_text(level, known, numbers), [*said, *notes], readings)
+    known.used.clear()
+    return Folders(no_label, [_unlabelled(names, found, known)], _others(files, names, known, level))
+
+
+ORDERED = "Labels are the folders in the order of their names as text (ImageFolder's: 10 before 2)."
+
+
+def _level(files: Sequence[ImageFile], known: Known) -> tuple[int, str]:
+    """How deep the folders lie that are classes: below train, val and the like, and below one folder of
+    all; and what is above them."""
+    tops = {name for file in files if (name := _folder(file, 0))}
+    inner = {name for file in files if (name := _folder(file, 1))}
+    if not tops or not inner or any(known.index(name) is not None for name in tops):
+        known.used.clear()
+        return 0, ""
+    splits = all(name.casefold() in SPLITS for name in tops)
+    within = len(tops) == 1 and all(known.index(name, known.unnamed) is not None for name in inner)
+    known.used.clear()
+    return (1, " and ".join(f"{name}/" for name in sorted(tops))) if splits or within else (0, "")
+
+
+def folder_names(files: Sequence[ImageFile]) -> list[str]:
+    """The folders that are classes, in the order of their names as text."""
+    level, _ = _level(files, Known(()))
+    return sorted({name for file in files if (name := _folder(file, level))})
+
+
+def _folder(file: ImageFile, level: int) -> str | None:
+    """The name of the folder that a file is in, `level` folders down; None where it is not so deep."""
+    parts = file.shown.split("/")
+    return parts[level] if len(parts) > level + 1 else None
+
+
+def _as_text(level: int, known: Known, numbers: bool) -> Labelling:
+    def label(file: ImageFile) -> tuple[str | int | None, str]:
+        name = _folder(file, level)
+        index = None if name is None else known.index(name, numbers)
+        return (name if index is None else index), f"folder {name}"
+
+    return label
+
+
+def _ranked(names: list[str], known: Known, level: int) -> Labelling:
+    """The labelling by the folders' rank. Raises InputError where they are not as many as the classes."""
+    if len(names) != len(known.classes):
+        raise InputError(
+            f"images.labels is imagefolder, but there are {len(names)} folders, {len(known.classes)} classes",
+            "give a folder for each class, or set model.classes and images.labels: folder",
+        )
+    ranks = {name: rank for rank, name in enumerate(names)}
+
+    def label(file: ImageFile) -> tuple[int | None, str]:
+        name = _folder(file, level)
+        return (None if name is None else ranks[name]), f"folder {name}"
+
+    return label
+
+
+def _unlabelled(names: list[str], found: Mapping[str, int | None], known: Known) -> str:
+    """Why no image has a label, and what to do."""
+    others = [name for name in names if found[name] is None]
+    if len(others) < len(names):
+        known_one = next(name for name in names if found[name] is not None)
+        guess = did_you_mean(nearest(others[0], known.classes))
+        return (
+            f"No labels: the folder {others[0]} is not a class{guess}, {known_one} is. Rename it, or name "
+            "the classes in model.classes."
+        )
+    shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+    if not known.unnamed:
+        numbers = all(name.isdecimal() for name in names)
+        more = "images.labels: folder reads them as indices" if numbers else "images.labels: none says so"
+        return (
+            f"No labels: none of the {len(names)} folders ({shown}) is one of the model's classes "
+            f"({', '.join(known.classes[:3])}, …); {more}."
+        )
+    remedy = "name them in model.classes, in the order of the model's outputs"
+    if len(names) == len(known.classes):
+        listed = f": [{', '.join(names)}]" if len(names) <= FEW else " to them"
+        remedy += (
+            f". If that is the order of the names (ImageFolder's), set images.labels: imagefolder, or "
+            f"model.classes{listed}"
+        )
+    return f"No labels: the folders ({shown}) are no class indices, and the classes have no names; {remedy}."
+
+
+def _others(files: Sequence[ImageFile], names: list[str], known: Known, level: int) -> tuple[Reading, ...]:
+    """The readings of the folders that are possible beside the one that is used, where classes have no
+    names."""
+    if not known.unnamed or len(names) != len(known.classes):
+        return ()
+    text = {name: rank for rank, name in enumerate(names)}
+    ways = [("in ImageFolder's order (as text, 10 before 2)", "images.labels: imagefolder", text)]
+    if all(name.isdecimal() for name in names):
+        counted = sorted(names, key=int)
+        listed = ", ".join(f'"{name}"' for name in counted[:FEW]) + (", …" if len(counted) > FEW else "")
+        from_one = {name: rank for rank, name in enumerate(counted)}
+        ways.append(("by number, the lowest first", f"model.classes: [{listed}]", from_one))
+    used = {name: known.index(name) for name in names}
+    known.used.clear()
+    found: list[tuple[str, str, dict[str, int]]] = []
+    for words, remedy, ranks in ways:
+        if ranks != used and ranks not in [one[2] for one in found]:
+            found.append((words, remedy, ranks))
+    return tuple(
+        Reading(words, remedy, {f.number: ranks[n] for f in files if (n := _folder(f, level))})
+        for words, remedy, ranks in found
+    )
+
+
+def agreement(
+    readings: Iterable[Reading], used: Mapping[int, int | None], answers: Mapping[int, int]
+) -> list[str]:
+    """How well the answers (class index by file number) fit each reading of the folders, in words."""
+    notes = []
+    for one in readings:
+        seen = [number for number in answers if number in one.indices]
+        fits = sum(answers[number] == one.indices[number] for number in seen)
+        labelled = [number for number in seen if used.get(number) is not None]
+        mine = sum(answers[number] == used[number] for number in labelled)
+        if not seen or (labelled and fits <= mine):
+            continue
+        now = f"As labelled, {mine} of {len(labelled)} answers are right; read" if labelled else "Read"
+        notes.append(
+            f"{now} {one.words}, the folders fit {fits} of {len(seen)} answers: for that set {one.remedy}."
+        )
+    return notes
+
+
+def label_index(label: str | int, place: str, known: Known) -> int | None:
+    """The index of a label, None for a word for nothing. Raises InputError with where it stands."""
+    if isinstance(label, int):
+        return label
+    if (found := known.index(label)) is not None:
+        return found
+    if label.casefold() in NOTHING:
+        return None
+    try:
+        return index_of(label, known.classes)
+    except UnknownName as error:
+        named = ", ".join(known.classes[:3])
+        raise InputError(
+            f"{place}: {error}",
+            f"labels are names or indices of the model's {len(known.classes)} classes ({named}, …); "
+            "set model.classes, or images.labels to none",
+        ) from error

@@ -1,0 +1,160 @@
+"""What torch.save wrote: tensors and plain data; objects of other packages become inert stand-ins.
+
+A pickle calls what it names. torch's restricted reader (`weights_only=True`) calls nothing but what it
+knows; beside the weights, training scripts save numpy scalars, paths, dates and settings, which it
+refuses. For names of packages that hold such data it is given classes of this file instead: they keep
+what they are handed, and do nothing. Nothing that a file names is ever imported or called.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import re
+import warnings
+from typing import Any
+
+import numpy as np
+import torch
+
+from reportgen.errors import InputError
+from reportgen.inputs.archive import COPY_AGAIN, SAVE_AGAIN
+
+FORBIDDEN = r"GLOBAL '?([\w.]+)"  # the name of what torch refused to load, in its message
+# plain data without code of its own, which torchvision's and timm's training scripts write
+HARMLESS: list[Any] = [argparse.Namespace]
+# packages whose objects beside the weights are settings, counters and records
+RECORDS = (
+    *("numpy", "pathlib", "datetime", "collections", "decimal", "uuid", "enum", "typing", "dataclasses"),
+    *("omegaconf", "yacs", "easydict", "addict", "ml_collections"),
+    *("lightning", "pytorch_lightning", "lightning_fabric", "lightning_utilities", "torchmetrics"),
+    *("torch.torch_version", "torch.optim", "torch.utils.data", "torchvision.transforms"),
+)
+# builtins that hold data, and what makes an object of a class with a builtin base
+BUILTINS = ("frozenset", "slice", "range", "list", "dict", "tuple", "int", "float", "str", "bool", "object")
+MOST_NAMES = 200
+NUMBERS = re.compile(r"[biufc?]\d*|[US]\d+")
+
+
+class Inert:
+    """Stands in for an object that is not weights: keeps what it was made of, and does nothing."""
+
+    def __init__(self, *arguments: Any, **_named: Any) -> None:
+        self.arguments = arguments
+
+    def __new__(cls, *_arguments: Any, **_named: Any) -> Any:
+        return super().__new__(cls)
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = state
+
+
+class _Table(Inert):
+    """Stands in for a kind of dict."""
+
+    def __new__(cls, *_arguments: Any, **_named: Any) -> Any:
+        return {}
+
+
+class NumpyType(Inert):
+    """Stands in for numpy.dtype: its code ("f8") and byte order."""
+
+    order = "="
+
+    def __setstate__(self, state: Any) -> None:
+        if isinstance(state, tuple) and len(state) > 1 and state[1] in ("<", ">", "|", "="):
+            self.order = state[1]
+
+    @property
+    def plain(self) -> np.dtype[Any] | None:
+        """The dtype, where it is one of numbers or of text."""
+        code = self.arguments[0] if self.arguments else None
+        if not isinstance(code, str) or not NUMBERS.fullmatch(code):
+            return None
+        order = "=" if self.order == "|" else self.order
+        return np.dtype(f"{order}{code}")
+
+
+class NumpyArray(Inert):
+    """Stands in for an array: `values` are its elements as a list, where they are text or numbers."""
+
+    state: Any = None
+
+    @property
+    def values(self) -> list[Any]:
+        """The elements in order; none where it is not an array of text or numbers."""
+        if not (isinstance(self.state, tuple) and len(self.state) == 5):
+            return []
+        _, _, kind, _, data = self.state
+        if isinstance(data, list):  # an array of objects
+            return data
+        plain = kind.plain if isinstance(kind, NumpyType) else None
+        if plain is None or not plain.itemsize or not isinstance(data, bytes) or len(data) % plain.itemsize:
+            return []
+        values: list[Any] = np.frombuffer(data, plain).tolist()
+        return values
+
+
+def _inert(*arguments: Any) -> Inert:
+    """Stands in for a function."""
+    return Inert(*arguments)
+
+
+def _array(*arguments: Any) -> NumpyArray:
+    """Stands in for numpy's function that makes an empty array to be filled."""
+    return NumpyArray(*arguments)
+
+
+def read(data: bytes, name: str) -> Any:
+    """What torch.save wrote, where it is tensors, plain containers and records. Raises InputError.
+
+    torch's own messages advise to switch the protection off: they are never passed on.
+    """
+    stand_ins: list[Any] = [(Inert, "reportgen.Inert"), (NumpyArray, "reportgen.NumpyArray"), *_known(data)]
+    while True:
+        try:
+            with torch.serialization.safe_globals([*HARMLESS, *stand_ins]), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # torch's remarks on the dialect of the pickle
+                return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        except MemoryError as error:
+            raise InputError(f"{name} needs more memory than there is", SAVE_AGAIN) from error
+        except Exception as error:  # damaged pickles raise whatever comes
+            found = re.search(FORBIDDEN, str(error))
+            if found is None:
+                raise InputError(
+                    f"{name} is damaged, truncated or no file of torch.save", COPY_AGAIN
+                ) from error
+            stand_in = _stand_in(found[1])
+            if stand_in is None or stand_in in stand_ins or len(stand_ins) > MOST_NAMES:
+                raise _refusal(name, found[1]) from error
+            stand_ins.append(stand_in)
+
+
+def _known(data: bytes) -> list[tuple[Any, str]]:
+    """The stand-ins that a zip file will ask for, found without reading its tensors; none of other files."""
+    try:
+        names = torch.serialization.get_unsafe_globals_in_checkpoint(io.BytesIO(data))
+    except Exception:  # of an older torch, or damaged: they are found one by one
+        return []
+    found = [_stand_in(name.removeprefix("builtins.")) for name in sorted(names)[:MOST_NAMES]]
+    return [one for one in found if one is not None]
+
+
+def _stand_in(path: str) -> tuple[Any, str] | None:
+    """What is put in place of a name that torch does not know, or None where the file is refused."""
+    if path in BUILTINS:  # torch's message leaves "builtins." out
+        return (_Table if path == "dict" else Inert), f"builtins.{path}"
+    if not path.startswith(tuple(f"{root}." for root in RECORDS)):
+        return (_inert, path) if path == "copyreg._reconstructor" else None
+    last = path.rpartition(".")[2]
+    if path.startswith("numpy."):
+        kinds = {"dtype": NumpyType, "_reconstruct": _array, "ndarray": NumpyArray}
+        return kinds.get(last, Inert), path
+    return (_Table if last.lower().endswith("dict") else Inert), path
+
+
+def _refusal(name: str, found: str) -> InputError:
+    return InputError(
+        f"{name} is a pickle that holds {found}, not only tensors: loading it would run code from the file",
+        SAVE_AGAIN,
+    )

@@ -1,0 +1,141 @@
+"""A checkpoint of several files: shards by their index, or a folder as Hugging Face's tools save one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from reportgen.errors import InputError
+from reportgen.inputs.class_table import in_order
+
+INDEX = ".index.json"
+WHOLE = (
+    "model.safetensors",
+    "pytorch_model.bin",
+    "open_clip_model.safetensors",
+    "open_clip_pytorch_model.bin",
+)
+SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".tar")
+LARGEST_JSON_BYTES = 50_000_000
+
+
+@dataclass(frozen=True)
+class Shards:
+    """The files of a checkpoint, the tensors that an index promises, and class names beside them."""
+
+    files: tuple[Path, ...]
+    named: frozenset[str] = frozenset()
+    classes: tuple[str, ...] | None = field(default=None)
+
+
+def find_shards(path: Path) -> Shards | None:
+    """The files that an index or a folder stands for, or None where `path` is neither.
+
+    Raises InputError for an index that cannot be read, and for a folder that holds several checkpoints
+    or none.
+    """
+    if path.name.endswith(INDEX) and path.is_file():
+        return _by_index(path)
+    if not path.is_dir():
+        return None
+    indices = sorted(path.glob(f"*{INDEX}"))
+    whole = [path / name for name in WHOLE if (path / name).is_file()]
+    if len(indices) == 1 and not whole:
+        return _by_index(indices[0])
+    files = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
+    files = [
+        p for p in files if p.name not in ("training_args.bin", "optimizer.pt", "scheduler.pt", "scaler.pt")
+    ]
+    if len(indices) > 1 or len(whole) > 1 or not (whole or len(files) == 1):
+        raise folder_refused(path)
+    return Shards((whole[0] if whole else files[0],), classes=_configured(path))
+
+
+def folder_refused(path: Path) -> InputError:
+    """Why a folder is not a checkpoint, and what to name instead."""
+    if (path / ".metadata").is_file() and any(path.glob("*.distcp")):
+        return InputError(
+            f"{path} is a checkpoint of torch.distributed, in one part a process",
+            "make it one file with `python -m torch.distributed.checkpoint.format_utils dcp_to_torch "
+            f"{path} weights.pt` and name that",
+        )
+    held = sorted(p.name for p in path.iterdir() if p.suffix.lower() in SUFFIXES or p.name.endswith(INDEX))
+    if not held:
+        return InputError(f"the checkpoint {path} is a folder without a checkpoint in it", "name the file")
+    return InputError(
+        f"the checkpoint {path} is a folder with {len(held)} files that may be meant: {', '.join(held[:4])}",
+        f"name one of them, such as {path / held[0]}",
+    )
+
+
+def _by_index(index: Path) -> Shards:
+    """The shards of an index: weight_map says in which file each tensor is."""
+    table = _json(index)
+    places: Any = table.get("weight_map") if isinstance(table, dict) else None
+    if not isinstance(places, dict) or not places or not all(_beside(name) for name in places.values()):
+        raise InputError(
+            f"{index} is no index of shards: it has no `weight_map` of tensors to files beside it",
+            "name the checkpoint's own index, or its folder",
+        )
+    names = sorted(set(places.values()))
+    if absent := [name for name in names if not (index.parent / name).is_file()]:
+        raise InputError(
+            f"{index} names {len(names)} shards, of which {len(absent)} are not there ({absent[0]})",
+            f"put {absent[0]} beside it, or download the checkpoint again",
+        )
+    files = tuple(index.parent / name for name in names)
+    return Shards(files, frozenset(places), _configured(index.parent))
+
+
+def _beside(name: Any) -> bool:
+    """Whether an index names a file of its own folder."""
+    return isinstance(name, str) and Path(name).name == name
+
+
+def _configured(folder: Path) -> tuple[str, ...] | None:
+    """The class names of a Hugging Face configuration, but for its placeholders LABEL_0, …"""
+    file = folder / "config.json"
+    if not file.is_file():
+        return None
+    table = _json(file)
+    names = in_order(table.get("id2label") or table.get("label_names")) if isinstance(table, dict) else None
+    return None if names and all(name.startswith("LABEL_") for name in names) else names
+
+
+def _json(file: Path) -> Any:
+    try:
+        if file.stat().st_size > LARGEST_JSON_BYTES:
+            raise InputError(f"{file} is larger than 50 MB", "name the checkpoint's own index")
+        return json.loads(file.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{file} is not readable JSON: {error}", "copy or download it again") from error
+
+
+def hash_of(digests: Iterable[str]) -> str:
+    """One hash for several files: of their hashes, a line each, in the order of their names."""
+    return hashlib.sha256("".join(f"{digest}\n" for digest in digests).encode()).hexdigest()
+
+
+def hash_at(path: Path) -> str | None:
+    """The SHA-256 of a checkpoint as a report states it, of one file or several; None where there is none."""
+    try:
+        shards = find_shards(path)
+    except InputError:
+        return None
+    files = shards.files if shards else (path,)
+    if not all(file.is_file() for file in files):
+        return None
+    digests = [_digest(file) for file in files]
+    return digests[0] if len(digests) == 1 else hash_of(digests)
+
+
+def _digest(file: Path) -> str:
+    found = hashlib.sha256()
+    with file.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            found.update(block)
+    return found.hexdigest()

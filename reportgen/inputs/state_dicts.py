@@ -1,0 +1,221 @@
+"""Which of the tables of tensors in a checkpoint are the weights, and which class names lie beside them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from reportgen.errors import InputError, did_you_mean, nearest
+from reportgen.inputs.archive import SAVE_AGAIN
+from reportgen.inputs.class_table import in_order
+from reportgen.inputs.pickled import Inert, NumpyArray
+
+# the keys that training scripts save the weights under, first choice first
+WRAPPERS = (
+    *("state_dict", "model", "model_state_dict", "net", "network", "weights", "params", "module"),
+    *("model_state", "net_state_dict", "model_weights", "student"),
+)
+AVERAGED = ("ema", "averaged", "swa")  # words in a key that holds averaged weights
+# beside the weights: the state of what trained them
+TRAINING = ("optim", "sched", "scaler", "callback", "loop", "rng", "criterion", "loss", "metric")
+NAMES = (
+    *("class_to_idx", "idx_to_class", "class_names", "classes", "categories", "id2label", "label2id"),
+    *("label_names", "labels", "names"),
+)
+DEEPEST = 2  # wrappings
+PLAIN = (int, float, complex, str, bytes, type(None), Inert, argparse.Namespace)
+
+
+class Found(NamedTuple):
+    """A state dict in a checkpoint, and the keys that lead to it."""
+
+    keys: tuple[str, ...]
+    state: Mapping[str, Tensor]
+
+    @property
+    def path(self) -> str:
+        """The keys, joined by dots."""
+        return ".".join(self.keys)
+
+
+def unwrapped(content: Any, name: str, asked: str | None) -> tuple[Found, list[str]]:
+    """The state dict that is meant, and notes. Raises InputError where that is not clear.
+
+    `asked` is the recipe's `model.weights`, the keys that lead to it.
+    """
+    if asked is not None:
+        return _asked(content, name, asked)
+    if _is_state(content):
+        return Found((), _tensors(content)), _left_out(content)
+    found = list(_candidates(content))
+    if not found:
+        keys = _descended(content)
+        inner = content
+        for key in keys:
+            inner = inner[key]
+        raise InputError(f"{name} holds no state dict{_under(keys)}: {_contents(inner)}", SAVE_AGAIN)
+    chosen, notes = _chosen(found, name)
+    at = content
+    for key in chosen.keys:
+        at = at[key]
+    return chosen, notes + _left_out(at)
+
+
+def _asked(content: Any, name: str, asked: str) -> tuple[Found, list[str]]:
+    """The weights under the keys that the recipe names, or those whose own keys begin with them."""
+    found = [Found((), _tensors(content))] if _is_state(content) else list(_candidates(content, every=True))
+    for one in found:
+        if one.keys and one.path == asked.rstrip("."):
+            return one, [f"The weights under '{one.path}' are used, as the recipe says."]
+    prefix = f"{asked.rstrip('.')}."
+    below = [one for one in found if any(key.startswith(prefix) for key in one.state)]
+    if len(below) == 1:
+        whole = below[0].state
+        state = {k.removeprefix(prefix): v for k, v in whole.items() if k.startswith(prefix)}
+        rest = len(whole) - len(state)
+        more = f"; {rest} others are left out" if rest else ""
+        return Found(below[0].keys, state), [
+            f"The weights whose keys begin with '{prefix}' are used, as the recipe says{more}."
+        ]
+    known = [one.path for one in found if one.keys]
+    known += [f"{first}." for one in found for first in {key.partition(".")[0] for key in one.state}]
+    raise InputError(
+        f"model.weights is '{asked}', which {name} does not hold{did_you_mean(nearest(asked, known))}",
+        f"name one of {', '.join(dict.fromkeys(known[:8])) or 'none'}, or leave model.weights out",
+    )
+
+
+def _candidates(content: Any, keys: tuple[str, ...] = (), every: bool = False) -> Iterator[Found]:
+    """Every table of tensors at most two wrappings deep, but for the state of optimizers and the like."""
+    if not isinstance(content, Mapping) or len(keys) >= DEEPEST:
+        return
+    for key, value in content.items():
+        if not isinstance(key, str) or not isinstance(value, Mapping) or not value:
+            continue
+        if key not in WRAPPERS and not every and any(word in key.lower() for word in TRAINING):
+            continue
+        if _is_state(value) and (every or key in WRAPPERS or _like_weights(value)):
+            yield Found((*keys, key), _tensors(value))
+        elif not _is_state(value):
+            yield from _candidates(value, (*keys, key), every)
+
+
+def _like_weights(state: Mapping[str, Any]) -> bool:
+    """Whether a table under an unknown key can be a network's: a matrix or a kernel is in it."""
+    return any(isinstance(value, Tensor) and value.ndim > 1 for value in state.values())
+
+
+def averaged(key: str) -> bool:
+    """Whether a key's words say that what it holds was averaged over the training."""
+    words = key.lower().replace("-", "_").replace(".", "_").split("_")
+    return any(word in AVERAGED for word in words)
+
+
+def _chosen(found: list[Found], name: str) -> tuple[Found, list[str]]:
+    """The weights to use: those under a known key before others, the last step's before averaged ones."""
+    plain = [one for one in found if not averaged(one.path)] or found
+    known = [
+        one for wrapper in WRAPPERS for one in plain if one.keys[-1] == wrapper or one.keys[0] == wrapper
+    ]
+    if not known and len(plain) > 1:
+        raise InputError(
+            f"{name} holds {len(plain)} sets of weights: {_listed(plain)}",
+            f"say in the recipe which is meant, such as model: {{weights: {plain[0].path}}}",
+        )
+    chosen = (known or plain)[0]
+    others = [one for one in found if one is not chosen]
+    if not others:
+        note = f"The weights under '{chosen.path}' are averaged ones; there are no others."
+        return chosen, [note] if averaged(chosen.path) else []
+    some = " (averaged over the training)" if any(averaged(one.path) for one in others) else ""
+    return chosen, [
+        f"The weights under '{chosen.path}' are used; those under {_listed(others)} are not{some}. "
+        "model.weights says which."
+    ]
+
+
+def _listed(found: list[Found]) -> str:
+    return ", ".join(f"'{one.path}'" for one in found)
+
+
+def _is_state(content: Any) -> bool:
+    """Whether a table is tensors by name, but for a few plain values such as an epoch."""
+    if not isinstance(content, Mapping) or not content:
+        return False
+    if not all(isinstance(key, str) for key in content):
+        return False
+    tensors = sum(isinstance(value, Tensor) for value in content.values())
+    plain = sum(isinstance(value, PLAIN) for value in content.values())
+    return tensors > plain and tensors + plain == len(content)
+
+
+def _tensors(content: Mapping[str, Any]) -> Mapping[str, Tensor]:
+    """The table itself (with what torch notes beside it) where all are tensors, else only those."""
+    if all(isinstance(value, Tensor) for value in content.values()):
+        return content
+    return {key: value for key, value in content.items() if isinstance(value, Tensor)}
+
+
+def _left_out(content: Mapping[str, Any]) -> list[str]:
+    odd = [key for key, value in content.items() if not isinstance(value, Tensor)]
+    return [f"Beside the weights and no tensors, left out: {', '.join(odd[:5])}."] if odd else []
+
+
+def _descended(content: Any) -> list[str]:
+    """The known keys that lead to where the weights should have been."""
+    keys: list[str] = []
+    while isinstance(content, Mapping) and len(keys) < DEEPEST:
+        key = next((k for k in WRAPPERS if isinstance(content.get(k), Mapping) and content[k]), None)
+        if key is None:
+            break
+        keys.append(key)
+        content = content[key]
+    return keys
+
+
+def _under(keys: list[str]) -> str:
+    return f" under '{'.'.join(keys)}'" if keys else ""
+
+
+def _contents(content: Any) -> str:
+    """What is there instead, in a few words."""
+    if not isinstance(content, Mapping):
+        return f"it is a {type(content).__name__}"
+    if not content:
+        return "it is empty"
+    odd = [k for k, v in content.items() if not (isinstance(k, str) and isinstance(v, Tensor))]
+    shown = ", ".join(f"{str(k)[:40]!r} ({type(content[k]).__name__})" for k in odd[:3])
+    return f"{len(odd)} of its {len(content)} entries are no tensors by name: {shown}"
+
+
+def class_names(content: Any) -> tuple[tuple[str, ...] | None, list[str]]:
+    """The class names that a checkpoint holds beside its weights, and notes.
+
+    None, with a note, where it holds two lists that differ.
+    """
+    found = dict(_named(content))
+    if len(set(found.values())) > 1:
+        where = " and ".join(f"'{key}'" for key in found)
+        return None, [f"The checkpoint's class names under {where} differ: they are not used."]
+    for key, names in found.items():
+        return names, [f"Class names are those that the checkpoint holds under '{key}'."]
+    return None, []
+
+
+def _named(content: Any, keys: tuple[str, ...] = ()) -> Iterator[tuple[str, tuple[str, ...]]]:
+    if isinstance(content, argparse.Namespace):
+        content = vars(content)
+    if not isinstance(content, Mapping) or (_is_state(content) and keys) or len(keys) > DEEPEST:
+        return
+    for key, value in content.items():
+        if not isinstance(key, str):
+            continue
+        if key.lower() in NAMES:
+            table = value.values if isinstance(value, NumpyArray) else value
+            if names := in_order(table):
+                yield ".".join((*keys, key)), names
+        elif isinstance(value, Mapping | argparse.Namespace):
+            yield from _named(value, (*keys, key))
