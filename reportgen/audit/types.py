@@ -26,6 +26,7 @@ class Layer(TypedDict):
     macs: Count
     receptive_field_px: Count | None
     receptive_stride_px: Count | None
+    layout: Annotated[str | None, "where height, width and channels are; null in older evidence"]
 
 
 class Model(TypedDict):

@@ -163,7 +163,7 @@ class Climber:
     def _climbed(self, needs: list[Ascent], done: int, total: int) -> dict[Ascent, Ascended]:
         """One batch of one climb; `done` of `total` steps lie before it."""
         climb = needs[0].climb
-        drawing = canvas(climb, len(needs), self._shape(climb), self.device)
+        drawing = canvas(climb, len(needs), self._shape(needs), self.device)
         numbers = drawing.numbers.requires_grad_()
         with torch.no_grad():
             start = self._values(needs, drawing.paint(numbers))
@@ -202,8 +202,12 @@ class Climber:
         taps = tuple(dict.fromkeys(layers))
         logits, kept = self.feed.ask(self.network, self._normalised(pictures), self.output, taps)
         self.cost["ascent_forwards"] += len(needs)
+
+        def answers(layer: str) -> Tensor:
+            return self.facts.as_maps(layer, kept[layer])
+
         return torch.stack(
-            [driven(need.unit, logits, kept.__getitem__)[n] for n, need in enumerate(needs)]
+            [driven(need.unit, logits, answers)[n] for n, need in enumerate(needs)]
         )
 
     def _normalised(self, pictures: Tensor) -> Tensor:
@@ -211,11 +215,14 @@ class Climber:
         std = pictures.new_tensor(self.normalisation.std)[:, None, None]
         return (pictures - mean) / std
 
-    def _shape(self, climb: Climb) -> tuple[int, int, int]:
+    def _shape(self, needs: list[Ascent]) -> tuple[int, int, int]:
         """The shape of the pictures: squares of the climb's side where that is smaller than the
         input and the network takes them, else as large as the input."""
         channels, height, width = self.facts.input_shape
-        side = climb.side_px
+        side = needs[0].climb.side_px
+        layers = [need.unit.layer for need in needs if not isinstance(need.unit, ClassLogit)]
+        if any(self.facts.layer(name).layout.kind == "tokens" for name in layers):
+            return self.facts.input_shape  # the grid of tokens is known for that size
         if side >= min(height, width) or not self._takes((channels, side, side)):
             return self.facts.input_shape
         return (channels, side, side)

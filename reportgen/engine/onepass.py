@@ -140,7 +140,7 @@ class OnePass:
             gradients, coverage = by_slot[self.slots.index(slot)]
             gradients |= self._backward(score, rule, outputs, coverage, last)
         activations: dict[Need, Tensor] = {
-            Activation(name): value.detach() for name, value in kept.items()
+            Activation(name): self.plan.facts.as_maps(name, value.detach()) for name, value in kept.items()
         }
         return activations, by_slot, logits.detach()
 
@@ -165,6 +165,10 @@ class OnePass:
         coverage[rule] = mode.rewritten
         return {
             # a layer that the score does not depend on has a gradient of zero
-            Gradient(name, rule): torch.zeros_like(outputs[name]) if value is None else value
+            Gradient(name, rule): self._as_maps(name, outputs[name], value)
             for name, value in zip(names, gradients, strict=True)
         }
+
+    def _as_maps(self, place: str, like: Tensor, gradient: Tensor | None) -> Tensor:
+        gradient = torch.zeros_like(like) if gradient is None else gradient
+        return gradient if place == INPUT else self.plan.facts.as_maps(place, gradient)

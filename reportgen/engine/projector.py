@@ -171,7 +171,8 @@ class Projector:
         self.cost["projection_forwards"] += len(numbers)
         pixels = self._unnormalised(x)
         for sheet in sheets:
-            a = kept[sheet.need.top_images.layer]
+            layer = sheet.need.top_images.layer
+            a = self.facts.as_maps(layer, kept[layer])
             waiting = [sheet.jobs.get(number, []) for number in numbers]
             for turn in range(max(map(len, waiting), default=0)):
                 now = {n: jobs[turn] for n, jobs in enumerate(waiting) if turn < len(jobs)}

@@ -105,7 +105,8 @@ def _(need: Scores, batch: Batch) -> Solution:
     for image, scores, answers in asker.perturbed(count, made_by, layers):
         logits.append(scores)
         for response, parts in answered.items():
-            parts.append(kept(response, answers[response.layer], clean[response.layer], image))
+            answer = asker.facts.as_maps(response.layer, answers[response.layer])
+            parts.append(kept(response, answer, clean[response.layer], image))
     answers_of: dict[Need, Sequence[Tensor]] = {need: batch.shared(of_images(logits, count, made_by))}
     for response, parts in answered.items():
         answers_of[response] = batch.shared(of_images(parts, count, made_by))

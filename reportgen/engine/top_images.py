@@ -60,6 +60,6 @@ def rankings(plan: Plan, tally: Tally) -> dict[TopImages, Ranking]:
     """The whole set's ranking for every `TopImages`, from the merged tallies."""
     by_need: dict[TopImages, Ranking] = {}
     for need in plan.of(TopImages):
-        shape = plan.facts.layer(need.layer).output_shape or ()
+        shape = plan.facts.layer(need.layer).map_shape or ()
         by_need[need] = Ranking.of(tally.tops[key(need)], shape[2] if len(shape) == 3 else 1)
     return by_need

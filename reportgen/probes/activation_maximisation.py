@@ -122,7 +122,7 @@ class ActivationMaximisation:
         # before the rectifier, where a gradient passes whatever the sign; the first layer is linear
         # in the picture, so that the mean of its map knows nothing but brightness
         weighted = [layer for layer in model.leaves() if layer.spatial and layer.weighted]
-        last = {layer.output_shape[1:]: layer for layer in weighted[1:] if layer.output_shape}
+        last = {layer.layout.grid: layer for layer in weighted[1:]}
         return [ChannelMean(layer.name, 0) for layer in list(last.values())[-AT_MOST:]]
 
 

@@ -123,7 +123,7 @@ class Correspondence:
         if self.layers != "auto":
             return list(dict.fromkeys(model.layer(name) for name in self.layers))
         last = model.last_features()
-        maps = [model.spatial_layer("auto")] if any(x.spatial for x in model.layers) else []
+        maps = [model.spatial_layer("auto")] if model.auto else []
         return list(dict.fromkeys([*maps, last]))
 
     def _judged(self, layer: LayerFacts, tally: Tally, model: ModelFacts, images: int) -> Judged:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from reportgen.engine.needs import AUTO, Activation, LayerName, ModelFacts, Need, Tape
-from reportgen.findings import Finding, Heatmap
+from reportgen.findings import Finding, Heatmap, Remark
 from reportgen.probes import probe
 
 
@@ -43,4 +43,6 @@ class EigenCam:
         values = (sign * component).where(finite, torch.nan).unflatten(1, a.shape[2:])  # (N, h, w)
         layer = tape.model.spatial_layer(self.layer)
         quantity = "first principal component, activation"
-        return (Heatmap("map", "Eigen-CAM", values, quantity, signed=True, layer=layer.name),)
+        heatmap = Heatmap("map", "Eigen-CAM", values, quantity, signed=True, layer=layer.name)
+        why = layer.auto_words(self.layer)
+        return (heatmap, *([Remark("layer", why)] if why else []))

@@ -58,8 +58,8 @@ class FeatureMaps:
         elif self.layers == "each-scale":
             by_side: dict[int, LayerFacts] = {}
             for layer in sorted(model.layers, key=lambda x: x.finished):
-                if layer.spatial and layer.output_shape and "Pad" not in layer.type:
-                    by_side[layer.output_shape[1]] = layer
+                if layer.spatial and "Pad" not in layer.type:
+                    by_side[layer.layout.grid[0]] = layer
             layers = list(by_side.values())
         else:
             assert_never(self.layers)

@@ -203,7 +203,7 @@ def channel_mean(model: ModelFacts, name: LayerName, channel: int) -> ChannelMea
     """A channel of a layer by name or number. Raises UnknownName, and NotApplicable where the
     layer's output is neither a stack of maps nor a vector."""
     layer = model.layer(name)
-    if not layer.output_shape or len(layer.output_shape) not in (1, 3):
+    if layer.map_shape is None:
         raise NotApplicable(f"the output of {layer.name} has no channels")
     return ChannelMean(layer.name, channel_of(layer, channel))
 

@@ -140,13 +140,13 @@ class ChannelHealth:
         """The layers that are judged, each with channels: (C, h, w), or (C,)."""
         if self.layers != "auto":
             named = [model.layer(name) for name in self.layers]
-            if bad := [x.name for x in named if len(x.output_shape or ()) not in (1, 3)]:
+            if bad := [x.name for x in named if x.map_shape is None]:
                 raise NotApplicable(f"no channels in the output of {', '.join(bad)}")
             return list(dict.fromkeys(named))
-        candidates = [x for x in rectifiers(model) if len(x.output_shape or ()) in (1, 3)] or wrapped(model)
+        candidates = [x for x in rectifiers(model) if x.map_shape is not None] or wrapped(model)
         if not candidates:
             raise NotApplicable("the model has no layer that rectifies and no convolution")
-        last_of = {layer.output_shape[1:]: layer for layer in candidates if layer.output_shape}
+        last_of = {layer.map_shape[1:]: layer for layer in candidates if layer.map_shape}
         chosen = list(dict.fromkeys([*last_of.values(), *candidates]))[: self.at_most]
         return sorted(chosen, key=lambda layer: layer.finished)
 

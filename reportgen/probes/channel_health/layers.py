@@ -20,7 +20,7 @@ def convolutions(model: ModelFacts) -> list[LayerFacts]:
 
 def first_convolutions(model: ModelFacts) -> list[LayerFacts]:
     """Of the first two convolutions those whose grid is fine enough for a spectrum."""
-    return [x for x in convolutions(model)[:2] if min((x.output_shape or (0,))[1:]) >= SIDE]
+    return [x for x in convolutions(model)[:2] if min(x.layout.grid) >= SIDE]
 
 
 def wrapped(model: ModelFacts) -> list[LayerFacts]:
