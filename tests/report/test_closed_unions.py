@@ -24,6 +24,7 @@ class Unknown:
     name: str = "n"
     title: str = "N"
     quantity: str = ""
+    explains: Any = None
 
 
 def test_a_kind_of_finding_that_is_not_known() -> None:
