@@ -15,18 +15,18 @@ from pathlib import Path
 
 from reportgen.errors import RecipeError
 from reportgen.evidence import BESIDE, write_whole
+from reportgen.formats import FORMATS, MAPS
 
 SUMS = "SHA256SUMS"  # the seal, in the form that `sha256sum --check` reads
-DOCUMENTS = ("report.html", "report.pdf", "results.json", "junit.xml")
+DOCUMENTS = tuple(name for name in FORMATS if name != MAPS)
 PAGE_FILES = "report-files"  # what lies beside report.html, where a recipe wants it so
-MAPS = "maps"
 EVIDENCE = "evidence"
 FOLDERS = (EVIDENCE, f"{EVIDENCE}/{BESIDE}", MAPS, f"{MAPS}/{BESIDE}", PAGE_FILES)
 OURS = "reportgen.evidence/"  # how the schema of a manifest of ours begins, whatever its version
 UNKNOWN = "0" * 64  # the hash of a file that is claimed and not written yet
 # every name that a report's file may have, relative to the report: no other is touched, whoever lists it
 NAMES = re.compile(
-    r"report\.(html|pdf)|results\.json|junit\.xml|SHA256SUMS"
+    rf"{'|'.join(map(re.escape, (*DOCUMENTS, SUMS)))}"
     rf"|{MAPS}/({BESIDE}/)?\d{{6,}}\.npz"
     rf"|{PAGE_FILES}/([0-9a-f]{{16}}\.\w+|report\.(css|js)|logo\.\w+|[^/]+\.woff2)"
     rf"|{EVIDENCE}/({BESIDE}/)?(key|[a-z]+(-\d+)*\.(json|safetensors))"

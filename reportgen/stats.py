@@ -1,4 +1,4 @@
-"""How far a mean or a share may be off, for a sample of any size."""
+"""Statistics in plain numpy: intervals of means and shares, McNemar's test, rank correlation."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ import numpy.typing as npt
 Array: TypeAlias = npt.NDArray[Any]
 
 Z_95 = 1.959963984540054  # the normal quantile of a two-sided 95 % interval
+
+
+def finite(value: float | None) -> float | None:
+    """The number; None where it is not known or not finite. JSON has no NaN and no infinity."""
+    return None if value is None or not math.isfinite(value) else float(value)
 
 
 def t_95(freedom: int) -> float:

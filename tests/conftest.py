@@ -23,8 +23,11 @@ from reportgen.engine.tape import BatchTape, model_tape
 from reportgen.engine.targets import Slot
 from reportgen.measure.audit import prepare
 from reportgen.measure.visualizations import Visualizations
-from reportgen.pipeline import run, silent
+from reportgen.pipeline import run
+from reportgen.progress import silent
 from reportgen.recipe import load
+
+pytest_plugins = ["oracles"]  # tests/oracles.py
 
 # a slow machine is no failure
 calm = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
@@ -262,35 +265,3 @@ def two_at() -> Callable[[Path], Two]:
 @pytest.fixture
 def two(tmp_path: Path) -> Two:
     return Two(tmp_path)
-
-
-def oracle_table(rows: list[list[Any]]) -> list[str]:
-    """Markdown: a row a method, a column an architecture, `*` where the second oracle was used."""
-    cells: dict[str, dict[str, str]] = {}
-    oracles: dict[str, list[str]] = {}
-    for method, architecture, error, oracle in rows:
-        known = oracles.setdefault(method, [])
-        if oracle and oracle not in known:
-            known.append(oracle)
-        text = "–" if error is None else f"{error:.0e}{'*' * known.index(oracle)}"
-        cells.setdefault(method, {})[architecture] = text
-    architectures = list(dict.fromkeys(row[1] for row in rows))
-    head = [f"| method | oracle | {' | '.join(architectures)} |", "|---|---|" + "---|" * len(architectures)]
-    return head + [
-        f"| {method} | {'; *'.join(oracles[method])} | {' | '.join(found.values())} |"
-        for method, found in cells.items()
-    ]
-
-
-def peer_table(rows: list[list[Any]]) -> list[str]:
-    """Markdown: how far other tools are off."""
-    head = ["| tool | network | off by | because |", "|---|---|---|---|"]
-    return head + [f"| {peer} | {network} | {error:.0%} | {why} |" for peer, network, error, why in rows]
-
-
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Prints what the tests against oracles and of peers have recorded, as Markdown."""
-    kept = [item for report in terminalreporter.stats.get("passed", []) for item in report.user_properties]
-    for name, table in (("oracle", oracle_table), ("peer", peer_table)):
-        if rows := [value for key, value in kept if key == name]:
-            terminalreporter.write_line("\n" + "\n".join(table(rows)))

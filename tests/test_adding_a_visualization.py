@@ -1,8 +1,7 @@
-"""The first page of CONTRIBUTING, done as it says: one file, and all follows."""
+"""The first page of CONTRIBUTING, done as it says: two files, and all follows."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import re
@@ -11,86 +10,94 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
-from captum.attr import InputXGradient
-from safetensors.torch import load_file
 
 from reportgen.probes import Method, methods, probe
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-MNIST = REPOSITORY / "examples" / "mnist"
-IMPORTS = """from __future__ import annotations
-
-from collections.abc import Sequence
-
-from reportgen.engine.needs import Gradient, ModelFacts, Need, Tape
-from reportgen.findings import Finding, Heatmap
-from reportgen.probes import probe
-"""
+TESTED_WITH = ("pyproject.toml", "tests/conftest.py", "tests/oracles.py", "tests/probes/conftest.py")
 
 
-def block(language: str) -> str:
-    text = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    found = re.search(rf"^```{language}\n(.*?)^```", text, re.M | re.S)
-    assert found is not None
-    return found[1]
+def adding() -> str:
+    """The first part of CONTRIBUTING."""
+    return (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8").split("\n## ")[1]
 
 
-@pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A report by a copy of the package that has the example's one file besides, nothing else."""
-    root = tmp_path_factory.mktemp("checkout")
-    for folder in ("reportgen", "templates", "themes"):
-        shutil.copytree(REPOSITORY / folder, root / folder)
-    probe = root / "reportgen" / "probes" / "gradient_times_input.py"
-    probe.write_text(f"{IMPORTS}\n\n{block('python')}", encoding="utf-8")
-    shutil.copytree(MNIST, root / "mnist")
-    recipe = (root / "mnist" / "recipe.yaml").read_text(encoding="utf-8")
-    head = recipe[: recipe.index("visualizations:")]
-    (root / "mnist" / "recipe.yaml").write_text(
-        f"{head}visualizations: [gradient-times-input]\n", encoding="utf-8"
-    )
-    words = (
-        "run mnist/checkpoints/epoch-10.safetensors mnist/digits --recipe mnist/recipe.yaml"
-        " --limit 2 --save-maps --quiet --out out"
-    )
+def in_words() -> dict[str, str]:
+    """The files that it has one add: each path in bold, and the block of code after it."""
+    return dict(re.findall(r"^\*\*`(\S+)`\*\*.+?^```python\n(.*?)^```", adding(), re.M | re.S))
+
+
+def python(root: Path, *words: str) -> str:
+    """The standard output of Python in a folder, with that folder's package."""
     done = subprocess.run(
-        [sys.executable, "-c", "from reportgen.cli import main; main()", *words.split()],
+        [sys.executable, *words],
         cwd=root,
         env={**os.environ, "PYTHONPATH": str(root)},
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 0, done.stderr
-    return root / "out"
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the package that has the two files besides, and nothing else."""
+    root = tmp_path_factory.mktemp("checkout")
+    for folder in ("reportgen", "templates", "themes", "examples/mnist", "examples/photos"):
+        shutil.copytree(REPOSITORY / folder, root / folder)
+    for name in (*TESTED_WITH, "tests/examples/test_photos.py"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(REPOSITORY / name, root / name)
+    for name, text in in_words().items():
+        assert not (root / name).exists(), "the example is there already"
+        (root / name).write_text(text, encoding="utf-8")
+    return root
+
+
+@pytest.fixture(scope="module")
+def report(checkout: Path) -> Path:
+    recipe = (checkout / "examples/mnist/recipe.yaml").read_text(encoding="utf-8")
+    head = recipe[: recipe.index("visualizations:")]
+    file = checkout / "examples/mnist/one.yaml"
+    file.write_text(f"{head}visualizations: [hires-cam: {{layer: conv2}}]\n", encoding="utf-8")
+    words = (
+        "run examples/mnist/checkpoints/epoch-10.safetensors examples/mnist/digits"
+        " --recipe examples/mnist/one.yaml --limit 2 --quiet --out out"
+    )
+    python(checkout, "-c", "from reportgen.cli import main; main()", *words.split())
+    return checkout / "out"
+
+
+def test_it_is_two_files_a_probe_and_its_test() -> None:
+    assert [Path(name).parent.as_posix() for name in in_words()] == ["reportgen/probes", "tests/probes"]
+
+
+def test_they_are_as_the_house_style_has_it(checkout: Path) -> None:
+    assert "All checks passed" in python(checkout, "-m", "ruff", "check", "--no-cache", *in_words())
 
 
 def test_it_is_in_both_documents_and_in_the_results(report: Path) -> None:
     page = (report / "report.html").read_text(encoding="utf-8")
-    assert "Gradient × input" in page and "Shrikumar et al. 2016" in page
-    assert (report / "report.pdf").read_bytes().startswith(b"%PDF-")
+    assert "HiResCAM" in page and "Draelos &amp; Carin 2020" in page
     results = json.loads((report / "results.json").read_text(encoding="utf-8"))
-    assert results["recipe"]["visualizations"] == [{"gradient-times-input": {}}]
-    assert all("gradient-times-input" in image["findings"] for image in results["images"])
+    assert results["recipe"]["visualizations"] == [{"hires-cam": {"layer": "conv2"}}]
+    for image in results["images"]:
+        assert "hires-cam" in image["findings"]
+        assert f'id="i{image["id"]}-hires-cam' in page
+    assert (report / "report.pdf").read_bytes().startswith(b"%PDF-")
 
 
-def test_its_map_is_captums(report: Path) -> None:
-    spec = importlib.util.spec_from_file_location("explained_network", MNIST / "network.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    network = module.DigitNet().eval()
-    network.load_state_dict(load_file(MNIST / "checkpoints" / "epoch-10.safetensors"))
-    for name in ("000000", "000001"):
-        maps = np.load(report / "maps" / f"{name}.npz")
-        x = torch.from_numpy(maps["input"])[None].requires_grad_()
-        target = int(maps["logits"].argmax())
-        expected = InputXGradient(network).attribute(x, target=target).sum(1)[0].detach().numpy()
-        np.testing.assert_allclose(
-            maps["gradient-times-input"], expected, atol=1e-5 * np.abs(expected).max()
-        )
+def test_its_test_passes_on_one_network_by_the_command_that_is_given(checkout: Path) -> None:
+    (words,) = re.findall(r"^`\.venv/bin/python (-m pytest \S+ -k mnist)`", adding(), re.M)
+    said = python(checkout, *words.split(), "-p", "no:cacheprovider")
+    assert "1 passed, 7 deselected" in said
+
+
+def test_a_test_has_the_line_that_the_demo_lacks_last_in_its_group(checkout: Path) -> None:
+    with pytest.raises(AssertionError, match=r"add `  - hires-cam` after guided-grad-cam"):
+        python(checkout, "-m", "pytest", "-q", "tests/examples/test_photos.py", "-k", "usual_order")
 
 
 @pytest.mark.parametrize("method", methods().values(), ids=lambda method: method.name)

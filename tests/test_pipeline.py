@@ -18,8 +18,9 @@ from reportgen.evidence import Evidence, Manifest, Record, TrustRecord
 from reportgen.measure import measure_main
 from reportgen.measure.audit import prepare
 from reportgen.measure.manifest import manifest
-from reportgen.pipeline import run, silent
+from reportgen.pipeline import run
 from reportgen.probes import methods
+from reportgen.progress import silent
 from reportgen.recipe import load
 
 NETWORK = """

@@ -46,6 +46,38 @@ def test_files_are_small() -> None:
     assert large == []
 
 
+def paths_in(text: str) -> set[str]:
+    """The paths of this repository that a page names, as code or as links; NAME stands for any name."""
+    code = re.findall(r"^```\w*\n(.*?)^```|`([^`\n]+)`", text, re.M | re.S)
+    words = [word for pair in code for word in re.split(r"[\s,;\"'()]+", "".join(pair))]
+    links = {target for target in re.findall(r"\]\(([^)#\s]+)\)", text) if "://" not in target}
+    ours = re.compile(r"(?:reportgen|templates|themes|examples|tests|\.ci)/")
+    return links | {word for word in words if ours.match(word)}
+
+
+def there(path: str) -> bool:
+    """Whether a path exists, in which a word in capitals and `*` stand for any name."""
+    pattern = re.sub(r"\b[A-Z]{3,}\b", "*", path.rstrip("/"))
+    return any(REPOSITORY.glob(pattern))
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "README.md"])
+def test_every_path_that_a_page_names_is_there(page: str) -> None:
+    text = (REPOSITORY / page).read_text(encoding="utf-8")
+    added = {"reportgen/probes/hires_cam.py", "tests/probes/test_hires_cam.py"}  # CONTRIBUTING's example
+    named = paths_in(text)
+    assert len(named) > 5
+    assert {path for path in named - added if not there(path)} == set()
+
+
+def test_a_path_that_is_not_there_is_found() -> None:
+    text = "`tests/nowhere.py -k x`, [this](LICENSE), [that](docs/none.md), `templates/sections/NAME.html.j2`"
+    text += "\n```\npytest tests/neither.py  # and tests in words\n```\n"
+    nowhere = {"tests/nowhere.py", "docs/none.md", "tests/neither.py"}
+    assert paths_in(text) == {*nowhere, "LICENSE", "templates/sections/NAME.html.j2"}
+    assert {path for path in paths_in(text) if not there(path)} == nowhere
+
+
 def locked() -> list[Requirement]:
     lines = (REPOSITORY / "requirements.lock").read_text(encoding="utf-8").splitlines()
     return [Requirement(line) for line in lines if line.strip() and not line.startswith("#")]

@@ -16,7 +16,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 
-from reportgen.engine.needs import ChannelMean, ClassLogit, Extremes, Record
+from reportgen.engine.needs import ChannelMean, ClassLogit, Record, TopImages
 from reportgen.engine.network.output import answers
 from reportgen.engine.plan import Plan
 from reportgen.engine.top_images import UNITS, key, rank
@@ -91,7 +91,7 @@ def test_a_checkpoint_of_the_run_is_not_right_where_it_answers_nothing() -> None
 
 
 def test_an_image_without_an_answer_is_not_among_the_strongest() -> None:
-    need, records = Extremes("maps", 2), (Record(ClassLogit(1)), Record(ChannelMean("maps", 0)))
+    need, records = TopImages("maps", 2), (Record(ClassLogit(1)), Record(ChannelMean("maps", 0)))
     facts: Any = None  # which layers there are is nothing to these needs
     plan = Plan((need, *records), facts, 1)
 

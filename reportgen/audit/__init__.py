@@ -1,1 +1,1 @@
-"""Judgements on what was measured: limits that must hold, files that must not have changed."""
+"""From evidence to results: metrics, calibration, gates, verdicts on the maps, and the seal of the files."""

@@ -4,28 +4,79 @@ whether that may be chance."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias, get_args
 
+from typing_extensions import TypedDict
+
+from reportgen.audit.quantities import Change, Count, Gated, Share, Within
+from reportgen.audit.types import Prediction
 from reportgen.evidence import Record, best, is_unanswered
 from reportgen.stats import mcnemar
 
 LISTED = 40  # changed answers that a report lists
 # how an answer changed, from the model beside to the main one; the worst first
-KINDS = ("broken", "mended", "both wrong", "no label")
+Kind: TypeAlias = Literal["broken", "mended", "both wrong", "no label"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
-def changed(main: Sequence[Record], beside: Sequence[Record]) -> list[dict[str, Any]]:
+class Changed(TypedDict):
+    """An image to which two models answer differently."""
+
+    id: str
+    kind: Kind
+    answers: Annotated[list[Prediction], Within(length=2), "the main model's, then the other's"]
+
+
+class AnswerCounts(TypedDict):
+    """The counts of two models' right and wrong answers to the same images, and what they say.
+
+    What depends on labels is null where no image that both answered has one. A number that is marked as
+    `Gated` may be named by a gate, as `beside.` and its key.
+    """
+
+    accuracy_change: Annotated[Change | None, Gated("labelled", " percentage points")]
+    changed: Annotated[Count, Gated("answers")]
+    mended: Annotated[Count | None, Gated("labelled")]
+    broken: Annotated[Count | None, Gated("labelled")]
+    mcnemar_p: Annotated[Share | None, Gated("labelled")]
+    compared: Count
+    unanswered: Annotated[Count, "by one of the two"]
+    unanswered_labelled: Count
+    labelled: Count
+    changed_both_wrong: Count
+    changed_unlabelled: Count
+    both_right: Count
+    both_wrong: Count
+
+
+class Pair(NamedTuple):
+    """One image's records, and what each of the two models answered."""
+
+    mine: Record
+    other: Record
+    answers: list[Any]
+
+    @property
+    def differ(self) -> bool:
+        """Whether the two answers name different classes."""
+        return bool(self.answers[0]["class_index"] != self.answers[1]["class_index"])
+
+
+def changed(main: Sequence[Record], beside: Sequence[Record]) -> list[Changed]:
     """Every image to which the two answer differently, by kind, and the surest answers first."""
-    found: list[dict[str, Any]] = [
-        {"id": mine["id"], "kind": kind_of(mine, other), "answers": [best(mine), best(other)]}
-        for mine, other in compared(main, beside)
-        if mine["predictions"][0]["class_index"] != other["predictions"][0]["class_index"]
+    changes: list[Changed] = [
+        {"id": pair.mine["id"], "kind": kind_of(pair.mine, pair.other), "answers": pair.answers}
+        for pair in compared(main, beside)
+        if pair.differ
     ]
-    found.sort(key=lambda held: (KINDS.index(held["kind"]), -held["answers"][0]["probability"], held["id"]))
-    return found
+    return sorted(changes, key=_worst_first)
 
 
-def counts(main: Sequence[Record], beside: Sequence[Record]) -> dict[str, Any]:
+def _worst_first(change: Changed) -> tuple[int, float, str]:
+    return KINDS.index(change["kind"]), -(change["answers"][0]["probability"] or 0), change["id"]
+
+
+def counts(main: Sequence[Record], beside: Sequence[Record]) -> AnswerCounts:
     """The counts of both models' right and wrong answers, and McNemar's exact test of them.
 
     `mended` are answers that the main model has right and the one beside wrong, `broken` the other
@@ -35,8 +86,8 @@ def counts(main: Sequence[Record], beside: Sequence[Record]) -> dict[str, Any]:
     pairs = list(compared(main, beside))
     without = {record["number"] for record in (*main, *beside) if is_unanswered(record)}
     with_label = {record["number"] for record in main if record["label_index"] is not None}
-    kinds = [held["kind"] for held in changed(main, beside)]
-    labelled = [(mine["correct"], other["correct"]) for mine, other in pairs if mine["correct"] is not None]
+    kinds = [kind_of(pair.mine, pair.other) for pair in pairs if pair.differ]
+    labelled = [(p.mine["correct"], p.other["correct"]) for p in pairs if p.mine["correct"] is not None]
     mended, broken = labelled.count((True, False)), labelled.count((False, True))
     return {
         "compared": len(pairs),
@@ -55,20 +106,19 @@ def counts(main: Sequence[Record], beside: Sequence[Record]) -> dict[str, Any]:
     }
 
 
-def compared(main: Sequence[Record], beside: Sequence[Record]) -> Iterator[tuple[Record, Record]]:
-    """The records of the images that both models answered."""
-    others = {record["number"]: record for record in beside if best(record)}
-    for record in main:
-        if best(record) and record["number"] in others:
-            yield record, others[record["number"]]
+def compared(main: Sequence[Record], beside: Sequence[Record]) -> Iterator[Pair]:
+    """The images that both models answered."""
+    others = {record["number"]: record for record in beside}
+    for mine in main:
+        other = others.get(mine["number"])
+        if other and (answer := best(mine)) and (rival := best(other)):
+            yield Pair(mine, other, [answer, rival])
 
 
-def kind_of(mine: Record, other: Record) -> str:
+def kind_of(mine: Record, other: Record) -> Kind:
     """How the answer to one image changed, one of KINDS."""
     if mine["correct"] is None:
         return "no label"
     if mine["correct"] == other["correct"]:
         return "both wrong"
     return "mended" if mine["correct"] else "broken"
-
-

@@ -6,29 +6,67 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from statistics import fmean
-from typing import Any
+from typing import Any, TypeAlias
+
+from typing_extensions import TypedDict
+
+from reportgen.audit.quantities import Count, Share
+from reportgen.evidence import best
 
 BINS = 15  # of equal width, as Guo et al. 2017 have them
 JUDGED_FROM = 30  # labelled images; below, the bins hold too few to say anything
 MATRIX_AT_MOST = 50  # occurring classes; above, the most frequent confusions stand for the matrix
 PAIRS_AT_MOST = 20
 
-Records = Sequence[Mapping[str, Any]]
+# records of answered images that have a label
+Labelled: TypeAlias = Sequence[Mapping[str, Any]]
 
 
-def calibration(labelled: Records) -> list[dict[str, Any]] | None:
+class Bin(TypedDict):
+    """The answers whose confidence lies in (low, high]: its mean, and the share of them that is right."""
+
+    low: Share
+    high: Share
+    count: Count
+    confidence: Share | None
+    accuracy: Share | None
+
+
+class Matrix(TypedDict):
+    """How often which class was answered for which label: rows by label, columns by answer."""
+
+    classes: list[str]
+    counts: list[list[Count]]
+
+
+class Mistake(TypedDict):
+    """How often one class was answered for another one, and how many images have that label."""
+
+    label: str
+    answer: str
+    count: Count
+    images: Count
+
+
+class Mistakes(TypedDict):
+    """The most frequent mistakes, where there are too many classes for a matrix."""
+
+    pairs: list[Mistake]
+
+
+def calibration(labelled: Labelled) -> list[Bin] | None:
     """The answers by their confidence, in bins (low, high]: Guo et al. 2017, section 2.
 
     `confidence` is the mean of the bin and `accuracy` the share that is right, None in an empty bin.
     None for the whole where there is no labelled answer.
     """
-    answers = [(r["predictions"][0]["probability"], bool(r["correct"])) for r in labelled]
+    answers = [(a["probability"], bool(r["correct"])) for r in labelled if (a := best(r))]
     if not answers:
         return None
     edges = [n / BINS for n in range(BINS + 1)]
-    held: list[list[tuple[float, bool]]] = [[] for _ in range(BINS)]
+    within: list[list[tuple[float, bool]]] = [[] for _ in range(BINS)]
     for confidence, right in answers:
-        held[min(BINS - 1, bisect_left(edges[1:], confidence))].append((confidence, right))
+        within[min(BINS - 1, bisect_left(edges[1:], confidence))].append((confidence, right))
     return [
         {
             "low": low,
@@ -37,20 +75,23 @@ def calibration(labelled: Records) -> list[dict[str, Any]] | None:
             "confidence": fmean(confidence for confidence, _ in inside) if inside else None,
             "accuracy": fmean(right for _, right in inside) if inside else None,
         }
-        for low, high, inside in zip(edges[:-1], edges[1:], held, strict=True)
+        for low, high, inside in zip(edges[:-1], edges[1:], within, strict=True)
     ]
 
 
-def expected_error(bins: Sequence[Mapping[str, Any]] | None) -> float | None:
+def expected_error(bins: Sequence[Bin] | None) -> float | None:
     """ECE, Guo et al. 2017, eq. 3: the mean over the images of |accuracy - confidence| of their bin."""
     if bins is None:
         return None
-    filled = [held for held in bins if held["count"]]
-    gaps = sum(held["count"] * abs(held["accuracy"] - held["confidence"]) for held in filled)
-    return float(gaps / sum(held["count"] for held in filled))
+    gaps = sum(
+        bin["count"] * abs(bin["accuracy"] - bin["confidence"])
+        for bin in bins
+        if bin["accuracy"] is not None and bin["confidence"] is not None  # an empty one has neither
+    )
+    return gaps / sum(bin["count"] for bin in bins)
 
 
-def confusion(labelled: Records, classes: Sequence[str]) -> dict[str, Any] | None:
+def confusion(labelled: Labelled, classes: Sequence[str]) -> Matrix | Mistakes | None:
     """How often which class was answered for which label; None without labels.
 
     Up to 50 classes that occur, as label or as answer, in the order of their index: `classes` and
@@ -58,7 +99,7 @@ def confusion(labelled: Records, classes: Sequence[str]) -> dict[str, Any] | Non
     """
     if not labelled:
         return None
-    counts = Counter((r["label_index"], r["predictions"][0]["class_index"]) for r in labelled)
+    counts = Counter((r["label_index"], a["class_index"]) for r in labelled if (a := best(r)))
     occurring = sorted({index for pair in counts for index in pair})
     if len(occurring) <= MATRIX_AT_MOST:
         table = [[counts[label, answer] for answer in occurring] for label in occurring]

@@ -1,17 +1,36 @@
-"""Gates: limits on metrics, from the recipe."""
+"""Gates: the limits on metrics that the recipe sets, and whether each is met."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Context, Decimal
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
-PASSED, FAILED, UNJUDGED = "passed", "failed", "cannot be judged"
-# counts that are exact whatever the model answers
-COUNTED = ("images", "rejected", "unanswered", "labelled")
-OF_LABELLED = ("accuracy", "lowest_class_accuracy", "loss", "ece")  # the others are of every answer
-PERCENT = {"accuracy": " %", "lowest_class_accuracy": " %", "beside.accuracy_change": " percentage points"}
+from typing_extensions import TypedDict
+
+from reportgen.audit.answer_changes import AnswerCounts
+from reportgen.audit.metrics import Metrics
+from reportgen.audit.quantities import Gated, gated
+from reportgen.audit.sanity import Tested
+
+Outcome: TypeAlias = Literal["passed", "failed", "cannot be judged"]
+PASSED, FAILED, UNJUDGED = get_args(Outcome)
+# the numbers that a gate may name: of the set, of two models (`beside.NUMBER`), of a method's maps
+# (`trust.METHOD.NUMBER`)
+OF_SET, OF_TWO, OF_MAPS = gated(Metrics), gated(AnswerCounts), gated(Tested)
+
+
+class Judged(TypedDict):
+    """One limit of a gate, and whether it is met."""
+
+    name: str
+    metric: str
+    value: float | None
+    limit: float
+    outcome: Outcome
+    passed: bool
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -26,12 +45,12 @@ def evaluate(
     gates: Iterable[Mapping[str, Any]],
     metrics: Mapping[str, Any],
     trust: Mapping[str, Any] | None = None,
-    beside: Mapping[str, Any] | None = None,
-) -> list[dict[str, Any]]:
+    tests: Mapping[str, Any] | None = None,
+) -> list[Judged]:
     """One row a limit: name, metric, value, limit, outcome, passed, and the reason in words.
 
     `gates` are the recipe's {metric, min, max}; `trust` is the summary of the maps' tests, which
-    `trust.METHOD.NUMBER` names, `beside` what two models give together, which `beside.NUMBER` names.
+    `trust.METHOD.NUMBER` names, `tests` what two models' answers give together, which `beside.NUMBER` names.
     What is not known, or rests on a set of which an image has no answer, cannot be judged: it has not
     passed.
     """
@@ -40,7 +59,7 @@ def evaluate(
         for bound, sign in (("min", "≥"), ("max", "≤")):
             limit = gate.get(bound)
             if limit is not None:
-                rows.append(_row(gate["metric"], sign, limit, _known(gate["metric"], metrics, trust, beside)))
+                rows.append(_row(gate["metric"], sign, limit, _known(gate["metric"], metrics, trust, tests)))
     return rows
 
 
@@ -48,10 +67,10 @@ def _known(
     metric: str,
     metrics: Mapping[str, Any],
     trust: Mapping[str, Any] | None,
-    beside: Mapping[str, Any] | None,
+    tests: Mapping[str, Any] | None,
 ) -> Known:
     if metric.startswith("beside."):
-        return _of_two(metric.partition(".")[2], beside)
+        return _of_two(metric.partition(".")[2], tests)
     if metric.startswith("trust."):
         return _of_maps(metric, trust)
     return _of_answers(metric, metrics)
@@ -60,9 +79,9 @@ def _known(
 def _of_answers(metric: str, metrics: Mapping[str, Any]) -> Known:
     """A number over the set; of a set that is not answered to the last image only the counts hold."""
     value = metrics[metric]
-    if metric in COUNTED:
+    if OF_SET[metric].rests_on == "counted":
         return Known(value)
-    labelled = metric in OF_LABELLED
+    labelled = OF_SET[metric].rests_on == "labelled"
     broken = metrics["unanswered_labelled" if labelled else "unanswered"]
     if broken:
         return Known(value, _unanswered(broken, "labelled image" if labelled else "image"))
@@ -73,11 +92,11 @@ def _of_answers(metric: str, metrics: Mapping[str, Any]) -> Known:
     return Known(None, "no image has a label" if labelled else "no image has an answer")
 
 
-def _of_two(number: str, beside: Mapping[str, Any] | None) -> Known:
-    if beside is None:
+def _of_two(number: str, tests: Mapping[str, Any] | None) -> Known:
+    if tests is None:
         return Known(None, "no second model was measured")
-    tests = beside["tests"]
-    broken = tests["unanswered" if number == "changed" else "unanswered_labelled"]
+    labelled = OF_TWO[number].rests_on == "labelled"
+    broken = tests["unanswered_labelled" if labelled else "unanswered"]
     if broken:
         return Known(tests[number], _unanswered(broken, "image", " by one of the models"))
     missing = "no image that both models answered has a label"
@@ -100,7 +119,7 @@ def _unanswered(count: int, noun: str, by: str = "") -> str:
     return f"{images} no answer{by}, as the output there is not finite"
 
 
-def _row(metric: str, sign: str, limit: float, known: Known) -> dict[str, Any]:
+def _row(metric: str, sign: str, limit: float, known: Known) -> Judged:
     outcome, reason = _judged(metric, sign, limit, known)
     return {
         "name": f"{metric} {sign} {_exact(metric, limit)}",
@@ -113,18 +132,18 @@ def _row(metric: str, sign: str, limit: float, known: Known) -> dict[str, Any]:
     }
 
 
-def _judged(metric: str, sign: str, limit: float, known: Known) -> tuple[str, str]:
+def _judged(metric: str, sign: str, limit: float, known: Known) -> tuple[Outcome, str]:
     """The outcome, and the sentence that says why, without its full stop."""
     if known.obstacle or known.value is None:
         return UNJUDGED, f"{metric} is not known: {known.obstacle}"
     least = sign == "≥"
     passed = known.value >= limit if least else known.value <= limit
     words = ("at least" if least else "at most") if passed else ("below" if least else "above")
-    value = _told(metric, known.value, limit)
+    value = _apart(metric, known.value, limit)
     return PASSED if passed else FAILED, f"{metric} is {value}, {words} {_exact(metric, limit)}"
 
 
-def _told(metric: str, value: float, limit: float) -> str:
+def _apart(metric: str, value: float, limit: float) -> str:
     """A value in four digits, or in as many as it takes to tell it from its limit: 0.89996 must not
     read as 0.9."""
     exact, bound = _scaled(metric, value), _scaled(metric, limit)
@@ -133,16 +152,23 @@ def _told(metric: str, value: float, limit: float) -> str:
         shown = Context(prec=digits).plus(exact)
         if shown.compare(bound) == exact.compare(bound):
             break
-    return _printed(shown) + PERCENT.get(metric, "")
+    return _printed(shown) + _unit(metric)
 
 
 def _exact(metric: str, value: float) -> str:
-    return _printed(_scaled(metric, value)) + PERCENT.get(metric, "")
+    return _printed(_scaled(metric, value)) + _unit(metric)
 
 
 def _scaled(metric: str, value: float) -> Decimal:
     """The number as it is printed, by its shortest digits: 0.07 is 7 %, and not 7.000000000000001 %."""
-    return Decimal(repr(value)) * (100 if metric in PERCENT else 1)
+    return Decimal(repr(value)) * (100 if _unit(metric) else 1)
+
+
+def _unit(metric: str) -> str:
+    """What a metric is told in; "" where it is a bare number."""
+    room, _, number = metric.rpartition(".")
+    known: Mapping[str, Gated] = OF_SET if not room else OF_TWO if room == "beside" else OF_MAPS
+    return known[number].unit
 
 
 def _printed(value: Decimal) -> str:

@@ -2,158 +2,149 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any
+import json
+from collections.abc import Mapping
+from typing import Any, Literal
 
-import numpy as np
-from typing_extensions import assert_never
+from typing_extensions import NotRequired
 
-from reportgen.audit.gates import evaluate
+from reportgen.audit.findings import numbers
+from reportgen.audit.gates import Judged, evaluate
 from reportgen.audit.metrics import metrics
 from reportgen.audit.sanity import summary
-from reportgen.audit.second_model import beside
-from reportgen.evidence import Evidence, Record, best
-from reportgen.findings import (
-    ClassMap,
-    Comparison,
-    Curve,
-    Distribution,
-    Finding,
-    Flag,
-    Gallery,
-    Graph,
-    Heatmap,
-    Mask,
-    Picture,
-    Remark,
-    Scalar,
-    Segments,
-    Table,
-    faults,
-)
-
-SCHEMA = "reportgen.results/1"
-# findings that are in results.json elsewhere, or only in the report and the evidence
-Pictured = Picture | Mask | Segments | ClassMap | Gallery
-Elsewhere = Pictured | Distribution | Curve | Comparison | Remark | Table | Graph
-LAYER_KEYS = (
-    *("name", "kind", "type", "number", "output_shape", "parameters", "trainable_parameters", "macs"),
-    *("receptive_field_px", "receptive_stride_px"),
-)
+from reportgen.audit.second_model import Beside, ModelResults, beside
+from reportgen.audit.types import Cost, Environment, Image, Layer, Model
+from reportgen.evidence import Evidence, Manifest, Record, Timing, best
+from reportgen.findings import Distribution
+from reportgen.stats import finite
 
 
-def results(evidence: Evidence) -> dict[str, Any]:
-    """results.json as the contract has it; a number that is not finite is null."""
-    manifest, timing, records = evidence.manifest, evidence.timing, evidence.records()
-    model = manifest["model"]
-    totals, trust = metrics(records, model["classes"]), summary(evidence)
-    other = beside(evidence, results(evidence.beside)) if evidence.beside else None
-    found = {
-        "schema": SCHEMA,
+class Results(ModelResults):
+    """All that was found, in numbers and words."""
+
+    schema: Literal["reportgen.results/1"]
+    created: str
+    title: str
+    images: list[Image]
+    beside: NotRequired[Beside | None]
+    gates: list[Judged]
+    environment: Environment
+    recipe: dict[str, Any]
+
+
+def results(evidence: Evidence) -> Results:
+    """All that is known of complete evidence but the time of rendering (`rendered_in` fills it in); a number
+    that is not finite is None, as JSON has none."""
+    manifest, records = evidence.manifest, evidence.records()
+    own, other = _of_model(evidence), None
+    if evidence.beside:
+        theirs = [_image(evidence.beside, record) for record in evidence.beside.records()]
+        other = beside(evidence, _of_model(evidence.beside), theirs)
+    draft: Results = {
+        "schema": "reportgen.results/1",
         "created": manifest["created"],
         "title": manifest["title"],
-        "model": {
-            "source": model["source"],
-            "checkpoint": manifest["checkpoint"]["name"],
-            "checkpoint_sha256": manifest["checkpoint"]["sha256"],
-            **{key: model[key] for key in ("parameters", "trainable_parameters", "macs")},
-            "class_count": model["class_count"],
-            "layers": [{key: row.get(key) for key in LAYER_KEYS} for row in model["layers"]],
-        },
-        "findings": {
-            method: _numbers(slots[0]) for method, slots in evidence.model_findings().items()
-        },
+        "model": own["model"],
+        "findings": own["findings"],
         "images": [_image(evidence, record) for record in records],
-        "metrics": totals,
-        "trust": trust,
+        "metrics": own["metrics"],
+        "trust": own["trust"],
         "beside": other,
-        "gates": evaluate(manifest["recipe"]["gates"], totals, trust, other),
-        # rendering comes after this: `close` fills its time in
-        "cost": {**manifest["cost"], **timing, "seconds": {"render": None, **timing["seconds"]}},
-        "environment": manifest["environment"],
-        "recipe": manifest["recipe"],
+        "gates": evaluate(
+            manifest["recipe"]["gates"], own["metrics"], own["trust"], other["tests"] if other else None
+        ),
+        "cost": own["cost"],
+        "environment": dict(manifest["environment"]),
+        "recipe": dict(manifest["recipe"]),
     }
-    return dict(_finite(found))
+    whole: Results = _finite(draft)
+    return whole
 
 
-def _image(evidence: Evidence, record: Record) -> dict[str, Any]:
-    keys = ("id", "path", "sha256", "status", "reason", "label", "label_index", "correct", "loss")
+def rendered_in(results: Results, render_s: float) -> Results:
+    """The results with the time of rendering, in seconds, which is known when all else is written."""
+    seconds = results["cost"]["seconds"].copy()
+    seconds.update({"render": render_s, "total": seconds["total"] + render_s})
+    cost = results["cost"].copy()
+    cost["seconds"] = seconds
+    timed = results.copy()
+    timed["cost"] = cost
+    return timed
+
+
+def as_json(results: Results) -> str:
+    """The text of results.json."""
+    return json.dumps(results, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+
+
+def _of_model(evidence: Evidence) -> ModelResults:
+    """What one model's evidence says of it, and over the whole set."""
+    manifest = evidence.manifest
+    return {
+        "model": _model(manifest),
+        "findings": {method: numbers(slots[0]) for method, slots in evidence.model_findings().items()},
+        "metrics": metrics(evidence.records(), manifest["model"]["classes"]),
+        "trust": summary(evidence),
+        "cost": _cost(manifest["cost"], evidence.timing),
+    }
+
+
+def _model(manifest: Manifest) -> Model:
+    model = manifest["model"]
+    layers: list[Any] = [{key: row.get(key) for key in Layer.__annotations__} for row in model["layers"]]
+    return {
+        "source": model["source"],
+        "checkpoint": manifest["checkpoint"]["name"],
+        "checkpoint_sha256": manifest["checkpoint"]["sha256"],
+        "parameters": model["parameters"],
+        "trainable_parameters": model["trainable_parameters"],
+        "macs": model["macs"],
+        "class_count": model["class_count"],
+        "layers": layers,
+    }
+
+
+def _cost(counted: Mapping[str, Any], timing: Timing) -> Cost:
+    cost: Any = {**counted, **timing, "seconds": {"render": None, **timing["seconds"]}}
+    whole: Cost = cost
+    return whole
+
+
+def _image(evidence: Evidence, record: Record) -> Image:
     per_target = {shown["name"] for shown in evidence.manifest["visualizations"] if shown["per_target"]}
     targets = [target["class_name"] for target in record["targets"]]
-    found = {}
+    by_method = {}
     vectors: list[list[float]] = []
     for name, slots in evidence.findings(record).items():
         vectors += [f.values.tolist() for f in slots[0] if isinstance(f, Distribution) and f.listed]
         rows = [
-            ({"target": targets[slot]} if name in per_target else {}) | _numbers(findings)
+            ({"target": targets[slot]} if name in per_target else {}) | numbers(findings)
             for slot, findings in enumerate(slots)
         ]
-        found[name] = rows[0] | ({"targets": rows[1:]} if rows[1:] else {})
-    return {
-        **{key: value for key, value in record.items() if key in keys},
+        by_method[name] = rows[0] | ({"targets": rows[1:]} if rows[1:] else {})
+    image: Any = {
+        "id": record["id"],
+        "path": record["path"],
+        "sha256": record["sha256"],
+        "status": record["status"],
+        "reason": record["reason"],
+        "label": record["label"],
+        "label_index": record["label_index"],
+        "correct": record["correct"],
+        "loss": record["loss"],
         "answered": best(record) is not None if record["status"] == "ok" else None,
         "predictions": record["predictions"],
         **({"probabilities": vectors[0]} if vectors else {}),
-        "findings": found,
+        "findings": by_method,
     }
-
-
-def _numbers(findings: tuple[Finding, ...]) -> dict[str, Any]:
-    """The scalars by name, `curves`, `comparisons` and `tables` where there are any, and under `flags` the
-    sentences that a reader must see."""
-    numbers: dict[str, Any] = {}
-    flags = []
-    curves = {held.name: _curve(held) for held in findings if isinstance(held, Curve)}
-    if curves:
-        numbers["curves"] = curves
-    compared = {held.name: _comparison(held) for held in findings if isinstance(held, Comparison)}
-    if compared:
-        numbers["comparisons"] = compared
-    tables = {held.name: _table(held) for held in findings if isinstance(held, Table)}
-    if tables:
-        numbers["tables"] = tables
-    for finding in findings:
-        if isinstance(finding, Scalar):
-            numbers[finding.name] = float(finding.values)
-        elif isinstance(finding, Flag) and bool(finding.values):
-            flags.append(finding.text)
-        elif isinstance(finding, Heatmap) and (fault := faults(finding.values)):
-            flags.append(f"{finding.name}: {fault}")
-        elif not isinstance(finding, Elsewhere | Flag | Heatmap):
-            assert_never(finding)
-    return numbers | {"flags": flags}
-
-
-def _curve(held: Curve) -> dict[str, Any]:
-    """A curve's axes, its lines by label, and the band of the last one where it has one."""
-    return {
-        "x_label": held.x_label,
-        "y_label": held.y_label,
-        "x": held.x.tolist(),
-        "lines": {label: line.tolist() for label, line in zip(held.labels, held.values, strict=True)},
-        "band": held.band.tolist() if np.ndim(held.band) else None,
-    }
-
-
-def _table(held: Table) -> dict[str, Any]:
-    """A table's heads and rows, as they are in the report but for the printing of numbers."""
-    return {"title": held.title, "columns": list(held.columns), "rows": [list(row) for row in held.rows]}
-
-
-def _comparison(held: Comparison) -> dict[str, Any]:
-    """The rows by label: the number, and its reference's low, middle and high end."""
-    rows = zip(held.labels, held.values.tolist(), held.reference.tolist(), strict=True)
-    return {
-        "title": held.title,
-        "quantity": held.quantity,
-        "rows": {label: {"value": value, "reference": reference} for label, value, reference in rows},
-    }
+    whole: Image = image
+    return whole
 
 
 def _finite(value: Any) -> Any:
-    """JSON has no NaN and no infinity: null."""
+    """JSON has no NaN and no infinity: None."""
     if isinstance(value, dict):
-        return {key: _finite(held) for key, held in value.items()}
+        return {key: _finite(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(held) for held in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+        return [_finite(inner) for inner in value]
+    return finite(value) if isinstance(value, float) else value

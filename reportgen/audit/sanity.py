@@ -1,19 +1,74 @@
-"""Can the maps be relied on? The trust records of single images -> numbers and a verdict a method."""
+"""Sanity checks of the maps: what was tested image by image -> numbers and a verdict for each method."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean, stdev, variance
-from typing import Any
+from typing import Annotated, Any
 
-from reportgen.evidence import JUDGED, STAGES, Evidence
-from reportgen.stats import t_95
+from typing_extensions import TypedDict
 
+from reportgen.audit.quantities import Count, Gated, Interval, Rho, Share
+from reportgen.evidence import JUDGED, STAGES, Evidence, Stage
+from reportgen.stats import finite, t_95
+
+# how the stages of shuffling are called, from the output down
+CASCADE: dict[Stage, str] = {"head": "last layer", "half": "upper half", "all": "whole network"}
 WARNING = "do not rely on this map"
 
 
-def summary(evidence: Evidence) -> dict[str, Any] | None:
+class AgainstRandom(TypedDict):
+    """How a method's maps order the pixels, beside random orders: means over the images."""
+
+    faithfulness: Annotated[float | None, Gated("maps")]
+    random_faithfulness: float | None
+    advantage: Annotated[float | None, Gated("maps")]
+    interval: Interval | None
+    beats_random_sd: Annotated[float | None, Gated("maps")]
+
+
+class Tested(AgainstRandom):
+    """What the tests say of one method's maps; null where it is not known.
+
+    A number that is marked as `Gated` may be named by a gate, as `trust.METHOD.` and its key.
+    """
+
+    judged: Count
+    randomised: Annotated[dict[Stage, Rho | None], Gated("maps")]
+    randomised_interval: Interval | None
+    stability: Annotated[Rho | None, Gated("maps")]
+    responds: bool | None
+    beats_random: bool | None
+    relies: bool | None
+    verdict: str
+
+
+class Limits(TypedDict):
+    """From where on a map is not to be relied on."""
+
+    randomised: Share
+    beats_random_sd: float
+
+
+class Agreement(TypedDict):
+    """The mean rank correlation of every two methods' maps."""
+
+    methods: list[str]
+    rho: list[list[Rho | None]]
+
+
+class Trust(TypedDict):
+    """What the tests say of the maps of all methods."""
+
+    images: Count
+    stage: Annotated[Stage, "which correlation the verdicts and gates are about"]
+    limits: Limits
+    methods: dict[str, Tested]
+    agreement: Agreement
+
+
+def summary(evidence: Evidence) -> Trust | None:
     """What the report says of its maps' trust, or None where no map was put to the test."""
     records = evidence.trust()
     if not records:
@@ -24,8 +79,8 @@ def summary(evidence: Evidence) -> dict[str, Any] | None:
 
 
 def summarise(
-    records: Sequence[Mapping[str, Any]], limits: Mapping[str, float], methods: Iterable[str]
-) -> dict[str, Any] | None:
+    records: Sequence[Mapping[str, Any]], limits: Limits, methods: Iterable[str]
+) -> Trust | None:
     """Means over the images, 95 % intervals and verdicts; None without records.
 
     `methods` gives the order; those of which no map was tested are left out. A map with a flag
@@ -36,7 +91,7 @@ def summarise(
     names = [name for name in methods if any(name in record["methods"] for record in records)]
     return {
         "images": len(records),
-        "limits": dict(limits),
+        "limits": limits.copy(),
         "stage": JUDGED,
         "methods": {name: _method(records, name, limits) for name in names},
         "agreement": {
@@ -46,9 +101,7 @@ def summarise(
     }
 
 
-def _method(
-    records: Sequence[Mapping[str, Any]], name: str, limits: Mapping[str, float]
-) -> dict[str, Any]:
+def _method(records: Sequence[Mapping[str, Any]], name: str, limits: Limits) -> Tested:
     tried = [(record["methods"][name], record["random"]) for record in records if name in record["methods"]]
     judged = [(own, random) for own, random in tried if own["flag"] is None]
     flags = [own["flag"] for own, _ in tried if own["flag"] is not None]
@@ -74,7 +127,7 @@ def _method(
     }
 
 
-def _against_random(judged: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> dict[str, Any]:
+def _against_random(judged: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> AgainstRandom:
     """Faithfulness beside that of random orders, over the images where both are finite.
 
     `beats_random_sd` is the mean advantage in standard deviations of the mean of one random order an
@@ -83,7 +136,7 @@ def _against_random(judged: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]
     rows = [
         (float(own["faithfulness"]), [float(value) for value in random["faithfulness"]])
         for own, random in judged
-        if _finite(own["faithfulness"]) and all(map(_finite, random["faithfulness"]))
+        if None not in [*map(finite, (own["faithfulness"], *random["faithfulness"]))]
     ]
     advantages = [own - fmean(random) for own, random in rows]
     spread = math.sqrt(fmean(variance(random) for _, random in rows) / len(rows)) if rows else 0.0
@@ -124,21 +177,21 @@ def _verdict(
 
 
 def _agreements(records: Sequence[Mapping[str, Any]], a: str, b: str) -> list[float | None]:
-    found = []
+    rhos = []
     for record in records:
         names, rho = record["agreement"]["methods"], record["agreement"]["rho"]
         if a in names and b in names:
-            found.append(rho[names.index(a)][names.index(b)])
-    return found
+            rhos.append(rho[names.index(a)][names.index(b)])
+    return rhos
 
 
-def _finite(value: float | None) -> bool:
-    return value is not None and math.isfinite(value)
+def _known(values: Iterable[float | None]) -> list[float]:
+    return [value for value in map(finite, values) if value is not None]
 
 
 def _mean(values: Iterable[float | None]) -> float | None:
     """The mean of what is known, or None."""
-    known = [value for value in values if value is not None and math.isfinite(value)]
+    known = _known(values)
     return fmean(known) if known else None
 
 
@@ -147,13 +200,9 @@ def _interval(values: Iterable[float | None], lowest: float, highest: float) -> 
 
     Student 1908, with the images as the sample.
     """
-    known = [value for value in values if value is not None and math.isfinite(value)]
+    known = _known(values)
     if len(known) < 2:
         return None
     middle = fmean(known)
     reach = t_95(len(known) - 1) * stdev(known) / math.sqrt(len(known))
     return [max(lowest, middle - reach), min(highest, middle + reach)]
-
-Summary = Mapping[str, Any]  # `trust` of results.json
-# shuffled weights, from the output down, and how they are called
-CASCADE = {"head": "last layer", "half": "upper half", "all": "whole network"}

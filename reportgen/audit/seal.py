@@ -1,4 +1,4 @@
-"""Whether a report's folder is as it was written."""
+"""The seal: whether a report's folder is as it was written."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 
 from reportgen.errors import InputError
 from reportgen.evidence import Evidence, sha256_of
-from reportgen.ownership import DOCUMENTS, MAPS, PAGE_FILES, SUMS, owned, write_sums
+from reportgen.formats import MAPS
+from reportgen.ownership import DOCUMENTS, PAGE_FILES, SUMS, owned, write_sums
 
 
 def seal(folder: Path) -> None:
@@ -23,8 +24,8 @@ def seal(folder: Path) -> None:
 def _sealed(folder: Path) -> list[str]:
     """The names of the files that the seal covers, that are there, relative to the folder."""
     named = (*DOCUMENTS, "evidence/manifest.json")
-    found = (*folder.glob(f"{MAPS}/**/*.npz"), *folder.glob(f"{PAGE_FILES}/*"))
-    more = sorted(path.relative_to(folder).as_posix() for path in found)
+    files = (*folder.glob(f"{MAPS}/**/*.npz"), *folder.glob(f"{PAGE_FILES}/*"))
+    more = sorted(path.relative_to(folder).as_posix() for path in files)
     return [name for name in (*named, *more) if (folder / name).is_file()]
 
 

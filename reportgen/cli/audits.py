@@ -107,7 +107,7 @@ def _audit(
 
 def _tell(outcome: Outcome, as_json: bool) -> None:
     """Prints where the report is, and raises or exits where it is not as it should be."""
-    results = json.loads((outcome.folder / "results.json").read_bytes())
+    results = outcome.results
     pdf = outcome.folder / "report.pdf"
     has_pdf = results["recipe"]["output"]["pdf"] is not False and not outcome.pdf_problem
     report = outcome.folder / "report.html"
@@ -117,8 +117,10 @@ def _tell(outcome: Outcome, as_json: bool) -> None:
             "pdf": str(pdf) if has_pdf else None,
             "results": str(outcome.folder / "results.json"),
             "gates_passed": outcome.gates_passed,
-            **{key: results[key] for key in ("metrics", "gates", "cost")},
-            **({"beside": results["beside"]["tests"]} if results["beside"] else {}),
+            "metrics": results["metrics"],
+            "gates": results["gates"],
+            "cost": results["cost"],
+            **({"beside": beside["tests"]} if (beside := results["beside"]) else {}),
         }
         tell(json.dumps(summary, indent=1))
     else:

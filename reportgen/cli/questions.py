@@ -25,7 +25,7 @@ def inspect(
 ) -> None:
     """List the layers: names, shapes, parameters, multiply-adds, receptive fields, as the report does."""
     from reportgen.cli.terminal import architecture
-    from reportgen.inspection import inspected
+    from reportgen.pipeline.inspection import inspected
     from reportgen.recipe import load
 
     shape = _shape(size) if size else None

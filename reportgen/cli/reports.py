@@ -24,7 +24,8 @@ def render(
     """Write the report again from its evidence, without the model."""
     from reportgen.evidence import Evidence
     from reportgen.ownership import owned
-    from reportgen.report import untold, write_report
+    from reportgen.progress import untold
+    from reportgen.report import write_report
     from reportgen.workspace import recover
 
     if folder.is_dir():
@@ -35,7 +36,7 @@ def render(
         if not pdf:
             again = f"reportgen render {shlex.quote(str(folder))} --pdf"
             say(f"no report.pdf, as the run was told; this writes it: {again}")
-    problem = write_report(folder, theme, pdf=pdf, tell=say if verbose else untold)
+    problem = write_report(folder, theme, pdf=pdf, tell=say if verbose else untold).problem
     tell(str(folder / "report.html"))
     if problem:
         raise problem
@@ -49,7 +50,7 @@ def verify(
     verbose: Verbose = False,
 ) -> None:
     """Hash evidence, report and checkpoint again: was anything changed since?"""
-    from reportgen.verification import altered_files
+    from reportgen.pipeline.verification import altered_files
 
     altered = altered_files(folder, checkpoint)
     for name in altered:

@@ -7,16 +7,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from reportgen.cli.stdout import results
+from reportgen.progress import Progress, silent
 
 if TYPE_CHECKING:
     from reportgen.probes import Method
     from reportgen.report.values.card import Block
 
-# (stage, done, total, note)
-Progress: TypeAlias = Callable[..., None]
 UNITS = {
     "decode": "images",
     "score": "images",
@@ -38,7 +37,7 @@ def unit(stage: str) -> str:
 def progress(quiet: bool) -> Iterator[Progress]:
     """A progress function for `audit`: silent, bars, or lines, as asked for and as stderr allows."""
     if quiet:
-        yield _silent
+        yield silent
     elif not sys.stderr.isatty():
         yield Lines(sys.stderr)
     else:
@@ -54,10 +53,6 @@ def tell(result: str, end: str = "\n") -> None:
 def say(sentence: str) -> None:
     """A line on stderr, where progress goes."""
     print(sentence, file=sys.stderr, flush=True)
-
-
-def _silent(stage: str, done: int, total: int, note: str = "") -> None:
-    """Shows nothing."""
 
 
 class Lines:

@@ -1,1 +1,1 @@
-"""The only room with autograd, hooks and devices."""
+"""Tensor work: the plan of needs, the one pass over the images, gradients, perturbations, projections."""

@@ -153,30 +153,30 @@ class Climber:
             alike = [need for need in needs if need.climb == climb]
             batches += [alike[n : n + self.batch_size] for n in range(0, len(alike), self.batch_size)]
         total = sum(batch[0].climb.steps for batch in batches)
-        found: dict[Ascent, Ascended] = {}
+        ascended: dict[Ascent, Ascended] = {}
         done = 0
         for batch in batches:
-            found |= self._climbed(batch, done, total)
+            ascended |= self._climbed(batch, done, total)
             done += batch[0].climb.steps
-        return found
+        return ascended
 
     def _climbed(self, needs: list[Ascent], done: int, total: int) -> dict[Ascent, Ascended]:
         """One batch of one climb; `done` of `total` steps lie before it."""
         climb = needs[0].climb
-        made = canvas(climb, len(needs), self._shape(climb), self.device)
-        numbers = made.numbers.requires_grad_()
+        drawing = canvas(climb, len(needs), self._shape(needs), self.device)
+        numbers = drawing.numbers.requires_grad_()
         with torch.no_grad():
-            start = self._values(needs, made.paint(numbers))
+            start = self._values(needs, drawing.paint(numbers))
         generator = torch.Generator().manual_seed(climb.seed)
         optimiser = torch.optim.Adam([numbers], lr=LEARNING_RATE)
         for step in range(climb.steps):
-            pictures = made.paint(numbers)  # (U, C, h, w)
+            pictures = drawing.paint(numbers)  # (U, C, h, w)
             uphill = self._uphill(needs, pictures, _varied(climb, pictures.shape, generator))
             (numbers.grad,) = torch.autograd.grad(pictures, numbers, -uphill)
             optimiser.step()
             self.progress(done + step + 1, total)
         with torch.no_grad():
-            pictures = made.paint(numbers)
+            pictures = drawing.paint(numbers)
             reached = self._values(needs, pictures)
         return {
             need: Ascended(picture.cpu(), float(a), float(b))
@@ -202,8 +202,12 @@ class Climber:
         taps = tuple(dict.fromkeys(layers))
         logits, kept = self.feed.ask(self.network, self._normalised(pictures), self.output, taps)
         self.cost["ascent_forwards"] += len(needs)
+
+        def answers(layer: str) -> Tensor:
+            return self.facts.as_maps(layer, kept[layer])
+
         return torch.stack(
-            [driven(need.unit, logits, kept.__getitem__)[n] for n, need in enumerate(needs)]
+            [driven(need.unit, logits, answers)[n] for n, need in enumerate(needs)]
         )
 
     def _normalised(self, pictures: Tensor) -> Tensor:
@@ -211,11 +215,14 @@ class Climber:
         std = pictures.new_tensor(self.normalisation.std)[:, None, None]
         return (pictures - mean) / std
 
-    def _shape(self, climb: Climb) -> tuple[int, int, int]:
+    def _shape(self, needs: list[Ascent]) -> tuple[int, int, int]:
         """The shape of the pictures: squares of the climb's side where that is smaller than the
         input and the network takes them, else as large as the input."""
         channels, height, width = self.facts.input_shape
-        side = climb.side_px
+        side = needs[0].climb.side_px
+        layers = [need.unit.layer for need in needs if not isinstance(need.unit, ClassLogit)]
+        if any(self.facts.layer(name).layout.kind == "tokens" for name in layers):
+            return self.facts.input_shape  # the grid of tokens is known for that size
         if side >= min(height, width) or not self._takes((channels, side, side)):
             return self.facts.input_shape
         return (channels, side, side)

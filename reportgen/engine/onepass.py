@@ -18,7 +18,7 @@ from reportgen.engine.feed import ANY, Feed
 from reportgen.engine.needs import INPUT, Activation, Backward, Gradient, Need, Normalisation, Rule
 from reportgen.engine.perturb.asking import Asker, Counter
 from reportgen.engine.perturb.makers import Maker, Source
-from reportgen.engine.perturb.part_boxes import Places
+from reportgen.engine.perturb.part_boxes import PartBoxes
 from reportgen.engine.perturb.responses import of_images
 from reportgen.engine.plan import Plan
 from reportgen.engine.relu_rules import RectifierRule
@@ -82,24 +82,25 @@ class OnePass:
             return self.asker.forward(self._placed(pixels))[0]
 
     @torch.no_grad()
-    def scores(self, x: Tensor, made: Maker) -> Tensor:
+    def scores(self, x: Tensor, maker: Maker) -> Tensor:
         """The logits of every perturbation of a batch x (N, C, H, W), packed: (N, V, classes)."""
         none = x.new_empty(0, self.plan.facts.class_count)
-        logits = [scores for _, scores, _ in self.asker.perturbed(len(x), made)]
-        return of_images([none, *logits], len(x), made)
+        logits = [scores for _, scores, _ in self.asker.perturbed(len(x), maker)]
+        return of_images([none, *logits], len(x), maker)
 
-    def run(self, pixels: Tensor, labels: Tensor, places: Places | None = None) -> list[BatchTape]:
+    def run(self, pixels: Tensor, labels: Tensor, part_boxes: PartBoxes | None = None) -> list[BatchTape]:
         """A tape for every target slot of one batch: pixels (N, C, H, W), labels (N,), -1 for none.
 
-        `places` are those of the recipe's parts, where any need is about them.
+        `part_boxes` say where the recipe's parts lie, where any need is about them.
         """
         x = self._placed(pixels)
         labels = labels.to(self.device)
         shared, by_slot, logits = self._differentiated(x, labels)
         taps = {need.layer: shared[need] for need in shared if isinstance(need, Activation)}
-        places = places and Places(places.boxes.to(self.device), places.numbers)
+        if part_boxes:
+            part_boxes = PartBoxes(part_boxes.boxes.to(self.device), part_boxes.numbers)
         targets = [slot.of(logits, labels) for slot in self.slots]
-        batch = Batch(self.asker, self.plan, Source(x, self.normalisation, taps, places), targets)
+        batch = Batch(self.asker, self.plan, Source(x, self.normalisation, taps, part_boxes), targets)
         for need in self.plan.needs:
             for solved, values in solve(need, batch).items():
                 for (own, _), value in zip(by_slot, values, strict=True):
@@ -130,16 +131,16 @@ class OnePass:
         leaf = x.clone().requires_grad_(needs_graph)
         with torch.set_grad_enabled(needs_graph):
             logits, kept = self.asker.forward(leaf, self.plan.taps)
-        places = {INPUT: leaf, **kept}
+        outputs = {INPUT: leaf, **kept}
         jobs = [(slot, rule) for slot in self.slots for rule in rules]
         by_slot: list[tuple[dict[Need, Tensor], dict[Rule, int]]] = [({}, {}) for _ in self.slots]
         for number, (slot, rule) in enumerate(jobs):
             score = logits.gather(1, slot.of(logits.detach(), labels)[:, None]).sum()
             last = number == len(jobs) - 1
             gradients, coverage = by_slot[self.slots.index(slot)]
-            gradients |= self._backward(score, rule, places, coverage, last)
+            gradients |= self._backward(score, rule, outputs, coverage, last)
         activations: dict[Need, Tensor] = {
-            Activation(name): value.detach() for name, value in kept.items()
+            Activation(name): self.plan.facts.as_maps(name, value.detach()) for name, value in kept.items()
         }
         return activations, by_slot, logits.detach()
 
@@ -147,23 +148,27 @@ class OnePass:
         self,
         score: Tensor,
         rule: Rule,
-        places: dict[str, Tensor],
+        outputs: dict[str, Tensor],
         coverage: dict[Rule, int],
         last: bool,
     ) -> dict[Need, Tensor]:
         """One rule's gradients of the summed scores: images do not mix, so each gets its own."""
         names = [need.wrt for need in self.plan.of(Gradient) if need.rule == rule]
         with RectifierRule(rule) as mode:
-            found = torch.autograd.grad(
+            gradients = torch.autograd.grad(
                 score,
-                [places[name] for name in names],
+                [outputs[name] for name in names],
                 retain_graph=not last,
                 allow_unused=True,
             )
-        self.counted.backwards += len(places[INPUT])
+        self.counted.backwards += len(outputs[INPUT])
         coverage[rule] = mode.rewritten
         return {
             # a layer that the score does not depend on has a gradient of zero
-            Gradient(name, rule): torch.zeros_like(places[name]) if value is None else value
-            for name, value in zip(names, found, strict=True)
+            Gradient(name, rule): self._as_maps(name, outputs[name], value)
+            for name, value in zip(names, gradients, strict=True)
         }
+
+    def _as_maps(self, place: str, like: Tensor, gradient: Tensor | None) -> Tensor:
+        gradient = torch.zeros_like(like) if gradient is None else gradient
+        return gradient if place == INPUT else self.plan.facts.as_maps(place, gradient)

@@ -18,14 +18,14 @@ from torch.nn.functional import interpolate
 
 from reportgen.engine.feed import ANY, Feed
 from reportgen.engine.needs.top_images import (
-    Extremes,
-    Held,
-    Kindred,
+    NeighboursByChannel,
     Projected,
     Projections,
     Ranking,
     Record,
+    RecordHolder,
     Rule,
+    TopImages,
 )
 from reportgen.engine.network.facts import ModelFacts, Normalisation
 from reportgen.engine.relu_rules import RectifierRule
@@ -59,7 +59,7 @@ class Sheet:
 
     def finished(self) -> Projections:
         boxes = np.zeros((*self.ranking.numbers.shape, 4), np.int64)
-        for job in (job for held in self.jobs.values() for job in held):
+        for job in (job for jobs in self.jobs.values() for job in jobs):
             boxes[job.row, job.rank] = job.box
         return Projections(self.channels, self.ranking, boxes, self.patches, self.projections)
 
@@ -84,14 +84,14 @@ class Projector:
     def run(
         self,
         projected: Sequence[Projected],
-        rankings: Mapping[Extremes, Ranking],
+        rankings: Mapping[TopImages, Ranking],
         holders: Mapping[Record, tuple[float, int]],
     ) -> dict[Any, Any]:
-        """Every `Projected`'s Projections, and for every record (value, image number) its Held."""
-        sheets = [self._sheet(need, rankings[need.extremes]) for need in projected]
+        """Every `Projected`'s Projections, and for every record (value, image number) its RecordHolder."""
+        sheets = [self._sheet(need, rankings[need.top_images]) for need in projected]
         wanted = {number for sheet in sheets for number in sheet.jobs}
         pictured = {number for _, number in holders.values()}
-        found: dict[Any, Any] = {}
+        holder_of: dict[Any, Any] = {}
         done = 0
         for numbers, pixels in self.load(sorted(wanted | pictured)):
             if wanted & set(numbers):
@@ -99,13 +99,13 @@ class Projector:
             rows = dict(zip(numbers, self._unnormalised(pixels), strict=True))
             for record, (value, number) in holders.items():
                 if number in rows:
-                    found[record] = Held(value, number, rows[number])
+                    holder_of[record] = RecordHolder(value, number, rows[number])
             done += len(numbers)
             self.progress(done, len(wanted | pictured))
-        return found | {sheet.need: sheet.finished() for sheet in sheets}
+        return holder_of | {sheet.need: sheet.finished() for sheet in sheets}
 
-    def kindred(
-        self, need: Kindred, ranking: Ranking, activation: Tensor, numbers: Sequence[int]
+    def neighbours(
+        self, need: NeighboursByChannel, ranking: Ranking, activation: Tensor, numbers: Sequence[int]
     ) -> Projections:
         """A row for each image of `numbers`: its own strongest map's highest place, then those of the
         images of the set that drive this map furthest. `activation` (N, C, h, w) is the layer's."""
@@ -115,7 +115,7 @@ class Projector:
             for n, (channel, number) in enumerate(zip(channels, numbers, strict=True))
         ]
         whole = Ranking(*(np.stack(parts) for parts in zip(*rows, strict=True)))
-        wished = Projected(need.extremes, tuple(channels), need.rule, need.side_px)
+        wished = Projected(need.top_images, tuple(channels), need.rule, need.side_px)
         sheet = self._filled(wished, tuple(channels), whole)
         for loaded, pixels in self.load(sorted(sheet.jobs)):
             self._project([sheet], loaded, self._placed(pixels))
@@ -126,8 +126,8 @@ class Projector:
 
     def _sheet(self, need: Projected, whole: Ranking) -> Sheet:
         channels = tuple(whole.channels(need.channels))
-        held = list(channels)
-        ranking = Ranking(whole.values[held], whole.numbers[held], whole.places[held])
+        rows = list(channels)
+        ranking = Ranking(whole.values[rows], whole.numbers[rows], whole.places[rows])
         return self._filled(need, channels, ranking)
 
     def _filled(self, need: Projected, channels: tuple[int, ...], ranking: Ranking) -> Sheet:
@@ -147,7 +147,7 @@ class Projector:
     def _box(self, need: Projected, place: tuple[int, int]) -> Box:
         """What a value can see at most, moved inward at the border; all of it where that is unknown."""
         _, height, width = self.facts.input_shape
-        seen = self.facts.layer(need.extremes.layer).receptive
+        seen = self.facts.layer(need.top_images.layer).receptive
         if seen is None:
             return (0, 0, height, width)
         top, left, bottom, right = seen.box(*place)
@@ -165,13 +165,14 @@ class Projector:
     def _project(self, sheets: Sequence[Sheet], numbers: list[int], x: Tensor) -> None:
         """One forward of a batch and one backward for the n-th place of every image in it."""
         leaf = x.clone().requires_grad_()
-        layers = tuple(dict.fromkeys(sheet.need.extremes.layer for sheet in sheets))
+        layers = tuple(dict.fromkeys(sheet.need.top_images.layer for sheet in sheets))
         with torch.enable_grad():
             _, kept = self.feed.ask(self.network, leaf, self.output, layers)
         self.cost["projection_forwards"] += len(numbers)
         pixels = self._unnormalised(x)
         for sheet in sheets:
-            a = kept[sheet.need.extremes.layer]
+            layer = sheet.need.top_images.layer
+            a = self.facts.as_maps(layer, kept[layer])
             waiting = [sheet.jobs.get(number, []) for number in numbers]
             for turn in range(max(map(len, waiting), default=0)):
                 now = {n: jobs[turn] for n, jobs in enumerate(waiting) if turn < len(jobs)}
@@ -200,7 +201,7 @@ class Projector:
 
 
 def _with_others(
-    need: Kindred, ranking: Ranking, own: Tensor, channel: int, number: int
+    need: NeighboursByChannel, ranking: Ranking, own: Tensor, channel: int, number: int
 ) -> tuple[Array, Array, Array]:
     """Values, numbers and places of one row: the image's own map (h, w), then the others of the set."""
     place = divmod(int(own.argmax()), own.shape[1])

@@ -1,4 +1,4 @@
-"""Networks that have lost what they learned, from the top down. Adebayo et al. 2018, sec. 3.1."""
+"""Networks with shuffled weights, from the top down, for sanity checks. Adebayo et al. 2018, sec. 3.1."""
 
 from __future__ import annotations
 

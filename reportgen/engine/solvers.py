@@ -18,10 +18,10 @@ from reportgen.engine.needs import (
     Activation,
     Backward,
     Gradient,
-    Kindred,
     Logits,
     MeanGradient,
     Need,
+    NeighboursByChannel,
     Parts,
     Reference,
     Responses,
@@ -69,7 +69,7 @@ def _nothing(_need: Need, _batch: Batch) -> Solution:
 
 
 # from the batch's own forward and backwards; with the scores; once the set is ranked
-for known in (Logits, Target, Activation, Gradient, Backward, Responses, Kindred):
+for known in (Logits, Target, Activation, Gradient, Backward, Responses, NeighboursByChannel):
     solve.register(known, _nothing)
 
 
@@ -86,8 +86,8 @@ def _(need: Weights, batch: Batch) -> Solution:
 
 @solve.register
 def _(need: Parts, batch: Batch) -> Solution:
-    places = batch.source.places
-    return {need: batch.shared(places.boxes)} if places else {}
+    part_boxes = batch.source.part_boxes
+    return {need: batch.shared(part_boxes.boxes)} if part_boxes else {}
 
 
 @solve.register
@@ -95,33 +95,36 @@ def _(need: Parts, batch: Batch) -> Solution:
 def _(need: Scores, batch: Batch) -> Solution:
     """The scores of a family and, from the same forwards, what is kept of the layers' responses."""
     source, asker = batch.source, batch.asker
-    made, clean = maker(need.perturbations, source), source.activations
+    made_by, clean = maker(need.perturbations, source), source.activations
     responses = [r for r in batch.plan.of(Responses) if r.perturbations == need.perturbations]
     nobody = torch.arange(0, device=source.x.device)
     logits = [source.x.new_empty(0, asker.facts.class_count)]
     answered = {r: [kept(r, clean[r.layer][:0], clean[r.layer], nobody)] for r in responses}
     layers = tuple(dict.fromkeys(r.layer for r in responses))
     count = len(source.x)
-    for image, scores, answers in asker.perturbed(count, made, layers):
+    for image, scores, answers in asker.perturbed(count, made_by, layers):
         logits.append(scores)
         for response, parts in answered.items():
-            parts.append(kept(response, answers[response.layer], clean[response.layer], image))
-    found: dict[Need, Sequence[Tensor]] = {need: batch.shared(of_images(logits, count, made))}
+            answer = asker.facts.as_maps(response.layer, answers[response.layer])
+            parts.append(kept(response, answer, clean[response.layer], image))
+    answers_of: dict[Need, Sequence[Tensor]] = {need: batch.shared(of_images(logits, count, made_by))}
     for response, parts in answered.items():
-        found[response] = batch.shared(of_images(parts, count, made))
-    return found
+        answers_of[response] = batch.shared(of_images(parts, count, made_by))
+    return answers_of
 
 
 @solve.register
 def _(need: MeanGradient, batch: Batch) -> Solution:
     """For each slot the mean of dS/dx over the perturbations, whose one forward serves all slots."""
     source, asker = batch.source, batch.asker
-    made = maker(need.perturbations, source)
-    weights = source.x.new_full((made.count,), 1 / made.count) if made.weights is None else made.weights
+    made_by = maker(need.perturbations, source)
+    weights = made_by.weights
+    if weights is None:
+        weights = source.x.new_full((made_by.count,), 1 / made_by.count)
     means = [torch.zeros_like(source.x) for _ in batch.targets]
-    for image, number, pixels in asker.packed(len(source.x), made):
+    for image, number, pixels in asker.packed(len(source.x), made_by):
         leaf = pixels.detach().requires_grad_()
-        logits, _ = asker.forward(leaf, edit=asker.edit(made, image, number))
+        logits, _ = asker.forward(leaf, edit=asker.edit(made_by, image, number))
         for slot, target in enumerate(batch.targets):
             score = logits.gather(1, target[image][:, None]).sum()
             (gradient,) = torch.autograd.grad(score, leaf, retain_graph=slot < len(means) - 1)

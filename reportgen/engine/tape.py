@@ -1,4 +1,4 @@
-"""What was measured of one batch, as the probes see it."""
+"""The tape: what was measured of one batch, as the probes see it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 from torch import Tensor, nn
 
 from reportgen.engine.needs import (
-    Kindred,
     Logits,
     ModelFacts,
     Need,
+    NeighboursByChannel,
     Normalisation,
     Projections,
     Rule,
@@ -37,7 +37,7 @@ class BatchTape:
     labels: Tensor
     coverage: dict[Rule, int]
     values: dict[Need, Tensor]
-    kin: Mapping[Kindred, Projections] = field(default_factory=dict)
+    neighbours: Mapping[NeighboursByChannel, Projections] = field(default_factory=dict)
 
     def __getitem__(self, need: Need) -> Tensor:
         if isinstance(need, Logits):

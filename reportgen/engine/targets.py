@@ -1,4 +1,4 @@
-"""Which classes an image is explained for."""
+"""Targets: which classes an image is explained for."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ def slots(
     `index_of` knows the classes by name; what it raises for an unknown one is passed on. A top-k
     with more ranks than there are classes is all of them.
     """
-    found: list[Slot] = []
+    chosen: list[Slot] = []
     for wish in wishes:
         text = str(wish)
         if text == "predicted":
-            found.append(Slot("predicted"))
+            chosen.append(Slot("predicted"))
         elif text == "label":
-            found.append(Slot("label"))
+            chosen.append(Slot("label"))
         elif text.startswith("top-") and text[4:].isdigit():
-            found += [Slot("predicted", k + 1) for k in range(min(int(text[4:]), class_count))]
+            chosen += [Slot("predicted", k + 1) for k in range(min(int(text[4:]), class_count))]
         else:
-            found.append(Slot("named", index_of(wish)))
-    return tuple(dict.fromkeys(found))
+            chosen.append(Slot("named", index_of(wish)))
+    return tuple(dict.fromkeys(chosen))

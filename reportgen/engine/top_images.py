@@ -1,4 +1,4 @@
-"""The first round's ranks: which images drive which units furthest, batch by batch."""
+"""Top images: which images of the set drive each class or channel furthest, batch by batch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 from typing_extensions import assert_never
 
 from reportgen.engine.needs import Activation
-from reportgen.engine.needs.top_images import ChannelMean, ClassLogit, Extremes, Ranking, Record, Unit
+from reportgen.engine.needs.top_images import ChannelMean, ClassLogit, Ranking, Record, TopImages, Unit
 from reportgen.engine.network.output import answers
 from reportgen.engine.plan import Plan
 from reportgen.engine.tape import BatchTape
@@ -18,20 +18,20 @@ from reportgen.findings import Tally, ranked
 UNITS = "units"
 
 
-def key(need: Extremes) -> str:
+def key(need: TopImages) -> str:
     """The name of a need's ranks in the tally."""
     return f"{need.layer} {need.k}"
 
 
 def rank(plan: Plan, tape: BatchTape, numbers: Sequence[int]) -> Tally | None:
-    """What a batch gives to the plan's `Extremes` and `Record`s; None where there are none.
+    """What a batch gives to the plan's `TopImages` and `Record`s; None where there are none.
 
-    `numbers` are the images' places in the set. An image that has no answer is not ranked: what is
+    `numbers` are the images' numbers in the set. An image that has no answer is not ranked: what is
     not finite somewhere in the network is not to be relied on elsewhere in it.
     """
     tops = {}
     broken = answers(tape.logits)[:, None] < 0  # (N, 1)
-    for need in plan.of(Extremes):
+    for need in plan.of(TopImages):
         a = tape[Activation(need.layer)]  # (N, C, h, w), or (N, C): maps of one value
         values, places = a.reshape(*a.shape[:2], -1).max(2)  # (N, C) each
         tops[key(need)] = ranked(values.masked_fill(broken, torch.nan), places, numbers, need.k)
@@ -56,10 +56,10 @@ def driven(unit: Unit, logits: Tensor, activation: Callable[[str], Tensor]) -> T
     assert_never(unit)
 
 
-def rankings(plan: Plan, tally: Tally) -> dict[Extremes, Ranking]:
-    """The whole set's ranking for every `Extremes`, from the merged tallies."""
-    found: dict[Extremes, Ranking] = {}
-    for need in plan.of(Extremes):
-        shape = plan.facts.layer(need.layer).output_shape or ()
-        found[need] = Ranking.of(tally.tops[key(need)], shape[2] if len(shape) == 3 else 1)
-    return found
+def rankings(plan: Plan, tally: Tally) -> dict[TopImages, Ranking]:
+    """The whole set's ranking for every `TopImages`, from the merged tallies."""
+    by_need: dict[TopImages, Ranking] = {}
+    for need in plan.of(TopImages):
+        shape = plan.facts.layer(need.layer).map_shape or ()
+        by_need[need] = Ranking.of(tally.tops[key(need)], shape[2] if len(shape) == 3 else 1)
+    return by_need

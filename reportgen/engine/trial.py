@@ -123,13 +123,13 @@ class Trial:
             expected = self._answer(plain, images)
         faster.placed(self.network, self.device)
         try:
-            found = self._answer(faster, images, tuple(expected.gradients))
+            answered = self._answer(faster, images, tuple(expected.gradients))
         except torch.OutOfMemoryError:
             raise
         except Exception as error:
             why = f"fails in the layout that is fastest, channels last ({_words(error)})"
         else:
-            if _agree(expected, found):
+            if _agree(expected, answered):
                 return faster
             why = "gives other answers or gradients in the layout that is fastest, channels last"
         plain.placed(self.network, self.device)
@@ -156,19 +156,19 @@ class Trial:
         return ((pixels - mean) / std).to(self.device)
 
 
-def _agree(one: Answer, other: Answer) -> bool:
-    pairs = [(gradient, other.gradients[rule]) for rule, gradient in one.gradients.items()]
-    return same(one.logits, other.logits) and all(same(a, b, OF_GRADIENTS) for a, b in pairs)
+def _agree(plain: Answer, other: Answer) -> bool:
+    pairs = [(gradient, other.gradients[rule]) for rule, gradient in plain.gradients.items()]
+    return same(plain.logits, other.logits) and all(same(a, b, OF_GRADIENTS) for a, b in pairs)
 
 
-def same(one: Tensor, other: Tensor, tolerance: float = TOLERANCE) -> bool:
+def same(rows: Tensor, other: Tensor, tolerance: float = TOLERANCE) -> bool:
     """Whether each row of two batches (N, …) differs by less than a share of its length, and is not
     finite at the same places."""
-    precision = ROUNDINGS * torch.finfo(one.dtype).eps
-    a, b = one.flatten(1).double(), other.flatten(1).double()
+    precision = ROUNDINGS * torch.finfo(rows.dtype).eps
+    a, b = rows.flatten(1).double(), other.flatten(1).double()
     if not torch.equal(a.isfinite(), b.isfinite()):
         return False
-    a, b = (torch.nan_to_num(rows, 0, 0, 0) for rows in (a, b))
+    a, b = (torch.nan_to_num(part, 0, 0, 0) for part in (a, b))
     return bool(((a - b).norm(dim=1) <= max(tolerance, precision) * a.norm(dim=1)).all())
 
 

@@ -1,4 +1,4 @@
-"""The narrow waist: an immutable, hashed folder of what was measured. numpy, JSON and text only.
+"""Evidence: the immutable, hashed folder of what was measured. numpy, JSON and text only.
 
     manifest.json                 written last: its presence means that the evidence is complete
     timing.json                   durations and peak memory, kept apart so that the rest repeats
@@ -28,6 +28,7 @@ from reportgen.evidence.shards import (
     JUDGED,
     STAGES,
     Findings,
+    Stage,
     best,
     is_unanswered,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "Manifest",
     "Prediction",
     "Record",
+    "Stage",
     "Timing",
     "TrustRecord",
     "Writer",

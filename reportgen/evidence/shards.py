@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from safetensors import safe_open
 
@@ -25,8 +25,9 @@ TRUST = "trust"  # what putting the maps to the test gave
 SNAPSHOT = "snapshot"  # tallies of another checkpoint of the run; `snapshot-03` is the kind of the fourth
 # how much of a network is shuffled to see whether a map depends on what was learned: the share of its
 # layers with weights, from the output down, and at least one of them
-STAGES = {"head": 0.0, "half": 0.5, "all": 1.0}
-JUDGED = "half"  # the stage of the verdict: a map that outlives it shows little of what was learned
+Stage: TypeAlias = Literal["head", "half", "all"]
+STAGES: dict[Stage, float] = {"head": 0.0, "half": 0.5, "all": 1.0}
+JUDGED: Stage = "half"  # the stage of the verdict: a map that outlives it shows little of what was learned
 # visualization name -> one tuple of findings a target slot (a single slot where it has no target)
 Findings: TypeAlias = dict[str, list[tuple[Finding, ...]]]
 

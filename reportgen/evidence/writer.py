@@ -70,6 +70,11 @@ class Writer:
         write_whole(self.folder / f"{name}.json", canonical_json(body))
         self.finished[name] = body
 
+    def discard(self) -> None:
+        """Removes all that was written: nothing can be made of it."""
+        shutil.rmtree(self.folder)
+        self.finished.clear()
+
     def shards(self, kind: str) -> list[str]:
         """The names of the finished shards of a kind, in order."""
         return [name for name in sorted(self.finished) if is_of(name, kind)]

@@ -1,4 +1,4 @@
-"""What a probe returns: numpy and text, nothing that needs a model to be read back."""
+"""Findings, what a probe returns: numpy and text, nothing that needs a model to be read back."""
 
 from reportgen.findings.kinds import (
     ClassMap,

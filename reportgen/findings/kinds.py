@@ -1,4 +1,4 @@
-"""What a probe returns: numpy and text, nothing that needs a model to be read back.
+"""The kinds of findings: maps, masks, pictures, curves, tables, graphs, numbers and sentences.
 
 A finding of scope `image` is measured for a batch: its per-image fields carry a leading axis N.
 `Evidence` hands out one image's view of it (see `at`), where that axis is gone. Findings of
@@ -278,8 +278,8 @@ Finding: TypeAlias = (
 )
 def at(finding: Finding, n: int) -> Finding:
     """Image n's view of a batch's finding: its per-image fields without the leading axis."""
-    held = {name: getattr(finding, name) for name in finding.per_image}
-    own = {k: v[n] for k, v in held.items() if v is not None and not isinstance(v, str)}
+    per_image = {name: getattr(finding, name) for name in finding.per_image}
+    own = {k: v[n] for k, v in per_image.items() if v is not None and not isinstance(v, str)}
     return dataclasses.replace(finding, **own)
 
 
@@ -287,10 +287,10 @@ def explaining(findings: Sequence[Finding], class_index: int) -> tuple[Finding, 
     """One image's findings of a probe that explains a target: those that name no class of their own
     explain this one."""
     return tuple(
-        dataclasses.replace(held, explains=class_index)
-        if isinstance(held, _Explaining) and held.explains is None
-        else held
-        for held in findings
+        dataclasses.replace(finding, explains=class_index)
+        if isinstance(finding, _Explaining) and finding.explains is None
+        else finding
+        for finding in findings
     )
 
 

@@ -35,5 +35,5 @@ def unpack(arrays: dict[str, Array], rest: dict[str, Any]) -> Finding:
         fields["boxes"] = tuple((*box[:4], box[4] and tuple(box[4])) for box in fields["boxes"])
         fields["edges"] = tuple((start, end) for start, end in fields["edges"])
     make: Any = KINDS[rest["kind"]]
-    found: Finding = make(**arrays, **fields)
-    return found
+    finding: Finding = make(**arrays, **fields)
+    return finding

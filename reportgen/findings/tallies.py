@@ -1,4 +1,4 @@
-"""Numbers of a batch that merge into those of the set, whatever the batches were."""
+"""Tallies: numbers of a batch that merge into those of the set, whatever the batches were."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class Tally:
             wide = {key: as_array(value, wide=True) for key, value in getattr(self, name).items()}
             object.__setattr__(self, name, wide)
         for name in ("highs", "lows"):
-            held = {key: as_array(value) for key, value in getattr(self, name).items()}
-            object.__setattr__(self, name, held)
+            narrow = {key: as_array(value) for key, value in getattr(self, name).items()}
+            object.__setattr__(self, name, narrow)
 
     def merged(self, other: Tally) -> Tally:
         """Both tallies as if their images had been one batch. A batch may hold fewer names."""

@@ -121,7 +121,7 @@ def _measured(
         return
     with m.watch.on("compute"):
         tapes = engine.run(pixels_of(images), labels_of(images), boxes_of(images))
-        tapes, spent = m.ranked.with_kindred(engine, tapes, [image.file.number for image in images])
+        tapes, spent = m.ranked.with_neighbours(engine, tapes, [image.file.number for image in images])
         findings = _findings(m, tapes)
         tallies = _tallies_of_shown(m, tapes[0])
         if not m.two_rounds:
@@ -221,4 +221,5 @@ def _refuse_empty(m: Measurement) -> None:
     seen = m.writer.of_set()
     if not any(record["status"] == "ok" for record in seen):
         refused = [(record["path"], record["reason"] or "") for record in seen]
+        m.writer.discard()  # there is nothing to go on with
         raise none_readable(Path(m.audit.images), refused)

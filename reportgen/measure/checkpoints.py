@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from reportgen.engine import top_images
-from reportgen.engine.needs.top_images import Extremes, Projected, Projections, Ranking
+from reportgen.engine.needs.top_images import Projected, Projections, Ranking, TopImages
 from reportgen.engine.needs.training import Evolved, Snapshot
 from reportgen.engine.network.output import answers
 from reportgen.engine.onepass import OnePass
@@ -55,10 +55,10 @@ class Snapshots:
     progress: Callable[[int, int], None]
     cost: dict[str, int] = field(default_factory=dict)  # of the projections; the shards have the rest
 
-    def run(self, need: Evolved, rankings: Mapping[Extremes, Ranking]) -> tuple[Snapshot, ...]:
+    def run(self, need: Evolved, rankings: Mapping[TopImages, Ranking]) -> tuple[Snapshot, ...]:
         """A snapshot a checkpoint, in order; `rankings` are those of the audited checkpoint."""
         chosen = [
-            replace(p, channels=tuple(rankings[p.extremes].channels(p.channels))) for p in need.projected
+            replace(p, channels=tuple(rankings[p.top_images].channels(p.channels))) for p in need.projected
         ]
         snapshots: list[Snapshot] = []
         before: dict[str, Array] = {}
@@ -75,7 +75,7 @@ class Snapshots:
 
     def _plan(self, need: Evolved) -> Plan:
         """What a checkpoint is asked: the ranks of the same layers, and its answers."""
-        wished = tuple(p.extremes for p in need.projected)
+        wished = tuple(p.top_images for p in need.projected)
         return Plan(wished, self.model.facts, 1)
 
     def _tally(self, number: int, need: Evolved) -> Tally:
@@ -103,7 +103,7 @@ class Snapshots:
         return merged
 
     def _projected(
-        self, chosen: list[Projected], rankings: Mapping[Extremes, Ranking]
+        self, chosen: list[Projected], rankings: Mapping[TopImages, Ranking]
     ) -> tuple[Projections, ...]:
         """The strongest places of the network as it is now, projected."""
         e = self.engine

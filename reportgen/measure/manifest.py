@@ -56,6 +56,10 @@ def _model(m: Measurement) -> dict[str, Any]:
     model = m.model
     facts = asdict(model.facts)
     facts.pop("graph")  # a finding of `architecture`
+    for row, layer in zip(facts["layers"], model.facts.layers, strict=True):
+        row["layout"] = str(layer.layout)
+        for place in ("rows", "columns"):  # every place's own field is for the measuring alone
+            (row["receptive"] or {}).pop(place, None)
     about_files = _about_files(m) if model is m.audit.main else ()
     return {
         "source": model.subject.source,

@@ -13,7 +13,7 @@ import torch
 
 from reportgen.engine import device as devices
 from reportgen.engine.onepass import OnePass
-from reportgen.engine.perturb.part_boxes import Places
+from reportgen.engine.perturb.part_boxes import PartBoxes
 from reportgen.evidence import Timing, Writer
 from reportgen.inputs import ImageFile, stream
 from reportgen.inputs.images import Decoded, Rejected
@@ -127,7 +127,7 @@ def labels_of(images: Sequence[Decoded]) -> torch.Tensor:
     return torch.tensor([-1 if index is None else index for index in indices])
 
 
-def boxes_of(images: Sequence[Decoded]) -> Places:
+def boxes_of(images: Sequence[Decoded]) -> PartBoxes:
     """Where the recipe's parts lie on the batch."""
     boxes = torch.from_numpy(np.stack([image.boxes for image in images]))  # (N, P, 4)
-    return Places(boxes, [image.file.number for image in images])
+    return PartBoxes(boxes, [image.file.number for image in images])

@@ -15,7 +15,7 @@ from reportgen.engine.targets import Slot
 from reportgen.evidence.records import Agreement, MethodTrial, Prediction, RandomTrial, Record, Target, Trial
 from reportgen.findings import Array
 from reportgen.inputs.images import Decoded, ImageFile, Rejected
-from reportgen.stats import spearman
+from reportgen.stats import finite, spearman
 
 TOP = 5  # answers that every record lists
 
@@ -81,8 +81,8 @@ def _answer(record: Record, logits: Array, classes: Sequence[str]) -> None:
     record["predictions"] = [_prediction(int(k), logits, logs, classes) for k in order[:TOP]]
     if label is not None:
         record["correct"] = bool(order[0] == label)
-        record["loss"] = _finite(-logs[label])
-        record["label_probability"] = _finite(math.exp(logs[label]))
+        record["loss"] = finite(-logs[label])
+        record["label_probability"] = finite(math.exp(logs[label]))
 
 
 def of_target(
@@ -136,14 +136,9 @@ def _prediction(index: int, logits: Array, logs: Array, classes: Sequence[str]) 
     return {
         "class_index": index,
         "class_name": classes[index],
-        "logit": _finite(logits[index]),
+        "logit": finite(logits[index]),
         "probability": math.exp(logs[index]),
     }
-
-
-def _finite(value: float) -> float | None:
-    """JSON has no NaN: a number that is none is null, and the report says so."""
-    return float(value) if math.isfinite(value) else None
 
 
 def _method(
@@ -160,9 +155,9 @@ def _method(
     return {
         "deletion": _list(deletion),
         "insertion": _list(insertion),
-        "deletion_auc": _finite(areas[0]),
-        "insertion_auc": _finite(areas[1]),
-        "faithfulness": _finite(areas[1] - areas[0]),
+        "deletion_auc": finite(areas[0]),
+        "insertion_auc": finite(areas[1]),
+        "faithfulness": finite(areas[1] - areas[0]),
         "randomised": randomised,
         "stability": stability,
         "flag": flag or curves.fault(n),
@@ -175,7 +170,7 @@ def _random(curves: Curves, n: int, first: int) -> RandomTrial:
         "deletion": {"mean": _list(deletion.mean(0)), "sd": _list(deletion.std(0, ddof=1))},
         "insertion": {"mean": _list(insertion.mean(0)), "sd": _list(insertion.std(0, ddof=1))},
         "faithfulness": [
-            _finite(_area(i) - _area(d)) for d, i in zip(deletion, insertion, strict=True)
+            finite(_area(i) - _area(d)) for d, i in zip(deletion, insertion, strict=True)
         ],
     }
 

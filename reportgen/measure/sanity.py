@@ -19,12 +19,12 @@ from torch import Tensor
 from reportgen.engine.needs import MeanGradient, Noisy, Scores
 from reportgen.engine.onepass import OnePass
 from reportgen.engine.perturb.asking import Counter
-from reportgen.engine.perturb.deletion import Curves, cell_means, curves, erasing, ranks
+from reportgen.engine.perturb.deletion import Curves, cell_means, curves, deleting_and_inserting, ranks
 from reportgen.engine.perturb.makers import Source, maker
 from reportgen.engine.plan import Plan
 from reportgen.engine.randomise import shuffled
 from reportgen.engine.targets import Slot
-from reportgen.evidence import JUDGED, STAGES, Findings, Record, TrustRecord, Writer, records, shards
+from reportgen.evidence import JUDGED, STAGES, Findings, Record, Stage, TrustRecord, Writer, records, shards
 from reportgen.findings import Array, Heatmap, faults
 from reportgen.measure.measurement import Measurement, pixels_of
 from reportgen.measure.models import ModelUnderAudit
@@ -163,7 +163,7 @@ class Trial:
         values = [torch.nan_to_num(v, 0, 0, 0) for v in cells.values()]
         order = torch.stack([ranks(v, seed) for v in (*values, *noise)], 1).to(x.device)  # (n, O, cells²)
         inner = torch.linspace(0, 1, trust.steps + 1, device=x.device)[1:-1]
-        perturbed = erasing(Source(x, self.engine.normalisation, {}), order, inner)
+        perturbed = deleting_and_inserting(Source(x, self.engine.normalisation, {}), order, inner)
         scores = self.engine.scores(x, perturbed)  # (n, V, classes)
         whole = self.engine.score(self.pixels)
         targets = self.targets.to(x.device)
@@ -172,7 +172,7 @@ class Trial:
         own = whole.softmax(1).gather(1, targets[:, None])[:, 0].cpu()
         return curves(p, own, order.shape[1], trust.steps)
 
-    def _randomised(self, stage: str) -> dict[str, Tensor]:
+    def _randomised(self, stage: Stage) -> dict[str, Tensor]:
         """The maps of the same classes by a network of shuffled weights.
 
         Methods that take many forwards are tried at the stage that the verdict rests on only.

@@ -12,11 +12,11 @@ from reportgen.engine import top_images
 from reportgen.engine.needs import (
     Activation,
     Evolved,
-    Extremes,
-    Kindred,
+    NeighboursByChannel,
     Projected,
     Ranking,
     Record,
+    TopImages,
     TrainingLog,
 )
 from reportgen.engine.onepass import OnePass
@@ -45,28 +45,28 @@ class RankedSet:
     @cached_property
     def _tally(self) -> Tally | None:
         plan = self.model.plan
-        ranked = bool(plan.of(Extremes)) or bool(plan.of(Record))
+        ranked = bool(plan.of(TopImages)) or bool(plan.of(Record))
         return self.writer.tally(RANKS) if ranked else None
 
     @cached_property
-    def rankings(self) -> dict[Extremes, Ranking]:
+    def rankings(self) -> dict[TopImages, Ranking]:
         """The set's rankings by every channel that is asked for."""
         return top_images.rankings(self.model.plan, self._tally) if self._tally else {}
 
-    def with_kindred(
+    def with_neighbours(
         self, engine: OnePass, tapes: list[BatchTape], numbers: Sequence[int]
     ) -> tuple[list[BatchTape], dict[str, int]]:
         """A batch's tapes with what is projected of its images beside others of the set; and its cost."""
-        if not engine.plan.of(Kindred):
+        if not engine.plan.of(NeighboursByChannel):
             return tapes, {}
         projector = self._projector(engine)
-        kin = {
-            need: projector.kindred(
-                need, self.rankings[need.extremes], tapes[0][Activation(need.layer)], numbers
+        neighbours = {
+            need: projector.neighbours(
+                need, self.rankings[need.top_images], tapes[0][Activation(need.layer)], numbers
             )
-            for need in engine.plan.of(Kindred)
+            for need in engine.plan.of(NeighboursByChannel)
         }
-        return [replace(tape, kin=kin) for tape in tapes], projector.cost
+        return [replace(tape, neighbours=neighbours) for tape in tapes], projector.cost
 
     def seen_again(self, engine: OnePass) -> tuple[dict[Any, Any], dict[str, int]]:
         """By need what the set gives besides tallies: rankings, records, projections of the strongest

@@ -1,4 +1,4 @@
-"""The registry: every module of this package that defines a probe is found by discovery.
+"""The visualizations, a file (or folder) each, and the registry that finds them.
 
 A probe is a frozen dataclass: its fields are its YAML options, its docstring is its method text.
 """
@@ -77,9 +77,9 @@ def probe(
         words = _words(name, inspect.getdoc(cls) or "")
         if explains and scope != "image":
             raise ValueError(f"probe {name!r}: only a probe of scope 'image' can explain an answer")
-        made: Any = checked_dataclass(frozen=True, config=ConfigDict(extra="forbid"))(cls)
-        made.method = Method(name, scope, group, explains, compare, made, **words)
-        return cast(type[T], made)
+        checked: Any = checked_dataclass(frozen=True, config=ConfigDict(extra="forbid"))(cls)
+        checked.method = Method(name, scope, group, explains, compare, checked, **words)
+        return cast(type[T], checked)
 
     return register
 
@@ -110,11 +110,11 @@ def _words(name: str, doc: str) -> dict[str, str]:
 @cache
 def methods() -> dict[str, Method]:
     """Every visualization by name, in alphabetical order."""
-    found: dict[str, Method] = {}
+    by_name: dict[str, Method] = {}
     for module_info in pkgutil.iter_modules(__path__):
         module = importlib.import_module(f"{__name__}.{module_info.name}")
         for value in vars(module).values():
             method = getattr(value, "method", None)
             if isinstance(method, Method) and value.__module__ == module.__name__:
-                found[method.name] = method
-    return dict(sorted(found.items()))
+                by_name[method.name] = method
+    return dict(sorted(by_name.items()))

@@ -14,12 +14,12 @@ from reportgen.engine.needs import (
     ChannelMean,
     ClassLogit,
     Climb,
-    Held,
     LayerName,
     ModelFacts,
     Need,
     Parametrisation,
     Record,
+    RecordHolder,
     channel_mean,
     class_logit,
 )
@@ -55,8 +55,8 @@ class ActivationMaximisation:
 
     Limits. One picture is one of many that drive the unit as far; another seed gives another. It is
     no photograph: the values reached are often far above that of the image of the set that drives
-    the unit furthest, which stands beside it. A channel that is silent on the first picture cannot
-    be driven up from there.
+    the unit furthest, which stands beside it. A channel that is silent on the first picture has no
+    gradient there, and finds none.
 
     Source. Simonyan et al. 2013, Deep Inside Convolutional Networks, sec. 2 (arXiv:1312.6034); Olah
     et al. 2017, Feature Visualization (doi:10.23915/distill.00007).
@@ -81,15 +81,15 @@ class ActivationMaximisation:
     def measure(self, tape: Bench) -> tuple[Finding, ...]:
         ascents = self._ascents(tape.model)
         ended = [tape[ascent] for ascent in ascents]
-        found: list[Finding] = []
+        findings: list[Finding] = []
         real = [tape[Record(ascent.unit)] for ascent in ascents]
-        for ascent, end, held in zip(ascents, ended, real, strict=True):
-            found += _findings(ascent, end, tape.model)
-            found += _beside(ascent, held, tape.model) if held else ()
+        for ascent, end, strongest in zip(ascents, ended, real, strict=True):
+            findings += _findings(ascent, end, tape.model)
+            findings += _beside(ascent, strongest, tape.model) if strongest else ()
         height, width = ended[0].picture.shape[-2:]
-        told = f"{self.steps} steps of gradient ascent from noise (seed {self.seed}), {height}×{width} px."
+        text = f"{self.steps} steps of gradient ascent from noise (seed {self.seed}), {height}×{width} px."
         failed = _failed(ascents, ended, tape.model)
-        return (*found, *failed, *_surpassed(ascents, ended, real, tape.model), Remark("climb", told))
+        return (*findings, *failed, *_surpassed(ascents, ended, real, tape.model), Remark("climb", text))
 
     def _ascents(self, model: ModelFacts) -> tuple[Ascent, ...]:
         if model.input_shape[0] not in (1, 3):
@@ -122,7 +122,7 @@ class ActivationMaximisation:
         # before the rectifier, where a gradient passes whatever the sign; the first layer is linear
         # in the picture, so that the mean of its map knows nothing but brightness
         weighted = [layer for layer in model.leaves() if layer.spatial and layer.weighted]
-        last = {layer.output_shape[1:]: layer for layer in weighted[1:] if layer.output_shape}
+        last = {layer.layout.grid: layer for layer in weighted[1:]}
         return [ChannelMean(layer.name, 0) for layer in list(last.values())[-AT_MOST:]]
 
 
@@ -160,31 +160,31 @@ def _failed(
     return (Flag("not-raised", text, bool(low)),)
 
 
-def _beside(ascent: Ascent, held: Held, model: ModelFacts) -> tuple[Finding, ...]:
+def _beside(ascent: Ascent, strongest: RecordHolder, model: ModelFacts) -> tuple[Finding, ...]:
     """The image of the set that drives the unit furthest, and how far."""
     name, title, value = _named(ascent, model)
     return (
         Picture(
             f"{name}-real",
             f"{title}, strongest image",
-            held.pixels.expand(3, -1, -1),
-            f"{held.number:06d}, the image of the set with the highest {value}",
+            strongest.pixels.expand(3, -1, -1),
+            f"{strongest.number:06d}, the image of the set with the highest {value}",
         ),
-        Scalar(f"{name}-strongest", f"{value} of the strongest image", held.value),
+        Scalar(f"{name}-strongest", f"{value} of the strongest image", strongest.value),
     )
 
 
 def _surpassed(
     ascents: Sequence[Ascent],
     ended: Sequence[Ascended],
-    real: Sequence[Held | None],
+    real: Sequence[RecordHolder | None],
     model: ModelFacts,
 ) -> tuple[Finding, ...]:
     """A note that names the units that a real image drives further than the picture does."""
     low = [
         _named(ascent, model)[1]
-        for ascent, end, held in zip(ascents, ended, real, strict=True)
-        if held and not end.reached > held.value
+        for ascent, end, strongest in zip(ascents, ended, real, strict=True)
+        if strongest and not end.reached > strongest.value
     ]
     names = "; ".join(low) or "no unit"
     text = f"An image of the set drives {names} further than the picture does: more `steps` may help."

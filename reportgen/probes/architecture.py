@@ -33,9 +33,10 @@ class Architecture:
     """Architecture: the network's graph, and every layer in the order in which it runs.
 
     Definition. The graph shows which operation reads what another one made, as one forward met them.
-    For each layer the table has its output shape (channels × height × width), window, parameters
-    and whether training may change them, multiply-adds (MACs) of one image, the receptive field and
-    its step in input pixels, and the memory of its output in float32. The last column checks each
+    For each layer the table has its output shape (channels × height × width, unless it says that the
+    channels are last, or that it is a grid of tokens, with others before), window, parameters and
+    whether training may change them, multiply-adds (MACs) of one image, the receptive field and its
+    step in input pixels, and the memory of its output in float32. The last column checks each
     window against floor((n - k + 2p - (d - 1)(k - 1))/s) + 1. Activations, forward and backward, are
     the outputs of the layers with parameters, and as much again for their gradients.
 
@@ -46,7 +47,7 @@ class Architecture:
     Limits. The receptive field is the theoretical one: what a layer really uses is smaller. Modules
     that hold layers are not listed; what such a module holds or computes itself is a row below the
     layers, as is a layer with parameters that does not run for this input. A parameter that several
-    layers share is counted in the first. What only rearranges, copies or scales one value has no box,
+    layers share is counted in the first. What only rearranges, repeats or scales one value has no box,
     nor has dropout, which does nothing here; a part that is too wide to draw is one box for the module
     that holds it.
 
@@ -102,7 +103,7 @@ def _row(layer: LayerFacts) -> tuple[Any, ...]:
         layer.number or None,
         _named(layer),
         layer.type if layer.groups == 1 else f"{layer.type} in {layer.groups} groups",
-        _times(layer.output_shape),
+        _output(layer),
         _times(layer.kernel),
         _times(layer.stride),
         _times(layer.padding),
@@ -115,6 +116,12 @@ def _row(layer: LayerFacts) -> tuple[Any, ...]:
         round(layer.output_bytes / 1024, 3) if layer.calls else None,
         {True: "holds", False: "pads itself", None: ""}[layer.formula_holds],
     )
+
+
+def _output(layer: LayerFacts) -> str:
+    """The output's shape; where its layout is not channels × height × width, which it is."""
+    shape = _times(layer.output_shape)
+    return f"{shape} ({layer.layout})" if layer.layout.kind not in ("maps", "none") else shape
 
 
 def _named(layer: LayerFacts) -> str:

@@ -71,28 +71,28 @@ class Correspondence:
     baseline: Baseline = "grey"
 
     def needs(self, model: ModelFacts) -> Sequence[Need]:
-        copies = self._copies(model)
-        asked: list[Need] = [Parts()]
+        perturbed = self._perturbed(model)
+        needs: list[Need] = [Parts()]
         for layer in self._layers(model):
-            asked += [Activation(layer.name), Responses(copies, layer.name, "whole")]
-        return asked
+            needs += [Activation(layer.name), Responses(perturbed, layer.name, "whole")]
+        return needs
 
     def measure(self, tape: Tape) -> Tally:
         boxes = tape[Parts()]  # (N, P, 4)
         has = boxes[..., 2] > boxes[..., 0]  # (N, P)
         whole = has.all(1)
         sums: dict[str, Any] = {"images": 0, "lacking": (has.any(1) & ~whole).sum(), "not-finite": 0}
-        copies = self._copies(tape.model)
+        perturbed = self._perturbed(tape.model)
         for n in whole.nonzero()[:, 0].tolist():
-            found = {
-                layer.name: (tape[Activation(layer.name)][n], tape[Responses(copies, layer.name, "whole")][n])
-                for layer in self._layers(tape.model)
+            features = {
+                name: (tape[Activation(name)][n], tape[Responses(perturbed, name, "whole")][n])
+                for name in (layer.name for layer in self._layers(tape.model))
             }
-            if not all(bool(part.isfinite().all()) for pair in found.values() for part in pair):
+            if not all(bool(part.isfinite().all()) for pair in features.values() for part in pair):
                 sums["not-finite"] += 1
                 continue
             sums["images"] += 1
-            for name, (clean, covered) in found.items():
+            for name, (clean, covered) in features.items():
                 for sign, count in signs(clean, covered).items():
                     key = f"{name}/{sign}"
                     sums[key] = sums.get(key, 0) + count
@@ -108,13 +108,13 @@ class Correspondence:
         judged = [self._judged(layer, tally, model, images) for layer in self._layers(model)]
         return (
             number,
-            *(self._plot(n, held, model) for n, held in enumerate(judged)),
+            *(self._plot(n, layer, model) for n, layer in enumerate(judged)),
             self._table(judged, model),
             *self._verdicts(judged, model, images),
             *left_out,
         )
 
-    def _copies(self, model: ModelFacts) -> CoveredParts:
+    def _perturbed(self, model: ModelFacts) -> CoveredParts:
         if not model.parts:
             raise NotApplicable("the recipe names no parts (images.parts, a CSV of boxes)")
         return CoveredParts(len(model.parts), self.draws, self.seed, self.baseline)
@@ -123,7 +123,7 @@ class Correspondence:
         if self.layers != "auto":
             return list(dict.fromkeys(model.layer(name) for name in self.layers))
         last = model.last_features()
-        maps = [model.spatial_layer("auto")] if any(x.spatial for x in model.layers) else []
+        maps = [model.spatial_layer("auto")] if model.auto else []
         return list(dict.fromkeys([*maps, last]))
 
     def _judged(self, layer: LayerFacts, tally: Tally, model: ModelFacts, images: int) -> Judged:
@@ -134,27 +134,27 @@ class Correspondence:
     def _table(self, judged: Sequence[Judged], model: ModelFacts) -> Table:
         """A row a part and one for all of them; for each layer Δ, the random boxes' mean and deviation."""
         columns = ["part"]
-        for held in judged:
-            columns += [f"Δ at {held.layer.name}", "random boxes", "their sd"]
+        for deltas in judged:
+            columns += [f"Δ at {deltas.layer.name}", "random boxes", "their sd"]
 
         def row(name: str, chosen: slice) -> tuple[Any, ...]:
             cells: list[Any] = [name]
-            for held in judged:
-                random = held.random[:, chosen]
-                cells += [float(held.parts[chosen].mean()), float(random.mean()), spread(random)]
+            for deltas in judged:
+                random = deltas.random[:, chosen]
+                cells += [float(deltas.parts[chosen].mean()), float(random.mean()), spread(random)]
             return tuple(cells)
 
         rows = tuple(row(name, slice(n, n + 1)) for n, name in enumerate(model.parts))
         total = row("all parts", slice(None))
         return Table("table", "Share of features that change differently, Δ", tuple(columns), rows, total)
 
-    def _plot(self, n: int, held: Judged, model: ModelFacts) -> Comparison:
-        middle = held.random.mean(0)
-        reach = np.array([spread(held.random[:, part]) or 0 for part in range(len(model.parts))])
+    def _plot(self, n: int, judged: Judged, model: ModelFacts) -> Comparison:
+        middle = judged.random.mean(0)
+        reach = np.array([spread(judged.random[:, part]) or 0 for part in range(len(model.parts))])
         return Comparison(
             f"delta-{n + 1}",
-            f"Δ at {held.layer.name}",
-            held.parts,
+            f"Δ at {judged.layer.name}",
+            judged.parts,
             np.stack([np.maximum(middle - reach, 0), middle, middle + reach], 1),
             model.parts,
             "share of features, Δ",
@@ -163,28 +163,28 @@ class Correspondence:
 
     def _verdicts(self, judged: Sequence[Judged], model: ModelFacts, images: int) -> list[Finding]:
         """A sentence a layer: which parts lie below every random box of their size."""
-        found: list[Finding] = []
-        for held in judged:
-            tied = [name for name, n in zip(model.parts, held.lower, strict=True) if n == self.draws]
+        remarks: list[Finding] = []
+        for deltas in judged:
+            tied = [name for name, n in zip(model.parts, deltas.lower, strict=True) if n == self.draws]
             if len(tied) == len(model.parts):
                 said = "every part has a lower Δ than all random boxes of its size"
             elif tied:
                 said = f"a lower Δ than all random boxes of their size: {', '.join(tied)}"
             else:
                 said = "no part has a lower Δ than all random boxes of its size"
-            found.append(Remark(f"verdict {held.layer.name}", f"At {held.layer.name}: {said}."))
-        found.append(Remark("reading", "Lower than random: the network ties this part across images."))
+            remarks.append(Remark(f"verdict {deltas.layer.name}", f"At {deltas.layer.name}: {said}."))
+        remarks.append(Remark("reading", "Lower than random: the network ties this part across images."))
         if images < FEW:
             pairs = images * (images - 1) // 2
             text = f"{images} images make {pairs} pair{'s' * (pairs > 1)}: too few to tell a tie from chance."
-            found.append(Remark("few", text))
-        return found
+            remarks.append(Remark("few", text))
+        return remarks
 
     def _left_out(self, tally: Tally) -> list[Finding]:
         words = {"lacking": "they lack a part", "not-finite": "their features are not finite"}
         counts = {why: int(tally.sums[key]) for key, why in words.items()}
-        told = [f"Left out, as {why}: {count} images." for why, count in counts.items() if count]
-        return [Remark("left-out", " ".join(told))] if told else []
+        sentences = [f"Left out, as {why}: {count} images." for why, count in counts.items() if count]
+        return [Remark("left-out", " ".join(sentences))] if sentences else []
 
 
 def signs(clean: Tensor, covered: Tensor) -> dict[str, Tensor]:

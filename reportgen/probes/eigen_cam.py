@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from reportgen.engine.needs import AUTO, Activation, LayerName, ModelFacts, Need, Tape
-from reportgen.findings import Finding, Heatmap
+from reportgen.findings import Finding, Heatmap, Remark
 from reportgen.probes import probe
 
 
@@ -35,12 +35,14 @@ class EigenCam:
         (a,) = (tape[need] for need in self.needs(tape.model))  # (N, C, h, w)
         rows = a.flatten(2) - a.flatten(2).mean(2, keepdim=True)  # (N, C, h·w)
         finite = rows.isfinite().all(2).all(1)[:, None]  # (N, 1); no direction is found in the others
-        found = torch.linalg.svd(rows.where(finite[..., None], 0), full_matrices=False)
-        loadings = found.U[:, :, 0]  # (N, C)
+        decomposed = torch.linalg.svd(rows.where(finite[..., None], 0), full_matrices=False)
+        loadings = decomposed.U[:, :, 0]  # (N, C)
         component = (loadings[:, None] @ rows)[:, 0]  # (N, h·w)
         mean = rows.mean(1)  # (N, h·w)
         sign = torch.where((component * mean).sum(1, keepdim=True) < 0, -1.0, 1.0)
         values = (sign * component).where(finite, torch.nan).unflatten(1, a.shape[2:])  # (N, h, w)
         layer = tape.model.spatial_layer(self.layer)
         quantity = "first principal component, activation"
-        return (Heatmap("map", "Eigen-CAM", values, quantity, signed=True, layer=layer.name),)
+        heatmap = Heatmap("map", "Eigen-CAM", values, quantity, signed=True, layer=layer.name)
+        why = layer.auto_words(self.layer)
+        return (heatmap, *([Remark("layer", why)] if why else []))

@@ -13,7 +13,6 @@ from reportgen.engine.needs import (
     RULES,
     Bench,
     Evolved,
-    Extremes,
     LayerFacts,
     LayerName,
     ModelFacts,
@@ -21,6 +20,7 @@ from reportgen.engine.needs import (
     Noted,
     Projected,
     Snapshot,
+    TopImages,
     TrainingLog,
     channel_of,
     rule_of,
@@ -69,24 +69,25 @@ class Evolution:
         return [*needs, self._evolved(model)] if self.checkpoints else needs
 
     def measure(self, tape: Bench) -> tuple[Finding, ...]:
-        found: list[Finding] = []
+        findings: list[Finding] = []
         if self.checkpoints:
             snapshots = tape[self._evolved(tape.model)]
             for n, layer in enumerate(self._layers(tape.model)):
-                found += _projected(layer, n, snapshots)
-            found += _answered(snapshots)
-            found += _changed(snapshots)
-            found.append(Remark("rule", f"Projected by {RULES[rule_of(self.rule, tape.model)]}, grey is 0."))
+                findings += _projected(layer, n, snapshots)
+            findings += _answered(snapshots)
+            findings += _changed(snapshots)
+            rule = RULES[rule_of(self.rule, tape.model)]
+            findings.append(Remark("rule", f"Projected by {rule}, grey is 0."))
         if self.log:
-            found += [_logged(kind, held) for kind, held in grouped(tape[TrainingLog(self.log)]).items()]
-        return tuple(found)
+            findings += [_logged(kind, lines) for kind, lines in grouped(tape[TrainingLog(self.log)]).items()]
+        return tuple(findings)
 
     def _evolved(self, model: ModelFacts) -> Evolved:
         rule = rule_of(self.rule, model)
         return Evolved(
             self.checkpoints,
             tuple(
-                Projected(Extremes(layer.name, 1), self._channels(layer), rule, self.side_px)
+                Projected(TopImages(layer.name, 1), self._channels(layer), rule, self.side_px)
                 for layer in self._layers(model)
             ),
         )
@@ -102,18 +103,18 @@ class Evolution:
 
 def _projected(layer: LayerFacts, n: int, snapshots: Sequence[Snapshot]) -> tuple[Gallery, ...]:
     """The strongest patches and their projections: a row a channel, a column a checkpoint."""
-    held = [snapshot.projections[n] for snapshot in snapshots]
-    if not held[0].channels:
+    columns = [snapshot.projections[n] for snapshot in snapshots]
+    if not columns[0].channels:
         return ()
-    rows = len(held[0].channels)
-    numbers = np.stack([h.ranking.numbers[:, 0] for h in held], 1).reshape(-1)  # (rows · T,)
-    shared: dict[str, Any] = {"columns": len(held), "counted": ""}
-    channels = ", ".join(map(str, held[0].channels))
+    rows = len(columns[0].channels)
+    numbers = np.stack([column.ranking.numbers[:, 0] for column in columns], 1).reshape(-1)  # (rows · T,)
+    shared: dict[str, Any] = {"columns": len(columns), "counted": ""}
+    channels = ", ".join(map(str, columns[0].channels))
     title = f"{layer.name}, channel{'s' if rows > 1 else ''} {channels}"
     names = f"from {snapshots[0].name}, left, to {snapshots[-1].name}"
 
     def tiles(name: str) -> Array:
-        stacked = np.stack([getattr(h, name)[:, 0] for h in held], 1)  # (rows, T, C, s, t)
+        stacked = np.stack([getattr(column, name)[:, 0] for column in columns], 1)  # (rows, T, C, s, t)
         flat = stacked.reshape(-1, *stacked.shape[2:])
         return flat if flat.shape[1] == 3 else np.repeat(flat.mean(1, keepdims=True), 3, axis=1)
 
@@ -127,26 +128,26 @@ def _projected(layer: LayerFacts, n: int, snapshots: Sequence[Snapshot]) -> tupl
 def _answered(snapshots: Sequence[Snapshot]) -> tuple[Finding, ...]:
     """What every checkpoint answers: a table, and where there are labels the accuracy's curve."""
     rows: list[tuple[Any, ...]] = []
-    silent = any(held.unanswered for held in snapshots)
-    for held in snapshots:
-        accuracy = None if held.accuracy is None else 100 * held.accuracy
-        mean = float(np.mean(list(held.changes.values()))) if held.changes else None
-        right = held.right if held.labelled else None
-        without = (held.unanswered,) if silent else ()
-        rows.append((held.name, held.images, *without, right, accuracy, held.loss, mean))
+    silent = any(snapshot.unanswered for snapshot in snapshots)
+    for snapshot in snapshots:
+        accuracy = None if snapshot.accuracy is None else 100 * snapshot.accuracy
+        mean = float(np.mean(list(snapshot.changes.values()))) if snapshot.changes else None
+        right = snapshot.right if snapshot.labelled else None
+        without = (snapshot.unanswered,) if silent else ()
+        rows.append((snapshot.name, snapshot.images, *without, right, accuracy, snapshot.loss, mean))
     counts = ("images", *(["without an answer"] if silent else []), "right")
     columns = ("checkpoint", *counts, "accuracy, %", "loss, nat", "mean change of a layer")
     table = Table("checkpoints", "The checkpoints on this set", columns, tuple(rows))
     numbers = [
-        Scalar(f"{held.name}-accuracy", f"Accuracy of {held.name}", held.accuracy, printed=False)
-        for held in snapshots
-        if held.accuracy is not None
+        Scalar(f"{snapshot.name}-accuracy", f"Accuracy of {snapshot.name}", snapshot.accuracy, printed=False)
+        for snapshot in snapshots
+        if snapshot.accuracy is not None
     ]
     if len(snapshots) < 2 or len(numbers) < len(snapshots):
         return (table, *numbers)
     x, x_label = _axis(snapshots)
-    share = np.array([held.accuracy for held in snapshots])
-    band = np.array([wilson(held.right, held.labelled) for held in snapshots]).T  # (2, T)
+    share = np.array([snapshot.accuracy for snapshot in snapshots])
+    band = np.array([wilson(snapshot.right, snapshot.labelled) for snapshot in snapshots]).T  # (2, T)
     curve = Curve(
         "accuracy", "Accuracy on this set", share[None], x, ("accuracy",), x_label, "share right", band
     )
@@ -158,13 +159,13 @@ def _changed(snapshots: Sequence[Snapshot]) -> tuple[Finding, ...]:
     layers = list(snapshots[-1].changes)
     if len(snapshots) < 2 or not layers:
         return ()
-    heads = [f"to {held.name}" for held in snapshots[1:]]
-    rows = tuple((name, *(held.changes[name] for held in snapshots[1:])) for name in layers)
+    heads = [f"to {snapshot.name}" for snapshot in snapshots[1:]]
+    rows = tuple((name, *(snapshot.changes[name] for snapshot in snapshots[1:])) for name in layers)
     table = Table("changes", "Change of the weights since the checkpoint before", ("layer", *heads), rows)
     count = min(LINES, len(layers))
     drawn = [layers[round(n * (len(layers) - 1) / max(1, count - 1))] for n in range(count)]
     x, x_label = _axis(snapshots)
-    values = np.array([[held.changes[name] for held in snapshots[1:]] for name in drawn])
+    values = np.array([[snapshot.changes[name] for snapshot in snapshots[1:]] for name in drawn])
     if len(snapshots) == 2:
         return (table,)
     y_label = "change, share of the length"
@@ -174,9 +175,9 @@ def _changed(snapshots: Sequence[Snapshot]) -> tuple[Finding, ...]:
 
 def _axis(snapshots: Sequence[Snapshot]) -> tuple[Array, str]:
     """Where the checkpoints stand: the last number of each file's name if these rise, else 1, 2, 3."""
-    found = [re.findall(r"\d+", PurePath(held.name).name) for held in snapshots]
-    if all(found):
-        steps = [float(numbers[-1]) for numbers in found]
+    numbers_in_names = [re.findall(r"\d+", PurePath(snapshot.name).name) for snapshot in snapshots]
+    if all(numbers_in_names):
+        steps = [float(numbers[-1]) for numbers in numbers_in_names]
         if all(a < b for a, b in pairwise(steps)):
             unit = next((word for word in ("epoch", "step") if word in snapshots[0].name.lower()), None)
             return np.array(steps), unit or "the number in the file's name"
@@ -186,22 +187,22 @@ def _axis(snapshots: Sequence[Snapshot]) -> tuple[Array, str]:
 def grouped(noted: Sequence[Noted]) -> dict[str, list[Noted]]:
     """Quantities that share an axis: losses, accuracies, …; each at most LINES to a plot."""
     groups: dict[str, list[Noted]] = {}
-    for held in noted:
-        words = re.split(r"[^a-z]+", held.name.lower())
-        kind = next((known for known in KINDS if known in words), held.name)
+    for line in noted:
+        words = re.split(r"[^a-z]+", line.name.lower())
+        kind = next((known for known in KINDS if known in words), line.name)
         kind = {"acc": "accuracy", "lr": "learning rate", "learning_rate": "learning rate"}.get(kind, kind)
         name, part = kind, 1
         while len(groups.get(name, [])) == LINES:
             part += 1
             name = f"{kind} {part}"
-        groups.setdefault(name, []).append(held)
+        groups.setdefault(name, []).append(line)
     return groups
 
 
-def _logged(kind: str, held: Sequence[Noted]) -> Curve:
+def _logged(kind: str, lines: Sequence[Noted]) -> Curve:
     """The lines of one kind of quantity over all their steps; a gap is bridged by a straight line."""
-    steps = np.unique(np.concatenate([line.steps for line in held]))
-    values = np.stack([np.interp(steps, line.steps, line.values) for line in held])
+    steps = np.unique(np.concatenate([line.steps for line in lines]))
+    values = np.stack([np.interp(steps, line.steps, line.values) for line in lines])
     name = f"log-{re.sub('[^a-z0-9]+', '-', kind.lower())}"
     title = f"Training log: {kind}"
-    return Curve(name, title, values, steps, tuple(line.name for line in held), held[0].unit, kind, None)
+    return Curve(name, title, values, steps, tuple(line.name for line in lines), lines[0].unit, kind, None)

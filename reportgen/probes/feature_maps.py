@@ -54,18 +54,18 @@ class FeatureMaps:
         if isinstance(self.layers, tuple):
             return [model.spatial_layer(name) for name in self.layers]
         if self.layers == "first-15":
-            found = [layer for layer in model.leaves() if layer.spatial][:15]
+            layers = [layer for layer in model.leaves() if layer.spatial][:15]
         elif self.layers == "each-scale":
             by_side: dict[int, LayerFacts] = {}
             for layer in sorted(model.layers, key=lambda x: x.finished):
-                if layer.spatial and layer.output_shape and "Pad" not in layer.type:
-                    by_side[layer.output_shape[1]] = layer
-            found = list(by_side.values())
+                if layer.spatial and "Pad" not in layer.type:
+                    by_side[layer.layout.grid[0]] = layer
+            layers = list(by_side.values())
         else:
             assert_never(self.layers)
-        if not found:
+        if not layers:
             raise NotApplicable("the model has no layer whose output is a stack of maps")
-        return found
+        return layers
 
     def _gallery(self, tape: Tape, layer: LayerFacts) -> Gallery:
         a = tape[Activation(layer.name)]  # (N, C, h, w)
@@ -79,11 +79,11 @@ class FeatureMaps:
             return torch.tensor(self.choose, device=a.device).expand(len(a), -1)
         count = min(self.maps, a.shape[1])
         if self.choose == "varied":
-            rank = a.flatten(2).std(2)  # (N, C)
+            strength = a.flatten(2).std(2)  # (N, C)
         elif self.choose == "strongest":
-            rank = a.abs().mean((2, 3))  # (N, C)
+            strength = a.abs().mean((2, 3))  # (N, C)
         elif self.choose == "first":
-            rank = -a.new_ones(len(a), a.shape[1]).cumsum(1)  # (N, C), falling
+            strength = -a.new_ones(len(a), a.shape[1]).cumsum(1)  # (N, C), falling
         else:
             assert_never(self.choose)
-        return rank.sort(dim=1, descending=True, stable=True).indices[:, :count]
+        return strength.sort(dim=1, descending=True, stable=True).indices[:, :count]

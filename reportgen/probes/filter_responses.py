@@ -40,7 +40,7 @@ class FilterResponses:
         mean = tape.pixels.new_tensor(tape.normalisation.mean)[:, None, None]
         std = tape.pixels.new_tensor(tape.normalisation.std)[:, None, None]
         grey = (tape.pixels * std + mean).mean(1, keepdim=True)  # (N, 1, H, W), pixels in [0, 1]
-        found: list[Finding] = []
+        findings: list[Finding] = []
         for layer in self._layers(tape.model):
             kernels = tape[Weights(layer.name)][: self.filters, :1].detach()  # (k, 1, h, w)
             values = correlated(grey, kernels)  # (N, k, H, W)
@@ -48,7 +48,7 @@ class FilterResponses:
             shown = kernels[None, :, 0].expand(len(grey), -1, -1, -1)  # (N, k, h, w)
             words = f"first slices of {layer.name}"
             name = layer.name
-            found += [
+            findings += [
                 Gallery(f"{name}-kernels", words, shown, numbers, "first slices", name, signed=True),
                 Gallery(
                     f"{name}-responses",
@@ -60,7 +60,7 @@ class FilterResponses:
                     signed=True,
                 ),
             ]
-        return tuple(found)
+        return tuple(findings)
 
     def _layers(self, model: ModelFacts) -> list[LayerFacts]:
         convolutions = [x for x in model.leaves() if x.weight_shape and len(x.weight_shape) == 4]
@@ -69,10 +69,10 @@ class FilterResponses:
             raise NotApplicable("the model has no two-dimensional convolution with a window")
         if self.layers == "auto":
             return wide[:2]
-        found = [model.layer(name) for name in self.layers]
-        if bad := [x.name for x in found if x not in convolutions]:
+        layers = [model.layer(name) for name in self.layers]
+        if bad := [x.name for x in layers if x not in convolutions]:
             raise NotApplicable(f"not a two-dimensional convolution: {', '.join(bad)}")
-        return found
+        return layers
 
 
 def correlated(images: Tensor, kernels: Tensor) -> Tensor:

@@ -56,10 +56,10 @@ class Filters:
             for layer in convolutions:
                 by_side.setdefault((layer.input_shape or ())[1:], []).append(layer)
             return [(_wide(block) or block)[0] for block in by_side.values()]
-        found = [model.layer(name) for name in self.layers]
-        if bad := [x.name for x in found if x not in convolutions]:
+        layers = [model.layer(name) for name in self.layers]
+        if bad := [x.name for x in layers if x not in convolutions]:
             raise NotApplicable(f"not a two-dimensional convolution: {', '.join(bad)}")
-        return found
+        return layers
 
     def _gallery(self, tape: Bench, layer: LayerFacts) -> Gallery:
         weight = tape[Weights(layer.name)]  # (K, C, h, w)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reportgen.engine.needs import AUTO, Activation, Gradient, LayerFacts, LayerNames, ModelFacts, Need, Tape
-from reportgen.findings import Finding, Heatmap, nth
+from reportgen.findings import Finding, Heatmap, Remark, nth
 from reportgen.probes import probe
 
 
@@ -31,7 +31,9 @@ class GradCam:
 
     def measure(self, tape: Tape) -> tuple[Finding, ...]:
         layers = tape.model.spatial_layers(self.layer)
-        return tuple(self._map(tape, layer, n) for n, layer in enumerate(layers))
+        maps = (self._map(tape, layer, n) for n, layer in enumerate(layers))
+        why = layers[0].auto_words(self.layer)
+        return (*maps, *([Remark("layer", why)] if why else []))
 
     def _map(self, tape: Tape, layer: LayerFacts, number: int) -> Heatmap:
         a, g = tape[Activation(layer.name)], tape[Gradient(layer.name)]  # each (N, C, h, w)

@@ -49,8 +49,8 @@ class Hypercolumns:
     def measure(self, tape: Tape) -> tuple[Finding, ...]:
         stacks = self._stacks(tape.model)
         if len(stacks) == 1:
-            told = _told(tape.model, stacks[0])
-            return (*self._findings(tape, stacks[0], 0, "Hypercolumns"), Remark("layers", told))
+            layers = _in_words(tape.model, stacks[0])
+            return (*self._findings(tape, stacks[0], 0, "Hypercolumns"), Remark("layers", layers))
         return tuple(
             finding
             for number, layers in enumerate(stacks)
@@ -67,8 +67,8 @@ class Hypercolumns:
         mean, pca, labels, share = (torch.stack(column) for column in zip(*parts, strict=True))
         quantity = "mean activation"
         if title != "Hypercolumns":
-            quantity = f"mean activation of {_told(tape.model, layers)}"
-        held = f"{nth('pca', number)}-" if number else ""  # of the first, it is known without
+            quantity = f"mean activation of {_in_words(tape.model, layers)}"
+        prefix = f"{nth('pca', number)}-" if number else ""  # of the first, it is known without
         return (
             Heatmap(
                 nth("map", number),
@@ -83,7 +83,7 @@ class Hypercolumns:
             Segments(
                 nth("segments", number), f"{title}, segments", labels, f"{self.segments} k-means segments"
             ),
-            Scalar(f"{held}explained-variance", "Variance in three components", 100 * share, "%"),
+            Scalar(f"{prefix}explained-variance", "Variance in three components", 100 * share, "%"),
         )
 
     def _stacks(self, model: ModelFacts) -> tuple[tuple[LayerName, ...], ...]:
@@ -113,11 +113,11 @@ def _activations(model: ModelFacts, layers: tuple[LayerName, ...]) -> list[Need]
     return [Activation(model.spatial_layer(name).name) for name in layers]
 
 
-def _told(model: ModelFacts, layers: tuple[LayerName, ...]) -> str:
+def _in_words(model: ModelFacts, layers: tuple[LayerName, ...]) -> str:
     """The layers in words, with how many channels they have together."""
-    held = [model.layer(name) for name in layers]
-    channels = sum(layer.maps for layer in held)
-    return f"{channels} channels of {', '.join(layer.name for layer in held)}"
+    stack = [model.layer(name) for name in layers]
+    channels = sum(layer.maps for layer in stack)
+    return f"{channels} channels of {', '.join(layer.name for layer in stack)}"
 
 
 def resampled(maps: Tensor, side: torch.Size) -> Tensor:

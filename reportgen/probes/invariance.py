@@ -30,20 +30,20 @@ from reportgen.stats import t_95
 
 @dataclass(frozen=True)
 class Change:
-    """One way to change the image: its name, its axis, and the copies."""
+    """One way to change the image: its name, its axis, and the changed images to be made."""
 
     name: str
     title: str
     axis: str
-    copies: Transformed
+    perturbed: Transformed
 
     @property
     def changed(self) -> Array:
-        """Which copies are not the image itself, bool (V,)."""
-        values = np.asarray(self.copies.values)
-        if self.copies.kind == "scale":
+        """Which of the changed images are not the image itself, bool (V,)."""
+        values = np.asarray(self.perturbed.values)
+        if self.perturbed.kind == "scale":
             return np.asarray(values != 1)
-        return np.asarray(values % 360 != 0 if self.copies.kind == "rotation" else values != 0)
+        return np.asarray(values % 360 != 0 if self.perturbed.kind == "rotation" else values != 0)
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Row:
         return self.layer.name if self.layer else "probability"
 
 
-KEPT = "copies that keep the answer"
+KEPT = "changed images that keep the answer"
 LABEL = Row("probability", "probability of the label", "probability of the label")
 ANSWER = Row("answer", "probability of the answer", "probability of the answer")
 
@@ -70,13 +70,13 @@ ANSWER = Row("answer", "probability of the answer", "probability of the answer")
 class Invariance:
     """Invariance: how far features and answer move when the image is moved, scaled or turned.
 
-    Definition. Copies T(x) of the image x are moved down by up to `translation_px` pixels either way
-    (`auto`: 60 of 224), enlarged about the middle up to `scale`, and turned counter-clockwise up to
-    `rotation_deg` degrees, in `steps` even steps each; bilinearly, with the nearest pixel of the edge
-    where the border comes into view. For each: the distance of the features, the L2 norm of
+    Definition. The image x is moved down by up to `translation_px` pixels either way (`auto`: 60 of
+    224), enlarged about the middle up to `scale`, and turned counter-clockwise up to `rotation_deg`
+    degrees, in `steps` even steps each; bilinearly, with the nearest pixel of the edge where the border
+    comes into view. For each changed image T(x): the distance of the features, the L2 norm of
     f(x) − f(T(x)), at the first layer with weights and at what the last one is given (or at `layers`);
     and the probability of the label, or of the answer where there is no label. Answers are counted over
-    the changed copies alone: 0 px, ×1, 0° and 360° are the image itself. Over `images` readable images
+    the changed images alone: 0 px, ×1, 0° and 360° are the image itself. Over `images` readable images
     of the set, drawn at random with the run's seed: the mean curves with the 95 % interval of the mean,
     those of the label's and of the answer's probability apart.
 
@@ -102,39 +102,39 @@ class Invariance:
     images: PositiveInt | Literal["all"] = 100
 
     def needs(self, model: ModelFacts) -> Sequence[Need]:
-        asked: list[Need] = [Logits()]
+        needs: list[Need] = [Logits()]
         for change in self._changes(model):
-            asked.append(Scores(change.copies))
-            asked += [Responses(change.copies, row.layer.name) for row in self._rows(model) if row.layer]
-        return asked
+            needs.append(Scores(change.perturbed))
+            needs += [Responses(change.perturbed, row.layer.name) for row in self._rows(model) if row.layer]
+        return needs
 
     def measure(self, tape: Tape) -> tuple[Finding, ...]:
         classes = _classes(tape)
-        found: list[Finding] = [
+        findings: list[Finding] = [
             replace(
                 self._curve(row, change, values[:, None], None, self._quantity(row, tape)),  # (N, 1, V)
                 explains=None if row.layer else classes,
             )
             for row, change, values in self._values(tape)
         ]
-        found += [
+        findings += [
             Scalar(f"probability-{change.name}-kept", KEPT, kept, f"of {change.changed.sum()}")
             for change, kept in self._kept(tape)
         ]
-        return (*found, self._remark(tape.model))
+        return (*findings, self._remark(tape.model))
 
     def tally(self, tape: Tape) -> Tally:
         """Sums over the images that have an answer and whose values are all finite; of a probability over
         those whose it is."""
-        values = [(row, change, held.double()) for row, change, held in self._values(tape)]
-        sound = torch.stack([held.isfinite().all(1) for _, _, held in values]).all(0)  # (N,)
+        measured = [(row, change, values.double()) for row, change, values in self._values(tape)]
+        sound = torch.stack([values.isfinite().all(1) for _, _, values in measured]).all(0)  # (N,)
         sound &= answers(tape[Logits()]) >= 0
         labelled = tape.labels >= 0
         groups = {"images": sound, LABEL.name: sound & labelled, ANSWER.name: sound & ~labelled}
         sums = {"left-out": (~sound).sum()} | {f"{name}/count": rows.sum() for name, rows in groups.items()}
-        for row, change, held in values:
+        for row, change, values in measured:
             for owner in (row,) if row.layer else (LABEL, ANSWER):
-                own = held[groups["images" if row.layer else owner.name]]
+                own = values[groups["images" if row.layer else owner.name]]
                 name = f"{owner.name}-{change.name}"
                 sums |= {f"{name}/sum": own.sum(0), f"{name}/square": own.square().sum(0)}
         sums |= {f"{change.name}/kept": kept[sound].sum() for change, kept in self._kept(tape)}
@@ -142,21 +142,21 @@ class Invariance:
 
     def conclude(self, tally: Tally, model: ModelFacts) -> tuple[Finding, ...]:
         count, left_out = int(tally.sums["images/count"]), int(tally.sums["left-out"])
-        told = f"Measured on {count:,} readable images of the set" if count != 1 else "Measured on 1 image"
-        told += f", drawn at random where there are more than {self.images}" * (self.images != "all")
-        told += ". Lines: the mean, with its 95 % interval." if count > 1 else "."
+        text = f"Measured on {count:,} readable images of the set" if count != 1 else "Measured on 1 image"
+        text += f", drawn at random where there are more than {self.images}" * (self.images != "all")
+        text += ". Lines: the mean, with its 95 % interval." if count > 1 else "."
         if left_out:
-            told += f" Left out, as their values are not finite: {left_out:,}."
-        found: list[Finding] = [Remark("images", f"{told} {self._remark(model).text}")]
+            text += f" Left out, as their values are not finite: {left_out:,}."
+        findings: list[Finding] = [Remark("images", f"{text} {self._remark(model).text}")]
         if not count:
-            return tuple(found)
+            return tuple(findings)
         distances = [row for row in self._rows(model) if row.layer]
         for row in (*distances, LABEL, ANSWER):
             number = count if row.layer else int(tally.sums[f"{row.name}/count"])
-            found += [self._mean(row, change, tally, number) for change in self._changes(model) if number]
+            findings += [self._mean(row, change, tally, number) for change in self._changes(model) if number]
         for change in self._changes(model):
-            found += _kept_of_set(change, tally, count)
-        return tuple(found)
+            findings += _kept_of_set(change, tally, count)
+        return tuple(findings)
 
     def _mean(self, row: Row, change: Change, tally: Tally, count: int) -> Curve:
         name = f"{row.name}-{change.name}"
@@ -169,17 +169,17 @@ class Invariance:
         height = model.input_shape[1]
         reach = max(1, round(height * 60 / 224)) if self.translation_px == "auto" else self.translation_px
         part = np.linspace(0, 1, self.steps)
-        # whole pixels: between them the copy would be blurred as well as moved
+        # whole pixels: between them the image would be blurred as well as moved
         shifts = np.unique(np.rint(reach * (2 * part - 1)))
         scales, turns = 1 + (self.scale - 1) * part, self.rotation_deg * part
 
-        def copies(kind: Literal["translation-y", "scale", "rotation"], values: Array) -> Transformed:
+        def transformed(kind: Literal["translation-y", "scale", "rotation"], values: Array) -> Transformed:
             return Transformed(kind, tuple(float(f"{v:.6g}") for v in values), self.border)
 
         return (
-            Change("translation", "Moved down", "moved down, px", copies("translation-y", shifts)),
-            Change("scale", "Scaled", "scale, ×", copies("scale", scales)),
-            Change("rotation", "Turned", "turned counter-clockwise, °", copies("rotation", turns)),
+            Change("translation", "Moved down", "moved down, px", transformed("translation-y", shifts)),
+            Change("scale", "Scaled", "scale, ×", transformed("scale", scales)),
+            Change("rotation", "Turned", "turned counter-clockwise, °", transformed("rotation", turns)),
         )
 
     def _rows(self, model: ModelFacts) -> list[Row]:
@@ -209,19 +209,19 @@ class Invariance:
         chosen = _classes(tape)[:, None, None]  # (N, 1, 1)
         for row, change in self._grid(tape.model):
             if row.layer:
-                yield row, change, tape[Responses(change.copies, row.layer.name)]
+                yield row, change, tape[Responses(change.perturbed, row.layer.name)]
                 continue
-            p = tape[Scores(change.copies)].softmax(2)  # (N, V, C)
+            p = tape[Scores(change.perturbed)].softmax(2)  # (N, V, C)
             yield row, change, p.gather(2, chosen.expand(-1, p.shape[1], 1))[..., 0]
 
     def _kept(self, tape: Tape) -> Iterator[tuple[Change, Tensor]]:
-        """For every change how many changed copies of an image are answered as the image is, (N,) int64.
+        """For every change how many changed images are answered as the image itself is, (N,) int64.
 
-        A copy without an answer keeps nothing.
+        One without an answer keeps nothing.
         """
         own = answers(tape[Logits()])[:, None]  # (N, 1)
         for change in self._changes(tape.model):
-            same = (answers(tape[Scores(change.copies)]) == own) & (own >= 0)  # (N, V)
+            same = (answers(tape[Scores(change.perturbed)]) == own) & (own >= 0)  # (N, V)
             yield change, same[:, torch.from_numpy(change.changed).to(same.device)].sum(1)
 
     def _curve(
@@ -236,7 +236,7 @@ class Invariance:
             f"{row.name}-{change.name}",
             f"{change.title}: {row.title}",
             values,
-            change.copies.values,
+            change.perturbed.values,
             (row.line,),
             change.axis,
             quantity or row.quantity,
@@ -259,12 +259,12 @@ def _classes(tape: Tape) -> Tensor:
 
 
 def _kept_of_set(change: Change, tally: Tally, images: int) -> tuple[Scalar, Scalar]:
-    """How many of all images' changed copies keep the answer: a count, and its share."""
-    kept, copies = int(tally.sums[f"{change.name}/kept"]), images * int(change.changed.sum())
+    """How many changed images of the whole set keep the answer: a count, and its share."""
+    kept, changed = int(tally.sums[f"{change.name}/kept"]), images * int(change.changed.sum())
     row = LABEL if tally.sums[f"{LABEL.name}/count"] else ANSWER  # it stands under that one's plot
     name = f"{row.name}-{change.name}-kept"
-    count = Scalar(name, KEPT, kept, f"of {copies:,}", digits=len(str(kept)))
-    return count, Scalar(f"{name}-share", "their share", 100 * kept / max(1, copies), "%")
+    count = Scalar(name, KEPT, kept, f"of {changed:,}", digits=len(str(kept)))
+    return count, Scalar(f"{name}-share", "their share", 100 * kept / max(1, changed), "%")
 
 
 def interval(mean: Array, squares: Array, count: int, highest: float) -> Array:
@@ -274,5 +274,5 @@ def interval(mean: Array, squares: Array, count: int, highest: float) -> Array:
     """
     spread = np.sqrt(np.maximum(squares - count * mean**2, 0) / (count - 1))
     reach = t_95(count - 1) * spread / sqrt(count)
-    held: Array = np.clip(np.stack([mean - reach, mean + reach]), 0, highest)
-    return held
+    bounds: Array = np.clip(np.stack([mean - reach, mean + reach]), 0, highest)
+    return bounds

@@ -14,12 +14,12 @@ from reportgen.engine.needs import (
     RULES,
     Activation,
     Baseline,
-    Kindred,
     LayerFacts,
     LayerName,
     Logits,
     ModelFacts,
     Need,
+    NeighboursByChannel,
     Occluded,
     Reference,
     Responses,
@@ -67,17 +67,18 @@ class OcclusionStudy:
     def needs(self, model: ModelFacts) -> Sequence[Need]:
         layer, windows = self._layer(model), self._windows(model)
         sums = Responses(windows, layer.name, "channel-sums")
-        kin = Kindred(layer.name, self.others, rule_of(self.rule, model))
+        neighbours = NeighboursByChannel(layer.name, self.others, rule_of(self.rule, model))
         cover = Reference(self.baseline)
-        return Logits(), Scores(windows), sums, Activation(layer.name), cover, kin
+        return Logits(), Scores(windows), sums, Activation(layer.name), cover, neighbours
 
     def measure(self, tape: Tape) -> tuple[Finding, ...]:
         layer, windows = self._layer(tape.model), self._windows(tape.model)
         *needs, _ = self.needs(tape.model)
         logits, scores, sums, activation, cover = (tape[need] for need in needs)
-        kin = tape.kin[Kindred(layer.name, self.others, rule_of(self.rule, tape.model))]
+        rule = rule_of(self.rule, tape.model)
+        neighbours = tape.neighbours[NeighboursByChannel(layer.name, self.others, rule)]
         classes = torch.where(tape.labels >= 0, tape.labels, logits.argmax(1))  # (N,)
-        channels = torch.tensor(kin.channels, device=logits.device)  # (N,)
+        channels = torch.tensor(neighbours.channels, device=logits.device)  # (N,)
         height, width = tape.pixels.shape[-2:]
         grid = (len(windows.starts(height)), len(windows.starts(width)))
         chosen = classes[:, None, None].expand(-1, scores.shape[1], 1)
@@ -95,7 +96,7 @@ class OcclusionStudy:
                 explains=classes,
             ),
             ClassMap("classes", "Most probable class", answers(scores).unflatten(1, grid), HERE),
-            *_galleries(kin.patches, kin.projections, kin.ranking.numbers),
+            *_galleries(neighbours.patches, neighbours.projections, neighbours.ranking.numbers),
             Scalar("activity-channel", f"map of {layer.name}", channels),
             Scalar("activity-clean", "sum without a window", clean),
             Scalar("probability-lowest", "lowest", probabilities.amin(1)),

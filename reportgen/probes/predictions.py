@@ -42,8 +42,8 @@ class Predictions:
         ranked = p.sort(dim=1, descending=True).values  # (N, C)
         entropy_bits = -(p * p.clamp(min=1e-30).log2()).sum(1)  # (N,)
         # summed in double: a thousand roundings must not move a class; none where p is not finite
-        held = 1 + (ranked.double().cumsum(1) < MOST).sum(1)  # (N,)
-        held = torch.where(p.isfinite().all(1), held.clamp(max=p.shape[1]), 0)
+        classes_90 = 1 + (ranked.double().cumsum(1) < MOST).sum(1)  # (N,)
+        classes_90 = torch.where(p.isfinite().all(1), classes_90.clamp(max=p.shape[1]), 0)
         few = p.shape[1] <= FEW
         return (
             Distribution(
@@ -55,5 +55,5 @@ class Predictions:
             ),
             Scalar("margin", "Margin to the second answer", ranked[:, 0] - ranked[:, :2][:, -1]),
             Scalar("entropy", "Entropy", entropy_bits, "bit"),
-            Scalar("classes-90", "Classes that hold 90 %", held),
+            Scalar("classes-90", "Classes that hold 90 %", classes_90),
         )

@@ -47,6 +47,7 @@ class ScoreCam:
     def measure(self, tape: Tape) -> tuple[Finding, ...]:
         targets, a, scores = (tape[need] for need in self.needs(tape.model))
         masks = self._masks(tape.model)
+        why = tape.model.layer(masks.layer).auto_words(self.layer)
         channels = masks.channels(a)  # (N, K)
         chosen = a.gather(1, channels[:, :, None, None].expand(-1, -1, *a.shape[2:]))  # (N, K, h, w)
         each = targets[:, None, None].expand(-1, scores.shape[1], 1)
@@ -55,6 +56,7 @@ class ScoreCam:
         return (
             Heatmap("map", "Score-CAM", values, "ReLU(Σ w·A), activation", layer=masks.layer),
             Remark("channels", f"{channels.shape[1]} of {a.shape[1]} channels"),
+            *([Remark("layer", why)] if why else []),
         )
 
     def _masks(self, model: ModelFacts) -> ChannelMasks:

@@ -13,8 +13,8 @@ from reportgen.probes import probe
 class SmoothGrad:
     """SmoothGrad: saliency with its noise averaged out.
 
-    Definition. The mean of the logit's gradient over `samples` copies of the image with Gaussian
-    noise, of a standard deviation of `noise_std` times the image's range; then the largest
+    Definition. Gaussian noise is added to the image `samples` times, of a standard deviation of
+    `noise_std` times the image's range; the mean of the logit's gradients there, then the largest
     magnitude over the colour channels. The noise is seeded.
 
     Reading. As saliency, but calmer: regions that stay bright are those to which the score is
@@ -36,7 +36,7 @@ class SmoothGrad:
     def measure(self, tape: Tape) -> tuple[Finding, ...]:
         (gradient,) = (tape[need] for need in self.needs(tape.model))  # (N, C, H, W)
         values = gradient.abs().amax(1)  # (N, H, W)
-        noise = f"{self.samples} copies, noise {100 * self.noise_std:g} % of the range"
+        noise = f"{self.samples} noisy images, noise {100 * self.noise_std:g} % of the range"
         quantity = "max |mean ∂S/∂x| over colour"
         return (
             Heatmap("map", "SmoothGrad", values, quantity, overlay=False),

@@ -9,13 +9,13 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from reportgen.engine.needs import (
     RULES,
     Bench,
-    Extremes,
     LayerFacts,
     LayerName,
     ModelFacts,
     Need,
     Projected,
     Projections,
+    TopImages,
     channel_of,
     rule_of,
 )
@@ -27,7 +27,7 @@ AT_MOST = 4  # layers that `auto` chooses
 
 @probe("top-patches", scope="model", group="inside the network")
 class TopPatches:
-    """Top patches: what single channels look for, told by the images that excite them most.
+    """Top patches: what single channels look for, shown by the images that excite them most.
 
     Definition. Over the whole set, the images in which a channel reaches its highest values, one
     place an image, strongest first. Left, the part of the image that this one value can see (its
@@ -60,7 +60,7 @@ class TopPatches:
         return tuple(self._projected(layer, model) for layer in self._layers(model))
 
     def measure(self, tape: Bench) -> tuple[Finding, ...]:
-        found: list[Finding] = []
+        findings: list[Finding] = []
         rows: list[tuple[object, ...]] = []
         silent: list[str] = []
         for layer in self._layers(tape.model):
@@ -68,9 +68,9 @@ class TopPatches:
             measured = tape[need]
             for n, channel in enumerate(measured.channels):
                 rows.append(_row(layer, channel, n, measured))
-                found.append(_strongest(layer, channel, n, measured))
+                findings.append(_strongest(layer, channel, n, measured))
                 if measured.ranking.excited[n].any():
-                    found += self._galleries(layer, channel, n, measured)
+                    findings += self._galleries(layer, channel, n, measured)
                 else:
                     silent.append(f"channel {channel} of {layer.name}")
             if not measured.channels:
@@ -80,7 +80,7 @@ class TopPatches:
         text = f"No image of the set drives {', or '.join(silent) or 'it'} above zero."
         words = RULES[rule_of(self.rule, tape.model)]
         return (
-            *found,
+            *findings,
             titled,
             Flag("silent", text, bool(silent)),
             Remark("rule", f"Projected by {words}; each projection over its own range, grey is 0."),
@@ -107,7 +107,7 @@ class TopPatches:
             wished: int | tuple[int, ...] = tuple(channel_of(layer, c) for c in self.channels)
         else:
             wished = self.channels
-        ranks = Extremes(layer.name, self.strongest)
+        ranks = TopImages(layer.name, self.strongest)
         return Projected(ranks, wished, rule_of(self.rule, model), self.side_px)
 
     def _layers(self, model: ModelFacts) -> tuple[LayerFacts, ...]:

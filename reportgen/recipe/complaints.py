@@ -111,8 +111,8 @@ def _path(loc: Iterable[str | int], data: Any) -> KeyPath:
     """A location without pydantic's own words in it (the branches of a union)."""
     path: list[str | int] = []
     for part in loc:
-        held = isinstance(data, Mapping) and part in data
-        if held or (isinstance(data, list | tuple) and isinstance(part, int) and part < len(data)):
+        is_key = isinstance(data, Mapping) and part in data
+        if is_key or (isinstance(data, list | tuple) and isinstance(part, int) and part < len(data)):
             path.append(part)
             data = data[part]
     return tuple(path)

@@ -23,41 +23,11 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from reportgen.errors import did_you_mean, nearest
+from reportgen.recipe.usual_order import usual_order
 
 Number: TypeAlias = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 Pixels: TypeAlias = Annotated[int, Strict(), Field(ge=1, le=16384)]
 Size: TypeAlias = Pixels | tuple[Pixels, Pixels]
-ORDER = (
-    "architecture",
-    "filters",
-    "channel-health",
-    "top-patches",
-    "evolution",
-    "correspondence",
-    "activation-maximisation",
-    "predictions",
-    "saliency",
-    "gradient-times-input",
-    "smoothgrad",
-    "integrated-gradients",
-    "guided-backprop",
-    "deconvnet",
-    "grad-cam",
-    "grad-cam-plus-plus",
-    "layer-cam",
-    "cam",
-    "eigen-cam",
-    "score-cam",
-    "guided-grad-cam",
-    "occlusion",
-    "occlusion-class-map",
-    "occlusion-study",
-    "rise",
-    "invariance",
-    "hypercolumns",
-    "feature-maps",
-    "filter-responses",
-)
 
 
 def at(path: tuple[str | int, ...], message: str) -> PydanticCustomError:
@@ -235,9 +205,7 @@ def default_visualizations() -> tuple[Visualization, ...]:
     """Every visualization there is, in the report's usual order."""
     from reportgen.probes import methods
 
-    names = [name for name in ORDER if name in methods()]
-    names += [name for name in methods() if name not in ORDER]
-    return tuple(Visualization(name=name) for name in names)
+    return tuple(Visualization(name=name) for name in usual_order(methods()))
 
 
 class Html(Part):

@@ -2,31 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias, get_args
+from typing import Annotated
 
 from pydantic import AfterValidator, Field, Strict, StrictStr, model_validator
 
+from reportgen.audit.gates import OF_MAPS, OF_SET, OF_TWO
 from reportgen.errors import did_you_mean, nearest
 from reportgen.recipe.fields import Number, Part, at
-
-Metric: TypeAlias = Literal[
-    "accuracy",
-    "lowest_class_accuracy",
-    "loss",
-    "ece",
-    "mean_confidence",
-    "unsure",
-    "images",
-    "rejected",
-    "unanswered",
-    "labelled",
-]
-# what is known where a second model is beside: `beside.<number>`
-BesideNumber: TypeAlias = Literal["accuracy_change", "changed", "mended", "broken", "mcnemar_p"]
-# what is known of a method's maps once they were put to the test: `trust.<method>.<number>`
-TrustNumber: TypeAlias = Literal[
-    "randomised", "faithfulness", "advantage", "beats_random_sd", "stability"
-]
 
 
 def metric_names() -> list[str]:
@@ -34,9 +16,8 @@ def metric_names() -> list[str]:
     from reportgen.probes import methods  # the probes import torch
 
     tested = [name for name, method in methods().items() if method.explains]
-    numbers = get_args(TrustNumber)
-    beside = [f"beside.{number}" for number in get_args(BesideNumber)]
-    return [*get_args(Metric), *beside, *(f"trust.{name}.{number}" for name in tested for number in numbers)]
+    beside = [f"beside.{number}" for number in OF_TWO]
+    return [*OF_SET, *beside, *(f"trust.{name}.{number}" for name in tested for number in OF_MAPS)]
 
 
 def tested_method(metric: str) -> str | None:
@@ -45,7 +26,7 @@ def tested_method(metric: str) -> str | None:
 
 
 def _is_metric(name: str) -> str:
-    if name in get_args(Metric):
+    if name in OF_SET:
         return name
     if name not in (known := metric_names()):
         raise at((), f"unknown metric {name!r}{did_you_mean(nearest(name, known))}")
@@ -90,9 +71,9 @@ class Gate(Part):
     """A limit on a metric; the exit code is 1 where it is not met."""
 
     metric: Annotated[StrictStr, AfterValidator(_is_metric)] = Field(
-        description=f"one of {', '.join(get_args(Metric))}, "
-        f"or beside.NUMBER with one of {', '.join(get_args(BesideNumber))}, "
-        f"or trust.METHOD.NUMBER with one of {', '.join(get_args(TrustNumber))}"
+        description=f"one of {', '.join(OF_SET)}, "
+        f"or beside.NUMBER with one of {', '.join(OF_TWO)}, "
+        f"or trust.METHOD.NUMBER with one of {', '.join(OF_MAPS)}"
     )
     min: Number | None = Field(default=None, description="a number")
     max: Number | None = Field(default=None, description="a number")

@@ -101,12 +101,12 @@ class Recipe(Part):
 
     @field_validator("visualizations")
     @classmethod
-    def _names_are_unique(cls, found: tuple[Visualization, ...]) -> tuple[Visualization, ...]:
-        names = [visualization.name for visualization in found]
+    def _names_are_unique(cls, shown: tuple[Visualization, ...]) -> tuple[Visualization, ...]:
+        names = [visualization.name for visualization in shown]
         for number, name in enumerate(names):
             if name in names[:number]:
                 raise at((number,), f"the visualization '{name}' is there twice")
-        return found
+        return shown
 
     @model_validator(mode="after")
     def _gates_can_be_judged(self) -> Recipe:
@@ -152,9 +152,9 @@ class Recipe(Part):
         if self.beside is None:
             return None
         model = merged(self.model, self.beside.model)
-        made = self.model_copy(update={"model": model, "beside": None})
-        made._source = as_main(self._source) if self._source else None
-        return made
+        second = self.model_copy(update={"model": model, "beside": None})
+        second._source = as_main(self._source) if self._source else None
+        return second
 
     def with_values(self, values: Mapping[str, object]) -> Recipe:
         """The recipe with other values at key paths such as `run.device`, as the command line names them.
@@ -184,15 +184,15 @@ class Recipe(Part):
             place = self.place(*error.cause.partition(":")[0].split("."))
             return RecipeError(place + error.cause, error.remedy)
         noun = error.kind.split()[0]  # "layer" of "layer with spatial maps"
-        found = [path for path in self._names() if _is(self._value(path), error.value)]
+        paths = [path for path in self._names() if _is(self._value(path), error.value)]
         # `layers: [7]` before `maps: 7`
-        found.sort(key=lambda path: not any(str(part).startswith(noun) for part in path))
+        paths.sort(key=lambda path: not any(str(part).startswith(noun) for part in path))
         remedies = {
             "layer": "`reportgen inspect CHECKPOINT` lists the layers, by name and number",
             "class": "give a name of model.classes, or the class's number",
         }
         remedy = remedies.get(noun, f"give a {error.kind} that the model has")
-        return RecipeError((self.place(*found[0]) if found else "") + str(error), remedy)
+        return RecipeError((self.place(*paths[0]) if paths else "") + str(error), remedy)
 
     def _names(self) -> list[KeyPath]:
         """The key paths, in the file's order, at which a layer, a class or an output can be named."""

@@ -150,14 +150,14 @@ class _Reader:
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event)
         if isinstance(event, yaml.SequenceStartEvent):
-            found: list[Any] = []
+            items: list[Any] = []
             while not isinstance(event := next(events), yaml.SequenceEndEvent):
-                found.append(self._value(events, event, (*path, len(found))))
-            return found
+                items.append(self._value(events, event, (*path, len(items))))
+            return items
         return self._mapping(events, path)
 
     def _mapping(self, events: Iterator[yaml.Event], path: KeyPath) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+        mapping: dict[str, Any] = {}
         while not isinstance(event := next(events), yaml.MappingEndEvent):
             self._check(event)
             if not isinstance(event, yaml.ScalarEvent):
@@ -165,12 +165,12 @@ class _Reader:
             key = event.value  # text as it stands: the class `no` is not False
             if key == "<<":
                 raise self._refuse(event, "merge keys (<<) are not allowed", SUBSET)
-            if key in found:
+            if key in mapping:
                 raise self._refuse(event, f"the key {key!r} is there twice", "keep one of them")
             below = (*path, key)
             self.keys[below] = _place(event)
-            found[key] = self._value(events, next(events), below)
-        return found
+            mapping[key] = self._value(events, next(events), below)
+        return mapping
 
     def _check(self, event: yaml.Event) -> None:
         if isinstance(event, yaml.AliasEvent):

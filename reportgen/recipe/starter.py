@@ -89,25 +89,25 @@ def schema() -> dict[str, Any]:
     """The JSON Schema of a recipe, the options of every visualization included."""
     from reportgen.probes import methods
 
-    found = Recipe.model_json_schema()
+    document = Recipe.model_json_schema()
     kinds = []
     for name, method in methods().items():
         options = TypeAdapter(method.probe).json_schema()
-        found["$defs"] |= options.pop("$defs", {})
+        document["$defs"] |= options.pop("$defs", {})
         options |= {"title": method.title, "description": method.summary}
-        one = {"properties": {name: {"anyOf": [options, {"type": "null"}]}}, "required": [name]}
-        kinds.append({"type": "object", **one, "additionalProperties": False})
-    found["$defs"]["Visualization"] = {
+        named = {"properties": {name: {"anyOf": [options, {"type": "null"}]}}, "required": [name]}
+        kinds.append({"type": "object", **named, "additionalProperties": False})
+    document["$defs"]["Visualization"] = {
         "anyOf": [{"type": "string", "enum": list(methods())}, *kinds]
     }
-    found["$defs"]["Gate"]["properties"]["metric"]["enum"] = metric_names()
-    _allow_null(found)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}
+    document["$defs"]["Gate"]["properties"]["metric"]["enum"] = metric_names()
+    _allow_null(document)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **document}
 
 
-def _allow_null(found: dict[str, Any]) -> None:
+def _allow_null(document: dict[str, Any]) -> None:
     """A key with nothing after it means the default, so null fits every key that has one."""
-    parts = [found, *(part for name, part in found["$defs"].items() if name != "Visualization")]
+    parts = [document, *(part for name, part in document["$defs"].items() if name != "Visualization")]
     for part in parts:
         for name, field in part.get("properties", {}).items():
             if name not in part.get("required", ()) and {"type": "null"} not in field.get("anyOf", ()):

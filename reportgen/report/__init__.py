@@ -1,54 +1,53 @@
-"""Evidence -> report.html, report.pdf and the exports. No model and no torch is needed."""
+"""Evidence -> results -> report.html, report.pdf and the exports. No model and no torch is needed."""
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from reportgen.errors import RenderError
+from reportgen.progress import Tell, untold
+
+if TYPE_CHECKING:
+    from reportgen.audit.results import Results
 
 
-def untold(said: str) -> None:
-    """Tells nobody."""
+@dataclass(frozen=True)
+class Rendered:
+    """The numbers of the report as results.json has them, and why there is no PDF where there is none."""
+
+    results: Results
+    problem: RenderError | None
 
 
-def write_report(
-    folder: Path, theme: str | None = None, pdf: bool = True, tell: Callable[[str], None] = untold
-) -> RenderError | None:
-    """Writes results.json, junit.xml, report.html and report.pdf from `folder`/evidence.
+def write_report(folder: Path, theme: str | None = None, pdf: bool = True, tell: Tell = untold) -> Rendered:
+    """Writes results.json, junit.xml, report.html, report.pdf and the other formats from `folder`/evidence.
 
     An older report.pdf of ours goes where there is to be none; files of the folder that reportgen did not
-    write stay. `tell` hears what the page weighs. Returns the
-    error where the HTML was written but the PDF could not be: nothing is lost then.
+    write stay. `tell` hears what the page weighs. The error in what is returned is that of the PDF, where
+    the rest was written: nothing is lost then.
     Raises InputError where there is no complete evidence, RecipeError where the theme is unknown or
     a file of somebody else's stands where one of the report's is to be.
     """
     # here, so that `import reportgen` stays light
+    from reportgen.audit.results import rendered_in, results
+    from reportgen.audit.seal import seal
     from reportgen.evidence import Evidence
-    from reportgen.ownership import claim, discard, refuse_foreign, will_write
-    from reportgen.report.document.document import document
-    from reportgen.report.render import exports, html, themes
-    from reportgen.report.render import pdf as printed
+    from reportgen.formats import FORMATS, Report
+    from reportgen.ownership import refuse_foreign, will_write
+    from reportgen.report.render import exports, themes
 
     begun = time.perf_counter()
     evidence = Evidence(folder / "evidence")
     output = evidence.manifest["recipe"]["output"]
     clothed = themes.theme(theme or output["theme"])
-    at_most_mb, beside = output["html"]["at_most_mb"], output.get("layout") == "folder"
-    refuse_foreign(folder, folder, will_write(pdf, evidence.manifest["save_maps"], beside))
-    exports.write(folder)
-    results = json.loads((folder / "results.json").read_bytes())
-    report = document(evidence, results)
-    tell(html.write(report, evidence, clothed, folder / "report.html", at_most_mb, beside))
-    problem = None
-    discard(folder, ("report.pdf",))
-    if pdf:
-        claim(folder, ("report.pdf",))
-        try:
-            printed.write(report, evidence, clothed, folder / "report.pdf", results)
-        except RenderError as error:
-            problem = error
-    exports.close(folder, time.perf_counter() - begun)
-    return problem
+    page_files = output.get("layout") == "folder"
+    refuse_foreign(folder, folder, will_write(pdf, evidence.manifest["save_maps"], page_files))
+    report = Report(evidence, results(evidence), clothed, pdf, page_files, tell)
+    problems = [write(report, folder) for write in FORMATS.values()]
+    timed = rendered_in(report.results, time.perf_counter() - begun)
+    exports.write_results(timed, folder)
+    seal(folder)
+    return Rendered(timed, next(filter(None, problems), None))

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reportgen.audit.gates import evaluate
-from reportgen.recipe.gates import BesideNumber, Metric
+from reportgen.audit.gates import OF_MAPS, OF_SET, OF_TWO, evaluate
 
 SET = {"unanswered": 0, "unanswered_labelled": 0, "labelled": 5}
 TESTS = {
-    **dict.fromkeys(get_args(BesideNumber), 0),
+    **dict.fromkeys(OF_TWO, 0),
     "accuracy_change": -0.01,
     "unanswered": 0,
     "unanswered_labelled": 0,
@@ -58,7 +56,7 @@ def test_shares_are_told_in_percent_and_a_near_miss_from_its_limit() -> None:
     assert (row["name"], row["reason"]) == ("accuracy ≤ 7 %", "accuracy is 66.67 %, above 7 %")
     (row,) = evaluate([{"metric": "loss", "max": 0.5}], SET | {"loss": 0.25})
     assert (row["name"], row["reason"]) == ("loss ≤ 0.5", "loss is 0.25, at most 0.5")
-    (row,) = evaluate([{"metric": "beside.accuracy_change", "min": -0.02}], {}, None, {"tests": TESTS})
+    (row,) = evaluate([{"metric": "beside.accuracy_change", "min": -0.02}], {}, None, TESTS)
     assert row["name"] == "beside.accuracy_change ≥ −2 percentage points"
     assert row["reason"] == "beside.accuracy_change is −1 percentage points, at least −2 percentage points"
 
@@ -69,7 +67,7 @@ COUNTS = ("images", "rejected", "unanswered", "labelled")
 
 
 def test_every_metric_of_the_set_is_of_one_of_three_kinds() -> None:
-    assert {*OF_LABELLED, *OF_ANSWERS, *COUNTS} == set(get_args(Metric))
+    assert {*OF_LABELLED, *OF_ANSWERS, *COUNTS} == set(OF_SET)
 
 
 @pytest.mark.parametrize("labelled", [True, False])
@@ -84,13 +82,13 @@ def test_a_gate_on_a_set_with_an_image_that_has_no_answer(metric: str, labelled:
     assert ("no answer, as the output there is not finite" in row["reason"]) == hangs
 
 
-@pytest.mark.parametrize("number", get_args(BesideNumber))
+@pytest.mark.parametrize("number", OF_TWO)
 def test_a_gate_on_two_models_of_which_one_did_not_answer(number: str) -> None:
     tests = TESTS | {"unanswered": 1, "unanswered_labelled": 1}
-    (row,) = evaluate([{"metric": f"beside.{number}", "min": -1}], {}, None, {"tests": tests})
+    (row,) = evaluate([{"metric": f"beside.{number}", "min": -1}], {}, None, tests)
     assert (row["outcome"], row["passed"]) == ("cannot be judged", False)
     assert "no answer by one of the models" in row["reason"]
-    (row,) = evaluate([{"metric": f"beside.{number}", "min": -1}], {}, None, {"tests": TESTS})
+    (row,) = evaluate([{"metric": f"beside.{number}", "min": -1}], {}, None, TESTS)
     assert row["outcome"] == "passed"
 
 
@@ -145,3 +143,48 @@ def test_a_map_that_was_not_tested_has_not_passed(metric: str, trust: dict | Non
     (row,) = evaluate([{"metric": metric, "max": 1.0}], {}, trust)
     assert (row["passed"], row["outcome"]) == (False, "cannot be judged")
     assert row["reason"] == f"{metric} is not known: {why}"
+
+
+@pytest.mark.parametrize(
+    ("metric", "known", "why"),
+    [
+        (
+            "loss",
+            {"labelled": 5},
+            "the loss of a labelled image is infinite: its label has the probability 0",
+        ),
+        ("loss", {"labelled": 0}, "no image has a label"),
+        ("mean_confidence", {"labelled": 0}, "no image has an answer"),
+    ],
+)
+def test_a_number_that_is_not_known_says_why(metric: str, known: dict[str, int], why: str) -> None:
+    (row,) = evaluate([{"metric": metric, "max": 1.0}], SET | known | {metric: None})
+    assert (row["outcome"], row["passed"], row["value"]) == ("cannot be judged", False, None)
+    assert row["reason"] == f"{metric} is not known: {why}"
+
+
+def test_without_a_second_model_a_gate_on_it_cannot_be_judged() -> None:
+    (row,) = evaluate([{"metric": "beside.broken", "max": 0}], {}, None, None)
+    assert (row["outcome"], row["passed"]) == ("cannot be judged", False)
+    assert row["reason"] == "beside.broken is not known: no second model was measured"
+
+
+def test_labels_that_no_two_answers_share_leave_the_change_unknown() -> None:
+    (row,) = evaluate([{"metric": "beside.mended", "min": 0}], {}, None, TESTS | {"mended": None})
+    assert row["outcome"] == "cannot be judged"
+    assert row["reason"].endswith("no image that both models answered has a label")
+
+
+def test_a_gate_with_two_limits_is_two_rows_the_lower_first() -> None:
+    gates = [{"metric": "images", "min": 3, "max": 2}, {"metric": "unsure", "max": 1}]
+    rows = evaluate(gates, SET | {"images": 2, "unsure": 1})
+    assert [row["name"] for row in rows] == ["images ≥ 3", "images ≤ 2", "unsure ≤ 1"]
+    assert [row["outcome"] for row in rows] == ["failed", "passed", "passed"]
+
+
+def test_every_number_that_may_be_named_says_what_it_rests_on_and_is_told_in() -> None:
+    """The marks stand beside the types; a new metric needs no other line."""
+    assert {name for name, mark in OF_SET.items() if mark.unit} == {"accuracy", "lowest_class_accuracy"}
+    assert OF_TWO["accuracy_change"].unit == " percentage points"
+    assert {mark.rests_on for mark in OF_MAPS.values()} == {"maps"}
+    assert OF_TWO["changed"].rests_on == "answers"  # no label is needed to see that an answer changed

@@ -65,14 +65,14 @@ def test_every_family_is_counted_as_it_is_made(awkward: Any, plan: Plan) -> None
     assert {type(family) for family in FAMILIES} == {*maker.registry} - {object}
     taps = {"stem": torch.zeros(2, 8, SIDE // 2, SIDE // 2)}
 
-    class Places:
+    class PartBoxes:
         whole = torch.ones(2, dtype=torch.bool)
 
         def with_random(self, *_: Any) -> Any:
             return torch.zeros(2, 8, 4, dtype=torch.int64)
 
     normal = Normalisation((0.5,) * 3, (0.25,) * 3)
-    source = Source(torch.zeros(2, 3, SIDE, SIDE), normal, taps, Places())  # type: ignore[arg-type]
+    source = Source(torch.zeros(2, 3, SIDE, SIDE), normal, taps, PartBoxes())  # type: ignore[arg-type]
     for family in FAMILIES:
         assert family.extent(plan.facts).count == maker(family, source).count, family
 

@@ -20,13 +20,12 @@ from reportgen.engine.needs import (
     Cost,
     CoveredParts,
     Evolved,
-    Extremes,
     Flat,
     Gradient,
-    Kindred,
     Logits,
     MeanGradient,
     ModelFacts,
+    NeighboursByChannel,
     Noisy,
     Normalisation,
     Occluded,
@@ -35,6 +34,7 @@ from reportgen.engine.needs import (
     Record,
     Responses,
     Scores,
+    TopImages,
     Transformed,
     Weights,
     Work,
@@ -56,19 +56,19 @@ def facts(awkward: Any) -> ModelFacts:
 
 
 def test_it_is_the_union_closed_over_what_needs_require(facts):
-    asked = (Gradient("last"), Responses(MOVED, "stem"), Logits(), Gradient("last"), Kindred("last", 3))
-    plan = Plan(asked, facts, 1)
+    asked = (Gradient("last"), Responses(MOVED, "stem"), Logits(), Gradient("last"))
+    plan = Plan((*asked, NeighboursByChannel("last", 3)), facts, 1)
     assert plan.needs == (
         Gradient("last"),
         Responses(MOVED, "stem"),
         Logits(),
-        Kindred("last", 3),
+        NeighboursByChannel("last", 3),
         Backward("exact"),
         Scores(MOVED),
-        Extremes("last", 4),
+        TopImages("last", 4),
     )
     assert plan.of(Gradient) == (Gradient("last"),) and plan.of(Weights) == ()
-    assert plan.ranked_first == (Extremes("last", 4),)
+    assert plan.ranked_first == (TopImages("last", 4),)
 
 
 def test_what_requires_what_is_followed_to_the_end(facts):
@@ -94,11 +94,11 @@ def test_what_requires_what_is_followed_to_the_end(facts):
         Gradient("last"),
         Responses(MOVED, "last"),
         Scores(ChannelMasks("last")),
-        Extremes("last"),
-        Kindred("last"),
+        TopImages("last"),
+        NeighboursByChannel("last"),
         Record(ChannelMean("last", 0)),
-        Projected(Extremes("last"), 2),
-        Evolved(("a.pt",), (Projected(Extremes("last"), 2),)),
+        Projected(TopImages("last"), 2),
+        Evolved(("a.pt",), (Projected(TopImages("last"), 2),)),
     ],
 )
 def test_every_need_of_a_layer_taps_it_once(facts, need):
@@ -137,9 +137,9 @@ def test_what_is_spent_once_is_summed_by_name(facts):
 
 def test_its_lines_are_one_a_kind_and_do_not_depend_on_the_order(facts):
     asked = (
-        Projected(Extremes("last", 2), 3),
-        Projected(Extremes("stem", 2), (0, 1)),
-        Kindred("last", 3),
+        Projected(TopImages("last", 2), 3),
+        Projected(TopImages("stem", 2), (0, 1)),
+        NeighboursByChannel("last", 3),
         Evolved(("a.pt", "b.pt"), ()),
         Ascent(ClassLogit(0), CLIMB),
         Ascent(ClassLogit(1), CLIMB),
@@ -159,7 +159,7 @@ def test_its_lines_are_one_a_kind_and_do_not_depend_on_the_order(facts):
 
 def test_bytes_of_a_layer_that_is_answered_twice_are_counted_twice(facts):
     last = facts.layer("last").output_bytes
-    assert Plan((Activation("last"), Extremes("last")), facts, 1).tapped_bytes == last
+    assert Plan((Activation("last"), TopImages("last")), facts, 1).tapped_bytes == last
     both = (Responses(MOVED, "last"), Responses(Flat(), "last", "whole"))
     assert Plan(both, facts, 1).tapped_bytes == 2 * last + 3 * 4 + last
 

@@ -17,10 +17,10 @@ from reportgen.engine.needs import Normalisation
 from reportgen.engine.needs.top_images import (
     ChannelMean,
     ClassLogit,
-    Extremes,
     Projected,
     Ranking,
     Record,
+    TopImages,
     seen_again,
 )
 from reportgen.engine.network.trace import trace
@@ -95,7 +95,7 @@ def test_every_channel_has_its_strongest_images_and_their_places(awkward):
     torch.manual_seed(1)
     pixels = torch.randn(7, 3, 32, 32)
     records = (Record(ClassLogit(3)), Record(ChannelMean("clip", 5)))
-    wish = Wish(Extremes("last", 4), Extremes("head", 2), *records)
+    wish = Wish(TopImages("last", 4), TopImages("head", 2), *records)
     plan, tally = tallied(awkward, pixels, wish, [3, 2, 2])
     kept = {}
     handles = [
@@ -110,21 +110,21 @@ def test_every_channel_has_its_strongest_images_and_their_places(awkward):
     a = kept["last"]
     for channel in range(a.shape[1]):
         peaks = [(-float(a[n, channel].max()), n) for n in range(7)]
-        ours = found[Extremes("last", 4)]
+        ours = found[TopImages("last", 4)]
         assert ours.numbers[channel].tolist() == [n for _, n in sorted(peaks)[:4]]
         for value, number, (y, x) in zip(
             ours.values[channel], ours.numbers[channel], ours.places[channel], strict=True
         ):
             assert a[number, channel, y, x] == pytest.approx(value, abs=1e-5)
             assert a[number, channel].max() == pytest.approx(value, abs=1e-5)
-    assert found[Extremes("head", 2)].numbers[:, 0].tolist() == logits.argmax(0).tolist()
+    assert found[TopImages("head", 2)].numbers[:, 0].tolist() == logits.argmax(0).tolist()
     unit, mean = tally.tops[UNITS][:, 0]
     assert int(unit[1]) == logits[:, 3].argmax()
     assert unit[0] == pytest.approx(float(logits[:, 3].max()), abs=1e-5)
     means = kept["clip"][:, 5].mean((1, 2))
     assert int(mean[1]) == means.argmax()
     assert mean[0] == pytest.approx(float(means.max()), abs=1e-5)
-    assert key(Extremes("last", 4)) in tally.tops
+    assert key(TopImages("last", 4)) in tally.tops
 
 
 class Padded(nn.Module):
@@ -198,7 +198,7 @@ def loader(pixels: Tensor, size: int = 3):
 def test_a_projection_is_one_value_sent_back_by_the_rule(awkward, rule, slow_gradient):
     torch.manual_seed(2)
     pixels = torch.randn(6, 3, 32, 32)
-    need = Projected(Extremes("last", 3), (1, 4, 7), rule, side_px=32)
+    need = Projected(TopImages("last", 3), (1, 4, 7), rule, side_px=32)
     plan, tally = tallied(awkward, pixels, Wish(need), [6])
     load, asked = loader(pixels)
     with frozen(awkward):
@@ -241,7 +241,7 @@ def test_a_projection_is_one_value_sent_back_by_the_rule(awkward, rule, slow_gra
 
 def test_it_costs_a_forward_an_image_and_a_backward_a_place(awkward):
     pixels = torch.randn(5, 3, 32, 32)
-    needs = (Projected(Extremes("last", 2), 3), Projected(Extremes("stem", 2), 2))
+    needs = (Projected(TopImages("last", 2), 3), Projected(TopImages("stem", 2), 2))
     plan, tally = tallied(awkward, pixels, Wish(*needs), [5])
     sizes: list[int] = []
     awkward.register_forward_hook(lambda _m, _a, out: sizes.append(len(out)))
@@ -249,14 +249,14 @@ def test_it_costs_a_forward_an_image_and_a_backward_a_place(awkward):
     with frozen(awkward):
         projector = Projector(awkward, plan.facts, NORMAL, torch.device("cpu"), load)
         projector.run(plan.of(Projected), rankings(plan, tally), {Record(ClassLogit(0)): (1.0, 4)})
-    places = sum(len(rankings(plan, tally)[n.extremes].channels(n.channels)) * 2 for n in needs)
+    places = sum(len(rankings(plan, tally)[n.top_images].channels(n.channels)) * 2 for n in needs)
     assert projector.cost == {"projection_forwards": sum(sizes), "projection_backwards": places}
     assert sum(sizes) <= len(asked) <= seen_again(needs, 5)
 
 
 def test_memory_is_set_aside_for_what_is_sent_back(awkward):
     facts = trace(awkward, (3, 32, 32))
-    for need, kept in ((Projected(Extremes("last"), 2), True), (Extremes("last"), False)):
+    for need, kept in ((Projected(TopImages("last"), 2), True), (TopImages("last"), False)):
         assert Plan((need,), facts, 1).differentiates is kept
 
 
@@ -277,7 +277,7 @@ def test_a_channel_that_adds_up_a_window_finds_the_spots_and_shows_the_window():
     spots = [(2, 3), (12, 5), (7, 13), (9, 9)]
     for n, (y, x) in enumerate(spots):
         pixels[n, :, y, x] = 2.0 + n
-    need = Projected(Extremes("1", 4), (0,))
+    need = Projected(TopImages("1", 4), (0,))
     plan, tally = tallied(network, pixels, Wish(need), [2, 2])
     load, _ = loader(pixels)
     with frozen(network):

@@ -17,6 +17,9 @@ from reportgen.cli.demo import prepare
 from reportgen.errors import InputError
 from reportgen.inputs.part_boxes import placed, read_parts
 from reportgen.inputs.preprocessing import Preprocessing, apply
+from reportgen.probes import methods
+from reportgen.recipe import load
+from reportgen.recipe.usual_order import usual_order
 from reportgen.version import __version__
 
 PHOTOS = Path(__file__).resolve().parents[2] / "examples" / "photos"
@@ -84,6 +87,15 @@ def test_parts_lie_in_view_with_the_nose_below_and_between_the_eyes() -> None:
             assert placed(own, apply(photo, preprocessing)[2]).any(1).all()
         assert left[0] < nose[0] < right[2] and left[2] <= right[0]
         assert nose[1] > max(left[1], right[1])
+
+
+def test_the_demo_shows_every_visualization_in_the_usual_order() -> None:
+    """Its command has no checkpoints of a training to give to `evolution`."""
+    shown = [item.name for item in load(PHOTOS / "recipe.yaml").visualizations]
+    usual = [name for name in usual_order(methods()) if name != "evolution"]
+    for before, name in zip(["visualizations:", *usual], usual, strict=False):
+        assert name in shown, f"add `  - {name}` after {before} to examples/photos/recipe.yaml"
+    assert shown == usual
 
 
 def test_prepare_hands_out_a_copy_that_can_be_run(tmp_path: Path) -> None:

@@ -9,16 +9,16 @@ import pytest
 
 from reportgen.engine.needs import (
     Activation,
-    Extremes,
     Gradient,
-    Kindred,
     Logits,
     MeanGradient,
+    NeighboursByChannel,
     Noisy,
     Occluded,
     Responses,
     Scores,
     Target,
+    TopImages,
     Transformed,
 )
 from reportgen.engine.network.trace import trace
@@ -91,12 +91,12 @@ def test_what_does_not_apply_asks_nothing_and_is_said(facts):
 
 
 def test_the_first_round_ranks_the_set_and_asks_no_gradient(facts):
-    image = Asks(Kindred("last", 3, "guided"), Gradient(), Scores(MOVED))
+    image = Asks(NeighboursByChannel("last", 3, "guided"), Gradient(), Scores(MOVED))
     chosen = Visualizations.of([("i", "image", image), ("s", "set", Asks(Activation("stem")))], facts, 2)
     first, second = chosen.first_round(), chosen.second_round()
-    assert first.of(Extremes) == (Extremes("last", 4),) and set(first.taps) == {"last", "stem"}
+    assert first.of(TopImages) == (TopImages("last", 4),) and set(first.taps) == {"last", "stem"}
     assert not first.rules and not first.of(Scores)
-    assert second.of(Kindred) and second.rules and "stem" not in second.taps
+    assert second.of(NeighboursByChannel) and second.rules and "stem" not in second.taps
     assert chosen.two_rounds(5, 5), "an image is asked about the others only once these are ranked"
     assert chosen.cost(5, 5) == {"forwards": 10, "backwards": 10, "perturbed_forwards": 15}
 

@@ -14,7 +14,15 @@ from pydantic import ValidationError
 from torch import nn
 
 from reportgen.engine.ascent import Climber
-from reportgen.engine.needs import Ascent, ChannelMean, ClassLogit, Held, ModelFacts, Normalisation, Record
+from reportgen.engine.needs import (
+    Ascent,
+    ChannelMean,
+    ClassLogit,
+    ModelFacts,
+    Normalisation,
+    Record,
+    RecordHolder,
+)
 from reportgen.engine.network.trace import trace
 from reportgen.engine.onepass import frozen
 from reportgen.engine.tape import model_tape
@@ -49,7 +57,7 @@ def climbed() -> Callable[[nn.Module, ActivationMaximisation], dict[str, Any]]:
         network: nn.Module,
         probe: ActivationMaximisation,
         channels: int = 3,
-        held: Mapping[ClassLogit | ChannelMean, Held] = MappingProxyType({}),
+        held: Mapping[ClassLogit | ChannelMean, RecordHolder] = MappingProxyType({}),
     ) -> dict[str, Any]:
         facts = facts_of(network, channels)
         needs = tuple(probe.needs(facts))
@@ -85,7 +93,7 @@ def test_a_unit_has_a_picture_and_its_values_and_is_named_once(awkward, climbed)
 def test_a_picture_stands_beside_the_strongest_image_and_says_which_goes_further(awkward, climbed):
     wished = ActivationMaximisation(classes=("ant", "bee"), channels=(), steps=12)
     photo = torch.rand(3, 32, 32)
-    held = {ClassLogit(0): Held(-1e6, 7, photo), ClassLogit(1): Held(1e6, 12, photo)}
+    held = {ClassLogit(0): RecordHolder(-1e6, 7, photo), ClassLogit(1): RecordHolder(1e6, 12, photo)}
     found = climbed(awkward, wished, held=held)
     assert torch.equal(torch.from_numpy(found["class-0-real"].values), photo)
     assert found["class-0-real"].quantity.startswith("000007")

@@ -20,8 +20,8 @@ from reportgen.findings import Flag, NotApplicable, Table, Tally
 from reportgen.measure import measure_main
 from reportgen.measure.audit import prepare
 from reportgen.measure.manifest import manifest
-from reportgen.pipeline import silent
 from reportgen.probes.channel_health import ChannelHealth
+from reportgen.progress import silent
 from reportgen.recipe import load
 
 SOBEL = torch.tensor([[1.0, 2, 1], [0, 0, 0], [-1, -2, -1]])

@@ -20,7 +20,7 @@ from torch import nn
 from reportgen.engine.needs import Activation, CoveredParts, Normalisation, Parts, Responses
 from reportgen.engine.network.trace import trace
 from reportgen.engine.onepass import OnePass, frozen
-from reportgen.engine.perturb.part_boxes import Places
+from reportgen.engine.perturb.part_boxes import PartBoxes
 from reportgen.engine.plan import Plan
 from reportgen.engine.targets import Slot
 from reportgen.errors import UnknownName
@@ -42,7 +42,8 @@ def taped(network, x, boxes, probe, numbers=None):
     engine = OnePass(network, plan, (Slot("predicted"),), normal, torch.device("cpu"), 7)
     numbers = range(len(x)) if numbers is None else numbers
     with frozen(network):
-        (tape,) = engine.run(x, torch.full((len(x),), -1), Places(boxes, [int(number) for number in numbers]))
+        part_boxes = PartBoxes(boxes, [int(number) for number in numbers])
+        (tape,) = engine.run(x, torch.full((len(x),), -1), part_boxes)
     return tape, facts
 
 
@@ -85,7 +86,7 @@ def test_delta_is_that_of_covers_made_and_pairs_compared_by_hand(awkward, layer)
             awkward(pictures)
         return kept[-1].flatten(1)
 
-    all_boxes = Places(boxes, range(4)).with_random(2, 0, SIDE, SIDE)
+    all_boxes = PartBoxes(boxes, range(4)).with_random(2, 0, SIDE, SIDE)
     signs = []
     for picture, own in zip(x, all_boxes.tolist(), strict=True):
         covered = picture.repeat(6, 1, 1, 1)
@@ -270,8 +271,9 @@ def test_a_run_reports_it_and_costs_what_the_plan_says(case, tmp_path, shown):
     assert set(held["comparisons"]) == {"delta-1", "delta-2"}
     assert set(held["comparisons"]["delta-1"]["rows"]) == set(NAMES)
     measured = min(shown, 6)
-    copies = 4 * 2 * (1 + 4)  # images with every part, parts, draws and the part itself
-    assert results["cost"]["occlusion_forwards"] == copies + measured * 3 * 3
+    covered = 4 * 2 * (1 + 4)  # images with every part, parts, draws and the part itself
+    sampled = 0 if measured == 6 else 6  # invariance sums up all six, in a round of their own if need be
+    assert results["cost"]["occlusion_forwards"] == covered + (measured + sampled) * 3 * 3
     foretold = audit.main.visualizations.cost(6, measured)
     assert foretold["perturbed_forwards"] == results["cost"]["occlusion_forwards"]
     page = (outcome.folder / "report.html").read_text()
@@ -296,7 +298,8 @@ def test_two_rounds_say_the_same_as_one(case, tmp_path):
 
 def test_the_key_covers_the_boxes_and_their_names(case):
     def key(rows):
-        return prepare(*case(rows), None, False).key
+        audit = prepare(*case(rows), None, False)
+        return audit.key(audit.main)
 
     known = key(ROWS)
     assert key(ROWS) == known

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from reportgen.audit.schema import results_schema
-from reportgen.engine.needs import Evolved, Extremes, Noted, Projected, TrainingLog
+from reportgen.engine.needs import Evolved, Noted, Projected, TopImages, TrainingLog
 from reportgen.engine.network.trace import trace
 from reportgen.errors import InputError, UnknownName
 from reportgen.evidence import Evidence
@@ -205,7 +205,7 @@ def test_its_layers_and_channels_are_those_of_the_model(awkward):
     wished = Evolution(checkpoints=("a.pt", "b.pt"), log="log.csv", layers=("last",), channels=(2, 5))
     log, evolved = wished.needs(facts)
     assert log == TrainingLog("log.csv")
-    assert evolved == Evolved(("a.pt", "b.pt"), (Projected(Extremes("last", 1), (2, 5), "guided", 96),))
+    assert evolved == Evolved(("a.pt", "b.pt"), (Projected(TopImages("last", 1), (2, 5), "guided", 96),))
     with pytest.raises(UnknownName, match="channel of last 12"):
         Evolution(checkpoints=("a.pt",), layers=("last",), channels=(12,)).needs(facts)
 

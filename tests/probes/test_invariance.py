@@ -1,4 +1,4 @@
-"""Invariance against networks that cannot tell, a network that can, and a slow loop over copies."""
+"""Invariance against networks that cannot tell, a network that can, and a slow loop over changed images."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_the_share_of_answers_that_stay(measured):
     # -2 here: bright for k < 8/3. The curve and the share say so
     p = found["probability-translation"]
     assert p.x[p.values[0, 0] > 0.5].tolist() == [-3, -2, -1, 0, 1, 2]
-    # 0 px, which is the image itself, is none of the 12 changed copies; nor are ×1, and 0° of 0 … 180°
+    # 0 px, which is the image itself, is none of the 12 changed images; nor are ×1, and 0° of 0 … 180°
     kept = found["probability-translation-kept"]
     assert (kept.values[0], kept.unit) == (5, "of 12")
     assert {found[f"probability-{change}-kept"].unit for change in ("scale", "rotation")} == {"of 12"}
@@ -136,17 +136,17 @@ class Exact(nn.Module):
         return self.head((self.same(x) - self.picture).abs().mean((2, 3)))
 
 
-def test_the_untouched_copy_is_no_success(measured):
-    """0 of 12, where the identity among the copies gave 7.69 %; a whole turn is the image itself too."""
+def test_the_untouched_image_is_no_success(measured):
+    """0 of 12, where counting the identity gave 7.69 %; a whole turn is the image itself too."""
     picture = torch.randn(1, 1, 16, 16, generator=torch.Generator().manual_seed(0))
     probe = Invariance(translation_px=6)
     done = measured(Exact(picture), picture, probe)
     found = done.findings(probe)
     whole = {f.name: f for f in probe.conclude(probe.tally(done.tapes[0]), done.facts)}
-    for change, copies in (("translation", 12), ("scale", 12), ("rotation", 11)):
+    for change, changed in (("translation", 12), ("scale", 12), ("rotation", 11)):
         one, of_set = found[f"probability-{change}-kept"], whole[f"answer-{change}-kept"]
-        assert (int(one.values[0]), one.unit) == (0, f"of {copies}"), change
-        assert (int(of_set.values), of_set.unit) == (0, f"of {copies}")
+        assert (int(one.values[0]), one.unit) == (0, f"of {changed}"), change
+        assert (int(of_set.values), of_set.unit) == (0, f"of {changed}")
         assert float(whole[f"answer-{change}-kept-share"].values) == 0
 
 
@@ -167,11 +167,11 @@ def test_the_probability_of_the_label_and_of_the_answer_are_never_one_line(awkwa
 
 def test_defaults_follow_the_article_scaled_to_the_input(awkward):
     probe = Invariance()
-    moved, scaled, turned = (change.copies for change in probe._changes(trace(awkward, (3, 224, 224))))
+    moved, scaled, turned = (change.perturbed for change in probe._changes(trace(awkward, (3, 224, 224))))
     assert moved.values == tuple(range(-60, 61, 10))
     assert (scaled.values[0], scaled.values[-1]) == (1, 1.8)
     assert turned.values == tuple(range(0, 361, 30))
-    small = probe._changes(trace(awkward, (3, 28, 28)))[0].copies.values
+    small = probe._changes(trace(awkward, (3, 28, 28)))[0].perturbed.values
     assert (small[0], small[-1]) == (-8, 8) and all(value.is_integer() for value in small)
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import nn
 
-from reportgen.engine.needs import Extremes, Kindred, Occluded, Scores
+from reportgen.engine.needs import NeighboursByChannel, Occluded, Scores, TopImages
 from reportgen.engine.network.trace import trace
 from reportgen.evidence import Evidence
 from reportgen.measure.visualizations import Visualizations
@@ -150,7 +150,8 @@ def test_the_windows_are_shared_and_the_plan_says_what_the_ranks_cost(study, awk
     plan = chosen.plan()
     assert [need.perturbations for need in plan.of(Scores)] == [Occluded.of(facts, "auto", "auto", "grey")]
     assert Scores(Occluded.of(facts, "auto", "auto", "grey")) in plan.needs
-    assert plan.of(Extremes) == (Extremes("clip", 4),) and plan.of(Kindred) == (Kindred("clip", 3, "guided"),)
+    assert plan.of(TopImages) == (TopImages("clip", 4),)
+    assert plan.of(NeighboursByChannel) == (NeighboursByChannel("clip", 3, "guided"),)
     assert chosen.cost(9, 9)["forwards"] == 18
     assert any("ranked by the maps of clip" in line for line in chosen.lines(9, 9))
     assert chosen.first_round().taps == ("clip",) and not chosen.first_round().of(Scores)

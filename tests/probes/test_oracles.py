@@ -9,21 +9,46 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import captum.attr
 import numpy as np
 import pytest
 import torch
+from oracles import Architecture
 from pytorch_grad_cam import EigenCAM, GradCAMPlusPlus, LayerCAM, ScoreCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from reportgen.engine.needs import Scores
+from reportgen.engine.needs import AUTO, Probe, Scores
 from reportgen.probes import methods
 
+OWN = {path.stem.removeprefix("test_").replace("_", "-") for path in Path(__file__).parent.glob("test_*.py")}
+BESIDE = ("occlusion-class-map", "occlusion-study", "invariance")  # of perturbed images, too
 BLACK = -2.0  # black pixels after the normalisation of `measured`: (0 - 0.5) / 0.25
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
+
+
+def probes(known: Architecture) -> dict[str, Probe]:
+    """Every method that explains an answer and has no test file of its own; CAMs of two layers where
+    they take several, three windows a side, the last one clipped by the border."""
+    occluded = {"window_px": known.side_px // 2, "stride_px": known.side_px // 3, "baseline": "black"}
+    both = {"layer": (AUTO, known.middle)}
+    options: dict[str, dict[str, Any]] = {
+        "smoothgrad": {"samples": 2, "noise_std": 0.1, "seed": 7},
+        "integrated-gradients": {"steps": 4, "baseline": "black"},
+        "grad-cam": both,
+        "grad-cam-plus-plus": both,
+        "layer-cam": both,
+        "score-cam": {"channels": 4},
+        "occlusion": occluded,
+        "occlusion-class-map": occluded,
+        "invariance": {"steps": 2},
+        "rise": {"masks": 8, "cells": 4, "baseline": "black"},
+    }
+    explain = [name for name, method in methods().items() if method.explains and name not in OWN]
+    return {name: methods()[name].probe(**options.get(name, {})) for name in sorted([*explain, *BESIDE])}
 
 
 def test_saliency(case, agrees):
@@ -187,7 +212,6 @@ def test_rise(case, agrees):
 
 
 def test_no_method_that_explains_is_without_a_test():
-    words = {name.replace("-", "_") for name, method in methods().items() if method.explains}
+    explain = {name for name, method in methods().items() if method.explains}
     here = " ".join(name for name in globals() if name.startswith("test_"))
-    own = {path.stem.removeprefix("test_") for path in Path(__file__).parent.glob("test_*.py")}
-    assert {word for word in words if word not in here} - own == set()
+    assert {name for name in explain - OWN if name.replace("-", "_") not in here} == set()

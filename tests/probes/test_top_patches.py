@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from reportgen.audit.schema import results_schema
-from reportgen.engine.needs import Extremes, Projected
+from reportgen.engine.needs import Projected, TopImages
 from reportgen.engine.network.trace import trace
 from reportgen.errors import UnknownName
 from reportgen.evidence import Evidence
@@ -34,13 +34,13 @@ def facts_of(network: nn.Module):
 def test_auto_takes_the_last_rectified_maps_of_each_resolution(awkward):
     needs = TopPatches().needs(facts_of(awkward))
     # without max-pooling there are no switches for a deconvnet to go by
-    assert needs == (Projected(Extremes("clip", 9), 4, "guided", 96),)
+    assert needs == (Projected(TopImages("clip", 9), 4, "guided", 96),)
     pooled = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(900, 2))
-    assert TopPatches().needs(facts_of(pooled.eval())) == (Projected(Extremes("1", 9), 4, "deconv", 96),)
+    assert TopPatches().needs(facts_of(pooled.eval())) == (Projected(TopImages("1", 9), 4, "deconv", 96),)
     plain = nn.Sequential(nn.Conv2d(3, 4, 3), nn.SiLU(), nn.MaxPool2d(2), nn.Conv2d(4, 5, 3), nn.Flatten())
     plain.append(nn.Linear(5 * 13 * 13, 2))
     smooth = TopPatches(strongest=3).needs(facts_of(plain.eval()))
-    assert [(n.extremes.layer, n.rule) for n in smooth] == [("1", "exact"), ("2", "exact"), ("3", "exact")]
+    assert [(n.top_images.layer, n.rule) for n in smooth] == [("1", "exact"), ("2", "exact"), ("3", "exact")]
     with pytest.raises(NotApplicable, match="deconvnet"):
         TopPatches(rule="deconv").needs(facts_of(plain))
 

@@ -421,7 +421,7 @@ def rendered(write_evidence: Callable[..., Path], tmp_path_factory: pytest.TempP
     from reportgen.report import write_report
 
     folder = write_evidence(tmp_path_factory.mktemp("rendered"), trust=True)
-    assert write_report(folder) is None
+    assert write_report(folder).problem is None
     return folder
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reportgen.audit.results import _numbers
+from reportgen.audit.findings import numbers
 from reportgen.findings import Picture
 from reportgen.report.cards.blocks import of_model
 from reportgen.report.pictures.figures import sprite
@@ -31,7 +31,7 @@ def test_a_kind_of_finding_that_is_not_known() -> None:
     with pytest.raises(AssertionError, match="Unknown"):
         of_model(SHOWN, found)
     with pytest.raises(AssertionError, match="Unknown"):
-        _numbers(found)
+        numbers(found)
 
 
 def test_an_encoding_and_a_scale_that_are_not_known() -> None:

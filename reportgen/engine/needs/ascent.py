@@ -1,4 +1,4 @@
-"""Needs for a picture that is climbed from noise: which unit, by which steps."""
+"""Needs for pictures that gradient ascent makes from noise: for which unit, by which steps."""
 
 from __future__ import annotations
 

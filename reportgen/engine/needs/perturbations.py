@@ -215,8 +215,9 @@ class Ablated:
     def extent(self, model: ModelFacts) -> Extent:
         """Raises NotApplicable where the output has no such channels, UnknownName where not so many."""
         layer = model.layer(self.layer)
-        dimensions = len(layer.output_shape or ())
-        if dimensions not in ((3,) if self.fill == "mean" else (1, 3)):
+        # the second axis must be the channels': of tokens and of maps last it is not
+        has_map, is_vector = layer.layout.kind == "maps", layer.layout.kind == "none" and layer.maps
+        if not (has_map or (is_vector and self.fill == "zero")):
             wanted = "channels with a mean" if self.fill == "mean" else "channels"
             raise NotApplicable(f"the output of {layer.name} has no {wanted}")
         return Extent(len([channel_of(layer, channel) for channel in self.channels]))

@@ -10,13 +10,13 @@ from torch import Tensor
 from reportgen.engine.needs.ascent import Ascended, Ascent
 from reportgen.engine.needs.batch import Weights
 from reportgen.engine.needs.rules import Rule as Rule
-from reportgen.engine.needs.top_images import Extremes as Extremes
-from reportgen.engine.needs.top_images import Held as Held
-from reportgen.engine.needs.top_images import Kindred as Kindred
+from reportgen.engine.needs.top_images import NeighboursByChannel as NeighboursByChannel
 from reportgen.engine.needs.top_images import Projected as Projected
 from reportgen.engine.needs.top_images import Projections as Projections
 from reportgen.engine.needs.top_images import Ranking as Ranking
 from reportgen.engine.needs.top_images import Record as Record
+from reportgen.engine.needs.top_images import RecordHolder as RecordHolder
+from reportgen.engine.needs.top_images import TopImages as TopImages
 from reportgen.engine.needs.training import Evolved as Evolved
 from reportgen.engine.needs.training import Noted as Noted
 from reportgen.engine.needs.training import Snapshot as Snapshot
@@ -48,7 +48,7 @@ class Tape(Protocol):
         """Rectifiers that each rule met in this batch's backward."""
 
     @property
-    def kin(self) -> Mapping[Kindred, Projections]:
+    def neighbours(self) -> Mapping[NeighboursByChannel, Projections]:
         """What was projected of every image beside others of the set, by need."""
 
     def __getitem__(self, need: Need) -> Tensor: ...
@@ -68,10 +68,10 @@ class Bench(Protocol):
     def __getitem__(self, need: Ascent) -> Ascended: ...
 
     @overload
-    def __getitem__(self, need: Record) -> Held | None: ...
+    def __getitem__(self, need: Record) -> RecordHolder | None: ...
 
     @overload
-    def __getitem__(self, need: Extremes) -> Ranking: ...
+    def __getitem__(self, need: TopImages) -> Ranking: ...
 
     @overload
     def __getitem__(self, need: Projected) -> Projections: ...

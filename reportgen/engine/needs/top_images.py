@@ -1,7 +1,7 @@
 """The strongest images of the set, unit by unit, and what is looked at again in them.
 
 What is asked of the whole set before anything can be asked of single images of it: the ranks of a
-first round (`Extremes`, `Record`), and what a second round over those images alone gives
+first round (`TopImages`, `Record`), and what a second round over those images alone gives
 (`Projected`). Zeiler & Fergus 2013, sec. 2.1 and fig. 2.
 """
 
@@ -42,7 +42,7 @@ Unit: TypeAlias = ClassLogit | ChannelMean
 
 
 @dataclass(frozen=True)
-class Extremes:
+class TopImages:
     """The `k` images of the set that drive each channel of a layer furthest, one place an image: that
     of the map's highest value."""
 
@@ -97,7 +97,7 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Held:
+class RecordHolder:
     """Who holds a record: the unit's value, the image's number and its pixels (C, H, W) in [0, 1]."""
 
     value: float
@@ -114,28 +114,28 @@ class Projected:
     the border; both are shrunk to `side_px`.
     """
 
-    extremes: Extremes
+    top_images: TopImages
     channels: int | tuple[int, ...]
     rule: Rule = "deconv"
     side_px: int = 96
 
     def work(self, _model: ModelFacts) -> Work:
         return Work(
-            "model", requires=(self.extremes,), rules=(self.rule,), keeps_graph=True, lines=_projected_lines
+            "model", requires=(self.top_images,), rules=(self.rule,), keeps_graph=True, lines=_projected_lines
         )
 
 
 def seen_again(several: Sequence[Projected], images: int) -> int:
     """Images of a set of so many that are looked at again for their strongest places, at most."""
     tiles = sum(
-        need.extremes.k * (need.channels if isinstance(need.channels, int) else len(need.channels))
+        need.top_images.k * (need.channels if isinstance(need.channels, int) else len(need.channels))
         for need in several
     )
     return min(images, tiles)
 
 
 def _projected_lines(several: Sequence[Projected], images: int) -> list[str]:
-    again, tiles = seen_again(several, images), sum(need.extremes.k for need in several)
+    again, tiles = seen_again(several, images), sum(need.top_images.k for need in several)
     words = (
         f"of the strongest images at most {again} are seen again, to project at most {tiles} "
         "places a channel down to the pixels"
@@ -144,7 +144,7 @@ def _projected_lines(several: Sequence[Projected], images: int) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Kindred:
+class NeighboursByChannel:
     """For each image the map of a layer that it drives furthest (the largest sum over places), that
     map's highest value sent back to the pixels, and beside it those of the `others` images of the set
     that drive the same map furthest. Zeiler & Fergus 2013, fig. 7 c.
@@ -159,21 +159,21 @@ class Kindred:
     side_px: int = 96
 
     @property
-    def extremes(self) -> Extremes:
+    def top_images(self) -> TopImages:
         """The ranks that it goes by; one more than `others`, as the image may be among them."""
-        return Extremes(self.layer, self.others + 1)
+        return TopImages(self.layer, self.others + 1)
 
     def work(self, _model: ModelFacts) -> Work:
         return Work(
-            requires=(self.extremes,),
+            requires=(self.top_images,),
             taps=(self.layer,),
             rules=(self.rule,),
             keeps_graph=True,
-            lines=_kindred_lines,
+            lines=_neighbours_lines,
         )
 
 
-def _kindred_lines(several: Sequence[Kindred], _images: int) -> list[str]:
+def _neighbours_lines(several: Sequence[NeighboursByChannel], _images: int) -> list[str]:
     return [
         f"the set is ranked by the maps of {need.layer} first; then each image that is shown is "
         f"projected with {need.others} others"
@@ -203,7 +203,7 @@ def channel_mean(model: ModelFacts, name: LayerName, channel: int) -> ChannelMea
     """A channel of a layer by name or number. Raises UnknownName, and NotApplicable where the
     layer's output is neither a stack of maps nor a vector."""
     layer = model.layer(name)
-    if not layer.output_shape or len(layer.output_shape) not in (1, 3):
+    if layer.map_shape is None:
         raise NotApplicable(f"the output of {layer.name} has no channels")
     return ChannelMean(layer.name, channel_of(layer, channel))
 

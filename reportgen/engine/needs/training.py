@@ -25,7 +25,7 @@ class Evolved:
     def work(self, _model: ModelFacts) -> Work:
         return Work(
             "model",
-            requires=tuple(projected.extremes for projected in self.projected),
+            requires=tuple(projected.top_images for projected in self.projected),
             rules=tuple(projected.rule for projected in self.projected),
             keeps_graph=True,
             lines=_lines,

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from torch import Tensor
+
+from reportgen.engine.network.layout import NONE, Layout
 from reportgen.engine.network.receptive import Field
 from reportgen.errors import UnknownName
 from reportgen.findings import NotApplicable
@@ -65,6 +68,7 @@ class LayerFacts:
     receptive_field_px: int | None
     receptive_stride_px: int | None
     receptive: Field | None = None  # the same by side, and where it begins
+    layout: Layout = NONE  # where height, width and channels are in the output
     kernel: tuple[int, int] | None = None
     stride: tuple[int, int] | None = None
     padding: tuple[int, int] | None = None
@@ -76,15 +80,35 @@ class LayerFacts:
     formula_holds: bool | None = None  # floor((n + 2p - d(k-1) - 1)/s) + 1 against the shape seen
 
     @property
+    def map_shape(self) -> tuple[int, ...] | None:
+        """(C, h, w) of the output's maps whatever its layout, (C,) of a vector; None where what it
+        gives is neither. So are the shapes of activations and gradients that probes see."""
+        return self.layout.shape(self.output_shape)
+
+    @property
     def maps(self) -> int:
-        """How many maps the output holds: its channels."""
-        return self.output_shape[0] if self.output_shape else 0
+        """How many maps the output holds, or values of a vector: its channels. 0 where it is neither."""
+        return self.map_shape[0] if self.map_shape else 0
+
+    @property
+    def described(self) -> str:
+        """What it gives, in words, where that is not maps (C, h, w)."""
+        height, width = self.layout.grid
+        if self.layout.kind == "tokens":
+            others = f" after {self.layout.prefix} other tokens" if self.layout.prefix else ""
+            return f"{height}×{width} patch tokens{others}"
+        return f"maps of {height}×{width}, channels last" if self.layout.kind == "maps last" else ""
+
+    def auto_words(self, wished: LayerNames) -> str:
+        """Why `auto` took this layer, where it is not the last stack of maps, which needs no words."""
+        if wished != AUTO or not self.described:
+            return ""
+        return f"{self.name}, {self.described}: the last layer whose places the logits depend on"
 
     @property
     def spatial(self) -> bool:
-        """Whether the output is a stack of maps with more than one place, (C, h, w)."""
-        shape = self.output_shape
-        return shape is not None and len(shape) == 3 and shape[1] * shape[2] > 1
+        """Whether the output is a stack of maps with more than one place."""
+        return self.layout.kind != "none"
 
 
 @dataclass(frozen=True)
@@ -125,6 +149,7 @@ class ModelFacts:
     classes: tuple[str, ...]
     class_count: int
     graph: Graph
+    auto: str = ""  # the last layer whose places the logits depend on, "" where none has places
     max_pools: int = 0  # max-pooling calls of one forward: their switches are what a deconvnet goes by
     parts: tuple[str, ...] = ()  # names of the parts that the recipe gives boxes of
     batch: int = 1  # images of the smallest batch that the network answers; all else is of one image
@@ -142,6 +167,11 @@ class ModelFacts:
             raise UnknownName("layer", name, [x.name for x in ran])
         return found[0]
 
+    def as_maps(self, name: str, value: Tensor) -> Tensor:
+        """A layer's output, or a gradient by it, as probes see it: maps (N, C, h, w) where it has places,
+        else as it is."""
+        return next(x for x in self.layers if x.name == name).layout.maps(value)
+
     @property
     def ruled(self) -> bool:
         """Whether every rectifier has a guided and a deconvnet rule, and there is any."""
@@ -156,10 +186,13 @@ class ModelFacts:
         none of them sends a gradient back.
         """
         spatial = [layer for layer in self.leaves() if layer.spatial]
+        if self.auto:  # patches behind the last attention may be nobody's
+            end = self.layer(self.auto).finished
+            spatial = [layer for layer in spatial if layer.finished <= end]
         if not spatial:
             raise NotApplicable("the model has no layer whose output is a stack of maps")
         rectified = [layer for layer in spatial if layer.type in RECTIFIERS] or spatial
-        last = {layer.output_shape[1:]: layer for layer in rectified if layer.output_shape}
+        last = {layer.layout.grid: layer for layer in rectified}
         found = [self._unclipped(layer) for layer in last.values()]
         count = min(at_most, len(found))
         return tuple(found[round(n * (len(found) - 1) / max(1, count - 1))] for n in range(count))
@@ -207,15 +240,17 @@ class ModelFacts:
         return tuple(dict.fromkeys(self.spatial_layer(name) for name in several))
 
     def spatial_layer(self, name: LayerName) -> LayerFacts:
-        """A layer whose output is maps (C, h, w); `auto` is the one that ended last, so that all
-        branches and residuals have joined. Raises UnknownName, and NotApplicable where no layer
-        has any."""
+        """A layer whose output is maps in any layout; `auto` is the last one that the logits depend on
+        through its places, so that all branches and residuals have joined. Raises UnknownName, and
+        NotApplicable where no layer has any."""
         spatial = [x for x in self.layers if x.spatial]
         if not spatial:
             raise NotApplicable("the model has no layer whose output is a stack of maps")
+        if name == AUTO and not self.auto:
+            raise NotApplicable("the logits depend on the places of no layer, as far as they can be followed")
         if name == AUTO:
-            return max(spatial, key=lambda x: x.finished)
-        if name != AUTO and self.layer(name) in spatial:
+            return self.layer(self.auto)
+        if self.layer(name) in spatial:
             return self.layer(name)
         raise UnknownName("layer with spatial maps", name, [x.name for x in spatial])
 

@@ -12,107 +12,25 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
+from torch.utils._python_dispatch import _disable_current_modes
 
 from reportgen.engine.network.facts import OWN, Graph, LayerFacts, ModelFacts
 from reportgen.engine.network.graph import Recorder
-from reportgen.engine.network.operations import RECTIFIERS, SMOOTH
+from reportgen.engine.network.observer import Call, Observer, Seen, last_depended_on
 from reportgen.engine.network.output import first_tensor, logits_of
-from reportgen.engine.network.receptive import Field, field_after
 from reportgen.engine.network.refusals import refusal
+from reportgen.engine.network.track import of_input
 from reportgen.errors import InputError
 
 # of networks that do not answer a single image: on `meta` a batch costs nothing
 BATCHES = (*range(2, 33), 40, 48, 50, 64, 96, 100, 128, 200, 256)
 REAL_BATCHES = (2, 4, 8, 16)
 
-
-@dataclass
-class _Call:
-    """What one module's calls have shown so far."""
-
-    leaf: bool = False  # counted as a layer
-    inner: bool = False  # inside one
-    calls: int = 0
-    input_shape: tuple[int, ...] | None = None
-    output_shape: tuple[int, ...] | None = None
-    output_bytes: int = 0
-    macs: int = 0  # with all that is inside
-    own_macs: int = 0  # that no layer inside, and no layer around, is charged with
-    field: Field | None = None
-    finished: int = 0  # rank of the last call's end among all calls
-
-
-@dataclass
-class _Seen:
-    """What a whole forward has shown."""
-
-    calls: dict[str, _Call] = field(default_factory=dict)
-    inside: list[str] = field(default_factory=list)  # names of the modules being called, outermost first
-    ended: int = 0
-    rectifiers: int = 0
-    max_pools: int = 0
-    smooth: set[str] = field(default_factory=set)
-
-    def charge(self, macs: int) -> None:
-        """Notes multiply-adds at every module that is being called, and at the one that they are counted
-        in: the outermost layer, or the innermost module where none of them is a layer."""
-        for name in set(self.inside):  # a module that calls itself is there more than once
-            self.calls[name].macs += macs
-        layers = (name for name in self.inside if self.calls[name].leaf)
-        self.calls[next(layers, self.inside[-1])].own_macs += macs
-
-
-class _Observer(TorchDispatchMode):
-    """Follows each tensor's receptive field and charges each operation to the modules around it."""
-
-    def __init__(self, seen: _Seen, recorder: Recorder) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.seen = seen
-        self.recorder = recorder
-        self.fields: dict[int, tuple[Tensor, Field]] = {}  # keeps the tensor, so its id stays its own
-
-    def field_of(self, value: Any) -> Field | None:
-        found = self.fields.get(id(value))
-        return found[1] if found else None
-
-    def set_field(self, value: Tensor, seen_field: Field) -> None:
-        self.fields[id(value)] = (value, seen_field)
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        inputs = [x for x in torch.utils._pytree.tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
-        known = [f for f in map(self.field_of, inputs) if f is not None]
-        result = func(*args, **kwargs)
-        name = func.overloadpacket.__name__
-        if func.overloadpacket in flop_registry:
-            flops = flop_registry[func.overloadpacket](*args, **kwargs, out_val=result)
-            self.seen.charge(flops // 2)
-        if name in RECTIFIERS and _rectifies(name, args):
-            self.seen.rectifiers += 1
-        self.seen.max_pools += "max_pool" in name
-        if name.removesuffix("_") in SMOOTH:
-            self.seen.smooth.add(name.removesuffix("_"))
-        results = [x for x in torch.utils._pytree.tree_leaves(result) if isinstance(x, Tensor)]
-        self.recorder.operation(func, args, inputs, results)
-        if known:
-            after = field_after(name, args, result, known)
-            for value in results:
-                self.set_field(value, after)
-        return result
-
-
-def _rectifies(name: str, args: tuple[Any, ...]) -> bool:
-    """Whether a hardtanh is a clipped rectifier (ReLU6), which starts at zero."""
-    return not name.startswith("hardtanh") or (len(args) > 1 and args[1] == 0)
 
 
 def trace(
@@ -148,6 +66,7 @@ def trace(
         classes=tuple(classes) if classes else (),
         class_count=logits.shape[1],
         graph=graph,
+        auto=next((n for n, call in seen.calls.items() if seen.auto and call.finished == seen.auto), ""),
         batch=batch,
     )
 
@@ -172,7 +91,7 @@ def has_gradient(
 
 def _observed(
     network: nn.Module, input_shape: tuple[int, int, int], output: str | int | None
-) -> tuple[int, _Seen, Graph, Tensor]:
+) -> tuple[int, Seen, Graph, Tensor]:
     """The observed forward on `meta`, or on a real copy where `meta` will not do; of one image, or of
     the smallest batch that the network answers. Raises what it raised for one image."""
     faults: dict[str, Exception] = {}
@@ -211,14 +130,17 @@ def _bare_copy(network: nn.Module, device: str) -> nn.Module:
 
 def _forward(
     network: nn.Module, shape: tuple[int, int, int, int], output: str | int | None, device: str
-) -> tuple[_Seen, Graph, Tensor]:
+) -> tuple[Seen, Graph, Tensor]:
     """Runs the observed forward of a copy that nothing else uses, on a batch of zeros; what it costs is
     that of one image. Raises InputError where the images have not one row of logits each."""
-    network, seen = _bare_copy(network, device), _Seen()
+    network, seen = _bare_copy(network, device), Seen()
     x = torch.zeros(shape, device=device)
-    observer = _Observer(seen, Recorder(x))
-    observer.set_field(x, Field((1, 1), (1, 1), shape[2:]))
-    with _watched(network, seen, observer), torch.no_grad(), observer:
+    observer = Observer(seen, Recorder(x), shape)
+    observer.set_track(x, of_input(x.shape))
+    for name, module in network.named_modules():
+        for weight in module.parameters(recurse=False):
+            observer.owners[id(weight)] = (weight, name)
+    with _watched(network, seen, observer), torch.no_grad(), _unfused(), observer:
         logits = logits_of(network(x), output)
     if len(logits) != len(x):
         raise InputError(
@@ -229,11 +151,24 @@ def _forward(
         call.macs //= len(x)
         call.own_macs //= len(x)
         call.output_bytes //= len(x)
+    seen.keys = observer.follower.keys
+    seen.auto = last_depended_on(seen, observer.track_of(logits))
     return seen, observer.recorder.finish(logits), logits
 
 
 @contextmanager
-def _watched(network: nn.Module, seen: _Seen, observer: _Observer) -> Iterator[None]:
+def _unfused() -> Iterator[None]:
+    """Attention of torch.nn step by step: its fused form would hide what it does."""
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
+
+
+@contextmanager
+def _watched(network: nn.Module, seen: Seen, observer: Observer) -> Iterator[None]:
     """Hooks on every module that note its calls, shapes and receptive field."""
     handles = []
     inner: tuple[str, ...] = ("\0",)  # name prefixes of what lies inside a leaf
@@ -241,7 +176,7 @@ def _watched(network: nn.Module, seen: _Seen, observer: _Observer) -> Iterator[N
         inside = name.startswith(inner)
         leaf = not inside and is_leaf(module)
         inner += (f"{name}.",) if leaf else ()
-        seen.calls[name] = _Call(leaf=leaf, inner=inside)
+        seen.calls[name] = Call(leaf=leaf, inner=inside)
 
         def before(module: nn.Module, _args: Any, name: str = name) -> None:
             observer.recorder.enter(name, type(module).__name__, seen.calls[name].leaf)
@@ -255,14 +190,17 @@ def _watched(network: nn.Module, seen: _Seen, observer: _Observer) -> Iterator[N
             call.calls += 1
             seen.ended += 1
             call.finished = seen.ended
+            given = first_tensor(result)
+            with _disable_current_modes():  # what follows is not the network's own work
+                call.fed_by = observer.origins(args)
+                if given is not None:
+                    observer.left(call, given)
             if args and isinstance(args[0], Tensor):
                 call.input_shape = tuple(args[0].shape[1:])
-            given = first_tensor(result)
             observer.recorder.leave(name, given)
             if given is not None:
                 call.output_shape = tuple(given.shape[1:])
                 call.output_bytes = given.numel() * given.element_size()
-                call.field = observer.field_of(given)
 
         handles += [module.register_forward_pre_hook(before), module.register_forward_hook(after)]
     try:
@@ -282,7 +220,7 @@ def is_leaf(module: nn.Module) -> bool:
     return bool(kinds) and not kinds & {"container", "transformer"}
 
 
-def _layers(network: nn.Module, seen: _Seen) -> tuple[LayerFacts, ...]:
+def _layers(network: nn.Module, seen: Seen) -> tuple[LayerFacts, ...]:
     """Leaves in the order of their last calls, then containers, then what never ran."""
     modules = {name: module for name, module in network.named_modules() if name}
     leaves = sorted((n for n in modules if _ran(seen.calls[n])), key=lambda n: seen.calls[n].finished)
@@ -295,7 +233,7 @@ def _layers(network: nn.Module, seen: _Seen) -> tuple[LayerFacts, ...]:
 
 
 def _counted_once(
-    network: nn.Module, seen: _Seen, found: Sequence[LayerFacts]
+    network: nn.Module, seen: Seen, found: Sequence[LayerFacts]
 ) -> tuple[LayerFacts, ...]:
     """The layers with each parameter at the first that holds it, and what containers hold or compute
     themselves as layers of their own: then their numbers add up to the network's."""
@@ -319,17 +257,17 @@ def _counted_once(
             continue  # a layer: it stands above
         held, macs = fresh(module.parameters(recurse=False)), seen.calls[name].own_macs
         if held["parameters"] or macs:
-            bare = _layer(f"{name or 'network'}{OWN}", module, _Call(leaf=True), 0)
+            bare = _layer(f"{name or 'network'}{OWN}", module, Call(leaf=True), 0)
             weighted = held["parameters"] > 0
             once.append(replace(bare, **held, macs=macs, weighted=weighted, weight_shape=None))
     return tuple(once)
 
 
-def _ran(call: _Call) -> bool:
+def _ran(call: Call) -> bool:
     return call.leaf and call.calls > 0
 
 
-def _layer(name: str, module: nn.Module, call: _Call, number: int) -> LayerFacts:
+def _layer(name: str, module: nn.Module, call: Call, number: int) -> LayerFacts:
     parameters = list(module.parameters())
     weight = getattr(module, "weight", None)
     window = _window(module)
@@ -347,9 +285,10 @@ def _layer(name: str, module: nn.Module, call: _Call, number: int) -> LayerFacts
         kind="layer" if call.leaf else "part" if call.inner else "container",
         macs=call.macs,
         output_bytes=call.output_bytes,
-        receptive_field_px=max(call.field.size) if call.field else None,
-        receptive_stride_px=max(call.field.stride) if call.field else None,
-        receptive=call.field,
+        receptive_field_px=max(call.receptive.size) if call.receptive else None,
+        receptive_stride_px=max(call.receptive.stride) if call.receptive else None,
+        receptive=call.receptive,
+        layout=call.layout,
         weight_shape=tuple(weight.shape) if isinstance(weight, Tensor) else None,
         groups=int(getattr(module, "groups", 1)) if isinstance(module, nn.Conv2d) else 1,
         formula_holds=_formula_holds(call, window, getattr(module, "ceil_mode", False)),
@@ -380,7 +319,7 @@ def _window(module: nn.Module) -> dict[str, tuple[int, int]]:
     }
 
 
-def _formula_holds(call: _Call, window: dict[str, tuple[int, int]], ceil: bool) -> bool | None:
+def _formula_holds(call: Call, window: dict[str, tuple[int, int]], ceil: bool) -> bool | None:
     """Whether floor((n + 2p - d(k-1) - 1)/s) + 1 is the output's side (ceil where a pool says so)."""
     if not window or not call.input_shape or not call.output_shape or len(call.input_shape) != 3:
         return None

@@ -1,4 +1,4 @@
-"""Forwards of batches and of their perturbations, counted as they are made."""
+"""Forwards of batches and of their perturbations, counted as they are asked for."""
 
 from __future__ import annotations
 
@@ -51,22 +51,22 @@ class Asker:
         return self.feed.ask(self.network, x, self.output, taps, edit)
 
     def perturbed(
-        self, images: int, made: Maker, taps: Sequence[str] = ()
+        self, images: int, maker: Maker, taps: Sequence[str] = ()
     ) -> Iterator[tuple[Tensor, Tensor, dict[str, Tensor]]]:
         """Whose perturbations the packed ones are, (B,), batch by batch; their logits, what is tapped."""
-        for image, number, pixels in self.packed(images, made):
-            edit = self.edit(made, image, number)
+        for image, number, pixels in self.packed(images, maker):
+            edit = self.edit(maker, image, number)
             yield image, *self.feed.ask(self.network, pixels, self.output, taps, edit)
             self.counted.perturbed_forwards += len(pixels)
             self.progress(self.counted.perturbed_forwards)
 
-    def packed(self, images: int, made: Maker) -> Iterator[tuple[Tensor, ...]]:
+    def packed(self, images: int, maker: Maker) -> Iterator[tuple[Tensor, ...]]:
         """Full batches of the perturbations of so many images (see `packed` of the makers)."""
-        return packed(images, made, self.batch_size, self.device)
+        return packed(images, maker, self.batch_size, self.device)
 
-    def edit(self, made: Maker, image: Tensor, number: Tensor) -> Edit | None:
+    def edit(self, maker: Maker, image: Tensor, number: Tensor) -> Edit | None:
         """What a packed batch of perturbations changes inside the network, where it does."""
-        inside = made.inside
+        inside = maker.inside
         if inside is None:
             return None
         return Edit(

@@ -1,8 +1,8 @@
 """Perturbations from which the best places are taken, or in which only they stand. Petsiuk et al. 2018,
 sec. 4.1 (deletion and insertion), on a grid of square cells instead of single pixels.
 
-Cells put all methods and the random orders on one footing: erasing scattered pixels hurts a network
-far more than erasing a patch of as many, whatever the pixels show.
+Cells put all methods and the random orders on one footing: deleting scattered pixels hurts a network
+far more than deleting a patch of as many, whatever the pixels show.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ def cell_means(maps: Tensor, side_px: tuple[int, int]) -> Tensor:
 
 
 def ranks(values: Tensor, seed: int) -> Tensor:
-    """The place of each cell when the largest come first, as a share in [0, 1), (N, cells²).
+    """The rank of each cell when the largest come first, as a share in [0, 1), (N, cells²).
 
     Equal cells are put in a random order, seeded, so that no corner of the image comes first.
     """
     shuffle = torch.randperm(values.shape[1], generator=torch.Generator().manual_seed(seed))
     order = shuffle[values.cpu()[:, shuffle].sort(dim=1, descending=True, stable=True).indices]
-    place = torch.arange(values.shape[1]).expand_as(order)
-    return torch.empty_like(order).scatter(1, order, place) / values.shape[1]
+    rank = torch.arange(values.shape[1]).expand_as(order)
+    return torch.empty_like(order).scatter(1, order, rank) / values.shape[1]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Curves:
         return None if finite else "the model's answers to erased copies are not finite"
 
 
-def erasing(source: Source, order: Tensor, fractions: Tensor) -> Maker:
+def deleting_and_inserting(source: Source, order: Tensor, fractions: Tensor) -> Maker:
     """Perturbations for orders (N, O, cells²) at the inner fractions, then one with nothing left.
 
     That of (o, kind, f) comes at (o·2 + kind)·F + f; kind 0 deletes, kind 1 inserts.

@@ -31,7 +31,7 @@ from reportgen.engine.needs import (
     RandomMasks,
     Transformed,
 )
-from reportgen.engine.perturb.part_boxes import Places
+from reportgen.engine.perturb.part_boxes import PartBoxes
 from reportgen.engine.perturb.transforms import matrices, warp
 
 PIXEL = {"grey": 0.5, "black": 0.0}
@@ -66,7 +66,7 @@ class Source:
     x: Tensor
     normalisation: Normalisation
     activations: Mapping[str, Tensor]
-    places: Places | None = None
+    part_boxes: PartBoxes | None = None
 
     def baseline(self, baseline: Baseline) -> Tensor:
         """What stands in the place of what is taken away, expanded to x, in the normalised space.
@@ -142,15 +142,15 @@ def _(family: Transformed, source: Source) -> Maker:
 @maker.register
 def _(family: CoveredParts, source: Source) -> Maker:
     fill = source.baseline(family.baseline)
-    if source.places is None:
-        raise ValueError("parts are needed, but the batch came without their places")
+    if source.part_boxes is None:
+        raise ValueError("parts are needed, but the batch came without their boxes")
     height, width = source.x.shape[-2:]
-    boxes = source.places.with_random(family.draws, family.seed, height, width)  # (N, V, 4)
+    boxes = source.part_boxes.with_random(family.draws, family.seed, height, width)  # (N, V, 4)
 
     def make(image: Tensor, n: Tensor) -> Tensor:
         return torch.where(covered(boxes[image, n], height, width), fill[image], source.x[image])
 
-    return Maker(family.count, make, images=source.places.whole.nonzero()[:, 0])
+    return Maker(family.count, make, images=source.part_boxes.whole.nonzero()[:, 0])
 
 
 @maker.register
@@ -216,14 +216,14 @@ def covered(boxes: Tensor, height_px: int, width_px: int) -> Tensor:
     return (rows[:, :, None] & columns[:, None, :]).unsqueeze(1)
 
 
-def packed(images: int, made: Maker, batch_size: int, device: torch.device) -> Iterator[tuple[Tensor, ...]]:
+def packed(images: int, maker: Maker, batch_size: int, device: torch.device) -> Iterator[tuple[Tensor, ...]]:
     """Batches of `batch_size` perturbations, image by image: (image (B,), number (B,), the changed images
     (B, C, H, W)).
 
     A batch may hold those of several images; only the last one may be smaller.
     """
-    whose = torch.arange(images, device=device) if made.images is None else made.images
-    every = torch.arange(len(whose) * made.count, device=device)
+    whose = torch.arange(images, device=device) if maker.images is None else maker.images
+    every = torch.arange(len(whose) * maker.count, device=device)
     for chunk in every.split(batch_size) if len(every) else ():
-        image, number = whose[chunk // made.count], chunk % made.count
-        yield image, number, made.make(image, number)
+        image, number = whose[chunk // maker.count], chunk % maker.count
+        yield image, number, maker.make(image, number)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Places:
+class PartBoxes:
     """The boxes of P parts on each image, (N, P, 4) int64: top, left, bottom, right in input pixels.
 
     All zero where an image lacks a part. `numbers` are the images' in the set: a random place depends

@@ -27,11 +27,11 @@ def kept(need: Responses, answers: Tensor, clean: Tensor, image: Tensor) -> Tens
     assert_never(need.keep)
 
 
-def of_images(answers: Sequence[Tensor], images: int, made: Maker) -> Tensor:
+def of_images(answers: Sequence[Tensor], images: int, maker: Maker) -> Tensor:
     """Answers to packed perturbations, as (images, V, …): NaN for an image that has none."""
     together = torch.cat(list(answers))  # (B, …)
-    if made.images is None:
-        return together.view(images, made.count, *together.shape[1:])
-    whole = together.new_full((images, made.count, *together.shape[1:]), torch.nan)
-    whole[made.images] = together.view(len(made.images), made.count, *together.shape[1:])
+    if maker.images is None:
+        return together.view(images, maker.count, *together.shape[1:])
+    whole = together.new_full((images, maker.count, *together.shape[1:]), torch.nan)
+    whole[maker.images] = together.view(len(maker.images), maker.count, *together.shape[1:])
     return whole

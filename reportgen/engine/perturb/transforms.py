@@ -58,11 +58,11 @@ def warp(images: Tensor, matrix: Tensor, fill: Tensor | None) -> Tensor:
     def corner(step_y: int, step_x: int) -> Tensor:
         row, column = (low[:, 0] + step_y).long(), (low[:, 1] + step_x).long()  # (B, H, W)
         flat = row.clamp(0, height - 1) * width + column.clamp(0, width - 1)
-        found = pixels.gather(2, flat.flatten(1)[:, None].expand(-1, images.shape[1], -1))
+        colours = pixels.gather(2, flat.flatten(1)[:, None].expand(-1, images.shape[1], -1))
         if fill is None:
-            return found.view(images.shape)
+            return colours.view(images.shape)
         inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-        return torch.where(inside[:, None], found.view(images.shape), fill)
+        return torch.where(inside[:, None], colours.view(images.shape), fill)
 
     upper = corner(0, 0).lerp(corner(0, 1), part_x)
     return upper.lerp(corner(1, 0).lerp(corner(1, 1), part_x), part_y)

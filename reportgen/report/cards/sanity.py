@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from reportgen.audit.sanity import CASCADE, Summary
-from reportgen.evidence import TrustRecord
+from reportgen.audit.sanity import CASCADE
+from reportgen.evidence import Stage, TrustRecord
 from reportgen.report.pictures.plots import plot
 from reportgen.report.values.card import Figure, Trial
 from reportgen.report.wording import fixed, plural, probability, sentence, signed
 
 
-def trial(record: TrustRecord, stage: str, titles: Mapping[str, str], anchor: str) -> Trial:
+def trial(record: TrustRecord, stage: Stage, titles: Mapping[str, str], anchor: str) -> Trial:
     """One image's panel: deletion and insertion along every map's order, beside random orders."""
     methods = {name: record["methods"][name] for name in titles if name in record["methods"]}
     random = record["random"]
@@ -38,7 +38,9 @@ def trial(record: TrustRecord, stage: str, titles: Mapping[str, str], anchor: st
     )
 
 
-def _figure(id_: str, title: str, tests: Summary, record: TrustRecord, stage: str, highest: float) -> Figure:
+def _figure(
+    id_: str, title: str, tests: Mapping[str, Any], record: TrustRecord, stage: Stage, highest: float
+) -> Figure:
     target = record["target"]["class_name"]
     about = f"{title}: deletion and insertion of {record['id']} for the class {target}"
     if tests["flag"] or not tests["insertion"]:

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from reportgen.audit.results import Results
+from reportgen.audit.sanity import Trust
 from reportgen.evidence import Evidence, Record, best, is_unanswered
 from reportgen.report.cards.blocks import of_model
 from reportgen.report.cards.cards import STATES, UNANSWERED, anchor, found_signs, marks, states
@@ -39,8 +41,8 @@ THUMBNAIL_PX = 72
 NO_SIGN = Sign("note", "no label")
 
 
-def document(evidence: Evidence, results: Mapping[str, Any]) -> Document:
-    """The whole report but its cards. `results` is what results.json says."""
+def document(evidence: Evidence, results: Results) -> Document:
+    """The whole report but its cards, from the evidence and the numbers that were made of it."""
     manifest, records = evidence.manifest, evidence.records()
     titles = {shown["name"]: shown["title"] for shown in manifest["visualizations"]}
     signs = {
@@ -48,7 +50,7 @@ def document(evidence: Evidence, results: Mapping[str, Any]) -> Document:
         for record in records
         if record["measured"] and (found := found_signs(evidence.findings(record), titles))
     }
-    trust = trust_section(results.get("trust"), evidence)
+    trust = trust_section(results["trust"], evidence)
     rows, more = _rows(evidence, records, signs, titles)
     side = side_by_side(evidence, results, trust, rows)
     lines = findings(results, manifest, records, signs, trust, evidence.model_findings(), side)
@@ -80,7 +82,7 @@ def document(evidence: Evidence, results: Mapping[str, Any]) -> Document:
         sections=_sections(evidence, manifest),
         trust=trust,
         side=side,
-        methods=_methods(manifest, results.get("trust"), side),
+        methods=_methods(manifest, results["trust"], side),
         glossary=glossary(),
         rejected=tuple(
             (record["id"], record["path"], record["reason"] or "")
@@ -221,7 +223,7 @@ def _provenance(evidence: Evidence) -> tuple[Sheet, ...]:
 
 
 def _methods(
-    manifest: Mapping[str, Any], trust: Mapping[str, Any] | None, side: SideBySide | None
+    manifest: Mapping[str, Any], trust: Trust | None, side: SideBySide | None
 ) -> tuple[MethodGroup, ...]:
     """How to read each visualization, by kind, and last how to read the tests of the maps and of two
     models."""

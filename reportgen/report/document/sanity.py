@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from reportgen.audit.sanity import CASCADE, Summary
-from reportgen.evidence import Evidence
+from reportgen.audit.sanity import CASCADE, Tested, Trust
+from reportgen.evidence import Evidence, Stage
 from reportgen.report.values.card import Level, Sign
 from reportgen.report.values.document import (
     ADVICE,
@@ -26,7 +26,7 @@ WORDS: dict[bool | None, tuple[Level, str]] = {
     False: ("warn", ADVICE),
     None: ("note", "not judged"),
 }
-def section(summary: Summary | None, evidence: Evidence) -> TrustSection | None:
+def section(summary: Trust | None, evidence: Evidence) -> TrustSection | None:
     """The set-wide section, worst maps first; None where no map was put to the test."""
     if not summary:
         return None
@@ -50,7 +50,7 @@ def section(summary: Summary | None, evidence: Evidence) -> TrustSection | None:
     )
 
 
-def _badness(tests: Summary, stage: str) -> tuple[int, int, float]:
+def _badness(tests: Tested, stage: Stage) -> tuple[int, int, float]:
     """Sorts: judged unreliable first, by the tests failed, by ρ; then what was not judged."""
     verdicts = (tests["responds"], tests["beats_random"])
     rho = tests["randomised"][stage]
@@ -58,7 +58,7 @@ def _badness(tests: Summary, stage: str) -> tuple[int, int, float]:
     return place, -verdicts.count(False), -abs(rho) if rho is not None else 0.0
 
 
-def _row(name: str, title: str, tests: Summary) -> TrustRow:
+def _row(name: str, title: str, tests: Tested) -> TrustRow:
     low, high = tests["interval"] or (None, None)
     level, word = WORDS[tests["relies"]]
     return TrustRow(
@@ -101,7 +101,7 @@ def lines(trust: TrustSection | None) -> Iterable[FindingLine]:
             yield FindingLine(row.word.level, ADVICE, f"{row.title} {text}.", f"#{row.id}", "test")
 
 
-def method(summary: Summary | None, recipe: Mapping[str, Any]) -> Method | None:
+def method(summary: Trust | None, recipe: Mapping[str, Any]) -> Method | None:
     """How to read the tests."""
     if not summary:
         return None

@@ -1,4 +1,4 @@
-"""The ways of a segment's edges between its boxes: level pieces on tracks of their own, rails upright."""
+"""Where the lines between the boxes of a graph's drawing run: tracks between layers, rails upright."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from reportgen.evidence import Evidence, write_whole
+from reportgen.formats import Report
 from reportgen.ownership import claim, discard, owned
 from reportgen.report.cards.cards import cards
 from reportgen.report.pictures.rasters import Encoding, Raster
@@ -64,26 +65,26 @@ class Fit:
         return f"To stay within {at_most_mb:g} MB, {listed(lost)}." if lost else ""
 
 
-def write(
-    document: Document, evidence: Evidence, theme: Theme, path: Path, at_most_mb: float, beside: bool = False
-) -> str:
-    """Writes the page, spending less on pictures, then on cards, until it fits, and says what it weighs.
+def write(report: Report, folder: Path) -> None:
+    """Writes report.html, spending less on pictures, then on cards, until it fits, and tells what it weighs.
 
-    `beside` puts what is not text into files beside it, for hosts that forbid what is inline.
+    `page_files` puts what is not text into files beside it, for hosts that forbid what is inline.
     """
+    document, evidence, beside = report.document, report.evidence, report.page_files
+    at_most_mb = evidence.manifest["recipe"]["output"]["html"]["at_most_mb"]
     limit = int(at_most_mb * 1e6)
     fit = _estimate(document, evidence, limit, beside)
     while True:
-        page, freight, weight = _page(document, evidence, theme, fit, at_most_mb, beside)
+        page, freight, weight = _page(document, evidence, report.theme, fit, at_most_mb, beside)
         total = sum(weight.values())
         if total <= limit or not fit.cards:
             break
         fit = _less(fit, total / limit)
-    _write_files(path.parent, freight.files)
-    claim(path.parent, [path.name])
-    write_whole(path, page.encode())
+    _write_files(folder, freight.files)
+    claim(folder, ["report.html"])
+    write_whole(folder / "report.html", page.encode())
     parts = ", ".join(f"{kind} {_mb(n_bytes)}" for kind, n_bytes in weight.items())
-    return f"{path.name} has {_mb(total)} of {at_most_mb:g} MB: {parts}"
+    report.tell(f"report.html has {_mb(total)} of {at_most_mb:g} MB: {parts}")
 
 
 def _write_files(folder: Path, files: Mapping[str, bytes]) -> None:

@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
+
+from reportgen.audit.results import Results
+from reportgen.evidence import write_whole
+from reportgen.formats import Report
+from reportgen.ownership import claim
 
 NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def junit(found: dict[str, Any], manifest: Mapping[str, Any]) -> bytes:
+def write(report: Report, folder: Path) -> None:
+    """Writes junit.xml."""
+    claim(folder, ["junit.xml"])
+    write_whole(folder / "junit.xml", junit(report.results, report.evidence.manifest))
+
+
+def junit(results: Results, manifest: Mapping[str, Any]) -> bytes:
     """Gates, images and visualizations as test cases; what could not be done is skipped, and says why."""
     cases: list[tuple[str, str, str, str | None]] = []  # (class, name, outcome, why)
-    for gate in found["gates"]:
+    for gate in results["gates"]:
         why = None if gate["passed"] else f"{gate['outcome']}: {gate['reason']}"
         cases.append(("gates", gate["name"], "failure", why))
-    for image in found["images"]:
+    for image in results["images"]:
         if image["status"] == "rejected" or image["answered"] is False:
             cases.append(("images", f"{image['id']} {image['path']}", "skipped", image["reason"]))
     for shown in manifest["visualizations"]:
@@ -27,9 +39,9 @@ def junit(found: dict[str, Any], manifest: Mapping[str, Any]) -> bytes:
         "errors": 0,
         "skipped": sum(bool(why) for *_, outcome, why in cases if outcome == "skipped"),
     }
-    attributes = {"name": _text(found["title"])} | {key: str(value) for key, value in counts.items()}
+    attributes = {"name": _text(results["title"])} | {key: str(value) for key, value in counts.items()}
     suites = ElementTree.Element("testsuites", attributes)
-    suite = ElementTree.SubElement(suites, "testsuite", attributes | {"timestamp": found["created"]})
+    suite = ElementTree.SubElement(suites, "testsuite", attributes | {"timestamp": results["created"]})
     for room, name, outcome, why in cases:
         case = ElementTree.SubElement(suite, "testcase", classname=f"reportgen.{room}", name=_text(name))
         if why:

@@ -16,7 +16,9 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from reportgen.errors import RenderError
-from reportgen.evidence import Evidence, write_whole
+from reportgen.evidence import write_whole
+from reportgen.formats import Report
+from reportgen.ownership import claim, discard
 from reportgen.report.cards.cards import cards
 from reportgen.report.pictures import figures
 from reportgen.report.pictures.rasters import Encoded, Encoding, Raster, jpeg_or_png
@@ -56,14 +58,29 @@ class Pictures(dict[str, Encoded]):
     """The encoded pictures of one PDF by name, in memory."""
 
 
-def write(
-    document: Document, evidence: Evidence, theme: Theme, path: Path, results: Mapping[str, Any]
-) -> None:
-    """Writes the PDF/A-3a with `results` and the recipe attached.
+def write(report: Report, folder: Path) -> RenderError | None:
+    """Writes report.pdf, in place of an older one, if it was asked for.
+
+    Returns the error where Pango is missing or the layout fails.
+    """
+    discard(folder, ["report.pdf"])
+    if not report.pdf:
+        return None
+    claim(folder, ["report.pdf"])
+    try:
+        write_whole(folder / "report.pdf", _printed(report))
+    except RenderError as error:
+        return error
+    return None
+
+
+def _printed(report: Report) -> bytes:
+    """The PDF/A-3a with the results and the recipe attached.
 
     Says on the log which characters no font can show. Raises RenderError where Pango is missing or
     the layout fails.
     """
+    document, evidence, theme, results = report.document, report.evidence, report.theme, report.results
     weasyprint = _weasyprint()
     pictures = Pictures()
 
@@ -108,7 +125,7 @@ def write(
         body=Markup(text),
     )
     files = _attachments(weasyprint, document, manifest, results)
-    write_whole(path, _laid_out(weasyprint, page, pictures, files))
+    return _laid_out(weasyprint, page, pictures, files)
 
 
 def _laid_out(weasyprint: Any, page: str, pictures: Pictures, files: list[Any]) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from reportgen.evidence import Stage
 from reportgen.report.pictures.rasters import Raster
 from reportgen.report.values.card import Block, Fact, Figure, Level, Sign
 from reportgen.report.values.second_model import SideBySide
@@ -212,7 +213,7 @@ class TrustSection:
     lead: str
     limits: str
     rows: tuple[TrustRow, ...]
-    stage: str  # which of the shuffled networks the verdicts rest on
+    stage: Stage  # which of the shuffled networks the verdicts rest on
     stages: tuple[str, ...]  # heads of the cascade's columns
     names: tuple[str, ...]  # of the agreement's rows and columns
     agreement: tuple[tuple[AgreementCell, ...], ...]

@@ -7,7 +7,7 @@ import torch
 
 from reportgen.engine.needs import Normalisation
 from reportgen.engine.network.trace import trace
-from reportgen.engine.perturb.deletion import cell_means, curves, erasing, ranks
+from reportgen.engine.perturb.deletion import cell_means, curves, deleting_and_inserting, ranks
 from reportgen.engine.perturb.makers import Source, packed
 from reportgen.engine.randomise import shuffled
 
@@ -34,7 +34,7 @@ def test_copies_are_those_of_a_slow_loop():
     source = Source(x, NORMAL, {})
     order = torch.stack([ranks(torch.rand(2, 16), k) for k in range(3)], 1)  # 4 x 4 cells
     fractions = torch.tensor([0.25, 0.5, 0.75])
-    made = erasing(source, order, fractions)
+    made = deleting_and_inserting(source, order, fractions)
     assert made.count == 3 * 2 * 3 + 1
     blurred = source.baseline("blur")
     copies = torch.cat([c for *_, c in packed(2, made, 5, torch.device("cpu"))]).view(2, 19, 3, 12, 16)

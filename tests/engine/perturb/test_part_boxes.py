@@ -9,7 +9,7 @@ from reportgen.engine.needs import CoveredParts, Normalisation, Scores
 from reportgen.engine.network.trace import trace
 from reportgen.engine.onepass import OnePass, frozen
 from reportgen.engine.perturb.makers import Source, maker, packed
-from reportgen.engine.perturb.part_boxes import Places
+from reportgen.engine.perturb.part_boxes import PartBoxes
 from reportgen.engine.plan import Plan
 from reportgen.engine.targets import Slot
 
@@ -25,7 +25,7 @@ MIDGREY = Normalisation((0.5,) * 3, (0.25,) * 3)
 
 
 def test_random_boxes_have_the_parts_sizes_lie_inside_and_are_the_images_own():
-    found = Places(BOXES, (7, 8, 9)).with_random(50, 0, SIDE, SIDE)
+    found = PartBoxes(BOXES, (7, 8, 9)).with_random(50, 0, SIDE, SIDE)
     assert torch.equal(found[:, :2], BOXES)
     drawn = found[:, 2:].view(3, 50, 2, 4)
     size = BOXES[..., 2:] - BOXES[..., :2]
@@ -37,21 +37,21 @@ def test_random_boxes_have_the_parts_sizes_lie_inside_and_are_the_images_own():
 
 
 def test_a_random_place_depends_on_the_seed_and_the_image_not_on_the_batch():
-    straight = Places(BOXES, (7, 8, 9)).with_random(3, 1, SIDE, SIDE)
-    alone = Places(BOXES[2:], (9,)).with_random(3, 1, SIDE, SIDE)
+    straight = PartBoxes(BOXES, (7, 8, 9)).with_random(3, 1, SIDE, SIDE)
+    alone = PartBoxes(BOXES[2:], (9,)).with_random(3, 1, SIDE, SIDE)
     assert torch.equal(straight[2], alone[0])
-    assert not torch.equal(straight, Places(BOXES, (7, 8, 9)).with_random(3, 2, SIDE, SIDE))
+    assert not torch.equal(straight, PartBoxes(BOXES, (7, 8, 9)).with_random(3, 2, SIDE, SIDE))
 
 
 def test_an_image_without_all_parts_is_not_whole():
-    assert Places(BOXES, (0, 1, 2)).whole.tolist() == [True, False, True]
-    assert Places(BOXES[:, :0], (0, 1, 2)).whole.tolist() == [False] * 3
+    assert PartBoxes(BOXES, (0, 1, 2)).whole.tolist() == [True, False, True]
+    assert PartBoxes(BOXES[:, :0], (0, 1, 2)).whole.tolist() == [False] * 3
 
 
 @pytest.mark.parametrize("batch_size", [1, 5, 100])
 def test_copies_are_of_whole_images_only_with_the_part_in_grey(batch_size):
     x = torch.randn(3, 3, SIDE, SIDE)
-    made = maker(CoveredParts(2, 1), Source(x, MIDGREY, {}, Places(BOXES, (0, 1, 2))))
+    made = maker(CoveredParts(2, 1), Source(x, MIDGREY, {}, PartBoxes(BOXES, (0, 1, 2))))
     batches = list(packed(3, made, batch_size, x.device))
     image, number, copies = (torch.cat(parts) for parts in zip(*batches, strict=True))
     assert image.tolist() == [0] * 4 + [2] * 4 and number.tolist() == [0, 1, 2, 3] * 2
@@ -67,7 +67,7 @@ def run(network, x, boxes):
     plan = Plan((Scores(CoveredParts(2, 1)),), trace(network, (3, SIDE, SIDE)), 1)
     engine = OnePass(network, plan, (Slot("predicted"),), MIDGREY, torch.device("cpu"), 3)
     with frozen(network):
-        (tape,) = engine.run(x, torch.full((len(x),), -1), Places(boxes, range(len(x))))
+        (tape,) = engine.run(x, torch.full((len(x),), -1), PartBoxes(boxes, range(len(x))))
     return tape[Scores(CoveredParts(2, 1))], engine
 
 
@@ -83,5 +83,5 @@ def test_images_that_lack_a_part_are_nan_and_cost_nothing(awkward):
 
 
 def test_parts_that_nobody_places_are_a_fault_of_the_caller():
-    with pytest.raises(ValueError, match="places"):
+    with pytest.raises(ValueError, match="boxes"):
         maker(CoveredParts(2, 1), Source(torch.zeros(1, 3, 8, 8), MIDGREY, {}))

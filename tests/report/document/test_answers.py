@@ -17,11 +17,11 @@ from pypdf import PdfReader
 
 from reportgen.audit.calibration import BINS, calibration, confusion, expected_error
 from reportgen.audit.metrics import metrics
+from reportgen.audit.results import results as results_of
 from reportgen.evidence import Evidence
 from reportgen.report.document.answers import calibrated, confused, mistakes
 from reportgen.report.document.document import document
 from reportgen.report.pictures.plots import reliability
-from reportgen.report.render import exports
 from reportgen.stats import wilson
 
 CONFIDENCES = st.floats(0, 1) | st.sampled_from([n / BINS for n in range(BINS + 1)])
@@ -197,7 +197,7 @@ def test_the_mistakes_are_the_surest_ones_surest_first() -> None:
 
 def test_mistakes_lead_to_their_cards(rendered: Path) -> None:
     evidence = Evidence(rendered / "evidence")
-    made = document(evidence, exports.results(evidence))
+    made = document(evidence, results_of(evidence))
     (held,) = made.mistakes
     assert (held.number, held.href, held.answer, held.label) == ("000001", "#i000001", "dog", "cat")
     assert (held.probability, held.label_probability) == ("0.700", "0.200")

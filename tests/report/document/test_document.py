@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from reportgen.audit.results import results as results_of
 from reportgen.evidence import Evidence
 from reportgen.findings import Curve, Heatmap, Mask, Scalar
 from reportgen.report.cards.blocks import Scene, block
 from reportgen.report.cards.cards import cards
 from reportgen.report.cards.tables import ranges
 from reportgen.report.document.document import document
-from reportgen.report.render import exports, templates
+from reportgen.report.render import templates
 from reportgen.report.values.card import LEVELS
 from reportgen.report.values.document import Document
 
@@ -26,7 +27,7 @@ SCENE = Scene("i000000", "000000 a.png", np.zeros((64, 64, 3), np.uint8))
 @pytest.fixture
 def made(small_evidence: Path) -> Document:
     evidence = Evidence(small_evidence / "evidence")
-    return document(evidence, exports.results(evidence))
+    return document(evidence, results_of(evidence))
 
 
 def test_the_cover_counts_what_was_measured(made: Document) -> None:
@@ -127,7 +128,7 @@ def test_evidence_without_groups_has_a_card_without_headings(
         del held["group"]
     card = next(iter(cards(evidence)))
     assert [group.title for group in card.groups] == [""]
-    made = document(evidence, exports.results(evidence))
+    made = document(evidence, results_of(evidence))
     assert [group.title for group in made.methods] == [""]
 
 
@@ -140,7 +141,7 @@ def test_without_labels_nothing_is_said_of_accuracy(
         record |= {"label": None, "label_index": None, "correct": None, "loss": None}
         record |= {"label_probability": None}
     monkeypatch.setattr(Evidence, "records", lambda _: records)
-    made = document(evidence, exports.results(evidence))
+    made = document(evidence, results_of(evidence))
     assert made.accuracy == ()
     assert made.classes == ()
     assert not [line for line in made.findings if line.tag in ("wrong", "right")]
@@ -153,7 +154,7 @@ def test_durations_are_left_out_where_the_report_must_repeat(
     def run_labels(name: str, reproducible: bool) -> set[str]:
         folder = write_evidence(tmp_path / name, reproducible=reproducible)
         evidence = Evidence(folder / "evidence")
-        made = document(evidence, exports.results(evidence))
+        made = document(evidence, results_of(evidence))
         return {fact.label for sheet in made.provenance for fact in sheet.facts}
 
     assert run_labels("timed", False) - run_labels("same", True) == {"time", "peak memory"}
@@ -203,7 +204,7 @@ def test_print_lists_the_images_that_need_a_look_and_counts_the_rest(
     for number in (0, 1):  # right, and wrong
         records[number]["measured"] = False
     monkeypatch.setattr(Evidence, "records", lambda _: records)
-    made = document(evidence, exports.results(evidence))
+    made = document(evidence, results_of(evidence))
     assert [row.number for row in made.rows] == ["000000", "000001", "000002"]
     assert [row.number for row in made.print_rows] == ["000001", "000002"]
     assert made.print_more.startswith("1 more image is in report.html only")

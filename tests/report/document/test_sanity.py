@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from pypdf import PdfReader
 
+from reportgen.audit.results import results as results_of
 from reportgen.evidence import Evidence
 from reportgen.report.cards.cards import cards
 from reportgen.report.document.document import document
-from reportgen.report.render import exports
 from reportgen.report.values.card import Card
 from reportgen.report.values.document import Document
 
@@ -22,7 +22,7 @@ from reportgen.report.values.document import Document
 @pytest.fixture(scope="module")
 def held(rendered: Path) -> tuple[Document, list[Card], dict]:  # type: ignore[type-arg]
     evidence = Evidence(rendered / "evidence")
-    results = exports.results(evidence)
+    results = results_of(evidence)
     made = document(evidence, results)
     return made, list(cards(evidence, made.trust)), results["trust"]
 
@@ -69,7 +69,7 @@ def test_a_model_without_faults_passes_though_a_map_does_not(
     evidence = Evidence(write_evidence(tmp_path, trust=True, dead=False) / "evidence")
     records = [record for record in evidence.records() if record["number"] == 0]
     monkeypatch.setattr(Evidence, "records", lambda _: records)
-    results = exports.results(evidence)
+    results = results_of(evidence)
     results["gates"] = [gate | {"passed": True, "value": 1.0} for gate in results["gates"]]
     made = document(evidence, results)
     assert "do not rely" in [line.tag for line in made.findings]
@@ -140,7 +140,7 @@ def test_page_and_print_have_the_same_numbers(held, rendered: Path) -> None:  # 
 
 def test_without_tests_nothing_is_said_of_trust(small_evidence: Path) -> None:
     evidence = Evidence(small_evidence / "evidence")
-    made = document(evidence, exports.results(evidence))
+    made = document(evidence, results_of(evidence))
     assert made.trust is None
     assert "how-trust" not in {method.id for group in made.methods for method in group.methods}
     card = next(iter(cards(evidence, made.trust)))

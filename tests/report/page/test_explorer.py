@@ -413,7 +413,7 @@ def test_methods_and_targets_are_picked(
     watched: Callable[..., Any], write_evidence: Callable[..., Path], tmp_path: Path
 ) -> None:
     folder = write_evidence(tmp_path, targets=2)
-    assert write_report(folder, pdf=False) is None
+    assert write_report(folder, pdf=False).problem is None
     page = watched(folder)
     dialog = explore(page)
     dialog.locator("[name=target]").select_option("dog")

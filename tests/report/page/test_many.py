@@ -49,7 +49,7 @@ def many(by_hand: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> 
     output = {"theme": "default", "html": {"at_most_mb": AT_MOST_MB}, "pdf": False}
     recipe = {**by_hand.manifest()["recipe"], "output": output}
     writer.seal(by_hand.manifest(recipe=recipe), {"seconds": {"total": 1.0}, "peak_memory_bytes": None})
-    assert write_report(folder, pdf=False) is None
+    assert write_report(folder, pdf=False).problem is None
     return folder
 
 

@@ -126,7 +126,7 @@ def hostile(by_hand: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) 
     kept = {name: slots for name, slots in findings(by_hand).items() if name in shown}
     writer.write("batch-000000", kept, held, arrays)
     writer.seal(described(by_hand), {"seconds": {"total": 1.0}, "peak_memory_bytes": None})
-    assert write_report(folder, pdf=False) is None
+    assert write_report(folder, pdf=False).problem is None
     return folder
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import jsonschema
@@ -14,18 +15,30 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reportgen.audit.results import _finite, as_json, rendered_in
+from reportgen.audit.results import results as results_of
 from reportgen.audit.schema import results_schema
+from reportgen.audit.seal import verify
 from reportgen.evidence import Evidence, Writer
-from reportgen.report.render import exports
+from reportgen.formats import FORMATS, Report
+from reportgen.ownership import owned
+from reportgen.progress import untold
+from reportgen.report import write_report
+from reportgen.report.render import exports, junit, themes
 
-TIMING = ("decode", "compute", "encode", "render", "total")
+
+def export(folder: Path) -> Path:
+    """Writes the formats for programs alone."""
+    evidence = Evidence(folder / "evidence")
+    report = Report(evidence, results_of(evidence), themes.theme("default"), False, False, untold)
+    for name in ("results.json", "junit.xml", "maps"):
+        assert FORMATS[name](report, folder) is None
+    return folder
 
 
 @pytest.fixture
 def written(write_evidence: Callable[..., Path], tmp_path: Path) -> Path:
-    folder = write_evidence(tmp_path, targets=2, save_maps=True)
-    exports.write(folder)
-    return folder
+    return export(write_evidence(tmp_path, targets=2, save_maps=True))
 
 
 def results(folder: Path) -> dict:
@@ -98,7 +111,7 @@ def tried(write_evidence: Callable[..., Path], tmp_path: Path) -> Evidence:
 
 
 def test_the_trust_of_the_maps_is_there_and_gates_test_it(tried: Evidence) -> None:
-    found = exports.results(tried)
+    found = results_of(tried)
     trust = found["trust"]
     assert trust["images"] == 2
     assert list(trust["methods"]) == ["saliency", "grad-cam"]
@@ -112,7 +125,7 @@ def test_results_are_what_their_schema_says(tried: Evidence, written: Path) -> N
     schema = results_schema()
     jsonschema.Draft202012Validator.check_schema(schema)
     checker = jsonschema.Draft202012Validator(schema)
-    for found in (results(written), json.loads(json.dumps(exports.results(tried)))):
+    for found in (results(written), json.loads(json.dumps(results_of(tried)))):
         seconds = found["cost"]["seconds"]
         found["cost"]["seconds"] = {"encode": 0.0, **seconds}  # the fixture has not measured it
         checker.validate(found)
@@ -132,7 +145,7 @@ def test_where_no_map_was_tested_there_is_no_trust(written: Path) -> None:
     )
 )
 def test_a_number_that_is_not_finite_becomes_null_and_nothing_else_changes(value: object) -> None:
-    kept = json.loads(json.dumps(exports._finite(value), allow_nan=False))
+    kept = json.loads(json.dumps(_finite(value), allow_nan=False))
     words = json.dumps(value, allow_nan=True)
     assert kept == json.loads(words, parse_constant=lambda constant: None)
 
@@ -177,14 +190,14 @@ def test_upsampling_is_bilinear_without_aligned_corners(
 
 
 def test_no_maps_unless_they_were_asked_for(small_evidence: Path) -> None:
-    exports.write(small_evidence)
+    export(small_evidence)
     assert not (small_evidence / "maps").exists()
 
 
 def test_the_exports_of_equal_evidence_are_equal_bytes(written: Path) -> None:
     names = ["results.json", "junit.xml", "maps/000001.npz"]
     before = [(written / name).read_bytes() for name in names]
-    exports.write(written)
+    export(written)
     assert [(written / name).read_bytes() for name in names] == before
 
 
@@ -204,14 +217,53 @@ def test_junit_counts_what_it_holds(written: Path) -> None:
 
 @given(st.text())
 def test_any_name_can_stand_in_junit(name: str) -> None:
-    root = ElementTree.Element("testcase", name=exports._text(name))
+    root = ElementTree.Element("testcase", name=junit._text(name))
     ElementTree.fromstring(ElementTree.tostring(root))
 
 
-def test_closing_notes_the_time_of_rendering_and_seals(written: Path) -> None:
-    found = results(written)
-    found["cost"]["seconds"] = dict.fromkeys(TIMING, 1.0)
-    (written / "results.json").write_text(json.dumps(found))
-    exports.close(written, 2.5)
-    assert results(written)["cost"]["seconds"] == {**dict.fromkeys(TIMING, 1.0), "render": 2.5, "total": 3.5}
-    assert "results.json" in (written / "SHA256SUMS").read_text()
+def test_the_time_of_rendering_is_filled_in_and_all_else_stays(small_evidence: Path) -> None:
+    found = results_of(Evidence(small_evidence / "evidence"))
+    before = json.dumps(found)
+    timed = rendered_in(found, 2.5)
+    assert json.dumps(found) == before, "the value that others hold does not change"
+    seconds = found["cost"]["seconds"]
+    assert timed["cost"]["seconds"] == {**seconds, "render": 2.5, "total": seconds["total"] + 2.5}
+    assert list(timed["cost"]["seconds"]) == list(seconds)
+    assert {**timed, "cost": None} == {**found, "cost": None}
+    assert {**timed["cost"], "seconds": None} == {**found["cost"], "seconds": None}
+
+
+def test_results_json_is_the_value_that_rendering_returns_and_is_sealed(rendered: Path) -> None:
+    (rendered / "results.json").unlink()
+    found = write_report(rendered).results
+    assert found["cost"]["seconds"]["render"]
+    assert (rendered / "results.json").read_text(encoding="utf-8") == as_json(found)
+    assert verify(rendered) == []
+
+
+def test_every_format_is_written_sealed_and_known_as_ours(rendered: Path) -> None:
+    named = {line.split("  ")[1] for line in (rendered / "SHA256SUMS").read_text().splitlines()}
+    files = {name for name in FORMATS if name != "maps"}
+    assert files <= named
+    assert files <= owned(rendered)
+
+
+def test_what_was_just_written_is_not_read_back(
+    small_evidence: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The numbers are handed on as a value; the file is for others. (The seal hashes it as a stream.)"""
+
+    def watched(name: str) -> Callable[..., Any]:
+        original = getattr(Path, name)
+
+        def read(path: Path, *args: Any, **named: Any) -> Any:
+            assert path.name != "results.json"
+            return original(path, *args, **named)
+
+        return read
+
+    for name in ("read_bytes", "read_text"):
+        monkeypatch.setattr(Path, name, watched(name))
+    found = write_report(small_evidence, pdf=False).results
+    monkeypatch.undo()
+    assert results(small_evidence) == found

@@ -38,7 +38,7 @@ def apart(
 ) -> Path:
     recipe = {**by_hand.manifest()["recipe"], "output": OUTPUT}
     folder = write_evidence(tmp_path_factory.mktemp("apart"), trust=True, recipe=recipe)
-    assert write_report(folder, pdf=False) is None
+    assert write_report(folder, pdf=False).problem is None
     return folder
 
 

@@ -58,11 +58,11 @@ def test_comments_break_out_of_nothing(
     for name in SHEETS:
         text = (copied / name).read_text(encoding="utf-8")
         (copied / name).write_text(BREAKOUT + text + BREAKOUT, encoding="utf-8")
-    assert write_report(small_evidence, theme=str(copied)) is None
+    assert write_report(small_evidence, theme=str(copied)).problem is None
     heard: list[str] = []
     context = browser.new_context(offline=True)
     page = context.new_page()
-    page.on("request", lambda request: heard.append(request.url[:80]))
+    page.on("request", lambda request: heard.append(request.url))
     page.on("console", lambda message: heard.append(message.text))
     url = (small_evidence / "report.html").as_uri()
     page.goto(url)

@@ -137,7 +137,7 @@ def test_a_page_over_its_limit_says_what_it_gave_up(
         "output": {"theme": "default", "html": {"at_most_mb": at_most_mb}, "pdf": False},
     }
     folder = write_evidence(tmp_path, recipe=recipe)
-    assert write_report(folder, pdf=False) is None
+    assert write_report(folder, pdf=False).problem is None
     written = (folder / "report.html").read_bytes()
     assert len(written) <= at_most_mb * 1e6
     assert f"To stay within {at_most_mb} MB, pictures are stored at quality" in written.decode()
@@ -148,7 +148,7 @@ def test_at_the_least_large_maps_are_pictures_and_small_ones_keep_their_values(
 ) -> None:
     folder = write_evidence(tmp_path, trust=True)
     monkeypatch.setattr(html, "ENCODINGS", html.ENCODINGS[-1:])
-    assert write_report(folder, pdf=False) is None
+    assert write_report(folder, pdf=False).problem is None
     least = Page((folder / "report.html").read_text(encoding="utf-8"))
 
     def figures(held: Page, *attributes: str) -> set[str]:
@@ -174,7 +174,7 @@ def test_a_page_says_that_large_maps_lost_their_values(rendered: Path) -> None:
 def test_links_hold_where_cards_were_left_out(write_evidence: Callable[..., Path], tmp_path: Path) -> None:
     recipe = {"gates": [], "output": {"theme": "default", "html": {"at_most_mb": 0.21}, "pdf": False}}
     folder = write_evidence(tmp_path, recipe=recipe)
-    assert write_report(folder, pdf=False) is None
+    assert write_report(folder, pdf=False).problem is None
     short = Page((folder / "report.html").read_text(encoding="utf-8"))
     assert "left out, from the last" in short.text
     assert {target[1:] for target in short.values("href")} <= set(short.values("id"))

@@ -114,7 +114,7 @@ def test_a_missing_picture_is_an_error_and_html_stays(
                 super().__setitem__(name, held)
 
     monkeypatch.setattr(pdf, "Pictures", Forgetful)
-    problem = write_report(small_evidence)
+    problem = write_report(small_evidence).problem
     assert isinstance(problem, RenderError)
     assert "picture:" in problem.cause
     assert (small_evidence / "report.html").exists()
@@ -132,7 +132,7 @@ def test_without_pango_the_remedy_names_the_packages(
     for name in [name for name in sys.modules if name.split(".")[0] == "weasyprint"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(sys, "meta_path", [Missing(), *sys.meta_path])
-    problem = write_report(small_evidence)
+    problem = write_report(small_evidence).problem
     assert isinstance(problem, RenderError)
     assert "libpango-1.0-0" in problem.remedy
     assert "brew install pango" in problem.remedy
@@ -150,7 +150,7 @@ def test_a_page_cannot_fetch_anything_else(tmp_path: Path) -> None:
 
 def test_several_targets_are_printed(write_evidence: Callable[..., Path], tmp_path: Path) -> None:
     folder = write_evidence(tmp_path, targets=2, dead=False)
-    assert write_report(folder) is None
+    assert write_report(folder).problem is None
     pages = PdfReader(folder / "report.pdf").pages
     explained = [page.extract_text().count("Explained") for page in pages]
     assert sum(explained) == 3  # three images

@@ -155,7 +155,7 @@ def test_results_and_recipe_are_attached_and_are_what_they_say(
 def test_a_reproducible_run_attaches_no_measured_time(
     write_evidence: Callable[..., Path], tmp_path: Path
 ) -> None:
-    assert write_report(write_evidence(tmp_path, reproducible=True)) is None
+    assert write_report(write_evidence(tmp_path, reproducible=True)).problem is None
     with pikepdf.open(tmp_path / "report.pdf") as held:
         attached = json.loads(held.attachments["results.json"].get_file().read_bytes())
     assert set(attached["cost"]["seconds"].values()) == {None}

@@ -57,7 +57,8 @@ def test_no_link_leads_to_a_card_that_is_not_there(made: Document) -> None:
 def test_the_pdf_says_what_was_cut_and_where_it_is(
     write_evidence: Callable[..., Path], manifest_recipe: Callable[..., Any], tmp_path: Path
 ) -> None:
-    assert write_report(write_evidence(tmp_path, trust=True, recipe=manifest_recipe({"cards": 1}))) is None
+    folder = write_evidence(tmp_path, trust=True, recipe=manifest_recipe({"cards": 1}))
+    assert write_report(folder).problem is None
     reader = PdfReader(tmp_path / "report.pdf")
     pages = [" ".join(page.extract_text().split()) for page in reader.pages]
     told = "1 of 3 cards are printed, as the recipe asks (output.pdf.cards)"

@@ -37,7 +37,7 @@ def test_a_theme_of_one_file_changes_the_colours_and_keeps_the_rest(
     own.mkdir()
     tokens = themes.theme("default").css("tokens.css").replace("--accent: #2454c8", "--accent: #123456")
     (own / "tokens.css").write_text(tokens, encoding="utf-8")
-    assert write_report(small_evidence, theme=str(own), pdf=False) is None
+    assert write_report(small_evidence, theme=str(own), pdf=False).problem is None
     page = (small_evidence / "report.html").read_text(encoding="utf-8")
     assert "--accent: #123456" in page
     assert "Inter" in page
@@ -187,7 +187,7 @@ def test_a_report_is_rendered_where_there_is_no_torch(small_evidence: Path) -> N
         "import sys, pathlib\n"
         "sys.modules['torch'] = sys.modules['torchvision'] = None\n"
         "from reportgen.report import write_report\n"
-        "assert write_report(pathlib.Path(sys.argv[1]), pdf=False) is None\n"
+        "assert write_report(pathlib.Path(sys.argv[1]), pdf=False).problem is None\n"
     )
     subprocess.run([sys.executable, "-c", code, str(small_evidence)], check=True, timeout=120)
     assert (small_evidence / "report.html").exists()
@@ -207,14 +207,14 @@ def own(tmp_path: Path) -> Path:
 
 def test_a_logo_is_on_the_cover_and_on_the_page(own: Path, small_evidence: Path) -> None:
     (own / "logo.svg").write_text(PLAIN)
-    assert write_report(small_evidence, theme=str(own)) is None
+    assert write_report(small_evidence, theme=str(own)).problem is None
     page = (small_evidence / "report.html").read_text(encoding="utf-8")
     assert page.count("data:image/svg+xml;base64,") == 1
     with pikepdf.open(small_evidence / "report.pdf") as pdf:
         elements = [held for held in pdf.objects if isinstance(held, pikepdf.Dictionary)]
         assert [str(held.get("/Alt")) for held in elements].count("Logo") == 1
     (own / "logo.svg").unlink()
-    assert write_report(small_evidence, theme=str(own)) is None
+    assert write_report(small_evidence, theme=str(own)).problem is None
     assert "svg+xml" not in (small_evidence / "report.html").read_text(encoding="utf-8")
 
 

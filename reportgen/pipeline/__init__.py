@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from reportgen.audit.answer_changes import LISTED, changed
+from reportgen.audit.results import Results
 from reportgen.errors import RecipeError, RenderError
 from reportgen.measure import measure_main, measure_second
 from reportgen.measure.audit import Audit, prepare
 from reportgen.measure.manifest import seal
 from reportgen.measure.second_model import picture
 from reportgen.ownership import is_report, will_write
-from reportgen.progress import Progress
+from reportgen.progress import Progress, Tell, silent
 from reportgen.recipe import Recipe
-from reportgen.report import write_report
+from reportgen.report import Rendered, write_report
 from reportgen.report.render import themes
 from reportgen.workspace import check, publish, workspace
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Where the report is, whether every gate passed, and why there is no PDF where there is none."""
+    """Where the report is, its numbers, and why there is no PDF where there is none."""
 
     folder: Path
-    gates_passed: bool
+    results: Results
     pdf_problem: RenderError | None = None
 
-
-def silent(stage: str, done: int, total: int, note: str = "") -> None:
-    """Progress for nobody."""
+    @property
+    def gates_passed(self) -> bool:
+        """Whether every gate passed."""
+        return all(gate["passed"] for gate in self.results["gates"])
 
 
 def run(
@@ -62,14 +62,12 @@ def run(
     with workspace(out) as folder:
         _measured(audit, folder / "evidence", progress, begun)
         progress("render", 0, 1)
-        problem = _rendered(folder, out, recipe, theme, partial(progress, "render", 0, 0))
+        rendered = _rendered(folder, out, recipe, theme, partial(progress, "render", 0, 0))
         progress("render", 1, 1)
-        whole = problem is None or not is_report(out)
+        whole = rendered.problem is None or not is_report(out)
         if whole:
             publish(folder, out)
-    done = out if whole else folder
-    gates = json.loads((done / "results.json").read_bytes())["gates"]
-    return Outcome(done, all(gate["passed"] for gate in gates), problem)
+    return Outcome(out if whole else folder, rendered.results, rendered.problem)
 
 
 def _measured(audit: Audit, evidence: Path, progress: Progress, begun: float) -> None:
@@ -97,9 +95,7 @@ def _theme(recipe: Recipe) -> str:
     return chosen
 
 
-def _rendered(
-    folder: Path, out: Path, recipe: Recipe, theme: str, tell: Callable[[str], None]
-) -> RenderError | None:
+def _rendered(folder: Path, out: Path, recipe: Recipe, theme: str, tell: Tell) -> Rendered:
     """Renders; where even report.html fails, the evidence becomes the output if nothing else is."""
     try:
         return write_report(folder, theme, pdf=recipe.output.pdf is not False, tell=tell)

@@ -1,4 +1,7 @@
-"""What today's tools get wrong, so that the claim stays honest: each is shown against a reference."""
+"""What other tools get wrong, so that README's table of it stays honest: each is shown against a reference.
+
+No line of ours runs here: what fails after an update is a claim about another package, not reportgen.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,6 @@ from captum.attr import visualization
 from pytorch_grad_cam import EigenCAM, GradCAM, GradCAMPlusPlus, ScoreCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import nn
-
-from reportgen.probes.eigen_cam import EigenCam
-from reportgen.probes.grad_cam import GradCam
-from reportgen.probes.grad_cam_plus_plus import GradCamPlusPlus
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
 
@@ -67,34 +66,25 @@ def test_captum_draws_channels_of_opposite_sign_as_nothing():
     figure.clear()
 
 
-@pytest.mark.parametrize(("kind", "probe"), [(GradCAM, GradCam()), (EigenCAM, EigenCam())])
-def test_grad_cam_package_keeps_a_tensor_that_is_rewritten(
-    kind, probe, network_and_images, measured, peer_map, shown
-):
+@pytest.mark.parametrize("kind", [GradCAM, EigenCAM])
+def test_grad_cam_package_keeps_a_tensor_that_is_rewritten(kind, network_and_images, peer_map, shown):
     network, pixels = network_and_images("densenet121")
-    done = measured(network, pixels, probe)
-    targets, layer = done.tapes[0].targets, network.features
-    ours = done.findings(probe)["map"].values
+    targets = network(pixels).argmax(1)
     guarded, naive = (
-        peer_map(kind, network, pixels, targets, layer, guarded=guarded) for guarded in (True, False)
+        peer_map(kind, network, pixels, targets, network.features, guarded=guarded)
+        for guarded in (True, False)
     )
     if kind is GradCAM:
         guarded, naive = guarded.clip(0), naive.clip(0)
-    signs = np.sign((ours * guarded).sum((1, 2), keepdims=True))
-    assert np.allclose(signs * ours, guarded, atol=1e-6 * abs(guarded).max())
     why = "an in-place ReLU rewrites the maps that it kept"
     shown(f"grad-cam `{kind.__name__}`", "densenet121", why, naive, guarded)
 
 
-def test_grad_cam_package_has_an_eps_that_small_gradients_drown_in(
-    network_and_images, measured, peer_map, shown
-):
+def test_grad_cam_package_has_an_eps_that_small_gradients_drown_in(network_and_images, peer_map, shown):
     network, pixels = network_and_images("googlenet")
-    done = measured(network, pixels, probe := GradCamPlusPlus())
-    targets, layer = done.tapes[0].targets, network.inception5b
+    targets, layer = network(pixels).argmax(1), network.inception5b
     theirs = peer_map(GradCAMPlusPlus, network, pixels, targets, layer).clip(0)
     truth = peer_map(GradCAMPlusPlus, network, pixels, targets, layer, units=1e9).clip(0)
-    assert np.allclose(done.findings(probe)["map"].values, truth, atol=1e-6 * truth.max())
     shown("grad-cam `GradCAMPlusPlus`", "googlenet", "gradients are below its eps", theirs, truth)
 
 

@@ -1,0 +1,177 @@
+"""Watches one forward, operation by operation: which module works, what it costs, where values lie."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from reportgen.engine.network.following import Follower
+from reportgen.engine.network.graph import Recorder
+from reportgen.engine.network.layout import NONE, Layout, layout_of
+from reportgen.engine.network.operations import RECTIFIERS, SMOOTH
+from reportgen.engine.network.receptive import Field, field_of
+from reportgen.engine.network.rules import IDLE
+from reportgen.engine.network.track import Track, depended_on, joined, left_layer, lost, unseen
+
+
+@dataclass
+class Call:
+    """What one module's calls have shown so far."""
+
+    leaf: bool = False  # counted as a layer
+    inner: bool = False  # inside one
+    calls: int = 0
+    input_shape: tuple[int, ...] | None = None
+    output_shape: tuple[int, ...] | None = None
+    output_bytes: int = 0
+    macs: int = 0  # with all that is inside
+    own_macs: int = 0  # that no layer inside, and no layer around, is charged with
+    receptive: Field | None = None
+    layout: Layout = NONE
+    works: int = 0  # operations in its calls that do more than rearrange
+    fed_by: set[int] = field(default_factory=set)  # what its inputs came straight out of
+    finished: int = 0  # rank of the last call's end among all calls
+
+
+@dataclass
+class Seen:
+    """What a whole forward has shown."""
+
+    calls: dict[str, Call] = field(default_factory=dict)
+    inside: list[str] = field(default_factory=list)  # names of the modules being called, outermost first
+    ended: int = 0
+    rectifiers: int = 0
+    max_pools: int = 0
+    smooth: set[str] = field(default_factory=set)
+    candidates: list[int] = field(default_factory=list)  # ends of layers whose places are followed on
+    keys: set[int] = field(default_factory=set)  # ends of layers that give queries, keys and values
+    auto: int = 0  # the end of the last layer whose places the logits depend on, 0 where none is
+
+    def charge(self, macs: int, lent: Sequence[str] = ()) -> None:
+        """Notes multiply-adds at every module that is being called, and at the one that they are counted
+        in: the layer that lent its weights, else the outermost layer, or the innermost module where
+        none of them is a layer."""
+        for name in lent:
+            self.calls[name].macs += macs
+        for name in set(self.inside):  # a module that calls itself is there more than once
+            self.calls[name].macs += macs
+        layers = (name for name in self.inside if self.calls[name].leaf)
+        self.calls[next(iter(lent), None) or next(layers, self.inside[-1])].own_macs += macs
+
+
+class Observer(TorchDispatchMode):
+    """Follows each tensor's receptive field and charges each operation to the modules around it."""
+
+    def __init__(self, seen: Seen, recorder: Recorder, shape: tuple[int, int, int, int]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.seen = seen
+        self.recorder = recorder
+        self.images, self.extent = shape[0], shape[2:]
+        self.follower = Follower()
+        self.tracks: dict[int, tuple[Tensor, Track]] = {}  # keeps the tensor, so its id stays its own
+        self.owners: dict[int, tuple[Tensor, str]] = {}  # whose weight a tensor is
+
+    def track_of(self, value: Any) -> Track | None:
+        found = self.tracks.get(id(value))
+        return found[1] if found else None
+
+    def set_track(self, value: Tensor, track: Track) -> None:
+        self.tracks[id(value)] = (value, track)
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        inputs = [x for x in torch.utils._pytree.tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
+        known = any(self.track_of(x) is not None for x in inputs)
+        result = func(*args, **kwargs)
+        name = func.overloadpacket.__name__
+        if name not in IDLE:
+            for module in self.seen.inside:
+                self.seen.calls[module].works += 1
+        if func.overloadpacket in flop_registry:
+            flops = flop_registry[func.overloadpacket](*args, **kwargs, out_val=result)
+            self.seen.charge(flops // 2, self.lent_by(inputs))
+        if name in RECTIFIERS and _rectifies(name, args):
+            self.seen.rectifiers += 1
+        self.seen.max_pools += "max_pool" in name
+        if name.removesuffix("_") in SMOOTH:
+            self.seen.smooth.add(name.removesuffix("_"))
+        results = [x for x in torch.utils._pytree.tree_leaves(result) if isinstance(x, Tensor)]
+        if name in IDLE and len(results) == 1 and inputs and id(inputs[0]) in self.owners:
+            self.owners[id(results[0])] = (results[0], self.owners[id(inputs[0])][1])  # a weight, transposed
+        self.recorder.operation(func, args, inputs, results)
+        if known:
+            tracks = self.follower.after(func, args, kwargs, result, self.track_of)
+            for value, track in zip(results, tracks, strict=True):
+                if track is not None:
+                    self.set_track(value, track)
+                if track is not None and func._schema.is_mutable and value._base is not None:
+                    base = value._base  # written into by a view of it
+                    before = self.track_of(base) or unseen(base.ndim)
+                    self.set_track(base, joined([before, lost([track], base.ndim)], base.ndim))
+        return result
+
+    def lent_by(self, inputs: Sequence[Tensor]) -> list[str]:
+        """The layers whose weights an operation reads that is not in their own calls: they ran too."""
+        names = {self.owners[id(x)][1] for x in inputs if id(x) in self.owners and x.ndim > 1}
+        lent = [n for n in names if self.seen.calls[n].leaf and n not in self.seen.inside]
+        for name in lent:
+            self.seen.ended += 1
+            self.seen.calls[name].calls += 1
+            self.seen.calls[name].finished = self.seen.ended
+        return lent
+
+    def origins(self, args: Any) -> set[int]:
+        """The layers that these values came straight out of."""
+        tracks = [self.track_of(x) for x in torch.utils._pytree.tree_leaves(args)]
+        return {n for track in tracks if track for n in track.origin.unique().tolist()} - {0}
+
+    def left(self, call: Call, given: Tensor) -> None:
+        """Notes what is known of a layer's output, and follows it on."""
+        track, shape = self.track_of(given), tuple(given.shape)
+        call.layout = layout_of(track, shape, self.images)
+        call.receptive = field_of(track, call.layout, shape, self.extent)
+        if track is None:
+            return
+        candidate = None
+        if call.layout.kind != "none" and call.works:
+            candidate = len(self.seen.candidates)
+            self.seen.candidates.append(call.finished)
+        self.set_track(given, left_layer(track, call.finished, call.macs > 0, candidate))
+
+
+def last_depended_on(seen: Seen, logits: Track | None) -> int:
+    """The end of the last layer whose places the logits depend on, of those that are more than a part
+    of an attention."""
+    if logits is None:
+        return 0
+    ends = {call.finished: name for name, call in seen.calls.items() if call.finished}
+    keys = set(seen.keys)
+    while True:  # a norm of keys gets them from the layer of keys
+        before = {n for key in keys if key in ends for n in _given_to(seen.calls[ends[key]])} - keys
+        inside = {
+            end
+            for end, name in ends.items()
+            if any(name.startswith(f"{ends[key]}.") for key in keys if key in ends)
+        } - keys
+        if not before | inside:
+            break
+        keys |= before | inside
+    found = [seen.candidates[n] for n in depended_on(logits)]
+    return next((end for end in found if end in ends and end not in keys and ends[end]), 0)
+
+
+def _given_to(call: Call) -> set[int]:
+    return set() if call.macs else call.fed_by
+
+
+def _rectifies(name: str, args: tuple[Any, ...]) -> bool:
+    """Whether a hardtanh is a clipped rectifier (ReLU6), which starts at zero."""
+    return not name.startswith("hardtanh") or (len(args) > 1 and args[1] == 0)

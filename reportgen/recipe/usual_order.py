@@ -1,0 +1,59 @@
+"""The order that a report shows its visualizations in where the recipe does not list them.
+
+What is measured of the model or over the whole set comes first, then each image's figures group by
+group. A visualization that is not named here stands at the end of its group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, get_args
+
+if TYPE_CHECKING:
+    from reportgen.probes import Method
+
+NAMED = (
+    "architecture",
+    "filters",
+    "channel-health",
+    "top-patches",
+    "evolution",
+    "correspondence",
+    "activation-maximisation",
+    "predictions",
+    "saliency",
+    "gradient-times-input",
+    "smoothgrad",
+    "integrated-gradients",
+    "guided-backprop",
+    "deconvnet",
+    "grad-cam",
+    "grad-cam-plus-plus",
+    "layer-cam",
+    "cam",
+    "eigen-cam",
+    "score-cam",
+    "guided-grad-cam",
+    "occlusion",
+    "occlusion-class-map",
+    "occlusion-study",
+    "rise",
+    "invariance",
+    "hypercolumns",
+    "feature-maps",
+    "filter-responses",
+)
+
+
+def usual_order(methods: Mapping[str, Method]) -> list[str]:
+    """The names of `methods` as a report shows them."""
+    from reportgen.probes import Group  # the probes import torch
+
+    groups: tuple[str, ...] = get_args(Group)
+
+    def position(name: str) -> tuple[bool, int, int, str]:
+        method = methods[name]
+        known = NAMED.index(name) if name in NAMED else len(NAMED)
+        return method.scope == "image", groups.index(method.group), known, name
+
+    return sorted(methods, key=position)
