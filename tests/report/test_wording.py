@@ -89,7 +89,7 @@ def test_words_that_nobody_understood_do_not_reach_a_reader(rendered: Path) -> N
     held |= {name: " ".join(map(str, method.words().values())) for name, method in methods().items()}
     for path in (*root.glob("templates/**/*.j2"), *root.glob("templates/script/*.js")):
         held[path.name] = re.sub(r"(?ms)\{#.*?#\}|^\s*//[^\n]*$", " ", path.read_text())
-    for path in (*root.glob("reportgen/report/*.py"), *root.glob("reportgen/probes/*.py")):
+    for path in (*root.glob("reportgen/report/**/*.py"), *root.glob("reportgen/probes/**/*.py")):
         held[path.name] = " ".join(printed_words(ast.parse(path.read_text())))
     found = [
         (name, word)

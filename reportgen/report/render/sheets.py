@@ -131,7 +131,7 @@ def _tidy(nodes: Sequence[Node], file: str, depth: int = 0) -> None:
         if depth > DEEPEST:
             raise refused(node, file, f"has more than {DEEPEST} brackets within one another")
         if node.type == "error":
-            raise refused(node, file, f"the style sheet is broken: {node.message}", "mend it there")
+            raise refused(node, file, f"the style sheet has a mistake: {node.message}", "mend it there")
         if node.type == "whitespace":
             node.value = " "
         for inside in ("content", "arguments"):
@@ -141,7 +141,7 @@ def _tidy(nodes: Sequence[Node], file: str, depth: int = 0) -> None:
 def _rules(nodes: Sequence[Node], file: str, where: str) -> Iterator[Rule]:
     for node in nodes:
         if node.type == "error":
-            raise refused(node, file, f"the style sheet is broken: {node.message}", "mend it there")
+            raise refused(node, file, f"the style sheet has a mistake: {node.message}", "mend it there")
         if node.type == "at-rule":
             if node.lower_at_keyword == "charset":
                 continue  # every sheet is UTF-8
@@ -175,7 +175,7 @@ def _body(node: Node, file: str, where: str) -> Iterator[Declaration | Rule]:
             yield _at_rule(part, file, where)
         else:
             cause = getattr(part, "message", "a rule stands inside a rule")
-            raise refused(part, file, f"the style sheet is broken: {cause}", "mend it there")
+            raise refused(part, file, f"the style sheet has a mistake: {cause}", "mend it there")
 
 
 def _text(node: Node, tokens: Sequence[Node], file: str) -> str:

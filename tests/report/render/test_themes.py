@@ -258,7 +258,7 @@ def test_a_logo_that_is_more_than_a_drawing_is_refused(own: Path, inside: str) -
         ("tokens.css", ":root { --ink: </style>; }", "tokens.css:1:9: has '</'", "fetches nothing"),
         ("screen.css", "@import 'x.css';", "has '@import'", "fetches nothing"),
         ("screen.css", "a { background: url(http://a.b) }", "'background' cannot be 'url(", "Themes"),
-        ("print.css", "a { color: red } </style>", "print.css:1:25: the style sheet is broken", "mend"),
+        ("print.css", "a { color: red } </style>", "print.css:1:25: the style sheet has a mistake", "mend"),
         ("fonts.css", '@font-face { src: url("../x.woff2") }', "no WOFF2 font of the theme", "fonts/NAME"),
         ("logo.png", "not a picture", "it is no PNG", "plain shapes"),
         ("logo.svg", "<svg", "it is no SVG", "plain shapes"),
