@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -274,7 +275,7 @@ def test_run_writes_a_report_and_replaces_it_only_by_a_whole_one(small, monkeypa
     assert {p.name for p in out.iterdir()} >= {"report.html", "results.json", "junit.xml", "evidence"}
     before = (out / "report.html").read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr("reportgen.pipeline.render", _broken)
+        patch.setattr("reportgen.pipeline.write_report", _broken)
         with pytest.raises(RenderError):
             run(small.recipe(at_most=2), small.checkpoint, small.images, out)
     assert (out / "report.html").read_bytes() == before
@@ -289,7 +290,7 @@ def _broken(*_args, **_options):
 
 
 def test_rendering_that_fails_keeps_the_evidence_where_there_was_no_report(small, monkeypatch):
-    monkeypatch.setattr("reportgen.pipeline.render", _broken)
+    monkeypatch.setattr("reportgen.pipeline.write_report", _broken)
     out = small.folder / "report"
     with pytest.raises(RenderError):
         run(small.recipe(), small.checkpoint, small.images, out)
@@ -322,13 +323,14 @@ def test_a_report_without_its_pdf_takes_an_empty_place_but_no_report_s(small, mo
     if made:
         out.mkdir()
     problem = RenderError("no Pango", "install it")
-    real = pipeline.render
+    real = pipeline.write_report
 
     def without_pdf(folder, *others, **named):
-        assert real(folder, *others, **{**named, "pdf": False}) is None
-        return problem
+        rendered = real(folder, *others, **{**named, "pdf": False})
+        assert rendered.problem is None
+        return replace(rendered, problem=problem)
 
-    monkeypatch.setattr("reportgen.pipeline.render", without_pdf)
+    monkeypatch.setattr("reportgen.pipeline.write_report", without_pdf)
     first = run(small.recipe(), small.checkpoint, small.images, out)
     assert (first.folder, first.pdf_problem) == (out, problem)
     before = (out / "report.html").read_bytes()

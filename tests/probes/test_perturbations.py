@@ -70,7 +70,8 @@ def test_score_cam_prefers_the_map_that_shows_what_counts(measured):
     pixels = torch.zeros(1, 3, 16, 16)
     pixels[:, 0, :8, :8] = 2
     pixels[:, 1, 8:, 8:] = 2
-    found = measured(network, pixels, probe := ScoreCam(), slots=(Slot("named", 1),)).findings(probe)
+    # by name: the logits do not depend on this layer, so that it is not the one of `auto`
+    found = measured(network, pixels, probe := ScoreCam("maps"), slots=(Slot("named", 1),)).findings(probe)
     values = found["map"].values[0]
     assert values[:8, :8].mean() > 2 * values[8:, 8:].mean() > 0
     assert found["channels"].text == "2 of 2 channels"

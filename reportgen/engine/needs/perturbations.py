@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from reportgen.engine.needs.top_images import channel_of
 from reportgen.engine.needs.work import Extent
-from reportgen.engine.network.facts import ModelFacts
+from reportgen.engine.network.facts import LayerFacts, ModelFacts
+from reportgen.errors import UnknownName
 from reportgen.findings import NotApplicable
 
 Baseline: TypeAlias = Literal["grey", "black", "mean", "blur"]
@@ -215,9 +215,22 @@ class Ablated:
     def extent(self, model: ModelFacts) -> Extent:
         """Raises NotApplicable where the output has no such channels, UnknownName where not so many."""
         layer = model.layer(self.layer)
-        # the second axis must be the channels': of tokens and of maps last it is not
-        has_map, is_vector = layer.layout.kind == "maps", layer.layout.kind == "none" and layer.maps
-        if not (has_map or (is_vector and self.fill == "zero")):
+        channels, has_map = _second_axis(layer), len(layer.output_shape or ()) == 3
+        if not channels or (self.fill == "mean" and not has_map):
             wanted = "channels with a mean" if self.fill == "mean" else "channels"
-            raise NotApplicable(f"the output of {layer.name} has no {wanted}")
-        return Extent(len([channel_of(layer, channel) for channel in self.channels]))
+            raise NotApplicable(f"the output of {layer.name} has no {wanted} on its second axis")
+        for channel in self.channels:
+            if channel >= channels:
+                raise UnknownName(f"channel of {layer.name}", channel, ())
+        return Extent(len(self.channels))
+
+
+def _second_axis(layer: LayerFacts) -> int:
+    """How many channels stand on the output's second axis; 0 where it holds something else."""
+    shape: tuple[int, ...] = layer.output_shape or ()
+    weight: tuple[int, ...] = layer.weight_shape or ()
+    if layer.layout.kind == "maps" or len(shape) == 1:
+        return shape[0]
+    # a convolution over parts of an image, row by row of the batch, has channels, though no places
+    convolution = layer.layout.kind == "none" and len(shape) == 3 and len(weight) == 4
+    return shape[0] if convolution and shape[0] == weight[0] else 0
