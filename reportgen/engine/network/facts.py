@@ -93,17 +93,17 @@ class LayerFacts:
     @property
     def described(self) -> str:
         """What it gives, in words, where that is not maps (C, h, w)."""
-        height, width = self.layout.grid
+        prefix = self.layout.prefix
         if self.layout.kind == "tokens":
-            others = f" after {self.layout.prefix} other tokens" if self.layout.prefix else ""
-            return f"{height}×{width} patch tokens{others}"
-        return f"maps of {height}×{width}, channels last" if self.layout.kind == "maps last" else ""
+            return "patch tokens" + (f" after {prefix} other{'s' * (prefix > 1)}" if prefix else "")
+        return "maps with channels last" if self.layout.kind == "maps last" else ""
 
     def auto_words(self, wished: LayerNames) -> str:
-        """Why `auto` took this layer, where it is not the last stack of maps, which needs no words."""
+        """Why `auto` took this layer, where it is not the last stack of maps, which needs no words. The
+        figure names the layer and its grid."""
         if wished != AUTO or not self.described:
             return ""
-        return f"{self.name}, {self.described}: the last layer whose places the logits depend on"
+        return f"{self.described}, of the last layer whose places the logits depend on"
 
     @property
     def spatial(self) -> bool:

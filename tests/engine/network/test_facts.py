@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torchvision
 from torch import nn
 
+from reportgen.engine.network.layout import Layout
 from reportgen.engine.network.trace import trace
 from reportgen.findings import NotApplicable
 
@@ -50,3 +53,19 @@ class Only(nn.Module):
 
     def forward(self, x):
         return self.head(x.flatten(1))
+
+
+@pytest.mark.parametrize(
+    ("layout", "words"),
+    [
+        (Layout("tokens", (2, 2), 1), "patch tokens after 1 other, of the last layer"),
+        (Layout("tokens", (2, 2), 5), "patch tokens after 5 others, of the last layer"),
+        (Layout("tokens", (2, 2)), "patch tokens, of the last layer"),
+        (Layout("maps last", (2, 2)), "maps with channels last, of the last layer"),
+    ],
+)
+def test_auto_says_why_where_a_layer_is_no_stack_of_maps(layout: Layout, words: str) -> None:
+    facts = trace(nn.Sequential(nn.Conv2d(1, 2, 1), nn.Flatten()), (1, 2, 2))
+    layer = replace(facts.layer("0"), layout=layout)
+    assert layer.auto_words("auto").startswith(words)
+    assert layer.auto_words("0") == replace(layer, layout=Layout("maps", (2, 2))).auto_words("auto") == ""
