@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reportgen.inputs.images import ImageFile, stream, survey
-from reportgen.inputs.models import Subject, load_subject
+from reportgen.inputs.images.loading import ImageFile, stream, survey
+from reportgen.inputs.models.subject import Subject, load_subject
 
 __all__ = ["ImageFile", "Subject", "load_subject", "stream", "survey"]

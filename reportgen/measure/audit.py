@@ -11,10 +11,10 @@ from pathlib import Path
 from reportgen.errors import RecipeError
 from reportgen.evidence import canonical_json
 from reportgen.inputs import ImageFile
-from reportgen.inputs.classes import ids
-from reportgen.inputs.labels import Reading
-from reportgen.inputs.part_boxes import PartsList, read_parts
-from reportgen.inputs.survey import class_folders, surveyed
+from reportgen.inputs.classes.labels import Reading
+from reportgen.inputs.classes.names import ids
+from reportgen.inputs.images.part_boxes import PartsList, read_parts
+from reportgen.inputs.images.survey import class_folders, surveyed
 from reportgen.measure.models import ModelUnderAudit, asked_of, read_network, under_audit
 from reportgen.measure.second_model import agreed_classes, model_parts, of_second
 from reportgen.measure.visualizations import Visualization

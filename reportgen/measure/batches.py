@@ -20,7 +20,7 @@ from reportgen.evidence import Findings, Record, is_unanswered, shards
 from reportgen.evidence.records import Seen, Target
 from reportgen.findings import Array, Tally
 from reportgen.inputs import ImageFile
-from reportgen.inputs.images import Decoded, none_readable
+from reportgen.inputs.images.loading import Decoded, none_readable
 from reportgen.measure import records
 from reportgen.measure.measurement import Measurement, boxes_of, labels_of, pixels_of
 from reportgen.measure.selection import sample as drawn_from

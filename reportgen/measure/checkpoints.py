@@ -26,8 +26,8 @@ from reportgen.engine.projector import Load, Projector
 from reportgen.engine.targets import Slot
 from reportgen.evidence import Writer, shards
 from reportgen.findings import Array, Tally
-from reportgen.inputs.checkpoint import load
-from reportgen.inputs.models import fill
+from reportgen.inputs.checkpoints.reading import load
+from reportgen.inputs.models.subject import fill
 from reportgen.measure.audit import Audit
 from reportgen.measure.models import ModelUnderAudit
 

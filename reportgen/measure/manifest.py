@@ -11,7 +11,7 @@ from typing import Any, cast
 from reportgen.engine import device as devices
 from reportgen.evidence import is_unanswered, sha256_of, shards
 from reportgen.evidence.records import BesideFacts, Chosen, ImagesFacts, ManifestBody, Words
-from reportgen.inputs.labels import agreement
+from reportgen.inputs.classes.labels import agreement
 from reportgen.measure.measurement import Measurement
 from reportgen.measure.models import ModelUnderAudit
 from reportgen.probes import methods

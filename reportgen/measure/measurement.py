@@ -16,7 +16,7 @@ from reportgen.engine.onepass import OnePass
 from reportgen.engine.perturb.part_boxes import PartBoxes
 from reportgen.evidence import Timing, Writer
 from reportgen.inputs import ImageFile, stream
-from reportgen.inputs.images import Decoded, Rejected
+from reportgen.inputs.images.loading import Decoded, Rejected
 from reportgen.measure.audit import Audit
 from reportgen.measure.models import ModelUnderAudit
 from reportgen.measure.selection import choose

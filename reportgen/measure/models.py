@@ -24,9 +24,9 @@ from reportgen.engine.trial import Trial
 from reportgen.errors import InputError, RecipeError, UnknownName
 from reportgen.evidence import sha256_of
 from reportgen.inputs import Subject, load_subject
-from reportgen.inputs.checkpoint import load as load_checkpoint
+from reportgen.inputs.checkpoints.reading import load as load_checkpoint
 from reportgen.inputs.history import History, read
-from reportgen.inputs.models import fill
+from reportgen.inputs.models.subject import fill
 from reportgen.measure.visualizations import Visualization, Visualizations, needs_of, without_gradients
 from reportgen.probes import methods
 from reportgen.recipe import Recipe

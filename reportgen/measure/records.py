@@ -14,7 +14,7 @@ from reportgen.engine.perturb.deletion import Curves
 from reportgen.engine.targets import Slot
 from reportgen.evidence.records import Agreement, MethodTrial, Prediction, RandomTrial, Record, Target, Trial
 from reportgen.findings import Array
-from reportgen.inputs.images import Decoded, ImageFile, Rejected
+from reportgen.inputs.images.loading import Decoded, ImageFile, Rejected
 from reportgen.stats import finite, spearman
 
 TOP = 5  # answers that every record lists

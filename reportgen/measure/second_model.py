@@ -14,9 +14,9 @@ from reportgen.evidence import Writer, shards
 from reportgen.evidence.records import Thumbnail
 from reportgen.findings import Array
 from reportgen.inputs import ImageFile, stream
-from reportgen.inputs.classes import BACKGROUND, check
-from reportgen.inputs.images import Decoded
-from reportgen.inputs.preprocessing import Preprocessing
+from reportgen.inputs.classes.names import BACKGROUND, check
+from reportgen.inputs.images.loading import Decoded
+from reportgen.inputs.images.preprocessing import Preprocessing
 from reportgen.measure.models import Classes, ModelPart, Network
 from reportgen.measure.visualizations import Visualization
 from reportgen.recipe import Recipe

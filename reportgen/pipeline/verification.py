@@ -12,6 +12,6 @@ def altered_files(folder: Path, checkpoint: Path | None) -> list[str]:
     than the audited one. Raises InputError where the folder holds no report."""
     if checkpoint is None:
         return seal.verify(folder)
-    from reportgen.inputs.shards import hash_at  # it loads torch
+    from reportgen.inputs.checkpoints.shards import hash_at  # it loads torch
 
     return seal.verify(folder, checkpoint, hash_at)

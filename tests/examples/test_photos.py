@@ -15,8 +15,8 @@ from torchvision.transforms import functional as F
 
 from reportgen.cli.demo import prepare
 from reportgen.errors import InputError
-from reportgen.inputs.part_boxes import placed, read_parts
-from reportgen.inputs.preprocessing import Preprocessing, apply
+from reportgen.inputs.images.part_boxes import placed, read_parts
+from reportgen.inputs.images.preprocessing import Preprocessing, apply
 from reportgen.probes import methods
 from reportgen.recipe import load
 from reportgen.recipe.usual_order import usual_order

@@ -23,7 +23,7 @@ from torch import nn
 import reportgen
 from reportgen.cli import demo
 from reportgen.evidence import Evidence
-from reportgen.inputs.sources import build
+from reportgen.inputs.models.sources import build
 from reportgen.recipe import Recipe, load
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from reportgen.errors import InputError
-from reportgen.inputs.archive import COPY_AGAIN, SAVE_AGAIN
+from reportgen.inputs.checkpoints.archive import COPY_AGAIN, SAVE_AGAIN
 
 FORBIDDEN = r"GLOBAL '?([\w.]+)"  # the name of what torch refused to load, in its message
 # plain data without code of its own, which torchvision's and timm's training scripts write

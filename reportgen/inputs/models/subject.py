@@ -12,14 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from reportgen.errors import InputError, RecipeError
-from reportgen.inputs.auto import for_model, official_weights
-from reportgen.inputs.checkpoint import Checkpoint, load
-from reportgen.inputs.classes import names
-from reportgen.inputs.classes import notes as class_notes
-from reportgen.inputs.keys import COUNTER, Ambiguous, few, renamed
-from reportgen.inputs.preprocessing import Preprocessing
-from reportgen.inputs.sources import FORMS, build
-from reportgen.inputs.wrappers import bare, refuse_scripted, settings_kept, settle, unscripted
+from reportgen.inputs.checkpoints.keys import COUNTER, Ambiguous, few, renamed
+from reportgen.inputs.checkpoints.reading import Checkpoint, load
+from reportgen.inputs.classes.names import names
+from reportgen.inputs.classes.names import notes as class_notes
+from reportgen.inputs.images.preprocessing import Preprocessing
+from reportgen.inputs.models.auto_preprocessing import for_model, official_weights
+from reportgen.inputs.models.sources import FORMS, build
+from reportgen.inputs.models.wrappers import bare, refuse_scripted, settings_kept, settle, unscripted
 
 if TYPE_CHECKING:
     from reportgen.recipe import Recipe

@@ -17,11 +17,11 @@ import PIL.ImageFile
 from PIL import Image, UnidentifiedImageError
 from PIL.ImageFile import ImageFile as PillowFile
 
-from reportgen.inputs import bands
-from reportgen.inputs.listing import LARGEST_FILE_BYTES, ImageFile, hashed
-from reportgen.inputs.part_boxes import placed
-from reportgen.inputs.preprocessing import LARGEST_PX, Geometry, Preprocessing, apply
-from reportgen.inputs.survey import none_readable, survey
+from reportgen.inputs.images import bands
+from reportgen.inputs.images.listing import LARGEST_FILE_BYTES, ImageFile, hashed
+from reportgen.inputs.images.part_boxes import placed
+from reportgen.inputs.images.preprocessing import LARGEST_PX, Geometry, Preprocessing, apply
+from reportgen.inputs.images.survey import none_readable, survey
 
 __all__ = [
     "Decoded",

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from reportgen.errors import InputError, RecipeError
-from reportgen.inputs import classes as class_names
-from reportgen.inputs.labels import Reading, agreement
-from reportgen.inputs.survey import class_folders, surveyed
+from reportgen.inputs.classes import names as class_names
+from reportgen.inputs.classes.labels import Reading, agreement
+from reportgen.inputs.images.survey import class_folders, surveyed
 
 FLOWERS = ("rose", "tulip", "ox-eye daisy")
 UNNAMED = ("class 0", "class 1", "class 2")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from reportgen.errors import InputError
-from reportgen.inputs.class_table import in_order
+from reportgen.inputs.classes.table import in_order
 
 INDEX = ".index.json"
 WHOLE = (

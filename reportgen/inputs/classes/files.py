@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import yaml
 
 from reportgen.errors import RecipeError
-from reportgen.inputs.class_table import in_order
-from reportgen.inputs.listing import lines_of
+from reportgen.inputs.classes.table import in_order
+from reportgen.inputs.images.listing import lines_of
 
 NUMBERED = re.compile(r"(\d{1,9})(?:\s*[:,;.]\s*|\s+)(\S.*)")
 SYNSET = re.compile(r"(n\d{4,8})(?:\s*[:,;]\s*|\s+)(\S.*)")

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from reportgen.errors import InputError
-from reportgen.inputs.listing import ImageFile, absolute, beside, meant, printable, read_table
-from reportgen.inputs.preprocessing import Geometry
+from reportgen.inputs.images.listing import ImageFile, absolute, beside, meant, printable, read_table
+from reportgen.inputs.images.preprocessing import Geometry
 
 Box: TypeAlias = tuple[float, float, float, float]  # left, top, right, bottom
 SIDES = ("left", "top", "right", "bottom")

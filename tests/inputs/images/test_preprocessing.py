@@ -13,7 +13,7 @@ from PIL import Image
 from torchvision import transforms
 
 from reportgen.errors import RecipeError
-from reportgen.inputs.preprocessing import Preprocessing, apply
+from reportgen.inputs.images.preprocessing import Preprocessing, apply
 
 RGB = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 MODES = transforms.InterpolationMode

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from reportgen.errors import InputError
-from reportgen.inputs.images import Decoded, stream
-from reportgen.inputs.part_boxes import placed, read_parts
-from reportgen.inputs.preprocessing import Geometry, Preprocessing, apply
-from reportgen.inputs.survey import survey
+from reportgen.inputs.images.loading import Decoded, stream
+from reportgen.inputs.images.part_boxes import placed, read_parts
+from reportgen.inputs.images.preprocessing import Geometry, Preprocessing, apply
+from reportgen.inputs.images.survey import survey
 
 HEAD = "path,part,left,top,right,bottom\n"
 PLAIN = Preprocessing(resize=None, crop=(20, 20), mean=(0.0,), std=(1.0,))

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from reportgen.errors import InputError, RecipeError
-from reportgen.inputs.sources import build
+from reportgen.inputs.models.sources import build
 
 NET = """
 from dataclasses import dataclass

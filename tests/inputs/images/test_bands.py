@@ -11,10 +11,10 @@ import torch
 from PIL import Image
 
 from reportgen.errors import InputError, RecipeError
-from reportgen.inputs import bands, listing
-from reportgen.inputs.images import Unreadable, decode, survey
-from reportgen.inputs.listing import ImageFile
-from reportgen.inputs.preprocessing import Preprocessing
+from reportgen.inputs.images import bands, listing
+from reportgen.inputs.images.listing import ImageFile
+from reportgen.inputs.images.loading import Unreadable, decode, survey
+from reportgen.inputs.images.preprocessing import Preprocessing
 
 
 def prepared(channels: int = 1, side: int = 4, **more) -> Preprocessing:
@@ -176,7 +176,7 @@ def test_a_limit_on_pixels_that_can_be_raised(tmp_path):
 
 
 def test_more_pixels_than_pillows_own_limit(tmp_path, monkeypatch):
-    monkeypatch.setattr("reportgen.inputs.images.LARGEST_PX", 100)
+    monkeypatch.setattr("reportgen.inputs.images.loading.LARGEST_PX", 100)
     Image.new("L", (30, 30), 7).save(tmp_path / "a.png")
     assert decoded(tmp_path / "a.png", prepared(1, largest_px=1000)).seen[0, 0, 0] == 7
 

@@ -13,10 +13,10 @@ from safetensors.torch import load as load_safetensors
 from torch import Tensor
 
 from reportgen.errors import InputError, did_you_mean, nearest
-from reportgen.inputs import pickled
-from reportgen.inputs.archive import COPY_AGAIN, check_zip, identify
-from reportgen.inputs.shards import Shards, find_shards, folder_refused, hash_of
-from reportgen.inputs.state_dicts import class_names, unwrapped
+from reportgen.inputs.checkpoints import pickled
+from reportgen.inputs.checkpoints.archive import COPY_AGAIN, check_zip, identify
+from reportgen.inputs.checkpoints.shards import Shards, find_shards, folder_refused, hash_of
+from reportgen.inputs.checkpoints.state_dicts import class_names, unwrapped
 
 PREFIXES = ("module.", "_orig_mod.")  # DataParallel's and torch.compile's
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from reportgen.inputs.preprocessing import RESAMPLING, Geometry, Preprocessing, centre
+from reportgen.inputs.images.preprocessing import RESAMPLING, Geometry, Preprocessing, centre
 
 Values = npt.NDArray[np.float32]
 NPY = b"\x93NUMPY"

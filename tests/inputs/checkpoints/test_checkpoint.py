@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from reportgen.errors import InputError
-from reportgen.inputs.checkpoint import load
+from reportgen.inputs.checkpoints.reading import load
 
 
 def network() -> nn.Module:

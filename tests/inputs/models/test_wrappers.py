@@ -13,9 +13,9 @@ from torch import nn
 
 from reportgen.engine.network.trace import has_gradient, trace
 from reportgen.errors import InputError, RecipeError
-from reportgen.inputs.models import load_subject
-from reportgen.inputs.sources import build
-from reportgen.inputs.wrappers import bare
+from reportgen.inputs.models.sources import build
+from reportgen.inputs.models.subject import load_subject
+from reportgen.inputs.models.wrappers import bare
 
 HEAD = "import torch\nfrom torch import nn\n"
 NET = (

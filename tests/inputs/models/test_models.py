@@ -13,8 +13,8 @@ from torch import nn
 from torchvision import models
 
 from reportgen.errors import InputError, RecipeError
-from reportgen.inputs import auto
-from reportgen.inputs.models import load_subject
+from reportgen.inputs.models import auto_preprocessing as auto
+from reportgen.inputs.models.subject import load_subject
 
 NET = """
 from collections import OrderedDict
@@ -254,7 +254,7 @@ def test_torchvisions_own_file_is_recognised_by_its_hash(tmp_path, monkeypatch):
     assert auto.official_weights("torchvision:resnet18", "0676ba61" + "0" * 56) is None
     assert auto.official_weights("net.py:make", "0676ba61" + "0" * 56) is None
     assert auto.official_weights("torchvision:nonsense", "0" * 64) is None
-    monkeypatch.setattr("reportgen.inputs.models.official_weights", lambda *_: sha)
+    monkeypatch.setattr("reportgen.inputs.models.subject.official_weights", lambda *_: sha)
     subject = load_subject(recipe(tmp_path, "torchvision:resnet50"), tmp_path / "x.pt")
     assert subject.preprocessing.resize == 256
     assert subject.classes is not None and subject.classes[967] == "espresso"
@@ -263,7 +263,7 @@ def test_torchvisions_own_file_is_recognised_by_its_hash(tmp_path, monkeypatch):
 
 def test_torchvisions_own_googlenet_scales_its_input_inside(tmp_path, monkeypatch):
     official = models.GoogLeNet_Weights.IMAGENET1K_V1
-    monkeypatch.setattr("reportgen.inputs.models.official_weights", lambda *_: official)
+    monkeypatch.setattr("reportgen.inputs.models.subject.official_weights", lambda *_: official)
     state = models.googlenet(weights=None, init_weights=False).state_dict()
     assert of(tmp_path, "torchvision:googlenet", state).network.transform_input is True
     kept = of(tmp_path, "torchvision:googlenet", state, transform_input=False)

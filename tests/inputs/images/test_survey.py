@@ -14,7 +14,7 @@ from PIL import Image
 
 from reportgen.errors import InputError
 from reportgen.evidence import Writer
-from reportgen.inputs.images import none_readable, survey
+from reportgen.inputs.images.loading import none_readable, survey
 from reportgen.ownership import claim
 
 FLOWERS = ("rose", "tulip", "ox-eye daisy")

@@ -17,10 +17,10 @@ from safetensors.torch import save_file
 from torch import nn
 
 from reportgen.errors import InputError
-from reportgen.inputs import keys, pickled
-from reportgen.inputs.checkpoint import load
-from reportgen.inputs.models import load_subject
-from reportgen.inputs.shards import hash_at
+from reportgen.inputs.checkpoints import keys, pickled
+from reportgen.inputs.checkpoints.reading import load
+from reportgen.inputs.checkpoints.shards import hash_at
+from reportgen.inputs.models.subject import load_subject
 
 NET = """
 from collections import OrderedDict

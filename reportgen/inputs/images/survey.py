@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from reportgen.errors import InputError, did_you_mean, nearest
-from reportgen.inputs.labels import (
+from reportgen.inputs.classes.labels import (
     Folders,
     Known,
     Labelling,
@@ -19,7 +19,7 @@ from reportgen.inputs.labels import (
     label_index,
     no_label,
 )
-from reportgen.inputs.listing import (
+from reportgen.inputs.images.listing import (
     SUFFIXES,
     ImageFile,
     Row,
@@ -32,7 +32,7 @@ from reportgen.inputs.listing import (
     read_list,
     walk,
 )
-from reportgen.inputs.part_boxes import PartsList, with_parts
+from reportgen.inputs.images.part_boxes import PartsList, with_parts
 
 HOW = f"name a folder, a list or a CSV of images ({', '.join(sorted(SUFFIXES))})"
 

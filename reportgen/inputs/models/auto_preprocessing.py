@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from reportgen.errors import RecipeError, did_you_mean, nearest
-from reportgen.inputs.preprocessing import RESAMPLING, Preprocessing
+from reportgen.inputs.images.preprocessing import RESAMPLING, Preprocessing
 
 if TYPE_CHECKING:
     from torchvision.models import WeightsEnum

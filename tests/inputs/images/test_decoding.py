@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from reportgen.inputs.images import Decoded, ImageFile, Rejected, Unreadable, decode, stream
-from reportgen.inputs.listing import hashed
-from reportgen.inputs.preprocessing import Preprocessing
+from reportgen.inputs.images.listing import hashed
+from reportgen.inputs.images.loading import Decoded, ImageFile, Rejected, Unreadable, decode, stream
+from reportgen.inputs.images.preprocessing import Preprocessing
 
 RGB = Preprocessing(None, (8, 8), (0.5,) * 3, (0.5,) * 3)
 GREY = Preprocessing(None, (8, 8), (0.5,), (0.5,))

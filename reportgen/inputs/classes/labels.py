@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias
 
 from reportgen.engine.network.facts import index_of
 from reportgen.errors import InputError, UnknownName, did_you_mean, nearest
-from reportgen.inputs.listing import ImageFile
+from reportgen.inputs.images.listing import ImageFile
 
 # a file's label as text or as a class's index (None where it has none), and where that stands
 Labelling: TypeAlias = Callable[[ImageFile], "tuple[str | int | None, str]"]

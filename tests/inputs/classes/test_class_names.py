@@ -6,7 +6,7 @@ import pytest
 
 from reportgen.engine.network.facts import index_of
 from reportgen.errors import InputError, RecipeError, UnknownName
-from reportgen.inputs.classes import check, names
+from reportgen.inputs.classes.names import check, names
 
 
 def test_imagenet_has_its_thousand_names_in_the_known_places():

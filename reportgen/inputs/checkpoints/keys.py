@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from torch import Tensor
 
-from reportgen.inputs.state_dicts import averaged
+from reportgen.inputs.checkpoints.state_dicts import averaged
 
 # DataParallel, torch.compile, activation checkpointing, FSDP
 WRAPPED = ("module", "_orig_mod", "_checkpoint_wrapped_module", "_fsdp_wrapped_module", "_fpw_module")

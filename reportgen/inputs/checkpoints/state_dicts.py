@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from reportgen.errors import InputError, did_you_mean, nearest
-from reportgen.inputs.archive import SAVE_AGAIN
-from reportgen.inputs.class_table import in_order
-from reportgen.inputs.pickled import Inert, NumpyArray
+from reportgen.inputs.checkpoints.archive import SAVE_AGAIN
+from reportgen.inputs.checkpoints.pickled import Inert, NumpyArray
+from reportgen.inputs.classes.table import in_order
 
 # the keys that training scripts save the weights under, first choice first
 WRAPPERS = (

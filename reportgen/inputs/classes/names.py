@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from reportgen.errors import InputError, RecipeError, did_you_mean, nearest
-from reportgen.inputs.class_files import class_file
+from reportgen.inputs.classes.files import class_file
 
 BACKGROUND = "background"  # class 0 of networks of 1001 classes, whose others are ImageNet's
 LARGEST_FILE_BYTES = 10_000_000
@@ -15,7 +15,7 @@ LARGEST_FILE_BYTES = 10_000_000
 def names(spec: str | Sequence[str] | None, base: Path) -> tuple[str, ...] | None:
     """The class names that the recipe's `model.classes` means, or None where it says nothing.
 
-    `imagenet`, a file of names (relative to `base`; see class_files.py), or the names themselves.
+    `imagenet`, a file of names (relative to `base`; see files.py), or the names themselves.
     Raises RecipeError.
     """
     if spec is None:
