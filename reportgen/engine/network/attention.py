@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from reportgen.engine.network.layout import Layout
 
 
@@ -39,6 +41,11 @@ class AttentionFacts:
     def others(self) -> tuple[int, ...]:
         """The keys that are no patches: class token, registers."""
         return unplaced(self.keys, self.shape[2])
+
+    def on_grid(self, values: Tensor) -> Tensor:
+        """What each key has (…, keys), as a map of the patches (…, h, w)."""
+        patches = list(placed(self.keys, self.shape[2]))
+        return values[..., patches].unflatten(-1, self.keys.grid)
 
     @property
     def reader(self) -> str:
