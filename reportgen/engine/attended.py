@@ -30,6 +30,7 @@ from reportgen.engine.perturb.asking import Asker
 from reportgen.engine.plan import Plan
 from reportgen.errors import InputError
 
+OF_ONE = Attention | MeanAttention | AttentionRelevance | BlockGradient
 AT_ONCE = 2**28  # bytes of attention weights that are held at once, if one image has not more
 
 
@@ -101,8 +102,7 @@ class Attending:
             one, last = self._facts(need.number), self._blocks[-1]
             scores = logits
             if one != last:
-                edit = Edit(last.block, 1, lambda _given, row, own=tokens[one.block]: own[row])
-                scores, _ = self.asker.forward(x, edit=edit)
+                scores, _ = self.asker.forward(x, edit=_given_by(tokens[one.block], last.block))
             for slot, target in enumerate(targets):
                 (gradient,) = self._gradients(scores, target, [caught[one.call]])
                 yield need, slot, self._by_head(gradient.relu_(), one.call, len(x)).mean((1, 2))
@@ -134,8 +134,7 @@ class Attending:
     @cached_property
     def _wanted(self) -> dict[int, AttentionFacts]:
         """The attentions that anything is asked of, by their call."""
-        kinds = (Attention, MeanAttention, AttentionRelevance, BlockGradient)
-        numbers = {need.number for kind in kinds for need in self.plan.of(kind)}
+        numbers = {need.number for need in self.plan.needs if isinstance(need, OF_ONE)}
         return {(one := self._facts(number)).call: one for number in sorted(numbers)}
 
     @cached_property
@@ -151,3 +150,8 @@ class Attending:
     def _bytes(self) -> int:
         """Of one image's attention weights, and of what is made of them on the way."""
         return sum(4 * 4 * torch.Size(one.shape).numel() for one in self._wanted.values())
+
+
+def _given_by(tokens: Tensor, block: str) -> Edit:
+    """The change of what a block gives to these tokens, (N, …)."""
+    return Edit(block, 1, lambda _given, image: tokens[image])

@@ -79,8 +79,8 @@ def _nothing(_need: Need, _batch: Batch) -> Solution:
 for known in (Logits, Target, Activation, Gradient, Backward, Responses, NeighboursByChannel):
     solve.register(known, _nothing)
 # with the forward that attention is worked out in
-for known in (Attention, MeanAttention, AttentionBackward, AttentionRelevance, BlockGradient):
-    solve.register(known, _nothing)
+for of_attention in (Attention, MeanAttention, AttentionBackward, AttentionRelevance, BlockGradient):
+    solve.register(of_attention, _nothing)
 
 
 @solve.register

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from pydantic import Field
 
-from reportgen.engine.needs import MeanAttention, ModelFacts, Need, Tape, token_chain
+from reportgen.engine.needs import MeanAttention, ModelFacts, Need, Tape, taken, token_chain
 from reportgen.findings import Finding, Heatmap, Remark
 from reportgen.probes import probe
 
@@ -36,19 +36,16 @@ class AttentionRollout:
 
     def measure(self, tape: Tape) -> tuple[Finding, ...]:
         every = token_chain(tape.model)
-        last, count = every[-1], every[-1].shape[2]
-        pixels = tape.pixels
-        rollout = torch.eye(count, device=pixels.device).expand(len(pixels), -1, -1)  # (N, tokens, tokens)
-        for one in every:
-            a = tape[MeanAttention(one.number)]  # (N, queries, tokens)
-            rollout = rollout.to(a)
-            through = a @ rollout
+        first, last = every[0], every[-1]
+        tables = [tape[MeanAttention(one.number)] for one in every]  # each (N, queries, tokens)
+        rollout = torch.eye(first.shape[2]).to(tables[0])[None]  # (1 or N, tokens, tokens)
+        for one, a in zip(every, tables, strict=True):
             # a query that pools is no token: nothing goes around it
-            past = one.queries == one.keys
-            rollout = self.residual * rollout + (1 - self.residual) * through if past else through
-        values = last.on_grid(rollout[:, list(last.read)].mean(1))  # (N, h, w)
+            pooled = a @ rollout[:, taken(one, first)]
+            rollout = pooled if one.pools else self.residual * rollout + (1 - self.residual) * pooled
+        values = first.on_grid(rollout[:, list(last.read)].mean(1))  # (N, h, w)
         return (
             Heatmap("map", "Attention rollout", values, "share let through", layer=last.layer),
             Remark("no-class", "It knows no class: for another answer to this image it would be the same."),
-            Remark("query", f"{len(every)} attentions, read at {last.reader}."),
+            Remark("query", f"{len(every)} attention{'s' * (len(every) > 1)}, read at {last.reader}."),
         )

@@ -79,7 +79,7 @@ from reportgen.engine.needs.training import (
     TrainingLog,
 )
 from reportgen.engine.needs.work import Cost, Extent, Need, Perturbations, Work
-from reportgen.engine.network.attention import AttentionFacts
+from reportgen.engine.network.attention import AttentionFacts, taken
 from reportgen.engine.network.facts import (
     AUTO,
     OWN,
@@ -171,6 +171,7 @@ __all__ = [
     "channel_of",
     "class_logit",
     "rule_of",
+    "taken",
     "token_blocks",
     "token_chain",
 ]

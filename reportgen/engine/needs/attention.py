@@ -4,6 +4,7 @@ which attention is worked out step by step; no other figure is made of that forw
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from reportgen.engine.needs.work import Cost, Work
 from reportgen.engine.network.attention import AttentionFacts, chain
@@ -134,10 +135,19 @@ def token_chain(model: ModelFacts) -> tuple[AttentionFacts, ...]:
 def token_blocks(model: ModelFacts) -> tuple[AttentionFacts, ...]:
     """The attentions of all blocks that hand on one row of tokens; one that only pools is none. Raises
     NotApplicable where there are no such blocks."""
-    found = tuple(one for one in token_chain(model) if one.queries == one.keys)
-    if not all(one.block for one in found):
-        raise NotApplicable("no module of the network gives the tokens of one attention on: it has no blocks")
+    found = tuple(one for one in token_chain(model) if not one.pools)
+    shapes = {model.layer(one.block).output_shape if one.block else None for one in found}
+    pairs = pairwise(found)
+    if not found or None in shapes or len(shapes) > 1 or not all(_behind(model, *pair) for pair in pairs):
+        raise NotApplicable("its attentions are not each in a block that hands all tokens on to the next one")
     return found
+
+
+def _behind(model: ModelFacts, one: AttentionFacts, following: AttentionFacts) -> bool:
+    """Whether one block gets what the other gives: no layer with weights outside of it runs between."""
+    start, end = (model.layer(block).finished for block in (one.block, following.block))
+    between = [x for x in model.leaves() if x.weighted and start < x.finished < end]
+    return all(f"{x.name}.".startswith(f"{following.block}.") for x in between)
 
 
 def _facts(model: ModelFacts, number: int) -> AttentionFacts:

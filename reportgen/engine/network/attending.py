@@ -35,10 +35,12 @@ class Met:
 
 class Meeting:
     """Notes the attention of an observed forward. `find` gives a tensor's track, `inside` the modules
-    that are being called."""
+    that are being called; `extent` is the image's (height, width)."""
 
-    def __init__(self, find: Callable[[Tensor], Track | None], inside: Sequence[str]) -> None:
-        self.find, self.inside = find, inside
+    def __init__(
+        self, find: Callable[[Tensor], Track | None], inside: Sequence[str], extent: tuple[int, int]
+    ) -> None:
+        self.find, self.inside, self.extent = find, inside, extent
         self.met: list[Met] = []
 
     def __call__(self, number: int, call: Call) -> Tensor:
@@ -50,10 +52,22 @@ class Meeting:
             one, other = (self.find(x) or unseen(x.ndim) for x in (call.query, call.key))
             shape = (*call.query.shape[:-1], call.key.shape[-2])
             sides = (one.y, one.x), (other.y.transpose(-1, -2), other.x.transpose(-1, -2))
-        if sides and any(bool((plane != NOWHERE).any()) for side in sides for plane in side):
-            queries, keys = (_tokens(*side, axis, shape[axis]) for side, axis in zip(sides, (-2, -1)))
+        # where keys lie nowhere on the image nothing is taken from it: a softmax over features, say
+        if sides and any(bool((plane != NOWHERE).any()) for plane in sides[1]):
+            queries = self._tokens(*sides[0], -2, shape[-2])
+            keys = self._tokens(*sides[1], -1, shape[-1])
             self.met.append(Met(number, tuple(self.inside), shape, queries, keys))
         return call.run()
+
+    def _tokens(self, y: Tensor, x: Tensor, axis: int, count: int) -> Layout | None:
+        """How tokens along an axis lie on the image; None where there are several rows of them, as windows.
+        Those that fill a window up beyond the image are no patches."""
+        if any(n > 1 for plane in (y, x) for a, n in enumerate(plane.shape) if a != axis % plane.ndim):
+            return None
+        y, x = (plane.reshape(1, -1, 1) for plane in (y, x))
+        beyond = (y < 0) | (y >= self.extent[0]) | (x < 0) | (x >= self.extent[1])
+        y, x = (plane.expand(beyond.shape).masked_fill(beyond, NOWHERE) for plane in (y, x))
+        return layout_of(replace(unseen(3), y=y, x=x), (1, count, 1))
 
 
 def _pair(track: Track) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]] | None:
@@ -70,14 +84,6 @@ def _pair(track: Track) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]] |
     return sides[-2], sides[-1]
 
 
-def _tokens(y: Tensor, x: Tensor, axis: int, count: int) -> Layout | None:
-    """How tokens along an axis lie on the image; None where there are several rows of them, as windows."""
-    if any(n > 1 for plane in (y, x) for a, n in enumerate(plane.shape) if a != axis % plane.ndim):
-        return None
-    y, x = (plane.reshape(1, -1, 1) for plane in (y, x))
-    return layout_of(replace(unseen(3), y=y, x=x), (1, count, 1))
-
-
 def found(met: Sequence[Met], images: int, calls: dict[str, ModuleCall]) -> tuple[AttentionFacts, ...]:
     """The facts of every attention that was met, but for what the logits read."""
     facts = []
@@ -89,16 +95,16 @@ def found(met: Sequence[Met], images: int, calls: dict[str, ModuleCall]) -> tupl
         others = {name for other in met if other is not one for name in other.around}
         own = [name for name in one.around if name and name not in others and calls[name].calls == 1]
         block = next((n for n in own if _gives(calls[n], queries, one.shape[-2])), "")
-        facts.append(
-            AttentionFacts(number, one.call, one.around[-1], shape, queries, keys, local, (), block)
-        )
+        facts.append(AttentionFacts(number, one.call, one.around[-1], shape, queries, keys, local, (), block))
     return tuple(facts)
 
 
 def _gives(call: ModuleCall, tokens: Layout, count: int) -> bool:
-    """Whether a module gives these tokens on, (N, count, C)."""
-    whole = len(call.output_shape or ()) == 2 and (call.output_shape or ())[0] == count
-    return whole and call.layout == tokens and tokens.kind == "tokens"
+    """Whether a module gives these tokens on, in a row (N, count, C) or as maps where all are patches."""
+    if call.layout.kind == "tokens":
+        return call.layout == tokens and (call.output_shape or ())[:1] == (count,)
+    height, width = call.layout.grid
+    return call.layout.kind != "none" and call.layout.grid == tokens.grid and height * width == count
 
 
 class Reading(TorchDispatchMode):
@@ -153,9 +159,7 @@ class Reading(TorchDispatchMode):
         return result
 
 
-def read_by(
-    attentions: Sequence[AttentionFacts], ask: Callable[[], Tensor]
-) -> tuple[AttentionFacts, ...]:
+def read_by(attentions: Sequence[AttentionFacts], ask: Callable[[], Tensor]) -> tuple[AttentionFacts, ...]:
     """The facts with the queries that the logits read. `ask` runs the network once more, on nothing that
     counts, and gives the logits. An earlier attention of the same tokens is read as the last one is."""
     if not attentions:
@@ -164,8 +168,10 @@ def read_by(
     with torch.no_grad(), reading, reading.begin(last):
         logits = ask()
     read = reading.read(last, logits)
-    return tuple(
-        replace(one, read=read if one.queries == last.queries and one.shape[1] == last.shape[1] else
-                placed(one.queries, one.shape[1]) or tuple(range(one.shape[1])))
-        for one in attentions
-    )
+
+    def of(one: AttentionFacts) -> tuple[int, ...]:
+        count = one.shape[1]
+        same = one.queries == last.queries and count == last.shape[1]
+        return read if same else placed(one.queries, count) or tuple(range(count))
+
+    return tuple(replace(one, read=of(one)) for one in attentions)

@@ -38,6 +38,11 @@ class AttentionFacts:
         return not self.local and self.keys.kind == "tokens"
 
     @property
+    def pools(self) -> bool:
+        """Whether its queries are other tokens than its keys, as of one that pools."""
+        return self.queries != self.keys or self.shape[1] != self.shape[2]
+
+    @property
     def others(self) -> tuple[int, ...]:
         """The keys that are no patches: class token, registers."""
         return unplaced(self.keys, self.shape[2])
@@ -45,7 +50,8 @@ class AttentionFacts:
     def on_grid(self, values: Tensor) -> Tensor:
         """What each key has (…, keys), as a map of the patches (…, h, w)."""
         patches = list(placed(self.keys, self.shape[2]))
-        return values[..., patches].unflatten(-1, self.keys.grid)
+        maps: Tensor = values[..., patches].unflatten(-1, self.keys.grid)
+        return maps
 
     @property
     def reader(self) -> str:
@@ -76,12 +82,19 @@ def placed(layout: Layout, count: int) -> tuple[int, ...]:
 
 def chain(attentions: Sequence[AttentionFacts]) -> tuple[AttentionFacts, ...]:
     """Those that pass one row of tokens on, first to last, if all of them do: each from all tokens to
-    all tokens, and at most one last that pools them. Empty where they do not."""
+    all tokens, and at most one last that pools them, or the patches of them. Empty where they do not."""
     if not attentions or not all(one.spatial for one in attentions):
         return ()
-    *inner, last = attentions
-    square = (*inner, last) if last.queries == last.keys else tuple(inner)
-    if not square or any(one.queries != one.keys or one.keys != last.keys for one in square):
-        return ()
-    sizes = {one.shape[2] for one in attentions} | {one.shape[1] for one in square}
-    return tuple(attentions) if len(sizes) == 1 else ()
+    first, last = attentions[0], attentions[-1]
+    square = [one for one in attentions if not one.pools]
+    same = all(one.keys == first.keys and one.shape[1:] == first.shape[1:] for one in square)
+    at_the_end = not any(one.pools for one in attentions[:-1])
+    takes = last.keys == first.keys or (last.keys.grid == first.keys.grid and not last.others)
+    return tuple(attentions) if same and at_the_end and takes else ()
+
+
+def taken(last: AttentionFacts, first: AttentionFacts) -> list[int]:
+    """Which of a chain's tokens its last attention takes from: one that pools may leave out others than
+    patches."""
+    every = range(first.shape[2])
+    return list(every if last.shape[2] == first.shape[2] else placed(first.keys, first.shape[2]))

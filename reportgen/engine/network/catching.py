@@ -84,7 +84,7 @@ class Catcher(TorchFunctionMode):
     """While it is entered, `catch` answers each call that may be attention, given its number, from 0."""
 
     def __init__(self, catch: Callable[[int, Call], Tensor]) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.catch = catch
         self.count = 0
 
@@ -105,12 +105,13 @@ class Catcher(TorchFunctionMode):
 @contextmanager
 def _stepped_into() -> Iterator[None]:
     """torch.nn's attention hands itself over as a whole; what it is made of has to be seen."""
-    asked = F.has_torch_function  # type: ignore[attr-defined]
-    F.has_torch_function = lambda _tensors: False  # type: ignore[attr-defined]
+    functional: Any = F
+    asked = functional.has_torch_function
+    functional.has_torch_function = lambda _tensors: False
     try:
         yield
     finally:
-        F.has_torch_function = asked  # type: ignore[attr-defined]
+        functional.has_torch_function = asked
 
 
 def _call(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:

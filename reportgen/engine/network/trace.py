@@ -144,7 +144,7 @@ def _forward(
     for name, module in network.named_modules():
         for weight in module.parameters(recurse=False):
             observer.owners[id(weight)] = (weight, name)
-    meeting = Meeting(observer.track_of, seen.inside)
+    meeting = Meeting(observer.track_of, seen.inside, shape[2:])
     with _watched(network, seen, observer), torch.no_grad(), _unfused(), observer, Catcher(meeting):
         logits = logits_of(network(x), output)
     if len(logits) != len(x):
