@@ -15,7 +15,10 @@ import pytest
 from reportgen.probes import Method, methods, probe
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-TESTED_WITH = ("pyproject.toml", "tests/conftest.py", "tests/oracles.py", "tests/probes/conftest.py")
+TESTED_WITH = (
+    *("pyproject.toml", "tests/conftest.py", "tests/oracles.py", "tests/attending.py"),
+    *("tests/matrix/networks.py", "tests/probes/conftest.py"),
+)
 
 
 def adding() -> str:
