@@ -1,4 +1,4 @@
-"""What the tests against other packages share: eight networks, the error of a map, the tables of errors."""
+"""What the tests against other packages share: the networks, the error of a map, the tables of errors."""
 
 from __future__ import annotations
 
