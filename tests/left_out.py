@@ -8,7 +8,7 @@ LEFT_OUT = "not matrix"  # as pyproject.toml has it in addopts
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """One line, where tests were left out. Workers keep to themselves which: a run of several says it always."""
+    """One line, where tests were left out. Workers do not tell which: a run of several always says it."""
     config = terminalreporter.config
     left_out = [
         item for item in terminalreporter.stats.get("deselected", ()) if item.get_closest_marker("matrix")
