@@ -51,9 +51,10 @@ class Record(TypedDict):
 
 
 class Seen(TypedDict):
-    """An image of a shard that holds nothing of single ones but the sum over its images."""
+    """An image of a shard that holds the sum over its images, or a row of each and nothing else."""
 
     number: int
+    row: NotRequired[int | None]  # None where it could not be used
 
 
 class Thumbnail(TypedDict):

@@ -41,7 +41,7 @@ def case_of(m: Measurement) -> Case:
 
 def sample_of(m: Measurement, chosen: ChosenCheck) -> Sample:
     """What was measured for one check on the sample."""
-    numbers = np.array([r["number"] for r in m.writer.records(shards.CHECKED)], dtype=np.int64)
+    numbers = _numbers(m, shards.CHECKED)
     order = np.argsort(numbers)
     rows = {
         key: np.concatenate(parts)[order] for key, parts in _rows(m, chosen.name).items() if parts
@@ -60,17 +60,20 @@ def _rows(m: Measurement, check: str) -> dict[str, list[Array]]:
     """The rows of a check by key, shard by shard."""
     parts: dict[str, list[Array]] = {}
     for name in m.writer.shards(shards.CHECKED):
-        if not m.writer.finished[name]["records"]:
-            continue
         for key in m.writer.keys(name, f"{check}/"):
             parts.setdefault(key.removeprefix(f"{check}/"), []).append(m.writer.array(name, key))
     return parts
 
 
+def _numbers(m: Measurement, kind: str) -> Array:
+    """The images that have rows in the shards of a kind, in the order of these."""
+    return np.array([r["number"] for r in m.writer.records(kind) if r["row"] is not None], dtype=np.int64)
+
+
 def _view(m: Measurement, kind: str) -> tuple[Array, Array]:
     """The numbers (n,) and logits (n, C) of a view."""
     names = m.writer.shards(kind)
-    numbers = np.array([r["number"] for r in m.writer.records(kind)], dtype=np.int64)
+    numbers = _numbers(m, kind)
     none = np.zeros((0, m.model.facts.class_count), dtype=np.float32)
     logits = np.concatenate([none, *(m.writer.array(name, "logits") for name in names)])
     order = np.argsort(numbers)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from reportgen.checks import questions
+from reportgen.checks import Question
 from reportgen.checks.case import View
 from reportgen.engine.needs import ModelFacts, Need
 from reportgen.engine.plan import Plan
@@ -42,6 +42,11 @@ class ChosenCheck:
         return cls(name, check, needs, views)
 
     @property
+    def asked(self) -> Question | None:
+        """What the registry knows of it; None of a check that is not registered."""
+        return getattr(self.check, "asked", None)
+
+    @property
     def sampled(self) -> bool:
         """Whether anything is asked of the sample for it."""
         return self.reason is None and bool(self.needs or self.views or self.watches)
@@ -70,7 +75,7 @@ class ChosenChecks:
         """Those of the model beside: what is about the images alone is said of the main one."""
         same = "the images are the same for both models"
         every = (
-            ChosenCheck(c.name, c.check, reason=same) if questions()[c.name].group in OF_THE_SET else c
+            ChosenCheck(c.name, c.check, reason=same) if c.asked and c.asked.group in OF_THE_SET else c
             for c in self.every
         )
         return ChosenChecks(tuple(every), self.facts, self.sample)
@@ -86,7 +91,7 @@ class ChosenChecks:
     @property
     def training(self) -> bool:
         """Whether any looks at the pictures of the training."""
-        return any(questions()[chosen.name].training for chosen in self.every if chosen.reason is None)
+        return any(c.asked.training for c in self.every if c.reason is None and c.asked is not None)
 
     @cached_property
     def watching(self) -> tuple[ChosenCheck, ...]:

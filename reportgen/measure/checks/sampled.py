@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from reportgen.evidence import shards
 from reportgen.evidence.records import Seen
 from reportgen.findings import Array, Tally, as_array
 from reportgen.inputs import ImageFile, stream
-from reportgen.inputs.images.loading import Decoded
+from reportgen.inputs.images.loading import Decoded, Rejected
 from reportgen.inputs.images.preprocessing import Preprocessing
 from reportgen.measure.checks.chosen import ChosenCheck, viewed
 from reportgen.measure.measurement import Measurement, boxes_of, labels_of, pixels_of
@@ -53,7 +54,7 @@ def check_cost(counted: Counter) -> dict[str, int]:
     }
 
 
-Write = Callable[[Measurement, str, list[Decoded], OnePass], None]
+Write: TypeAlias = Callable[[Measurement, str, list[Decoded], list[Rejected], OnePass], None]
 
 
 def _shards(
@@ -66,12 +67,14 @@ def _shards(
     m.progress("check", finished, len(files))
     for images, rejected in m.batches(todo, preprocessing=other):
         engine = replace(m.engine, plan=m.model.checks.plan, slots=PREDICTED, counted=Counter())
-        write(m, m.writer.next(kind), images, engine)
+        write(m, m.writer.next(kind), images, rejected, engine)
         finished += len(images) + len(rejected)
         m.progress("check", finished, len(files))
 
 
-def _observed(m: Measurement, name: str, images: list[Decoded], engine: OnePass) -> None:
+def _observed(
+    m: Measurement, name: str, images: list[Decoded], rejected: list[Rejected], engine: OnePass
+) -> None:
     """One batch of the sample: what each check keeps of it."""
     arrays: dict[str, Array] = {}
     tallies: dict[str, Tally] = {}
@@ -79,7 +82,7 @@ def _observed(m: Measurement, name: str, images: list[Decoded], engine: OnePass)
         with m.watch.on("checks"):
             for chosen, kept in _tapes(m, engine, images):
                 _keep(m, chosen, kept, arrays, tallies)
-    seen: list[Seen] = [{"number": image.file.number} for image in images]
+    seen = _seen(images, [image.file.number for image in rejected])
     m.writer.write(name, {}, seen, arrays, check_cost(engine.counted), tallies)
 
 
@@ -141,14 +144,22 @@ def tally_name(check: str) -> str:
     return f"check:{check}"
 
 
-def _answered(m: Measurement, name: str, images: list[Decoded], engine: OnePass) -> None:
+def _answered(
+    m: Measurement, name: str, images: list[Decoded], rejected: list[Rejected], engine: OnePass
+) -> None:
     """One batch of the sample, preprocessed in another way: the logits."""
     logits = np.zeros((0, m.model.facts.class_count), dtype=np.float32)
     if images:
         with m.watch.on("checks"):
             logits = engine.score(pixels_of(images)).cpu().numpy()
-    seen: list[Seen] = [{"number": image.file.number} for image in images]
+    seen = _seen(images, [image.file.number for image in rejected])
     m.writer.write(name, {}, seen, {"logits": logits}, check_cost(engine.counted))
+
+
+def _seen(images: Sequence[Decoded], without: Sequence[int]) -> list[Seen]:
+    """The records of images with a row each, and of those that could not be used."""
+    seen: list[Seen] = [{"number": image.file.number, "row": row} for row, image in enumerate(images)]
+    return seen + [{"number": number, "row": None} for number in without]
 
 
 def _training(m: Measurement) -> None:
@@ -160,8 +171,7 @@ def _training(m: Measurement) -> None:
         part = todo[first : first + TRAINING_BATCH]
         decoded = stream(part, m.model.subject.preprocessing, facts=True)
         images = [image for image in decoded if isinstance(image, Decoded)]
-        missing = [file.number for file in part if file not in [image.file for image in images]]
-        seen = [{"number": n, "row": None} for n in missing]
-        seen += [{"number": image.file.number, "row": row} for row, image in enumerate(images)]
+        used = {image.file.number for image in images}
+        seen = _seen(images, [file.number for file in part if file.number not in used])
         m.writer.write(m.writer.next(shards.TRAINING), {}, seen, picture_facts(images))
         m.progress("training", first + len(part), len(todo))
