@@ -85,7 +85,14 @@ def answering(
 
 @pytest.fixture(scope="session")
 def make_case() -> Callable[..., Case]:
+    """`case_of`."""
     return case_of
+
+
+@pytest.fixture(scope="session")
+def make_answers() -> Callable[..., Any]:
+    """`answering`."""
+    return answering
 
 
 class Digits:
