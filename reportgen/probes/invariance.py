@@ -211,7 +211,7 @@ class Invariance:
             if row.layer:
                 yield row, change, tape[Responses(change.perturbed, row.layer.name)]
                 continue
-            p = tape[Scores(change.perturbed)].softmax(2)  # (N, V, C)
+            p = tape.model.head.readout(tape[Scores(change.perturbed)])  # (N, V, C)
             yield row, change, p.gather(2, chosen.expand(-1, p.shape[1], 1))[..., 0]
 
     def _kept(self, tape: Tape) -> Iterator[tuple[Change, Tensor]]:

@@ -51,7 +51,7 @@ class Occlusion:
         height, width = tape.pixels.shape[-2:]
         chosen = targets[:, None, None].expand(-1, scores.shape[1], 1)  # (N, V, 1)
         falls = logits.gather(1, targets[:, None]) - scores.gather(2, chosen)[..., 0]  # (N, V)
-        probabilities = scores.softmax(2).gather(2, chosen)[..., 0]  # (N, V)
+        probabilities = tape.model.head.readout(scores).gather(2, chosen)[..., 0]  # (N, V)
         values = mean_over_windows(falls, windows, height, width)  # (N, H, W)
         if self.mask == "share":
             # what rounding alone could make is no fall

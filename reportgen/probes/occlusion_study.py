@@ -82,7 +82,7 @@ class OcclusionStudy:
         height, width = tape.pixels.shape[-2:]
         grid = (len(windows.starts(height)), len(windows.starts(width)))
         chosen = classes[:, None, None].expand(-1, scores.shape[1], 1)
-        probabilities = scores.softmax(2).gather(2, chosen)[..., 0]  # (N, V)
+        probabilities = tape.model.head.readout(scores).gather(2, chosen)[..., 0]  # (N, V)
         followed = channels[:, None, None].expand(-1, sums.shape[1], 1)
         activity = sums.gather(2, followed)[..., 0]  # (N, V)
         clean = activation.sum((2, 3)).gather(1, channels[:, None])[:, 0]  # (N,)
