@@ -124,8 +124,8 @@ def _one(asked: Asked) -> tuple[Kind, Form, str, str]:
     )
     if asked.last in SIGMOIDS:
         return "binary", "logits", words, (
-            f"The network's one output comes of a {asked.last} and is {asked.range} on pictures of noise, black"
-            f" and white: more likely a value on a scale than a logit. {HOW}"
+            f"The network's one output comes of a {asked.last} and is {asked.range} on pictures of noise,"
+            f" black and white: more likely a value on a scale than a logit. {HOW}"
         )
     if asked.within and not asked.constant:
         return "binary", "logits", words, (
@@ -150,9 +150,9 @@ def _several(asked: Asked) -> tuple[Kind, Form, str, str]:
     if form != "logits" or (asked.within and not asked.constant):
         sums = "add up to one" if form != "logits" else "do not add up to one"
         return "classes", "logits", "", (
-            f"The network's outputs lie in [0, 1] and {sums} for {len(asked.outputs)} pictures of noise, black"
-            f" and white ({asked.range}); whether they are probabilities already cannot be decided; they are"
-            f" read as logits, by softmax. {HOW}"
+            f"The network's outputs lie in [0, 1] and {sums} for {len(asked.outputs)} pictures of noise,"
+            f" black and white ({asked.range}); whether they are probabilities already cannot be decided;"
+            f" they are read as logits, by softmax. {HOW}"
         )
     return "classes", "logits", "", ""
 
@@ -184,17 +184,19 @@ def _by_sigmoid(asked: Asked) -> tuple[Kind, Form, str, str]:
         words = f"The network ends in a {asked.last} already: its own probabilities are printed."
         return kind, "probabilities", words, ""
     one = "the one output is the logit of class 1 against class 0"
-    words = f"As the recipe says, {one if asked.count == 1 else 'each output is the logit of a label by itself'}."
+    each = "each output is the logit of a label by itself"
+    words = f"As the recipe says, {one if asked.count == 1 else each}."
     return kind, "logits", words, _again(asked)
 
 
 def _already(asked: Asked, form: Form) -> str:
     ends = asked.last in SOFTMAXES
     sums = "add up to one" if form == "probabilities" else "are logarithms of numbers that add up to one"
+    made = f" (the last operation is {asked.last})" if ends else ""
     return (
-        f"The network gives probabilities already: its outputs {sums} for every picture of {len(asked.outputs)}"
-        f"{f' (the last operation is {asked.last})' if ends else ''}. They are printed as they are, with no softmax; maps"
-        " explain log-probabilities."
+        f"The network gives probabilities already: its outputs {sums} for every picture of"
+        f" {len(asked.outputs)}{made}. They are printed as they are, with no softmax; maps explain"
+        " log-probabilities."
     )
 
 
@@ -208,8 +210,8 @@ def _again(asked: Asked) -> str:
     if asked.form == "logits" or asked.constant:
         return ""
     return (
-        "The network's outputs are probabilities already: they add up to one for every picture that was tried."
-        " What the recipe's model.head does to them makes every probability wrong; set it to auto."
+        "The network's outputs are probabilities already: they add up to one for every picture that was"
+        " tried. What the recipe's model.head does to them makes every probability wrong; set it to auto."
     )
 
 

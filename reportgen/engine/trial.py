@@ -89,7 +89,8 @@ class Trial:
         if fault:
             notes = (f"Batches hold {size}, not {wish}: the network fails on {wish} ({fault}).",)
         if least > 1:
-            odd = "squeezes away the axis of a single image" if self.facts.squeezed else "takes no single image"
+            squeezes = "squeezes away the axis of a single image"
+            odd = squeezes if self.facts.squeezed else "takes no single image"
             notes += (f"The network {odd}: batches are filled up to {size}.",)
         return replace(plain, images=size if least > 1 else None, notes=notes), size
 

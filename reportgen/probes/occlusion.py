@@ -62,14 +62,15 @@ class Occlusion:
             mask = spread < self.mask_threshold * spread.amax((1, 2), keepdim=True)
         else:
             assert_never(self.mask)
+        probable, score = tape.model.head.probable, tape.model.head.score_words
         grid = (len(windows.starts(height)), len(windows.starts(width)))
         return (
-            Heatmap("map", "Occlusion", values, "mean fall of the logit", signed=True),
+            Heatmap("map", "Occlusion", values, f"mean fall of the {score}", signed=True),
             Heatmap(
                 "probability",
-                "Probability by window",
+                f"{tape.model.head.readout_words.capitalize()} by window",
                 probabilities.unflatten(1, grid),
-                "probability of the class, by window position",
+                "probability of the class, by window position" if probable else "value, by window position",
                 overlay=False,
             ),
             Mask("mask", "Occlusion mask", mask, self._rule()),

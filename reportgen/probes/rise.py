@@ -43,7 +43,7 @@ class Rise:
         masks = self._masks().masks(height, width).to(p)  # (V, H, W)
         values = torch.einsum("nv,vhw->nhw", p, masks) / (self.masks * self.keep)  # (N, H, W)
         return (
-            Heatmap("map", "RISE", values, "mean probability where visible"),
+            Heatmap("map", "RISE", values, f"mean {tape.model.head.readout_words} where visible"),
             Remark("masks", f"{self.masks} masks of {self.cells}×{self.cells} cells, {self.baseline} behind"),
         )
 

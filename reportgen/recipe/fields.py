@@ -103,7 +103,7 @@ class ModelRecipe(Part):
     )
     head: Literal["auto", "softmax", "sigmoid", "probabilities", "scores"] = Field(
         default="auto",
-        description="what the outputs are: auto, softmax, sigmoid (logits), probabilities, or scores (values)",
+        description="auto, softmax, sigmoid, probabilities or scores",
     )
     output: StrictStr | StrictInt | None = Field(
         default=None, description="the key or number of the logits where the network returns several outputs"

@@ -21,8 +21,8 @@ from torch.utils._python_dispatch import _disable_current_modes
 
 from reportgen.engine.network.facts import OWN, Graph, LayerFacts, ModelFacts
 from reportgen.engine.network.graph import Recorder
-from reportgen.engine.network.observer import Call, Observer, Seen, last_depended_on
 from reportgen.engine.network.head import Head
+from reportgen.engine.network.observer import Call, Observer, Seen, last_depended_on
 from reportgen.engine.network.output import Output, Raw, first_tensor, logits_of, raw_of
 from reportgen.engine.network.refusals import refusal
 from reportgen.engine.network.track import of_input

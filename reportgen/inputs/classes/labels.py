@@ -130,7 +130,7 @@ def by_numbers(files: Sequence[ImageFile]) -> Folders:
     """The labels of a set of values: the folders' names where all are numbers, else none."""
     names = {name for file in files if (name := _folder(file, 0))}
     if not names or not all(NUMBER.fullmatch(name) for name in names):
-        said = ["No labels: the folders' names are no numbers, and the network gives values."] if names else []
+        said = ["No labels: the folders' names are no numbers, and the network gives values."][: len(names)]
         return Folders(no_label, said, ())
 
     def label(file: ImageFile) -> tuple[str | None, str]:

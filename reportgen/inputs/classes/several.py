@@ -65,9 +65,8 @@ def _first_of_several(
 ) -> tuple[str, str] | None:
     """The first label that names two classes or more, and where it stands."""
     for _, label, place in said:
-        if isinstance(label, str) and known.index(label) is None:
-            if len(parts_of(label, known) or ()) > 1:
-                return label, place
+        if isinstance(label, str) and len(parts_of(label, known) or ()) > 1:
+            return label, place
     return None
 
 
@@ -86,8 +85,8 @@ def _of_labels(head: Head, label: str, place: str) -> Head:
             "give each image one label, or audit a network whose outputs are labels, each by itself",
         )
     reading = (
-        f"Labels name several classes of one image, such as '{label}': the outputs are read as logits of labels,"
-        " each by itself, by sigmoid, as model.head: sigmoid would say."
+        f"Labels name several classes of one image, such as '{label}': the outputs are read as logits of"
+        " labels, each by itself, by sigmoid, as model.head: sigmoid would say."
     )
     words = f"{head.reading} {reading}".strip()
     return replace(head, kind="labels", reading=words)
@@ -157,6 +156,6 @@ def _valued(file: ImageFile, label: str | int | None, place: str, count: int) ->
         raise InputError(
             f"{place}: '{label}' is not {wanted}, and model.head is scores: the network gives "
             f"{'a value' if count == 1 else f'{count} values'}",
-            "give numbers as labels, or set model.head: auto, softmax or sigmoid where the labels are classes",
+            "give numbers as labels, or set model.head: auto, softmax or sigmoid where labels are classes",
         )
     return replace(file, label=str(label), values=values)
