@@ -58,6 +58,10 @@ def _named(names: tuple[str, ...] | None, network: Network) -> Classes:
     if names is not None and own and len(names) != count:
         note = f"The checkpoint names {len(names)} classes, the model has {count}: not used."
         return Classes(check(None, count), (note,))
+    if network.facts.head.kind == "binary" and len(names or ()) == 1:  # the one that the logit is of
+        names = (f"not {names[0]}", names[0]) if names else None
+    if names is None and network.facts.head.kind == "values":
+        return Classes(("value",) if count == 1 else tuple(f"value {n}" for n in range(count)))
     classes = check(names, count)
     if len(classes) == len(names or classes):
         return Classes(classes)

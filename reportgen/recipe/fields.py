@@ -106,6 +106,10 @@ class ModelRecipe(Part):
     preprocessing: Literal["auto"] | PreprocessingRecipe = Field(
         default="auto", description="auto, or a mapping with resize, crop, mean and std"
     )
+    head: Literal["auto", "softmax", "sigmoid", "probabilities", "scores"] = Field(
+        default="auto",
+        description="auto, softmax, sigmoid, probabilities or scores",
+    )
     output: StrictStr | StrictInt | None = Field(
         default=None, description="the key or number of the logits where the network returns several outputs"
     )
