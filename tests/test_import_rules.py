@@ -170,6 +170,12 @@ def test_light_rooms_do_not_load_heavy_packages(
     assert {module: names for module, names in heavy.items() if names} == {}
 
 
+def test_torchvision_is_loaded_only_for_its_networks_and_names(modules: dict[str, list[Import]]) -> None:
+    """Its import takes as long as torch's own, and most networks need nothing of it."""
+    for name, found in modules.items():
+        assert not [x for x in found if x.at_once and within(x.name, "torchvision")], name
+
+
 PLANTED = {
     "reportgen/engine/plan.py": "from reportgen import probes",
     "reportgen/engine/tape.py": "def late():\n    from ..report import html",
