@@ -37,10 +37,10 @@ class Judged(TypedDict):
     """One limit of a gate, and whether it is met."""
 
     name: str
-    metric: str | None
-    check: NotRequired[Annotated[str, "of a gate on a check, whose effect is the value"]]
+    metric: Annotated[str, "or check.NAME, whose value and limit are severities: 0 is clear, 3 a fault"]
+    check: NotRequired[str]
     value: float | None
-    limit: float | None
+    limit: float
     outcome: Outcome
     passed: bool
     reason: str
@@ -91,10 +91,10 @@ def _of_check(name: str, at_worst: AtWorst, verdict: Mapping[str, Any] | None) -
     sentence = verdict["sentence"].rstrip(".") if verdict else "it was not asked"
     return {
         "name": f"check {name}" + (f", {at_worst} at worst" if at_worst != "warning" else ""),
-        "metric": None,
+        "metric": f"check.{name}",
         "check": name,
-        "value": verdict["effect"] if verdict else None,
-        "limit": verdict["limit"] if verdict else None,
+        "value": float(SEVERITY.index(status)) if status in SEVERITY else None,
+        "limit": float(SEVERITY.index(at_worst)),
         "outcome": PASSED if passed else UNJUDGED if open_ else FAILED,
         "passed": passed,
         "reason": f"{name} is {status}: {sentence}",
