@@ -42,7 +42,7 @@ def identify(data: bytes, name: str) -> Format:
             raise InputError(f"{name} is {what}", remedy)
     if data[257:262] == b"ustar":
         raise InputError(f"{name} is a tar file: a packed one, or of a torch before 0.2", SAVE_AGAIN)
-    if _is_onnx(data):
+    if is_onnx(data):
         raise InputError(
             f"{name} is an ONNX file: a graph without the modules whose layers are shown",
             "name the PyTorch checkpoint that it was exported from, and its code in model.source",
@@ -52,7 +52,7 @@ def identify(data: bytes, name: str) -> Format:
     raise InputError(f"{name} is neither safetensors nor a file of torch.save", SAVE_AGAIN)
 
 
-def _is_onnx(data: bytes) -> bool:
+def is_onnx(data: bytes) -> bool:
     """Whether a file begins as ONNX does: a version (field 1), then the producer (2) or the graph (7)."""
     return data[:1] == b"\x08" and 1 <= data[1] <= 30 and data[2:3] in (b"\x12", b"\x3a", b"\x42")
 
