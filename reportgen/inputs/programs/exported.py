@@ -24,8 +24,16 @@ LARGEST_GRAPH_BYTES = 200_000_000
 MOST_AXES = 12
 # the numbers that torch.export writes for kinds of numbers, and for layouts of memory
 KINDS = {
-    **{1: torch.uint8, 2: torch.int8, 3: torch.int16, 4: torch.int32, 5: torch.int64, 6: torch.float16},
-    **{7: torch.float32, 8: torch.float64, 12: torch.bool, 13: torch.bfloat16},
+    1: torch.uint8,
+    2: torch.int8,
+    3: torch.int16,
+    4: torch.int32,
+    5: torch.int64,
+    6: torch.float16,
+    7: torch.float32,
+    8: torch.float64,
+    12: torch.bool,
+    13: torch.bfloat16,
 }
 FORMATS = {1: torch.contiguous_format, 2: torch.channels_last, 4: torch.preserve_format}
 STRIDED = 7
@@ -43,9 +51,19 @@ def read(members: Members, file: str) -> Program:
         return _Reader(members, file, whole, model).program()
     except InputError:
         raise
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError, RecursionError) as error:
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        IndexError,
+        AttributeError,
+        RuntimeError,
+        RecursionError,
+    ) as error:
         words = " ".join(f"{type(error).__name__} {error}".split())[:120]
-        raise InputError(f"{file} is no program of torch.export that reportgen can read ({words})", REMEDY) from error
+        raise InputError(
+            f"{file} is no program of torch.export that reportgen can read ({words})", REMEDY
+        ) from error
 
 
 class _Reader:
@@ -75,9 +93,13 @@ class _Reader:
         sizes = self.graph["tensor_values"][image]["sizes"]
         images, *shape = [_size(x) for x in sizes]
         if len(shape) != 3:
-            raise InputError(f"{self.file} takes an input of {len(sizes)} axes, not a batch of images", REMEDY)
+            raise InputError(
+                f"{self.file} takes an input of {len(sizes)} axes, not a batch of images", REMEDY
+            )
         fixed = images if "as_int" in sizes[0] else None
-        version = "".join(c for c in str(self.whole.get("torch_version", "")) if c.isalnum() or c in ".+-")[:40]
+        version = "".join(c for c in str(self.whole.get("torch_version", "")) if c.isalnum() or c in ".+-")[
+            :40
+        ]
         notes = tuple(dict.fromkeys(self.notes))
         channels, height, width = shape
         return Program(network, "torch.export", f"torch {version}", (channels, height, width), fixed, notes)
@@ -92,7 +114,9 @@ class _Reader:
                 images.append(_one(told["arg"])[1]["name"])
                 continue
             if kind not in ("parameter", "buffer", "tensor_constant"):
-                raise InputError(f"{self.file} holds an object of a class of its own, which is not loaded", REMEDY)
+                raise InputError(
+                    f"{self.file} holds an object of a class of its own, which is not loaded", REMEDY
+                )
             path = told.get("parameter_name") or told.get("buffer_name") or told.get("tensor_constant_name")
             self.held[told["arg"]["name"]] = tree.hold(path, tensors[path], kind == "parameter")
         if len(images) != 1:
@@ -117,7 +141,9 @@ class _Reader:
         if told["use_pickle"]:
             found = pickled.read(data, f"{self.file}, {name[:60]}")
             if not isinstance(found, Tensor):
-                raise InputError(f"{self.file}: '{name[:60]}' is a pickle of something else than a tensor", REMEDY)
+                raise InputError(
+                    f"{self.file}: '{name[:60]}' is a pickle of something else than a tensor", REMEDY
+                )
             return found.detach()
         meta = told["tensor_meta"]
         sizes, strides = ([_size(x) for x in meta[key]] for key in ("sizes", "strides"))
@@ -166,9 +192,7 @@ class _Reader:
         if kind in ("as_sym_ints", "as_optional_tensors", "as_sym_bools", "as_sym_floats"):
             plain = {"as_name": self._named}
             pairs = [_one(x) for x in told]
-            return [
-                plain[k](v) if k in plain else self._operand(k, v) for k, v in pairs
-            ]
+            return [plain[k](v) if k in plain else self._operand(k, v) for k, v in pairs]
         if kind == "as_scalar_type":
             return widened(KINDS[told])
         if kind == "as_memory_format":
@@ -187,7 +211,9 @@ class _Reader:
     def _output_keys(self, count: int) -> tuple[str, ...]:
         """The names of the outputs, where the network gives a dict."""
         calls = self.whole["graph_module"].get("module_call_graph") or []
-        spec = next((x["signature"]["out_spec"] for x in calls if x["fqn"] == "" and x.get("signature")), None)
+        spec = next(
+            (x["signature"]["out_spec"] for x in calls if x["fqn"] == "" and x.get("signature")), None
+        )
         tree = json.loads(spec)[1] if spec else {}
         if tree.get("type") != "builtins.dict":
             return ()

@@ -45,7 +45,9 @@ def layer_of(operator: str, arguments: Arguments) -> nn.Module | None:
         if name in layer._buffers:
             layer._buffers[name] = value
         else:
-            layer._parameters[name] = value if value is None or isinstance(value, nn.Parameter) else nn.Parameter(value)
+            layer._parameters[name] = (
+                value if value is None or isinstance(value, nn.Parameter) else nn.Parameter(value)
+            )
     return layer.eval()
 
 
@@ -92,7 +94,10 @@ def _norm(a: Arguments) -> Made | None:
 
 def _linear(a: Arguments) -> Made:
     outputs, inputs = a["weight"].shape
-    return nn.Linear(inputs, outputs, a.get("bias") is not None, device=META), {"weight": "weight", "bias": "bias"}
+    return nn.Linear(inputs, outputs, a.get("bias") is not None, device=META), {
+        "weight": "weight",
+        "bias": "bias",
+    }
 
 
 def _layer_norm(a: Arguments) -> Made:

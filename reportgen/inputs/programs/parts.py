@@ -14,7 +14,9 @@ from reportgen.errors import InputError
 from reportgen.inputs.programs.operators import REMEDY, Here
 
 NAME = re.compile(r"[A-Za-z0-9_\-]{1,120}")
-Scope: TypeAlias = tuple[tuple[str, str, str], ...]  # (path, which call, type) of each module, outermost first
+Scope: TypeAlias = tuple[
+    tuple[str, str, str], ...
+]  # (path, which call, type) of each module, outermost first
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,9 @@ class Network(Part):
 
     def forward(self, *given: Any, call: int = 0) -> Any:
         found = super().forward(*given, call=call)
-        return dict(zip(self._keys, found if len(self._keys) > 1 else (found,), strict=True)) if self._keys else found
+        if not self._keys:
+            return found
+        return dict(zip(self._keys, found if len(self._keys) > 1 else (found,), strict=True))
 
 
 def keep(values: dict[str, Any], names: tuple[str, ...], result: Any, several: bool) -> None:
@@ -173,12 +177,18 @@ def _device(part: nn.Module, given: Iterable[Any]) -> torch.device:
 def made(kind: str) -> Part:
     """An empty module whose class has the last of a type's dotted names."""
     last = kind.rpartition(".")[2]
-    return type(last if last.isidentifier() and len(last) <= 80 else "Part", (Part,), {})()
+    kind_of_part = type(last if last.isidentifier() and len(last) <= 80 else "Part", (Part,), {})
+    part: Part = kind_of_part()
+    return part
 
 
 def add(module: nn.Module, name: str, child: nn.Module | Tensor | None, file: str) -> None:
     """Puts a module, a parameter or a buffer into another one. Raises InputError."""
-    if not NAME.fullmatch(name) or name.startswith("__") or (hasattr(module, name) and not _held(module, name)):
+    if (
+        not NAME.fullmatch(name)
+        or name.startswith("__")
+        or (hasattr(module, name) and not _held(module, name))
+    ):
         raise unnamable(name, file)
     if isinstance(child, nn.Module):
         module.add_module(name, child)

@@ -1,4 +1,4 @@
-"""What a program in a file is: a network, and what the file says of itself; and the members of its archive."""
+"""What a program in a file is: a network, and what the file says of itself; the members of its archive."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from torch import nn
 
 from reportgen.errors import InputError
 from reportgen.inputs.checkpoints.archive import COPY_AGAIN
-
 
 LARGEST_TEXT_BYTES = 200_000_000  # of what is compressed in an archive, unpacked
 
@@ -35,7 +34,7 @@ class Members:
     """The members of an archive, below its one folder. Its checksums and sizes were checked before."""
 
     file: str
-    data: bytes = field(repr=False)
+    archive: zipfile.ZipFile = field(repr=False)
     names: frozenset[str]
     root: str
 
@@ -43,8 +42,7 @@ class Members:
         """Raises InputError for a member that is not there."""
         if name not in self.names:
             raise InputError(f"{self.file} is incomplete: it holds no {name[:80]!r}", COPY_AGAIN)
-        with zipfile.ZipFile(io.BytesIO(self.data)) as archive:
-            return archive.read(self.root + name)
+        return self.archive.read(self.root + name)
 
     def json(self, name: str, largest: int) -> Any:
         """A member's JSON. Raises InputError where it is none, or longer than `largest` bytes."""
@@ -64,10 +62,10 @@ def members_of(data: bytes, file: str) -> Members:
     archive can hold: torch compresses text alone.
     """
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            members = archive.infolist()
-            _check(members, len(data), file)
-            damaged = archive.testzip()
+        archive = zipfile.ZipFile(io.BytesIO(data))
+        members = archive.infolist()
+        _check(members, len(data), file)
+        damaged = archive.testzip()
     except InputError:
         raise
     except Exception as error:  # zipfile raises OverflowError, struct.error and more
@@ -77,7 +75,7 @@ def members_of(data: bytes, file: str) -> Members:
     names = [member.filename for member in members]
     roots = {name.partition("/")[0] for name in names}
     root = f"{roots.pop()}/" if len(roots) == 1 else ""
-    return Members(file, data, frozenset(name.removeprefix(root) for name in names), root)
+    return Members(file, archive, frozenset(name.removeprefix(root) for name in names), root)
 
 
 def _check(members: list[zipfile.ZipInfo], size: int, file: str) -> None:
@@ -90,4 +88,6 @@ def _check(members: list[zipfile.ZipInfo], size: int, file: str) -> None:
     if sum(member.file_size for member in stored) > size:
         raise InputError(f"{file} claims to hold more bytes than it has", COPY_AGAIN)
     if sum(member.file_size for member in packed) > LARGEST_TEXT_BYTES:
-        raise InputError(f"{file} unpacks to more than {LARGEST_TEXT_BYTES // 1_000_000} MB of text", COPY_AGAIN)
+        raise InputError(
+            f"{file} unpacks to more than {LARGEST_TEXT_BYTES // 1_000_000} MB of text", COPY_AGAIN
+        )

@@ -1,4 +1,4 @@
-"""The pickles of a TorchScript archive, read opcode by opcode into records: nothing named in one is looked up."""
+"""The pickles of a TorchScript archive, read opcode by opcode into records: no name in one is looked up."""
 
 from __future__ import annotations
 
@@ -16,10 +16,16 @@ from reportgen.inputs.programs.operators import REMEDY
 MOST_OPCODES = 20_000_000
 LISTS = ("build_intlist", "build_doublelist", "build_boollist", "build_tensorlist")
 STORAGES = {
-    **{"FloatStorage": torch.float32, "DoubleStorage": torch.float64, "HalfStorage": torch.float16},
-    **{"BFloat16Storage": torch.bfloat16, "LongStorage": torch.int64, "IntStorage": torch.int32},
-    **{"ShortStorage": torch.int16, "CharStorage": torch.int8, "ByteStorage": torch.uint8},
-    **{"BoolStorage": torch.bool},
+    "FloatStorage": torch.float32,
+    "DoubleStorage": torch.float64,
+    "HalfStorage": torch.float16,
+    "BFloat16Storage": torch.bfloat16,
+    "LongStorage": torch.int64,
+    "IntStorage": torch.int32,
+    "ShortStorage": torch.int16,
+    "CharStorage": torch.int8,
+    "ByteStorage": torch.uint8,
+    "BoolStorage": torch.bool,
 }
 
 
@@ -141,7 +147,9 @@ class Reader:
         if key not in self.flat:
             data = self.storage(key)
             dtype = STORAGES[kind.name]
-            self.flat[key] = torch.frombuffer(bytearray(data), dtype=dtype) if data else torch.zeros(0, dtype=dtype)
+            self.flat[key] = (
+                torch.frombuffer(bytearray(data), dtype=dtype) if data else torch.zeros(0, dtype=dtype)
+            )
         return self.flat[key]
 
     @staticmethod
@@ -152,8 +160,13 @@ class Reader:
 
 
 CONSTANTS: dict[str, Callable[[], Any]] = {
-    **{"NONE": lambda: None, "NEWTRUE": lambda: True, "NEWFALSE": lambda: False},
-    **{"EMPTY_TUPLE": tuple, "EMPTY_LIST": list, "EMPTY_DICT": dict, "MARK": _Mark},
+    "NONE": lambda: None,
+    "NEWTRUE": lambda: True,
+    "NEWFALSE": lambda: False,
+    "EMPTY_TUPLE": tuple,
+    "EMPTY_LIST": list,
+    "EMPTY_DICT": dict,
+    "MARK": _Mark,
 }
 ARGUMENTS = (
     *("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT"),

@@ -1,7 +1,8 @@
 """An interpreter of TorchScript's source text: calls of allowed operators, and of the program's own modules.
 
-The text is parsed, never compiled: each kind of expression and statement that torch writes into an archive has
-a rule here, and what has none is refused. Attributes are looked up in tables of the program, never on objects.
+The text is parsed, never compiled: each kind of expression and statement that torch writes into an archive
+has a rule here, and what has none is refused. Attributes are looked up in tables of the program, never on
+objects.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class ScriptError(RuntimeError):
     """What the program itself raises, or does that it must not."""
 
 
-class _Return(Exception):  # noqa: N818 - it is no error
+class _Return(Exception):
     def __init__(self, value: Any) -> None:
         super().__init__()
         self.value = value
@@ -62,7 +63,9 @@ class Interpreter:
                 return one
         raise ScriptError(f"{kind} has no method {name}")
 
-    def run(self, function: ast.FunctionDef, given: list[Any], named: dict[str, Any], device: torch.device) -> Any:
+    def run(
+        self, function: ast.FunctionDef, given: list[Any], named: dict[str, Any], device: torch.device
+    ) -> Any:
         """What a function returns for its arguments."""
         parameters = function.args.args
         names = {p.arg: value for p, value in zip(parameters, given, strict=False)} | named
@@ -150,7 +153,9 @@ class Interpreter:
         return tuple(self.value(x, frame) for x in node.elts)
 
     def _dict(self, node: Any, frame: Frame) -> dict[Any, Any]:
-        return {self.value(k, frame): self.value(v, frame) for k, v in zip(node.keys, node.values, strict=True)}
+        return {
+            self.value(k, frame): self.value(v, frame) for k, v in zip(node.keys, node.values, strict=True)
+        }
 
     def _attribute(self, node: Any, frame: Frame) -> Any:
         if (path := dotted(node)) is not None:
@@ -174,7 +179,12 @@ class Interpreter:
                 return table[name]
         found = self.definitions.get(getattr(holder, "_kind", ""))
         for one in found.body if isinstance(found, ast.ClassDef) else []:
-            if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name) and one.target.id == name and one.value:
+            if (
+                isinstance(one, ast.AnnAssign)
+                and isinstance(one.target, ast.Name)
+                and one.target.id == name
+                and one.value
+            ):
                 return self.value(one.value, Frame({}, torch.device("cpu")))
         raise ScriptError(f"a module has no '{name}'")
 
@@ -184,7 +194,7 @@ class Interpreter:
             raise refused("a subscript of a value", self.file)
         if isinstance(node.slice, ast.Slice):
             ends = (node.slice.lower, node.slice.upper, node.slice.step)
-            return holder[slice(*(None if x is None else self.value(x, frame) for x in ends))]  # type: ignore[index]
+            return holder[slice(*(None if x is None else self.value(x, frame) for x in ends))]
         return holder[self.value(node.slice, frame)]
 
     def _unary(self, node: Any, frame: Frame) -> Any:

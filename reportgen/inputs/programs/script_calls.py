@@ -14,8 +14,16 @@ from reportgen.inputs.programs.operators import ALLOWED, CHECKS, aten, on_number
 
 # the numbers that TorchScript writes for kinds of numbers
 KINDS = {
-    **{0: torch.uint8, 1: torch.int8, 2: torch.int16, 3: torch.int32, 4: torch.int64, 5: torch.float16},
-    **{6: torch.float32, 7: torch.float64, 11: torch.bool, 15: torch.bfloat16},
+    0: torch.uint8,
+    1: torch.int8,
+    2: torch.int16,
+    3: torch.int32,
+    4: torch.int64,
+    5: torch.float16,
+    6: torch.float32,
+    7: torch.float64,
+    11: torch.bool,
+    15: torch.bfloat16,
 }
 NUMBERS = {kind: number for number, kind in KINDS.items()}
 TYPED = {"softmax": 2, "log_softmax": 2, "to": 1}  # where an operator takes a dtype without its name
@@ -52,15 +60,43 @@ def _times(a: Any, b: Any) -> Any:
 
 PLAIN: dict[str, Callable[..., Any]] = {
     **{name: getattr(operator, name) for name in "add sub neg eq ne lt le gt ge".split()},
-    **{"mul": _times, "div": operator.truediv, "floordiv": operator.floordiv, "floor_divide": operator.floordiv},
-    **{"remainder": operator.mod, "pow": on_numbers("pow", ""), "sqrt": math.sqrt, "log": math.log},
-    **{"ceil": math.ceil, "floor": math.floor, "round": round, "abs": abs, "max": max, "min": min},
-    **{"__is__": operator.is_, "__isnot__": operator.is_not, "__not__": operator.not_},
-    **{"__and__": operator.and_, "__or__": operator.or_, "__contains__": _contains},
-    **{"append": _append, "detach": lambda x: x, "Int": int, "Float": float, "Bool": bool, "copy": list},
-    **{"IntImplicit": int, "FloatImplicit": float, "ScalarImplicit": lambda x: x, "item": lambda x: x},
-    **{"keys": list, "values": lambda x: list(x.values()), "items": lambda x: list(x.items())},
-    **{"dict": dict, "list": list, "to": lambda x, *_: x, "rsub": lambda a, b: b - a},
+    "mul": _times,
+    "div": operator.truediv,
+    "floordiv": operator.floordiv,
+    "floor_divide": operator.floordiv,
+    "remainder": operator.mod,
+    "pow": on_numbers("pow", ""),
+    "sqrt": math.sqrt,
+    "log": math.log,
+    "ceil": math.ceil,
+    "floor": math.floor,
+    "round": round,
+    "abs": abs,
+    "max": max,
+    "min": min,
+    "__is__": operator.is_,
+    "__isnot__": operator.is_not,
+    "__not__": operator.not_,
+    "__and__": operator.and_,
+    "__or__": operator.or_,
+    "__contains__": _contains,
+    "append": _append,
+    "detach": lambda x: x,
+    "Int": int,
+    "Float": float,
+    "Bool": bool,
+    "copy": list,
+    "IntImplicit": int,
+    "FloatImplicit": float,
+    "ScalarImplicit": lambda x: x,
+    "item": lambda x: x,
+    "keys": list,
+    "values": lambda x: list(x.values()),
+    "items": lambda x: list(x.items()),
+    "dict": dict,
+    "list": list,
+    "to": lambda x, *_: x,
+    "rsub": lambda a, b: b - a,
 }
 # the same on tensors as on all else
 SHAPES: dict[str, Callable[..., Any]] = {
@@ -130,4 +166,6 @@ def _dtype_places(name: str, given: list[Any]) -> list[int]:
 
 
 def _has_tensor(values: list[Any]) -> bool:
-    return any(isinstance(x, Tensor) or (isinstance(x, list | tuple) and _has_tensor(list(x))) for x in values)
+    return any(
+        isinstance(x, Tensor) or (isinstance(x, list | tuple) and _has_tensor(list(x))) for x in values
+    )

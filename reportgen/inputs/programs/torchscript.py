@@ -57,7 +57,9 @@ def read(members: Members, file: str) -> Program:
     whole = storages.read(members.read("data.pkl"))
     constants: Any = ()
     if "constants.pkl" in members.names:
-        constants = Reader(file, lambda key: members.read(f"constants/{key}")).read(members.read("constants.pkl"))
+        constants = Reader(file, lambda key: members.read(f"constants/{key}")).read(
+            members.read("constants.pkl")
+        )
     run = Interpreter(file, definitions, tuple(map(_floats, constants)))
     notes: list[str] = []
     if not isinstance(whole, Record):
@@ -67,11 +69,17 @@ def read(members: Members, file: str) -> Program:
     run.method(whole.kind, "forward")
     shape = _traced_shape(members, file)
     if not _specialise(network, run, [shape] if shape else list(TRIED)):
-        notes.append("Its layers could not be told by their kinds: they are seen as modules that compute something.")
-    version = members.read("version").decode("ascii", "replace").strip()[:8] if "version" in members.names else "?"
+        notes.append(
+            "Its layers could not be told by their kinds: they are seen as modules that compute something."
+        )
+    version = (
+        members.read("version").decode("ascii", "replace").strip()[:8] if "version" in members.names else "?"
+    )
     told = tuple(dict.fromkeys(notes))
     producer = f"torch.jit (archive version {version})"
-    return Program(network, "TorchScript", producer, shape[1:] if shape else None, shape[0] if shape else None, told)
+    return Program(
+        network, "TorchScript", producer, shape[1:] if shape else None, shape[0] if shape else None, told
+    )
 
 
 def _definitions(members: Members, file: str) -> Iterator[tuple[str, Definition]]:
@@ -104,7 +112,9 @@ def _allowed(path: str) -> bool:
         return not rest.startswith("torch.classes.")
     if root == "ops":
         space, _, name = rest.partition(".")
-        return (space == "aten" and name in KNOWN) or (space == "prim" and (name in PRIM or name == "RaiseException"))
+        return (space == "aten" and name in KNOWN) or (
+            space == "prim" and (name in PRIM or name == "RaiseException")
+        )
     return root == "torch" and (rest in KNOWN or rest == "device")
 
 
@@ -129,7 +139,9 @@ def _module(record: Record, run: Interpreter, made: dict[int, nn.Module], notes:
         elif name == "training":
             part._values[name] = False
             if value is True:
-                notes.append("It was saved while training: dropout and batch statistics are as when answering.")
+                notes.append(
+                    "It was saved while training: dropout and batch statistics are as when answering."
+                )
         else:
             part._values[name] = value
     return part
@@ -147,7 +159,7 @@ def _hold_constants(network: nn.Module, run: Interpreter, notes: list[str]) -> N
         add(holder, name, nn.Parameter(value) if trained else value, run.file)
     add(network, CONSTANTS, holder, run.file)
     if frozen:
-        notes.append("It was frozen: its weights are constants, and its modules are gone.")
+        notes.append("It was frozen: its weights are constants, its modules are gone.")
 
 
 def _listed(definition: ast.ClassDef, name: str) -> set[str]:
@@ -220,4 +232,18 @@ def _layer(part: nn.Module, calls: list[Any]) -> nn.Module | None:
     return found[0]
 
 
-SHAPE_CALLS = ("size", "len", "dim", "numel", "lt", "gt", "le", "ge", "eq", "ne", "format", "__is__", "__isnot__")
+SHAPE_CALLS = (
+    "size",
+    "len",
+    "dim",
+    "numel",
+    "lt",
+    "gt",
+    "le",
+    "ge",
+    "eq",
+    "ne",
+    "format",
+    "__is__",
+    "__isnot__",
+)

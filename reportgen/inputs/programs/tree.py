@@ -142,7 +142,9 @@ def _layer(part: Part, block: Block) -> nn.Module | None:
     names = schema_names(step.function)[1:]
     arguments: dict[str, Any] = {**dict(zip(names, step.arguments[1:], strict=False)), **step.named}
     held = {key: x for key, x in arguments.items() if isinstance(x, Weight)}
-    if any(x.holder is not part for x in held.values()) or any(isinstance(x, Value) for x in operands(arguments)):
+    if any(x.holder is not part for x in held.values()) or any(
+        isinstance(x, Value) for x in operands(arguments)
+    ):
         return None
     plain = {key: x.tensor if isinstance(x, Weight) else x for key, x in arguments.items()}
     layer = layer_of(operator_name(step.function), plain)
