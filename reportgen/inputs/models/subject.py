@@ -121,8 +121,8 @@ def _refuse_model_beside(recipe: Recipe, checkpoint: Path, kind: Kind) -> None:
             named = f" names {value}" if key == "source" else ""
             raise RecipeError(
                 f"model.{key}{named}, but {checkpoint.name} is a network of its own ({kind})",
-                f"leave {'--model and ' if key == 'source' else ''}model.{key} out, or name as the checkpoint "
-                "the state dict that the file was made from",
+                f"leave {'--model and ' if key == 'source' else ''}model.{key} out, or name as the "
+                "checkpoint the state dict that the file was made from",
             )
 
 

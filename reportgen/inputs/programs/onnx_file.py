@@ -18,8 +18,10 @@ from torch import Tensor
 from reportgen.errors import InputError
 from reportgen.inputs.checkpoints.archive import COPY_AGAIN
 from reportgen.inputs.checkpoints.shards import hash_of
+from reportgen.inputs.programs.onnx_layers import ROLES
 from reportgen.inputs.programs.onnx_names import Scopes, dotted
-from reportgen.inputs.programs.onnx_operators import OPERATORS, ROLES, Node, channels_last
+from reportgen.inputs.programs.onnx_node import Node
+from reportgen.inputs.programs.onnx_operators import OPERATORS, channels_last
 from reportgen.inputs.programs.operators import refused
 from reportgen.inputs.programs.parts import Operation, Value, Weight
 from reportgen.inputs.programs.program import Program
@@ -114,7 +116,6 @@ class _Reader:
         self.known: dict[str, Tensor] = {x.name: self._tensor(x) for x in self.graph.initializer}
         self.trained = {x.name for x in self.graph.initializer}
         self.held: dict[str, Weight] = {}
-        self.paths: set[str] = set()
         self.scopes = Scopes(self.graph.node, self.trained)
 
     def program(self) -> Program:
@@ -235,11 +236,9 @@ class _Reader:
         path = dotted(name)
         if path is None or role:
             module = scope[-1][0] if scope else ""
-            own = role or self.scopes.free(module, "constant" if name not in self.trained else "weight")
+            own = role or ("weight" if name in self.trained else "constant")
             path = f"{module}.{own}" if module else own
-        if path in self.paths:
-            path = self.scopes.free_path(path)
-        self.paths.add(path)
+        path = self.scopes.free(path)
         trained = name in self.trained and path.rpartition(".")[2] not in STATISTICS
         self.held[name] = tree.hold(path, value, trained)
         return self.held[name]

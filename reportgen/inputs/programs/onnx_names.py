@@ -42,17 +42,10 @@ class Scopes:
     def of(self, node: Any) -> Scope:
         return self.found[tuple(node.output)]
 
-    def free(self, module: str, name: str) -> str:
-        """A name that no other weight of a module has been given."""
-        key = f"{module}.{name}"
-        self.taken[key] = self.taken.get(key, 0) + 1
-        return name if self.taken[key] == 1 else f"{name}_{self.taken[key]}"
-
-    def free_path(self, path: str) -> str:
-        module, _, name = path.rpartition(".")
-        self.taken.setdefault(path, 1)
-        own = self.free(module, name)
-        return f"{module}.{own}" if module else own
+    def free(self, path: str) -> str:
+        """A weight's path, with a number where another weight has it."""
+        self.taken[path] = self.taken.get(path, 0) + 1
+        return path if self.taken[path] == 1 else self.free(f"{path}_{self.taken[path]}")
 
     def _scope(self, node: Any, number: int) -> Scope:
         beside = {entry.key: entry.value for entry in node.metadata_props}

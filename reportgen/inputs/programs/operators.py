@@ -68,6 +68,8 @@ ON_NUMBERS: dict[str, Callable[..., Any]] = {
     "sym_not": operator.not_,
     "sqrt": math.sqrt,
 }
+# memory that nobody filled holds whatever was there: zeros are given in its place
+FILLED = {"empty": "zeros", "empty_like": "zeros_like", "new_empty": "new_zeros"}
 LARGEST_POWER = 64
 WIDE = torch.float32  # what every kind of float is computed in here, as all networks are
 FLOATS = (torch.float16, torch.bfloat16, torch.float64)
@@ -83,6 +85,8 @@ class Here:
 
 def aten(name: str, overload: str | None, file: str) -> Callable[..., Any]:
     """An operator that is on the list, by its name and overload. Raises InputError for any other."""
+    if name in FILLED:
+        return aten(FILLED[name], None if overload == "memory_format" else overload and "default", file)
     if name not in ALLOWED:
         raise refused(f"aten::{name}", file)
     packet = getattr(torch.ops.aten, name)

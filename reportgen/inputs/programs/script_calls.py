@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from reportgen.inputs.programs.operators import ALLOWED, CHECKS, aten, on_numbers, refused, widened
+from reportgen.inputs.programs.operators import ALLOWED, CHECKS, FILLED, aten, on_numbers, refused, widened
 
 # the numbers that TorchScript writes for kinds of numbers
 KINDS = {
@@ -145,7 +145,7 @@ def call_operator(name: str, given: list[Any], named: dict[str, Any], file: str)
         return None
     if not _has_tensor(given) and not _has_tensor(list(named.values())) and name in PLAIN:
         return PLAIN[name](*given, **named)
-    if name not in ALLOWED:
+    if name not in ALLOWED and name not in FILLED:
         raise refused(f"aten::{name}", file)
     given = list(given)
     if name in TRAINING and len(given) > TRAINING[name]:

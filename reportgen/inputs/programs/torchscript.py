@@ -20,9 +20,10 @@ from reportgen.inputs.programs.parts import add
 from reportgen.inputs.programs.program import Members, Program
 from reportgen.inputs.programs.records import Reader, Record
 from reportgen.inputs.programs.script import CONSTANTS, Interpreter, calls_in
-from reportgen.inputs.programs.script_calls import KNOWN, PRIM, TRAINING
+from reportgen.inputs.programs.script_calls import KNOWN, TRAINING
 
 LARGEST_TEXT_BYTES = 20_000_000
+FILES = ("save", "load", "from_file", "_save", "_load")  # operators that read or write one
 TRIED = ((1, 3, 224, 224), (1, 1, 28, 28), (1, 3, 32, 32), (1, 1, 224, 224), (1, 3, 299, 299))
 Definition = ast.ClassDef | ast.FunctionDef
 
@@ -83,8 +84,8 @@ def read(members: Members, file: str) -> Program:
 
 
 def _definitions(members: Members, file: str) -> Iterator[tuple[str, Definition]]:
-    """Every class and function of the archive's text by path. Raises InputError for calls that are not
-    allowed: before anything is interpreted."""
+    """Every class and function of the archive's text by path. Raises InputError for calls that open files,
+    and for classes of other libraries: before anything is interpreted."""
     size = 0
     for name in sorted(members.names):
         if not (name.startswith("code/") and name.endswith(".py")):
@@ -107,15 +108,13 @@ def _definitions(members: Members, file: str) -> Iterator[tuple[str, Definition]
 
 
 def _allowed(path: str) -> bool:
+    """Whether a text may name this function at all. What it calls is looked up when it is called: training
+    alone draws at random, and is never interpreted."""
     root, _, rest = path.partition(".")
     if root == "__torch__":
         return not rest.startswith("torch.classes.")
-    if root == "ops":
-        space, _, name = rest.partition(".")
-        return (space == "aten" and name in KNOWN) or (
-            space == "prim" and (name in PRIM or name == "RaiseException")
-        )
-    return root == "torch" and (rest in KNOWN or rest == "device")
+    space, _, name = rest.partition(".") if root == "ops" else ("aten", "", rest)
+    return space in ("aten", "prim", "profiler") and name not in FILES
 
 
 def _module(record: Record, run: Interpreter, made: dict[int, nn.Module], notes: list[str]) -> nn.Module:
@@ -148,7 +147,7 @@ def _module(record: Record, run: Interpreter, made: dict[int, nn.Module], notes:
 
 
 def _hold_constants(network: nn.Module, run: Interpreter, notes: list[str]) -> None:
-    """Puts the tensors of the program's text into the network: where it has no others they are its weights."""
+    """Puts the tensors of the program's text into the network: its weights, where it has no others."""
     found = {f"c{n}": x for n, x in enumerate(run.constants) if isinstance(x, Tensor) and x.ndim}
     if not found:
         return

@@ -54,6 +54,8 @@ class Tree:
         """Puts a parameter, or a buffer, at its dotted path."""
         holder, _, name = path.rpartition(".")
         module = self.module(holder)
+        if name in module._parameters or name in module._buffers:
+            raise unnamable(path, self.file)  # two weights of one name: the second would take both places
         held = nn.Parameter(tensor) if trained and tensor.is_floating_point() else tensor
         add(module, name, held, self.file)
         return Weight(module, name)
