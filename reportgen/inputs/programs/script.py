@@ -99,6 +99,10 @@ class Interpreter:
         for target in node.targets:
             self._bind(target, value, frame)
 
+    def _declare(self, node: Any, frame: Frame) -> None:
+        if node.value is not None:
+            self._bind(node.target, self.value(node.value, frame), frame)
+
     def _bind(self, target: Any, value: Any, frame: Frame) -> None:
         if isinstance(target, ast.Name):
             frame.names[target.id] = value
@@ -161,6 +165,8 @@ class Interpreter:
         if (path := dotted(node)) is not None:
             if path.startswith("CONSTANTS.c"):
                 return self._held_constant(int(path.removeprefix("CONSTANTS.c")), frame)
+            if not path.startswith("__torch__."):
+                raise refused(path, self.file)
             return path  # a function of the program's own, called later by the name that it is given
         return self.held(self.value(node.value, frame), node.attr)
 
@@ -277,6 +283,7 @@ class Interpreter:
 STATEMENTS: dict[type, Callable[[Interpreter, Any, Frame], None]] = {
     ast.Return: Interpreter._return,
     ast.Assign: Interpreter._assign,
+    ast.AnnAssign: Interpreter._declare,
     ast.If: Interpreter._if,
     ast.For: Interpreter._for,
     ast.While: Interpreter._while,

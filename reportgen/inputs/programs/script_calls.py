@@ -58,10 +58,22 @@ def _times(a: Any, b: Any) -> Any:
     return a * b
 
 
+def _device_type(value: Any) -> str:
+    if not isinstance(value, torch.device):
+        raise ValueError("the type of something else than a device")
+    return value.type
+
+
+def _quotient(a: Any, b: Any, rounding_mode: str | None = None) -> Any:
+    if rounding_mode is None:
+        return a / b
+    return a // b if rounding_mode == "floor" else math.trunc(a / b)
+
+
 PLAIN: dict[str, Callable[..., Any]] = {
     **{name: getattr(operator, name) for name in "add sub neg eq ne lt le gt ge".split()},
     "mul": _times,
-    "div": operator.truediv,
+    "div": _quotient,
     "floordiv": operator.floordiv,
     "floor_divide": operator.floordiv,
     "remainder": operator.mod,
@@ -110,6 +122,8 @@ SHAPES: dict[str, Callable[..., Any]] = {
     "append": _append,
     "format": lambda text, *_: text,  # only messages are formatted
     "warn": lambda *_, **__: None,
+    "is_grad_enabled": lambda: True,
+    "is_autocast_enabled": lambda *_: False,
     "IntImplicit": int,
     "FloatImplicit": float,
     "Int": int,
@@ -128,7 +142,8 @@ PRIM: dict[str, Callable[..., Any]] = {
     "layout": lambda _x: None,
     "is_cuda": lambda _x: False,
     "is_quantized": lambda _x: False,
-    "requires_grad": lambda _x: False,
+    "requires_grad": lambda _x: True,  # or attention would take a fused way that shows nothing
+    "type": _device_type,
     "data": lambda x: x.detach(),
     "min": lambda *x: min(*x),
     "max": lambda *x: max(*x),
