@@ -19,6 +19,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import _disable_current_modes
 
+from reportgen.engine.network.attending import Meeting, found, read_by
+from reportgen.engine.network.attention import AttentionFacts
+from reportgen.engine.network.catching import Catcher
 from reportgen.engine.network.facts import OWN, Graph, LayerFacts, ModelFacts
 from reportgen.engine.network.graph import Recorder
 from reportgen.engine.network.observer import Call, Observer, Seen, last_depended_on
@@ -45,7 +48,7 @@ def trace(
     the network does not accept such an input or does not return (1, classes).
     """
     try:
-        batch, seen, graph, logits = _observed(network, input_shape, output)
+        batch, seen, graph, logits, attentions = _observed(network, input_shape, output)
     except InputError:
         raise
     except Exception as error:  # any code of the user's may run here
@@ -68,6 +71,7 @@ def trace(
         graph=graph,
         auto=next((n for n, call in seen.calls.items() if seen.auto and call.finished == seen.auto), ""),
         batch=batch,
+        attentions=attentions,
     )
 
 
@@ -91,7 +95,7 @@ def has_gradient(
 
 def _observed(
     network: nn.Module, input_shape: tuple[int, int, int], output: str | int | None
-) -> tuple[int, Seen, Graph, Tensor]:
+) -> tuple[int, Seen, Graph, Tensor, tuple[AttentionFacts, ...]]:
     """The observed forward on `meta`, or on a real copy where `meta` will not do; of one image, or of
     the smallest batch that the network answers. Raises what it raised for one image."""
     faults: dict[str, Exception] = {}
@@ -130,7 +134,7 @@ def _bare_copy(network: nn.Module, device: str) -> nn.Module:
 
 def _forward(
     network: nn.Module, shape: tuple[int, int, int, int], output: str | int | None, device: str
-) -> tuple[Seen, Graph, Tensor]:
+) -> tuple[Seen, Graph, Tensor, tuple[AttentionFacts, ...]]:
     """Runs the observed forward of a copy that nothing else uses, on a batch of zeros; what it costs is
     that of one image. Raises InputError where the images have not one row of logits each."""
     network, seen = _bare_copy(network, device), Seen()
@@ -140,7 +144,8 @@ def _forward(
     for name, module in network.named_modules():
         for weight in module.parameters(recurse=False):
             observer.owners[id(weight)] = (weight, name)
-    with _watched(network, seen, observer), torch.no_grad(), _unfused(), observer:
+    meeting = Meeting(observer.track_of, seen.inside, shape[2:])
+    with _watched(network, seen, observer), torch.no_grad(), _unfused(), observer, Catcher(meeting):
         logits = logits_of(network(x), output)
     if len(logits) != len(x):
         raise InputError(
@@ -153,7 +158,11 @@ def _forward(
         call.output_bytes //= len(x)
     seen.keys = observer.follower.keys
     seen.auto = last_depended_on(seen, observer.track_of(logits))
-    return seen, observer.recorder.finish(logits), logits
+    with _unfused():
+        attentions = read_by(
+            found(meeting.met, len(x), seen.calls), lambda: logits_of(network(torch.zeros_like(x)), output)
+        )
+    return seen, observer.recorder.finish(logits), logits, attentions
 
 
 @contextmanager
