@@ -1,4 +1,4 @@
-"""The second round: what the strongest places of channels look at, and who holds a record.
+"""The second round: channels' strongest places projected down to pixels, and the images of records.
 
 Only images that a ranking names are seen again: one forward a batch serves every layer and channel,
 and each place takes one backward of one value. Zeiler & Fergus 2013, sec. 2.1: all other values of
@@ -28,6 +28,7 @@ from reportgen.engine.needs.top_images import (
     TopImages,
 )
 from reportgen.engine.network.facts import ModelFacts, Normalisation
+from reportgen.engine.network.output import Output
 from reportgen.engine.relu_rules import RectifierRule
 from reportgen.findings import Array
 
@@ -74,7 +75,7 @@ class Projector:
     normalisation: Normalisation
     device: torch.device
     load: Load
-    output: str | int | None = None
+    output: Output = None
     feed: Feed = ANY
     progress: Callable[[int, int], None] = lambda done, total: None
     cost: dict[str, int] = field(
