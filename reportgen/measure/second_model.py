@@ -17,6 +17,7 @@ from reportgen.inputs import ImageFile, stream
 from reportgen.inputs.classes.names import BACKGROUND, check
 from reportgen.inputs.images.loading import Decoded
 from reportgen.inputs.images.preprocessing import Preprocessing
+from reportgen.inputs.programs.loading import kind_of
 from reportgen.measure.models import Classes, ModelPart, Network
 from reportgen.measure.visualizations import Visualization
 from reportgen.recipe import Recipe
@@ -33,6 +34,9 @@ def model_parts(recipe: Recipe, checkpoint: Path) -> list[ModelPart]:
     names = beside.main or checkpoint.stem, beside.name or other.stem
     if names[0] == names[1]:
         names = f"{names[0]} (main)", f"{names[1]} (beside)"
+    if beside.model.source is None and kind_of(other):  # its network is its own, not the main model's
+        bare: dict[str, object] = {"source": None, "arguments": {}, "weights": None}
+        own = own.model_copy(update={"model": own.model.model_copy(update=bare)})
     place = recipe.place("beside", "checkpoint")
     return [ModelPart(names[0], recipe, checkpoint), ModelPart(names[1], own, other, place)]
 
