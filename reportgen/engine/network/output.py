@@ -16,9 +16,11 @@ REMEDY = "set model.output to the name or the index of the logits"
 def logits_of(result: Any, output: str | int | None) -> Tensor:
     """The (N, classes) logits in what the network returned.
 
-    `output` is a key of a dict, an attribute of a named tuple or an index. Raises InputError where
-    it does not lead to a matrix of floats.
+    `output` is a key of a dict, an attribute of a named tuple or an index; without it, of several
+    outputs by name the one named `logits` is taken. Raises InputError where there is no matrix of floats.
     """
+    if output is None and isinstance(_by_name(result).get("logits"), Tensor):
+        output = "logits"  # as the networks of transformers answer
     if output is not None:
         result = _chosen(result, output)
     if not isinstance(result, Tensor):
@@ -41,6 +43,12 @@ def answers(logits: Tensor) -> Tensor:
     """
     best = logits.max(-1)
     return torch.where(best.values.isfinite(), best.indices, -1)
+
+
+def _by_name(result: Any) -> Mapping[str, Any]:
+    if isinstance(result, Mapping):
+        return result
+    return result._asdict() if isinstance(result, tuple) and hasattr(result, "_asdict") else {}
 
 
 def _chosen(result: Any, output: str | int) -> Any:
