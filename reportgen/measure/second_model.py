@@ -17,6 +17,7 @@ from reportgen.inputs import ImageFile, stream
 from reportgen.inputs.classes.names import BACKGROUND, check
 from reportgen.inputs.images.loading import Decoded
 from reportgen.inputs.images.preprocessing import Preprocessing
+from reportgen.inputs.models.saved_folders import saved_folder
 from reportgen.measure.models import Classes, ModelPart, Network
 from reportgen.measure.visualizations import Visualization
 from reportgen.recipe import Recipe
@@ -30,6 +31,9 @@ def model_parts(recipe: Recipe, checkpoint: Path) -> list[ModelPart]:
     if beside is None or own is None:
         return [ModelPart(checkpoint.stem, recipe, checkpoint)]
     other = recipe.folder / beside.checkpoint
+    if beside.model.source is None and recipe.model.source is not None and saved_folder(other) is not None:
+        bare = {"source": None, "arguments": beside.model.arguments, "output": beside.model.output}
+        own = own.model_copy(update={"model": own.model.model_copy(update=bare)})  # it brings its own
     names = beside.main or checkpoint.stem, beside.name or other.stem
     if names[0] == names[1]:
         names = f"{names[0]} (main)", f"{names[1]} (beside)"

@@ -48,8 +48,8 @@ class SavedFolder:
                 "write a file.py whose function makes the network, and name it in model.source",
             )
         if self.library == "timm":
-            with offline():
-                return build(self.source, {**self._timm_arguments(), **arguments}, self.path)
+            imported("timm", self.path)
+            return build(self.source, {**self._timm_arguments(), **arguments}, self.path)
         transformers = imported("transformers", self.path)
         with offline():
             return huggingface.build(transformers, self.path, self.architecture, self.config, arguments)
