@@ -27,7 +27,7 @@ from reportgen.pipeline import run
 from reportgen.progress import silent
 from reportgen.recipe import load
 
-pytest_plugins = ["oracles"]  # tests/oracles.py
+pytest_plugins = ["oracles", "left_out"]  # tests/oracles.py, tests/left_out.py
 
 # a slow machine is no failure
 calm = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}

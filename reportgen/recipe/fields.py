@@ -1,4 +1,7 @@
-"""The parts of a recipe: frozen values, one class a mapping. Every key is optional.
+"""The keys of a recipe below `model`, `images`, `run`, `visualizations` and `output`, one class a mapping.
+
+Those of `trust` and `gates` are in `gates`, of `beside` in `second_model`, of the top in `recipe`. All are
+frozen values, and every key is optional.
 
 The words of each field's description complete "<key> must be …": they serve the error messages,
 the JSON Schema and whoever reads this file.

@@ -1,4 +1,4 @@
-"""The parts of a recipe that judge: how the maps are put to the test, and limits that must hold."""
+"""The keys of a recipe below `trust` and `gates`: how maps are put to the test, and limits that must hold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The recipe as a whole: read from a file or made in Python, with the place of every value."""
+"""The recipe as a whole: its top keys, and where in the file each value stands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One image, from bytes that nobody vouches for to the model's input; and a stream of them."""
+"""Decodes an image's bytes, safely, to the model's input; and a stream of them over threads."""
 
 from __future__ import annotations
 
