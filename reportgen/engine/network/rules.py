@@ -133,7 +133,8 @@ def _behind(tracks: Sequence[Track], sizes: Sequence[int], axis: int) -> Track:
         return compact(torch.cat(parts, axis))
 
     found = tracks[0].each(lambda name, _plane: together(name))
-    return replace(found, newest=newest, step=(min(s[0] for s in steps), min(s[1] for s in steps)))
+    step = (min(s[0] for s in steps), min(s[1] for s in steps))
+    return replace(found, newest=newest, step=step, blur=max(track.blur for track in tracks))
 
 
 def _reduction(func: Any, args: Args, kwargs: Any, result: Any, find: Find) -> Any:
@@ -239,7 +240,9 @@ def upsample(func: Any, args: Args, _kw: Any, result: Tensor, find: Find) -> Tra
             (first - widest).clamp(0, n - 1).tolist(), (last + widest).clamp(0, n - 1).tolist()
         )
         centres[axis] = at
-    return windowed(_track(x, find), x.shape, taps, centres)
+    track = _track(x, find)
+    enlarged = windowed(track, x.shape, taps, centres)
+    return replace(enlarged, blur=max(track.blur, *track.step))
 
 
 def _pixel_shuffle(_f: Any, args: Args, _kw: Any, result: Tensor, find: Find) -> Track:

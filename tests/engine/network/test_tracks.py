@@ -281,3 +281,25 @@ def test_fields_of_what_transformers_are_made_of():
     assert seen["merged"].size == (8, 8) and seen["merged"].stride == (8, 8)
     assert seen["merged"].box(1, 2) == (8, 16, 16, 24)
     assert seen["head"].size == (16, 24)
+
+
+class Fused(nn.Module):
+    """A fine branch and a coarse one, which is enlarged and added, as high-resolution networks do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fine = nn.Conv2d(3, 6, 3, 2, 1)
+        self.coarse = nn.Sequential(*(nn.Conv2d(6, 6, 3, 2, 1) for _ in range(3)))
+        self.up = nn.Upsample(scale_factor=8, mode="nearest")
+        self.after = nn.Conv2d(6, 6, 3, 1, 1)
+        self.head = nn.Linear(6, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        fine = self.fine(x)
+        return self.head(self.after(fine + self.up(self.coarse(fine))).mean((2, 3)))
+
+
+def test_coarse_maps_that_were_enlarged_join_the_fine_ones():
+    facts = trace(Fused(), (3, 64, 64))
+    assert facts.layer("after").layout == Layout("maps", (32, 32))
+    assert facts.auto == "after"
