@@ -117,10 +117,12 @@ def kept_by_a_hook(network: nn.Module, name: str, x: Tensor) -> tuple[Tensor, Te
     """A layer's output and the gradient of the largest logit by it."""
     kept: dict[str, Tensor] = {}
 
-    def keep(_module: nn.Module, _args: object, out: Tensor) -> Tensor:
-        out.retain_grad()
-        kept["a"] = out
-        return out.clone()  # a rectifier in place may follow
+    def keep(_module: nn.Module, _args: object, out: Any) -> Any:
+        first = out[0] if isinstance(out, tuple) else out
+        first.retain_grad()
+        kept["a"] = first
+        copied = first.clone()  # a rectifier in place may follow
+        return (copied, *out[1:]) if isinstance(out, tuple) else copied
 
     handle = network.get_submodule(name).register_forward_hook(keep)
     network(x).max(1).values.sum().backward()

@@ -29,7 +29,7 @@ def densenet() -> nn.Module:
 
 BARE = {"init_weights": False, "aux_logits": False}  # its own start takes long
 TORCHVISION = (
-    Known("torchvision AlexNet", tv("alexnet"), "features", "maps", (6, 6), 0, (3, 224, 224)),
+    Known("torchvision AlexNet", tv("alexnet"), "features|avgpool", "maps", (6, 6), 0, (3, 224, 224)),
     Known("torchvision VGG", lambda: vgg(False), "features|avgpool", "maps", (7, 7), 0, (3, 224, 224)),
     Known("torchvision VGG, bn", lambda: vgg(True), "features|avgpool", "maps", (7, 7), 0, (3, 224, 224)),
     # its head is a convolution: the last maps are those of the classes

@@ -108,7 +108,7 @@ TRANSFORMERS = (
     of("IJepa", "ijepa.layernorm", "tokens", (4, 4), **HF_VIT),
     of(
         "Levit",
-        *("levit.encoder.stages.2.layers.1|levit.encoder", "tokens", (2, 2)),
+        *("levit.encoder.stages.2", "tokens", (2, 2)),
         side=128,
         image_size=128,
         hidden_sizes=[16, 24, 32],
@@ -123,11 +123,10 @@ TRANSFORMERS = (
     of("TextNet", "textnet.encoder.stages.3", "maps", (2, 2), image_size=64),
     of(
         "Cvt",
-        *("cvt.encoder.stages.2", "maps", (4, 4)),
+        *("cvt.encoder.stages.2.layers.2.layernorm_before", "tokens", (4, 4), 1),
         embed_dim=[8, 16, 24],
         num_heads=[1, 1, 2],
-        depth=[1, 1, 1],
-        cls_token=[False, False, False],
+        depth=[1, 2, 3],
     ),
     Known(
         "transformers CLIP",

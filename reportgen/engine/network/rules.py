@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
+from reportgen.engine.network.patches import columns_of, maps_of
 from reportgen.engine.network.track import (
     Track,
     aligned,
@@ -269,15 +270,11 @@ def _pad(_f: Any, args: Args, _kw: Any, result: Tensor, find: Find) -> Track:
 
 
 def _im2col(_f: Any, args: Args, _kw: Any, result: Tensor, find: Find) -> Track:
-    x, kernel, dilation, padding, stride = args[:5]
-    taps, counts = {}, []
-    for n, axis in enumerate((2, 3)):
-        k, s, p, d = (_nth(value, n) for value in (kernel, stride, padding, dilation))
-        counts.append((x.shape[axis] + 2 * p - d * (k - 1) - 1) // s + 1)
-        taps[axis] = Taps.window(counts[n], k, s, p, d)
-    seen = windowed(mixed(_track(x, find), [1]), x.shape, taps)
-    shape = (x.shape[0], result.shape[1], *counts)
-    return viewed(seen, shape, result.shape)
+    return columns_of(_track(args[0], find), args[0], result, args[1:5])
+
+
+def _col2im(_f: Any, args: Args, _kw: Any, result: Tensor, find: Find) -> Track | None:
+    return maps_of(_track(args[0], find), args[0], result, args[2:6])
 
 
 RULES: dict[str, Any] = {
@@ -299,4 +296,5 @@ RULES: dict[str, Any] = {
     "pixel_shuffle": _pixel_shuffle,
     **dict.fromkeys(("constant_pad_nd", "reflection_pad2d", "replication_pad2d", "pad"), _pad),
     "im2col": _im2col,
+    "col2im": _col2im,
 }
