@@ -42,7 +42,7 @@ test: lint types
 
 matrix: export OMP_NUM_THREADS ?= 1
 matrix: $(READY)
-	$(BIN)/python -m pytest -m matrix -n $(JOBS) --dist loadfile -rs -q
+	$(BIN)/python -m pytest -m matrix --timeout 1200 -n $(JOBS) --dist loadfile -rs -q
 
 lock: $(READY)
 	$(BIN)/python -m pip install --quiet uv

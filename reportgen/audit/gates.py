@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
-from typing_extensions import TypedDict
+from typing_extensions import NotRequired, TypedDict
 
 from reportgen.audit.answer_changes import AnswerCounts
 from reportgen.audit.metrics import Metrics
@@ -15,17 +15,30 @@ from reportgen.audit.quantities import Gated, gated
 from reportgen.audit.sanity import Tested
 
 Outcome: TypeAlias = Literal["passed", "failed", "cannot be judged"]
+# the worst verdict of a check that a gate lets pass, from the strictest on
+AtWorst: TypeAlias = Literal["clear", "undecided", "warning"]
+SEVERITY = ("clear", "undecided", "warning", "fault")
 PASSED, FAILED, UNJUDGED = get_args(Outcome)
 # the numbers that a gate may name: of the set, of two models (`beside.NUMBER`), of a method's maps
 # (`trust.METHOD.NUMBER`)
 OF_SET, OF_TWO, OF_MAPS = gated(Metrics), gated(AnswerCounts), gated(Tested)
 
 
+ABSENT = {
+    "loss": "the loss of a labelled image is infinite: its label has the probability 0",
+    "top_5_accuracy": "there are no more than five classes, or none",
+    "roc_auc": "it is known of models of two classes, and where both occur among the labels",
+    "average_precision": "it is known of models of two classes, and where class 1 occurs among the labels",
+}
+OTHER_HEAD = "the network's head is of another kind (model.head)"
+
+
 class Judged(TypedDict):
     """One limit of a gate, and whether it is met."""
 
     name: str
-    metric: str
+    metric: Annotated[str, "or check.NAME, whose value and limit are severities: 0 is clear, 3 a fault"]
+    check: NotRequired[str]
     value: float | None
     limit: float
     outcome: Outcome
@@ -46,21 +59,46 @@ def evaluate(
     metrics: Mapping[str, Any],
     trust: Mapping[str, Any] | None = None,
     tests: Mapping[str, Any] | None = None,
+    checks: Sequence[Mapping[str, Any]] = (),
 ) -> list[Judged]:
     """One row a limit: name, metric, value, limit, outcome, passed, and the reason in words.
 
     `gates` are the recipe's {metric, min, max}; `trust` is the summary of the maps' tests, which
-    `trust.METHOD.NUMBER` names, `tests` what two models' answers give together, which `beside.NUMBER` names.
+    `trust.METHOD.NUMBER` names, `tests` what two models' answers give together, which `beside.NUMBER` names;
+    `checks` are the verdicts that {check, at_worst} name.
     What is not known, or rests on a set of which an image has no answer, cannot be judged: it has not
     passed.
     """
-    rows = []
+    rows: list[Judged] = []
+    by_name = {verdict["name"]: verdict for verdict in checks}
     for gate in gates:
+        if named := gate.get("check"):
+            rows.append(_of_check(named, gate.get("at_worst") or "warning", by_name.get(named)))
+            continue
         for bound, sign in (("min", "≥"), ("max", "≤")):
             limit = gate.get(bound)
             if limit is not None:
                 rows.append(_row(gate["metric"], sign, limit, _known(gate["metric"], metrics, trust, tests)))
     return rows
+
+
+def _of_check(name: str, at_worst: AtWorst, verdict: Mapping[str, Any] | None) -> Judged:
+    """The row of a gate on a check: its verdict must be no worse than `at_worst`. What was not tested, or is
+    undecided where only `clear` would do, cannot be judged."""
+    status = verdict["status"] if verdict else "untested"
+    passed = status in SEVERITY and SEVERITY.index(status) <= SEVERITY.index(at_worst)
+    open_ = status not in SEVERITY or status == "undecided"
+    sentence = verdict["sentence"].rstrip(".") if verdict else "it was not asked"
+    return {
+        "name": f"check {name}" + (f", {at_worst} at worst" if at_worst != "warning" else ""),
+        "metric": f"check.{name}",
+        "check": name,
+        "value": float(SEVERITY.index(status)) if status in SEVERITY else None,
+        "limit": float(SEVERITY.index(at_worst)),
+        "outcome": PASSED if passed else UNJUDGED if open_ else FAILED,
+        "passed": passed,
+        "reason": f"{name} is {status}: {sentence}",
+    }
 
 
 def _known(
@@ -88,7 +126,7 @@ def _of_answers(metric: str, metrics: Mapping[str, Any]) -> Known:
     if value is not None:
         return Known(value)
     if labelled and metrics["labelled"]:
-        return Known(None, "the loss of a labelled image is infinite: its label has the probability 0")
+        return Known(None, ABSENT.get(metric, OTHER_HEAD))
     return Known(None, "no image has a label" if labelled else "no image has an answer")
 
 

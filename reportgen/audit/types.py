@@ -29,6 +29,22 @@ class Layer(TypedDict):
     layout: Annotated[str | None, "where height, width and channels are; null in older evidence"]
 
 
+class HeadFacts(TypedDict):
+    """What the network's outputs mean, and how that was found."""
+
+    kind: Annotated[
+        Literal["classes", "binary", "labels", "values"],
+        "one class an image; one logit, two classes; labels, each by itself; values and no classes",
+    ]
+    form: Annotated[
+        Literal["logits", "probabilities", "log-probabilities"], "what the network puts out already"
+    ]
+    asked: Annotated[str, "model.head of the recipe"]
+    output: Annotated[str | int | None, "which of several outputs is read"]
+    reading: Annotated[str, "how the outputs are read, where it is not the usual way"]
+    warning: Annotated[str, "what could not be decided"]
+
+
 class Model(TypedDict):
     """The network and the file that its weights are from."""
 
@@ -39,6 +55,7 @@ class Model(TypedDict):
     trainable_parameters: Count
     macs: Count
     class_count: Count
+    head: HeadFacts
     layers: list[Layer]
 
 
@@ -70,7 +87,10 @@ class Image(Answered):
     path: str
     sha256: Sha256 | None
     label: str | None
-    label_index: Count | None
+    label_index: Annotated[Count | None, "of several labels the first"]
+    label_indices: NotRequired[Annotated[list[Count] | None, "of labels each by itself: those that hold"]]
+    answered_indices: NotRequired[Annotated[list[Count], "those of a probability of 1/2 and more"]]
+    truth: NotRequired[Annotated[list[float] | None, "of values: what they should be"]]
     probabilities: NotRequired[
         Annotated[
             list[Share | None],
@@ -87,6 +107,7 @@ class Seconds(TypedDict):
     compute: float
     encode: float
     trust: NotRequired[float]
+    checks: NotRequired[float]
     total: float
 
 
@@ -103,6 +124,8 @@ class Cost(TypedDict):
     projection_forwards: NotRequired[Count]
     projection_backwards: NotRequired[Count]
     snapshot_forwards: NotRequired[Count]
+    check_forwards: NotRequired[Count]
+    check_backwards: NotRequired[Count]
     device: str
     seconds: Seconds
     peak_memory_bytes: Count | None

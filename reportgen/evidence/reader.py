@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,11 +24,13 @@ from reportgen.evidence.shards import (
     SCORE,
     SET,
     TRUST,
+    VERDICTS,
     Findings,
     is_of,
     read_findings,
 )
-from reportgen.findings import Array, explaining
+from reportgen.findings import Array, Verdict, explaining
+from reportgen.findings.verdicts import from_json
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,16 @@ class Evidence:
         shards = [shard for name, shard in self._shards.items() if is_of(name, TRUST)]
         return sorted((r for s in shards for r in s["records"]), key=lambda r: int(r["number"]))
 
+    def verdicts(self) -> dict[str, Verdict]:
+        """What the checks say, by name, with their figures; none in older evidence."""
+        if VERDICTS not in self._shards:
+            return {}
+        figures = self._findings(VERDICTS, None)
+        return {
+            record["name"]: from_json(record, *figures.get(f"check:{record['name']}", [()]))
+            for record in self._shards[VERDICTS]["records"]
+        }
+
     def model_findings(self) -> Findings:
         """Findings of scope `model` and `set`, whole."""
         whole = [name for name in (MODEL, SET) if name in self._shards]
@@ -114,6 +126,18 @@ class Evidence:
             if f"core/{key}" not in tensors.keys():  # noqa: SIM118 - not a dict
                 return None
             return np.asarray(tensors.get_slice(f"core/{key}")[record["row"]])
+
+    def logits(self, records: Sequence[Record]) -> Array:
+        """The scores (n, C) of answered images, a row a record; each shard is opened once."""
+        by_shard: dict[str, list[int]] = {}
+        for at, record in enumerate(records):
+            by_shard.setdefault(record["shard"], []).append(at)
+        rows: dict[int, Array] = {}
+        for name, places in by_shard.items():
+            with self._open(name) as tensors:
+                whole = np.asarray(tensors.get_tensor("core/logits"))
+            rows |= {at: whole[records[at]["row"]] for at in places}
+        return np.stack([rows[at] for at in range(len(records))]) if rows else np.zeros((0, 0))
 
     def thumbnails(self) -> dict[str, Array]:
         """Small pictures (h, w, C) uint8 of images without figures, by id: of those that two models

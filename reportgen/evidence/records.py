@@ -13,8 +13,8 @@ class Prediction(TypedDict):
 
     class_index: int
     class_name: str
-    logit: float | None  # of a class that is masked out, at -inf
-    probability: float
+    logit: float | None  # None of a class that is masked out, at -inf; a value is here
+    probability: float | None  # None of a value
 
 
 class Target(Prediction):
@@ -47,13 +47,17 @@ class Record(TypedDict):
     loss: float | None
     label_probability: float | None
     original_bytes: Any  # first and last of the shard's originals; None where it has no figures
+    label_indices: NotRequired[list[int] | None]  # of labels each by itself: those that hold
+    answered_indices: NotRequired[list[int]]  # those of a probability of 1/2 and more
+    truth: NotRequired[list[float] | None]  # of values: what they should be
     shard: NotRequired[str]  # where it was read from
 
 
 class Seen(TypedDict):
-    """An image of a shard that holds nothing of single ones but the sum over its images."""
+    """An image of a shard that holds the sum over its images, or a row of each and nothing else."""
 
     number: int
+    row: NotRequired[int | None]  # None where it could not be used
 
 
 class Thumbnail(TypedDict):
@@ -161,6 +165,21 @@ class Chosen(Words):
     options: Mapping[str, Any]
 
 
+class CheckWords(TypedDict):
+    """What a check asks, in words, and the options that it had."""
+
+    name: str
+    group: str
+    title: str
+    question: str
+    measurement: str
+    reading: str
+    limits: str
+    remedy: str
+    source: str
+    options: Mapping[str, Any]
+
+
 class BesideFacts(TypedDict):
     """What the sealed evidence of the model beside is known by."""
 
@@ -187,6 +206,7 @@ class ManifestBody(TypedDict):
     recipe: Mapping[str, Any]
     save_maps: bool
     visualizations: Sequence[Chosen]
+    checks: NotRequired[Sequence[CheckWords]]  # not in older evidence
     plan: Sequence[str]
     cost: Mapping[str, Any]  # images by what they went through, and the device's name
     environment: Mapping[str, Any]

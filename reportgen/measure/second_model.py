@@ -62,6 +62,10 @@ def _named(names: tuple[str, ...] | None, network: Network) -> Classes:
     if names is not None and own and len(names) != count:
         note = f"The checkpoint names {len(names)} classes, the model has {count}: not used."
         return Classes(check(None, count), (note,))
+    if network.facts.head.kind == "binary" and len(names or ()) == 1:  # the one that the logit is of
+        names = (f"not {names[0]}", names[0]) if names else None
+    if names is None and network.facts.head.kind == "values":
+        return Classes(("value",) if count == 1 else tuple(f"value {n}" for n in range(count)))
     classes = check(names, count)
     if len(classes) == len(names or classes):
         return Classes(classes)
@@ -108,13 +112,13 @@ def picture(
     figures."""
     shown = {record["id"] for record in writer.records(shards.BATCH) if record["measured"]}
     decoded = stream([file for file in files if file.id in ids and file.id not in shown], preprocessing)
-    seen = [(image.file.id, _small(image.seen)) for image in decoded if isinstance(image, Decoded)]
+    seen = [(image.file.id, small(image.seen)) for image in decoded if isinstance(image, Decoded)]
     if seen:
         records: Sequence[Thumbnail] = [{"id": id_, "row": row} for row, (id_, _) in enumerate(seen)]
         writer.write(shards.CHANGED, {}, records, {"seen": np.stack([pixels for _, pixels in seen])})
 
 
-def _small(seen: Array) -> Array:
+def small(seen: Array) -> Array:
     """What the model saw, (H, W, C) uint8, within THUMBNAIL_PX; all images of a model keep one shape."""
     height, width, channels = seen.shape
     factor = min(1.0, THUMBNAIL_PX / max(height, width))

@@ -132,7 +132,7 @@ def _named(ascent: Ascent, model: ModelFacts) -> tuple[str, str, str]:
     """A unit's name, its title, and what is driven up, in words."""
     unit = ascent.unit
     if isinstance(unit, ClassLogit):
-        return f"class-{unit.index}", model.classes[unit.index], "logit"
+        return f"class-{unit.index}", model.classes[unit.index], model.head.score_words
     if isinstance(unit, ChannelMean):
         return f"{unit.layer}-{unit.channel}", f"{unit.layer}, channel {unit.channel}", "mean activation"
     assert_never(unit)

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import PositiveInt
 
 from reportgen.engine.needs import Baseline, Logits, ModelFacts, Need, Occluded, Scores, Tape, answers
-from reportgen.findings import ClassMap, Finding, Remark, Scalar
+from reportgen.findings import ClassMap, Finding, NotApplicable, Remark, Scalar
 from reportgen.probes import probe
 
 
@@ -34,6 +34,8 @@ class OcclusionClassMap:
     baseline: Baseline = "grey"
 
     def needs(self, model: ModelFacts) -> Sequence[Need]:
+        if not model.head.probable:
+            raise NotApplicable("the network gives values, and nothing is a class")
         return Logits(), Scores(self._windows(model))
 
     def measure(self, tape: Tape) -> tuple[Finding, ...]:

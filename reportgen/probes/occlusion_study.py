@@ -28,7 +28,17 @@ from reportgen.engine.needs import (
     answers,
     rule_of,
 )
-from reportgen.findings import Array, ClassMap, Finding, Gallery, Heatmap, Picture, Remark, Scalar
+from reportgen.findings import (
+    Array,
+    ClassMap,
+    Finding,
+    Gallery,
+    Heatmap,
+    NotApplicable,
+    Picture,
+    Remark,
+    Scalar,
+)
 from reportgen.probes import probe
 
 HERE = "while the window is here"
@@ -68,6 +78,8 @@ class OcclusionStudy:
     rule: Literal["auto", "deconv", "guided", "exact"] = "auto"
 
     def needs(self, model: ModelFacts) -> Sequence[Need]:
+        if not model.head.probable:
+            raise NotApplicable("the network gives values, and nothing is a class")
         layer, windows = self._layer(model), self._windows(model)
         sums = Responses(windows, layer.name, "channel-sums")
         neighbours = NeighboursByChannel(layer.name, self.others, rule_of(self.rule, model))
@@ -85,7 +97,7 @@ class OcclusionStudy:
         height, width = tape.pixels.shape[-2:]
         grid = (len(windows.starts(height)), len(windows.starts(width)))
         chosen = classes[:, None, None].expand(-1, scores.shape[1], 1)
-        probabilities = scores.softmax(2).gather(2, chosen)[..., 0]  # (N, V)
+        probabilities = tape.model.head.readout(scores).gather(2, chosen)[..., 0]  # (N, V)
         followed = channels[:, None, None].expand(-1, sums.shape[1], 1)
         activity = sums.gather(2, followed)[..., 0]  # (N, V)
         clean = activation.sum((2, 3)).gather(1, channels[:, None])[:, 0]  # (N,)

@@ -35,9 +35,9 @@ ALL = (*SAMPLE, *TORCHVISION, *TIMM, *TRANSFORMERS)
 QUICK = (
     *("timm ViT, class token", "timm ViT, registers", "timm ViT, attention pool", "torchvision ViT"),
     *("transformers ViT", "torchvision Swin", "timm Swin", "transformers Swin", "torchvision ConvNeXt"),
-    *("timm ConvNeXt", "torchvision MaxViT", "timm PVT v2", "timm CaiT", "torchvision ResNet"),
+    *("timm ConvNeXt", "torchvision MaxViT", "transformers PvtV2", "timm CaiT", "transformers ResNet"),
     *("transformers BEiT", "transformers DINOv2", "transformers SegFormer", "transformers ConvNeXt"),
-    *("timm RegNet", "timm DeiT, distilled"),
+    *("transformers RegNet", "timm DeiT, distilled"),
 )
 UNCLEAR = 0.06  # of the image's side
 LAYERS = 12  # that are looked at of each network

@@ -9,6 +9,7 @@ from typing import Any
 
 from reportgen.audit.calibration import BINS, JUDGED_FROM
 from reportgen.evidence import Record
+from reportgen.report.document import heads
 from reportgen.report.pictures.plots import reliability
 from reportgen.report.values.card import Fact, Figure
 from reportgen.report.values.document import (
@@ -37,6 +38,8 @@ def accuracy(totals: Mapping[str, Any]) -> tuple[Fact, ...]:
     """The numbers over all labelled images; none without labels."""
     if not has_answers(totals):
         return ()
+    if (other := heads.facts(totals)) is not None:
+        return other
     labelled = plural(totals["labelled"], "labelled image")
     return (
         Fact("accuracy", share(totals["accuracy"]), f"{labelled}; {interval(totals)}"),

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from reportgen.evidence import Stage
 from reportgen.report.pictures.rasters import Raster
 from reportgen.report.values.card import Block, Fact, Figure, Level, Sign
+from reportgen.report.values.checks import ChecksSection
 from reportgen.report.values.second_model import SideBySide
 
 COVER_FINDINGS = 4
+FIRST_FINDINGS = 8  # of the first screen; the others are folded
 MARK = 1.2  # the width of the mark in the middle of a drawn interval
 
 
@@ -65,6 +67,16 @@ class ClassRow:
     def mark(self) -> float:
         """Where the mark of the middle begins."""
         return round(self.middle - MARK / 2, 1)
+
+
+@dataclass(frozen=True)
+class HeadTable:
+    """The numbers of each label or value, as words; the first of each row is its name."""
+
+    title: str
+    note: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -241,6 +253,7 @@ class Document:
     verdict_details: tuple[str, ...]
     facts: tuple[Fact, ...]
     findings: tuple[FindingLine, ...]
+    checks: ChecksSection | None
     images_note: str
     images_more: str
     print_rows: tuple[ImageRow, ...]  # those with a card, and those that need a look
@@ -251,6 +264,7 @@ class Document:
     classes: tuple[ClassRow, ...]
     classes_note: str
     confusion: Confusions | None
+    head_table: HeadTable | None  # in place of the classes, where no image is one class
     calibration: Calibration | None
     mistakes: tuple[Mistake, ...]
     sections: tuple[Block, ...]
@@ -264,6 +278,16 @@ class Document:
     provenance: tuple[Sheet, ...]
     plan: tuple[str, ...]
     recipe: str
+
+    @property
+    def first(self) -> tuple[FindingLine, ...]:
+        """The findings of the first screen."""
+        return self.findings[:FIRST_FINDINGS]
+
+    @property
+    def further(self) -> tuple[FindingLine, ...]:
+        """All other findings."""
+        return self.findings[FIRST_FINDINGS:]
 
     @property
     def worst(self) -> tuple[FindingLine, ...]:
