@@ -36,7 +36,6 @@ BATCHES = (*range(2, 33), 40, 48, 50, 64, 96, 100, 128, 200, 256)
 REAL_BATCHES = (2, 4, 8, 16)
 
 
-
 def trace(
     network: nn.Module,
     input_shape: tuple[int, int, int],
@@ -172,11 +171,8 @@ def _forward(
         call.output_bytes //= len(x)
     seen.keys = observer.follower.keys
     seen.auto = last_depended_on(seen, observer.track_of(logits))
-    with _unfused():
-        attentions = read_by(
-            found(meeting.met, len(x), seen.calls),
-            lambda: raw_of(network(torch.zeros_like(x)), output, len(x)).values,
-        )
+    met = found(meeting.met, len(x), seen.calls)
+    attentions = read_by(met, lambda: raw_of(network(torch.zeros_like(x)), output, len(x)).values)
     return seen, observer.recorder.finish(logits), raw, attentions
 
 
