@@ -36,6 +36,12 @@ class RenderError(ReportgenError):
     exit_code = 4
 
 
+class Fault(ReportgenError):
+    """A part of reportgen itself failed, and the caller asked not to go on without it."""
+
+    exit_code = 70
+
+
 class UnknownName(Exception):
     """A name in the recipe (a layer, a class) that the model does not have.
 

@@ -1,6 +1,7 @@
-"""The files of a report in the order in which they are written, and who writes each.
+"""The output formats: the files of a report in the order in which they are written, and who writes each.
 
-Another format takes a module in report/render, with a function that writes it, and a line here.
+Another one takes a module in report/render, with a function that writes it; here a function that imports
+that late, and its line in `FORMATS`.
 """
 
 from __future__ import annotations

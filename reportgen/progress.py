@@ -1,4 +1,4 @@
-"""Whoever is told how far a run has come, and what is worth a sentence."""
+"""Progress: the functions that a run calls with how far it has come, and with sentences for the user."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Tell: TypeAlias = Callable[[str], None]  # hears a sentence
 
 
 class Progress(Protocol):
-    """Told how far a stage has come: images for `score` and `measure`, changed copies for `occlude`."""
+    """Told how far a stage has come: images for `score` and `measure`, perturbations for `occlude`."""
 
     def __call__(self, stage: str, done: int, total: int, note: str = "") -> None: ...
 

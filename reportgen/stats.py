@@ -76,7 +76,7 @@ def spearman(a: Array, b: Array) -> float | None:
 
 
 def _mean_ranks(values: Array) -> Array:
-    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
+    _, which, counts = np.unique(values, return_inverse=True, return_counts=True)
     ends = counts.cumsum()
-    found: Array = (ends - (counts - 1) / 2)[places.ravel()]
-    return found
+    means: Array = (ends - (counts - 1) / 2)[which.ravel()]
+    return means

@@ -15,7 +15,13 @@ import pytest
 from reportgen.probes import Method, methods, probe
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-TESTED_WITH = ("pyproject.toml", "tests/conftest.py", "tests/oracles.py", "tests/probes/conftest.py")
+TESTED_WITH = (
+    "pyproject.toml",
+    "tests/conftest.py",
+    "tests/left_out.py",
+    "tests/oracles.py",
+    "tests/probes/conftest.py",
+)
 
 
 def adding() -> str:
@@ -89,10 +95,11 @@ def test_it_is_in_both_documents_and_in_the_results(report: Path) -> None:
     assert (report / "report.pdf").read_bytes().startswith(b"%PDF-")
 
 
-def test_its_test_passes_on_one_network_by_the_command_that_is_given(checkout: Path) -> None:
-    (words,) = re.findall(r"^`\.venv/bin/python (-m pytest \S+ -k mnist)`", adding(), re.M)
+def test_its_test_passes_on_two_networks_by_the_command_that_is_given(checkout: Path) -> None:
+    (words,) = re.findall(r"^`\.venv/bin/python (-m pytest \S+)`", adding(), re.M)
     said = python(checkout, *words.split(), "-p", "no:cacheprovider")
-    assert "1 passed, 7 deselected" in said
+    assert "2 passed, 7 deselected" in said
+    assert "7 tests of many or large networks (mark `matrix`) were left out: `make matrix` runs them" in said
 
 
 def test_a_test_has_the_line_that_the_demo_lacks_last_in_its_group(checkout: Path) -> None:

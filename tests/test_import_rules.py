@@ -41,6 +41,14 @@ ONLY_IN = {
 # all that a probe may import of ours, besides the files of a folder of its own; the registry stands for
 # probes/__init__.py, not its probes
 PROBES_MAY = {"reportgen.findings", "reportgen.probes", "reportgen.stats"}
+# all that a check may import of ours, besides: what is the same for several checks, and no other check
+CHECKS_MAY = {
+    "reportgen.findings",
+    "reportgen.checks",
+    "reportgen.checks.case",
+    "reportgen.checks.words",
+    "reportgen.stats",
+}
 NEEDS = "reportgen.engine.needs"  # any file of this room: a new need is nowhere to be listed
 # these stay quick and free of torch, whatever they import at the top of their files
 LIGHT = ("reportgen.cli", "reportgen.report", "reportgen.audit", "reportgen.evidence")
@@ -104,16 +112,22 @@ def trespasses(modules: dict[str, list[Import]]) -> list[str]:
         if module.startswith("reportgen.probes."):
             own = ".".join(module.split(".")[:3])
             ours = {n for n in names if within(n, "reportgen") and not within(n, own)}
-            found += [(module, n) for n in ours if not allowed_to_a_probe(n, modules)]
+            found += [(module, n) for n in ours if not allowed(n, modules, PROBES_MAY)]
+        if module.startswith("reportgen.checks."):
+            own = ".".join(module.split(".")[:3])
+            ours = {n for n in names if within(n, "reportgen") and not within(n, own)}
+            found += [(module, n) for n in ours if not allowed(n, modules, CHECKS_MAY)]
+            found += [(module, n) for n in names if within(n, "torch") or within(n, "torchvision")]
     return sorted({f"{module} imports {name}" for module, name in found})
 
 
-def allowed_to_a_probe(name: str, modules: dict[str, list[Import]]) -> bool:
+def allowed(name: str, modules: dict[str, list[Import]], may: set[str]) -> bool:
+    """Whether a probe or a check may import a name: a need, or one of the rooms that it may know."""
     if within(name, NEEDS):
         return True
     if name in modules:  # a module itself, not a name out of one
-        return name in PROBES_MAY
-    return name.rpartition(".")[0] in PROBES_MAY
+        return name in may
+    return name.rpartition(".")[0] in may
 
 
 def reached(start: str, modules: dict[str, list[Import]]) -> set[str]:
@@ -156,12 +170,21 @@ def test_light_rooms_do_not_load_heavy_packages(
     assert {module: names for module, names in heavy.items() if names} == {}
 
 
+def test_torchvision_is_loaded_only_for_its_networks_and_names(modules: dict[str, list[Import]]) -> None:
+    """Its import takes as long as torch's own, and most networks need nothing of it."""
+    for name, found in modules.items():
+        assert not [x for x in found if x.at_once and within(x.name, "torchvision")], name
+
+
 PLANTED = {
     "reportgen/engine/plan.py": "from reportgen import probes",
     "reportgen/engine/tape.py": "def late():\n    from ..report import html",
     "reportgen/probes/saliency.py": "import reportgen.probes.occlusion",
     "reportgen/probes/occlusion.py": "from reportgen.engine.onepass import Pass",
     "reportgen/probes/cam/grid.py": "from reportgen.probes.saliency import Saliency",
+    "reportgen/checks/balance.py": "import torch",
+    "reportgen/checks/head.py": "from reportgen.checks.balance import Balance",
+    "reportgen/checks/weights.py": "from reportgen.engine.onepass import OnePass",
     "reportgen/report/html.py": "import torch.nn as nn",
     "reportgen/audit/gates.py": "def late():\n    from reportgen.engine import trace",
     "reportgen/recipe.py": "import typer",

@@ -170,7 +170,7 @@ def test_maps_are_put_to_the_test_on_a_sample_and_resume_too(small):
         assert record["target"]["class_name"] in ("red", "green", "blue")
         assert record["methods"]["occlusion"]["randomised"].keys() == {"half"}
         assert len(record["methods"]["grad-cam"]["deletion"]) == 5
-    # the resumed run paid for the one image that was left: copies, its own answer, stages, noise
+    # the resumed run paid for the one image that was left: perturbations, its own answer, stages, noise
     orders = 4 + 3
     each = orders * 2 * 3 + 1 + 1 + (1 + 9) + 3 - 1 + (1 + 9)
     assert sum(sizes) == each

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
-from typing_extensions import TypedDict
+from typing_extensions import NotRequired, TypedDict
 
 from reportgen.audit.answer_changes import AnswerCounts
 from reportgen.audit.metrics import Metrics
@@ -15,6 +15,9 @@ from reportgen.audit.quantities import Gated, gated
 from reportgen.audit.sanity import Tested
 
 Outcome: TypeAlias = Literal["passed", "failed", "cannot be judged"]
+# the worst verdict of a check that a gate lets pass, from the strictest on
+AtWorst: TypeAlias = Literal["clear", "undecided", "warning"]
+SEVERITY = ("clear", "undecided", "warning", "fault")
 PASSED, FAILED, UNJUDGED = get_args(Outcome)
 # the numbers that a gate may name: of the set, of two models (`beside.NUMBER`), of a method's maps
 # (`trust.METHOD.NUMBER`)
@@ -34,7 +37,8 @@ class Judged(TypedDict):
     """One limit of a gate, and whether it is met."""
 
     name: str
-    metric: str
+    metric: Annotated[str, "or check.NAME, whose value and limit are severities: 0 is clear, 3 a fault"]
+    check: NotRequired[str]
     value: float | None
     limit: float
     outcome: Outcome
@@ -55,21 +59,46 @@ def evaluate(
     metrics: Mapping[str, Any],
     trust: Mapping[str, Any] | None = None,
     tests: Mapping[str, Any] | None = None,
+    checks: Sequence[Mapping[str, Any]] = (),
 ) -> list[Judged]:
     """One row a limit: name, metric, value, limit, outcome, passed, and the reason in words.
 
     `gates` are the recipe's {metric, min, max}; `trust` is the summary of the maps' tests, which
-    `trust.METHOD.NUMBER` names, `tests` what two models' answers give together, which `beside.NUMBER` names.
+    `trust.METHOD.NUMBER` names, `tests` what two models' answers give together, which `beside.NUMBER` names;
+    `checks` are the verdicts that {check, at_worst} name.
     What is not known, or rests on a set of which an image has no answer, cannot be judged: it has not
     passed.
     """
-    rows = []
+    rows: list[Judged] = []
+    by_name = {verdict["name"]: verdict for verdict in checks}
     for gate in gates:
+        if named := gate.get("check"):
+            rows.append(_of_check(named, gate.get("at_worst") or "warning", by_name.get(named)))
+            continue
         for bound, sign in (("min", "≥"), ("max", "≤")):
             limit = gate.get(bound)
             if limit is not None:
                 rows.append(_row(gate["metric"], sign, limit, _known(gate["metric"], metrics, trust, tests)))
     return rows
+
+
+def _of_check(name: str, at_worst: AtWorst, verdict: Mapping[str, Any] | None) -> Judged:
+    """The row of a gate on a check: its verdict must be no worse than `at_worst`. What was not tested, or is
+    undecided where only `clear` would do, cannot be judged."""
+    status = verdict["status"] if verdict else "untested"
+    passed = status in SEVERITY and SEVERITY.index(status) <= SEVERITY.index(at_worst)
+    open_ = status not in SEVERITY or status == "undecided"
+    sentence = verdict["sentence"].rstrip(".") if verdict else "it was not asked"
+    return {
+        "name": f"check {name}" + (f", {at_worst} at worst" if at_worst != "warning" else ""),
+        "metric": f"check.{name}",
+        "check": name,
+        "value": float(SEVERITY.index(status)) if status in SEVERITY else None,
+        "limit": float(SEVERITY.index(at_worst)),
+        "outcome": PASSED if passed else UNJUDGED if open_ else FAILED,
+        "passed": passed,
+        "reason": f"{name} is {status}: {sentence}",
+    }
 
 
 def _known(

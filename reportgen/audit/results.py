@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from typing_extensions import NotRequired
 
+from reportgen.audit.checks import checked
 from reportgen.audit.findings import numbers
 from reportgen.audit.gates import Judged, evaluate
 from reportgen.audit.metrics import metrics
@@ -50,10 +51,15 @@ def results(evidence: Evidence) -> Results:
         "findings": own["findings"],
         "images": [_image(evidence, record) for record in records],
         "metrics": own["metrics"],
+        "checks": own["checks"],
         "trust": own["trust"],
         "beside": other,
         "gates": evaluate(
-            manifest["recipe"]["gates"], own["metrics"], own["trust"], other["tests"] if other else None
+            manifest["recipe"]["gates"],
+            own["metrics"],
+            own["trust"],
+            other["tests"] if other else None,
+            own["checks"],
         ),
         "cost": own["cost"],
         "environment": dict(manifest["environment"]),
@@ -88,6 +94,7 @@ def _of_model(evidence: Evidence) -> ModelResults:
         "metrics": metrics(
             evidence.records(), manifest["model"]["classes"], head_of(manifest)["kind"], evidence.logits
         ),
+        "checks": checked(evidence),
         "trust": summary(evidence),
         "cost": _cost(manifest["cost"], evidence.timing),
     }

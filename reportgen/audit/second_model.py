@@ -7,6 +7,7 @@ from typing import Annotated
 from typing_extensions import TypedDict
 
 from reportgen.audit import answer_changes, map_similarity
+from reportgen.audit.checks import CheckResult
 from reportgen.audit.findings import Numbers
 from reportgen.audit.metrics import Metrics
 from reportgen.audit.sanity import Trust
@@ -20,6 +21,7 @@ class ModelResults(TypedDict):
     model: Model
     findings: dict[str, Numbers]
     metrics: Metrics
+    checks: list[CheckResult]
     trust: Trust | None
     cost: Cost
 
@@ -65,6 +67,7 @@ def beside(evidence: Evidence, second: ModelResults, images: list[Image]) -> Bes
         "model": second["model"],
         "findings": second["findings"],
         "metrics": second["metrics"],
+        "checks": second["checks"],
         "trust": second["trust"],
         "cost": second["cost"],
         "left_out": {v["name"]: v["reason"] or "" for v in shown if not v["applicable"]},

@@ -107,6 +107,7 @@ class Seconds(TypedDict):
     compute: float
     encode: float
     trust: NotRequired[float]
+    checks: NotRequired[float]
     total: float
 
 
@@ -123,6 +124,8 @@ class Cost(TypedDict):
     projection_forwards: NotRequired[Count]
     projection_backwards: NotRequired[Count]
     snapshot_forwards: NotRequired[Count]
+    check_forwards: NotRequired[Count]
+    check_backwards: NotRequired[Count]
     device: str
     seconds: Seconds
     peak_memory_bytes: Count | None

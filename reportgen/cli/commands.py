@@ -24,6 +24,7 @@ for command in (
     reports.verify,
     audits.demo,
     questions.methods,
+    questions.checks,
     questions.doctor,
 ):
     app.command(cls=Command)(command)

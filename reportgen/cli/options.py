@@ -30,6 +30,7 @@ NoPdf = Annotated[bool, typer.Option("--no-pdf", help="Write no report.pdf.")]
 SaveMaps = Annotated[bool, typer.Option("--save-maps", help="Write maps/<id>.npz, raw float32.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="A traceback with an error.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Exit 70 where a check itself failed.")]
 Json = Annotated[bool, typer.Option("--json", help="The result as JSON.")]
 Folder = Annotated[Path, typer.Argument(help="A folder that `reportgen run` wrote.")]
 

@@ -1,4 +1,4 @@
-"""`inspect`, `methods` and `doctor`: what a model, reportgen and this machine have to offer."""
+"""`inspect`, `methods`, `checks` and `doctor`: what a model, reportgen and this machine have to offer."""
 
 from __future__ import annotations
 
@@ -73,6 +73,32 @@ def methods(
         method(chosen[0])
     else:
         table("", ("name", "what it is"), [(each.name, each.summary) for each in chosen], set())
+
+
+def checks(
+    name: Annotated[str | None, typer.Argument(help="A check's name.")] = None,
+    verbose: Verbose = False,
+    as_json: Json = False,
+) -> None:
+    """What each check asks, how it decides, its limit, its source."""
+    from reportgen.checks import questions as registry
+    from reportgen.cli.terminal import question, table
+
+    known = registry()
+    if name is not None and name not in known:
+        raise RecipeError(
+            f"unknown check {name!r}{did_you_mean(nearest(name, known))}",
+            "`reportgen checks` lists the checks",
+        )
+    chosen = [known[name]] if name else list(known.values())
+    if as_json:
+        words = [each.words() | {"options": each.options()} for each in chosen]
+        tell(json.dumps(words[0] if name else words, indent=1, default=str))
+    elif name:
+        question(chosen[0])
+    else:
+        rows = [(each.group, each.name, each.question) for each in chosen]
+        table("", ("about", "name", "what it asks"), rows, set())
 
 
 def doctor(verbose: Verbose = False) -> None:

@@ -13,6 +13,7 @@ from reportgen.cli.stdout import results
 from reportgen.progress import Progress, silent
 
 if TYPE_CHECKING:
+    from reportgen.checks import Question
     from reportgen.probes import Method
     from reportgen.report.values.card import Block
 
@@ -21,6 +22,8 @@ UNITS = {
     "score": "images",
     "measure": "images",
     "sample": "images",
+    "check": "images",
+    "training": "images",
     "occlude": "windows",
     "render": "documents",
 }
@@ -160,10 +163,24 @@ def method(described: Method) -> None:
     tell(f"{described.title} ({described.name})\n{described.summary}\n")
     for key in ("definition", "reading", "limits", "source"):
         tell(f"{key.capitalize()}: {getattr(described, key)}")
-    options = TypeAdapter(described.probe).json_schema().get("properties", {})
-    for option, default in described.options().items():
+    _options(TypeAdapter(described.probe).json_schema(), described.options())
+
+
+def question(asked: Question) -> None:
+    """Prints a check's words and its options."""
+    from pydantic import TypeAdapter
+
+    tell(f"{asked.title} ({asked.name}), about {asked.group}\n{asked.question}\n")
+    for key in ("measurement", "reading", "limits", "remedy", "source"):
+        tell(f"{key.capitalize()}: {getattr(asked, key)}")
+    _options(TypeAdapter(asked.check).json_schema(), asked.options())
+
+
+def _options(schema: dict[str, Any], defaults: dict[str, Any]) -> None:
+    """Prints the options of a visualization or a check, from the JSON Schema of its class."""
+    for option, default in defaults.items():
         shown = json.dumps(default, ensure_ascii=False)
-        tell(f"Option {option}: {_allowed(options[option])}; default {shown}")
+        tell(f"Option {option}: {_allowed(schema['properties'][option])}; default {shown}")
 
 
 def _allowed(option: dict[str, Any]) -> str:

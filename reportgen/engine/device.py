@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -108,15 +112,23 @@ def peak_memory_bytes(device: torch.device) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
 
 
+def _version_of_torchvision() -> str:
+    """As its `__version__` has it, the build included; its import takes seconds, and few networks need it."""
+    spec = find_spec("torchvision")
+    assert spec is not None and spec.origin is not None
+    text = Path(spec.origin).with_name("version.py").read_text(encoding="utf-8")
+    found = re.search(r"""^__version__ = ["'](.+)["']""", text, re.MULTILINE)
+    return found[1] if found else version("torchvision")
+
+
 def environment(device: torch.device, seed: int, precision: str, random: bool = False) -> dict[str, Any]:
     """What the numbers depend on, as JSON values. A `random` network does not repeat itself."""
     import numpy
-    import torchvision
 
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "torchvision": torchvision.__version__,
+        "torchvision": _version_of_torchvision(),
         "numpy": numpy.__version__,
         "platform": platform.platform(),
         "device": name_of(device),

@@ -1,4 +1,4 @@
-"""The second round: what the strongest places of channels look at, and who holds a record.
+"""The second round: channels' strongest places projected down to pixels, and the images of records.
 
 Only images that a ranking names are seen again: one forward a batch serves every layer and channel,
 and each place takes one backward of one value. Zeiler & Fergus 2013, sec. 2.1: all other values of

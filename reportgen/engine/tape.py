@@ -1,4 +1,4 @@
-"""The tape: what was measured of one batch, as the probes see it."""
+"""The tapes that the engine fills, of a batch and of the model; `needs.tapes` is what probes see of them."""
 
 from __future__ import annotations
 

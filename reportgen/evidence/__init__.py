@@ -6,6 +6,10 @@
     set.json, .safetensors        findings that need them all
     score-000000.json, …          shards of a first round: records and logits of every image
     batch-000000.json, …          shards: records of images, their arrays and findings
+    checked-000000.json, …        shards of a sample: what the checks keep of it
+    viewed-00-000000.json, …      shards of the sample's answers, preprocessed in other ways
+    training-000000.json, …       shards of facts of the training's pictures
+    verdicts.json, .safetensors   what the checks say, with their figures
     trust-000000.json, …          shards: what putting the maps to the test gave
     changed.json, .safetensors    small pictures of images that a second model answers differently
     beside/                       evidence of its own: a second model on the same images

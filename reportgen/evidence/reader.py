@@ -24,11 +24,13 @@ from reportgen.evidence.shards import (
     SCORE,
     SET,
     TRUST,
+    VERDICTS,
     Findings,
     is_of,
     read_findings,
 )
-from reportgen.findings import Array, explaining
+from reportgen.findings import Array, Verdict, explaining
+from reportgen.findings.verdicts import from_json
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,16 @@ class Evidence:
         """What putting the maps to the test gave, a record a sampled image, in order of number."""
         shards = [shard for name, shard in self._shards.items() if is_of(name, TRUST)]
         return sorted((r for s in shards for r in s["records"]), key=lambda r: int(r["number"]))
+
+    def verdicts(self) -> dict[str, Verdict]:
+        """What the checks say, by name, with their figures; none in older evidence."""
+        if VERDICTS not in self._shards:
+            return {}
+        figures = self._findings(VERDICTS, None)
+        return {
+            record["name"]: from_json(record, *figures.get(f"check:{record['name']}", [()]))
+            for record in self._shards[VERDICTS]["records"]
+        }
 
     def model_findings(self) -> Findings:
         """Findings of scope `model` and `set`, whole."""

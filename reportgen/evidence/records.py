@@ -54,9 +54,10 @@ class Record(TypedDict):
 
 
 class Seen(TypedDict):
-    """An image of a shard that holds nothing of single ones but the sum over its images."""
+    """An image of a shard that holds the sum over its images, or a row of each and nothing else."""
 
     number: int
+    row: NotRequired[int | None]  # None where it could not be used
 
 
 class Thumbnail(TypedDict):
@@ -164,6 +165,21 @@ class Chosen(Words):
     options: Mapping[str, Any]
 
 
+class CheckWords(TypedDict):
+    """What a check asks, in words, and the options that it had."""
+
+    name: str
+    group: str
+    title: str
+    question: str
+    measurement: str
+    reading: str
+    limits: str
+    remedy: str
+    source: str
+    options: Mapping[str, Any]
+
+
 class BesideFacts(TypedDict):
     """What the sealed evidence of the model beside is known by."""
 
@@ -190,6 +206,7 @@ class ManifestBody(TypedDict):
     recipe: Mapping[str, Any]
     save_maps: bool
     visualizations: Sequence[Chosen]
+    checks: NotRequired[Sequence[CheckWords]]  # not in older evidence
     plan: Sequence[str]
     cost: Mapping[str, Any]  # images by what they went through, and the device's name
     environment: Mapping[str, Any]

@@ -21,6 +21,10 @@ CHANGED = "changed"  # small pictures of images that a second model answers diff
 SCORE = "score"  # a first round over a large set: records, logits and tallies
 BATCH = "batch"  # images with figures: records, arrays, findings
 SAMPLE = "sample"  # tallies of a sample of the set; `sample-000128` is the kind of one of 128 images
+CHECKED = "checked"  # what checks keep of a sample of the set: rows, tallies
+VIEWED = "viewed"  # the sample's answers, preprocessed in another way; `viewed-03` is the kind of the fourth
+TRAINING = "training"  # facts of the training's pictures
+VERDICTS = "verdicts"  # what the checks say, one shard
 TRUST = "trust"  # what putting the maps to the test gave
 SNAPSHOT = "snapshot"  # tallies of another checkpoint of the run; `snapshot-03` is the kind of the fourth
 # how much of a network is shuffled to see whether a map depends on what was learned: the share of its

@@ -119,6 +119,18 @@ class Writer:
                 total = tally if total is None else total.merged(tally)
         return total
 
+    def keys(self, shard: str, prefix: str = "") -> list[str]:
+        """The names of a shard's arrays of rows that begin so."""
+        with safe_open(self.folder / f"{shard}.safetensors", framework="numpy") as tensors:
+            named = [key.removeprefix("core/") for key in tensors.keys() if key.startswith("core/")]  # noqa: SIM118
+        return sorted(key for key in named if key.startswith(prefix))
+
+    def array(self, shard: str, key: str) -> Array:
+        """One array of rows of a shard. Raises SafetensorError where it has none of that name."""
+        with safe_open(self.folder / f"{shard}.safetensors", framework="numpy") as tensors:
+            value: Array = tensors.get_tensor(f"core/{key}")
+        return value
+
     def cost(self) -> dict[str, int]:
         """What the finished shards cost, added up."""
         total: dict[str, int] = {}

@@ -33,14 +33,24 @@ from reportgen.findings.tallies import (
     as_array,
     ranked,
 )
+from reportgen.findings.verdicts import (
+    GRAVE,
+    STATUSES,
+    Exhibits,
+    Status,
+    Verdict,
+)
 
 __all__ = [
+    "GRAVE",
     "KINDS",
+    "STATUSES",
     "Array",
     "ClassMap",
     "Comparison",
     "Curve",
     "Distribution",
+    "Exhibits",
     "Finding",
     "Flag",
     "Gallery",
@@ -52,8 +62,10 @@ __all__ = [
     "Remark",
     "Scalar",
     "Segments",
+    "Status",
     "Table",
     "Tally",
+    "Verdict",
     "as_array",
     "at",
     "explaining",

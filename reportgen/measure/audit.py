@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ from reportgen.inputs.classes.labels import Reading
 from reportgen.inputs.classes.names import ids
 from reportgen.inputs.images.part_boxes import PartsList, read_parts
 from reportgen.inputs.images.survey import class_folders, surveyed
+from reportgen.measure.checks.inputs import groups_of, training_files
 from reportgen.measure.models import ModelUnderAudit, asked_of, read_as, read_network, under_audit
 from reportgen.measure.second_model import agreed_classes, model_parts, of_second
 from reportgen.measure.visualizations import Visualization
@@ -22,7 +23,7 @@ from reportgen.recipe import Recipe
 from reportgen.version import __version__
 
 # parts of a recipe that change no measurement of the model
-RENDERED = ("title", "gates", "output", "beside")
+RENDERED = ("title", "gates", "output", "beside", "statement")
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Audit:
     images: str  # the image set's name, for the reader
     save_maps: bool
     notes: tuple[str, ...]  # about the files
+    training: tuple[ImageFile, ...]  # the training's pictures, where a check looks at them
+    groups: Mapping[str, Mapping[int, str]]  # columns of the labels' CSV, a word by number of image
     readings: tuple[Reading, ...]  # how else the set's folders could be read as labels
 
     @property
@@ -86,6 +89,8 @@ class Audit:
             "version": __version__,
             "recipe": measured,
             "images": [[f.shown, f.sha256, f.label_index, f.labels, f.values, f.parts] for f in self.files],
+            "training": [[f.shown, f.sha256] for f in self.training],
+            "groups": {name: sorted(words.items()) for name, words in self.groups.items()},
             "save_maps": self.save_maps,
             "beside": self.key(second) if second else None,
         }
@@ -116,7 +121,16 @@ def prepare(
     asked = [read_as(each, survey.head) for each in asked]
     models = [under_audit(each, _parted(survey.files)) for each in asked]
     files, notes = tuple(survey.files), tuple(survey.notes)
-    return Audit(tuple(models), files, images.resolve().name, save_maps, notes, survey.readings)
+    return Audit(
+        models=tuple(models),
+        files=files,
+        images=images.resolve().name,
+        save_maps=save_maps,
+        notes=notes,
+        training=training_files(recipe) if models[0].checks.training else (),
+        groups=groups_of(recipe, images, files),
+        readings=survey.readings,
+    )
 
 
 def _named_by_folders(recipe: Recipe, images: Path) -> Recipe:
@@ -148,7 +162,7 @@ def _parted(files: Sequence[ImageFile]) -> int:
 def _refuse_gates(recipe: Recipe) -> None:
     """Raises RecipeError for a gate on a second model where there is none: it could never be passed."""
     for number, gate in enumerate(recipe.gates):
-        if gate.metric.startswith("beside.") and recipe.beside is None:
+        if (gate.metric or "").startswith("beside.") and recipe.beside is None:
             place = recipe.place("gates", number, "metric")
             raise RecipeError(
                 f"{place}{gate.metric} is not known where no second model is beside",

@@ -78,7 +78,9 @@ def _round(
     total = len(done) + len(todo)
     finished = len(done)
     m.progress(stage, finished, total)
-    for images, rejected in m.batches(todo):
+    # of the round that speaks for the whole set
+    facts = bool(m.model.checks.every) and kind == (shards.SCORE if m.two_rounds else shards.BATCH)
+    for images, rejected in m.batches(todo, facts):
         refused = [records.of_rejected(file) for file in rejected]
         counting = replace(engine, counted=Counter(), progress=_perturbed(m))
         write(m, m.writer.next(kind), counting, images, refused)
@@ -109,7 +111,8 @@ def _scored(
         tallies = _tallies_of_set(m, tape, images)
     logits = tape.logits.cpu().numpy()
     scored = _records(m, images, logits)
-    m.writer.write(name, {}, scored + refused, {"logits": logits}, engine.counted.as_cost(), tallies)
+    arrays = {"logits": logits, **records.picture_facts(images)}
+    m.writer.write(name, {}, scored + refused, arrays, engine.counted.as_cost(), tallies)
 
 
 def _measured(
@@ -212,6 +215,7 @@ def _arrays(m: Measurement, images: list[Decoded], logits: Array) -> dict[str, A
         "logits": logits,
         "seen": np.stack([image.seen for image in images]),
         "originals": originals,
+        **records.picture_facts(images),
     }
     if m.audit.save_maps:
         arrays["input"] = np.stack([image.pixels for image in images])

@@ -8,9 +8,10 @@ from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import Any, cast
 
+from reportgen.checks import questions
 from reportgen.engine import device as devices
 from reportgen.evidence import is_unanswered, sha256_of, shards
-from reportgen.evidence.records import BesideFacts, Chosen, ImagesFacts, ManifestBody, Words
+from reportgen.evidence.records import BesideFacts, CheckWords, Chosen, ImagesFacts, ManifestBody, Words
 from reportgen.inputs.classes.labels import agreement
 from reportgen.measure.measurement import Measurement
 from reportgen.measure.models import ModelUnderAudit
@@ -45,6 +46,7 @@ def manifest(m: Measurement, second: Measurement | None = None) -> ManifestBody:
         "recipe": recipe.resolved(),
         "save_maps": m.audit.save_maps,
         "visualizations": _visualizations(m.model),
+        "checks": _checks(m.model),
         "plan": m.audit.lines(m.model),
         "cost": {**_cost(m.writer.cost()), "device": devices.name_of(m.model.device)},
         "environment": m.model.environment(),
@@ -114,6 +116,16 @@ def _visualizations(model: ModelUnderAudit) -> list[Chosen]:
             "options": options[chosen.name],
         }
         for chosen in model.visualizations.every
+    ]
+
+
+def _checks(model: ModelUnderAudit) -> list[CheckWords]:
+    """What each check asks, in words, and its options."""
+    resolved = model.recipe.checks.resolved()["only"]
+    options: Mapping[str, Any] = {name: given for item in resolved for name, given in item.items()}
+    return [
+        cast(CheckWords, {**questions()[chosen.name].words(), "options": options[chosen.name]})
+        for chosen in model.checks.every
     ]
 
 

@@ -17,6 +17,7 @@ from reportgen.engine.perturb.part_boxes import PartBoxes
 from reportgen.evidence import Timing, Writer
 from reportgen.inputs import ImageFile, stream
 from reportgen.inputs.images.loading import Decoded, Rejected
+from reportgen.inputs.images.preprocessing import Preprocessing
 from reportgen.measure.audit import Audit
 from reportgen.measure.models import ModelUnderAudit
 from reportgen.measure.selection import choose
@@ -54,6 +55,7 @@ class Measurement:
     engine: OnePass
     given: tuple[list[int], str] | None = None
     watch: Stopwatch = field(default_factory=Stopwatch)
+    failed_checks: dict[str, Exception] = field(default_factory=dict)  # by check, what it raised
     files: tuple[ImageFile, ...] = ()  # those that get figures; all, until they are chosen
 
     def __post_init__(self) -> None:
@@ -81,11 +83,17 @@ class Measurement:
         """Tells how far a stage has come."""
         return lambda done, total: self.progress(stage, done, total)
 
-    def batches(self, files: Iterable[ImageFile]) -> Iterator[tuple[list[Decoded], list[Rejected]]]:
-        """Full batches of what could be decoded, with what could not on the way."""
+    def batches(
+        self,
+        files: Iterable[ImageFile],
+        facts: bool = False,
+        preprocessing: Preprocessing | None = None,
+    ) -> Iterator[tuple[list[Decoded], list[Rejected]]]:
+        """Full batches of what could be decoded, with what could not on the way; with the pictures' facts, or
+        preprocessed in another way, where that is asked for."""
         images: list[Decoded] = []
         rejected: list[Rejected] = []
-        source = stream(list(files), self.model.subject.preprocessing)
+        source = stream(list(files), preprocessing or self.model.subject.preprocessing, facts=facts)
         while True:
             with self.watch.on("decode"):
                 item = next(source, None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
@@ -29,6 +29,7 @@ from reportgen.inputs import Subject, load_subject
 from reportgen.inputs.checkpoints.reading import load as load_checkpoint
 from reportgen.inputs.history import History, read
 from reportgen.inputs.models.subject import fill
+from reportgen.measure.checks.chosen import ChosenChecks
 from reportgen.measure.visualizations import Visualization, Visualizations, needs_of, without_gradients
 from reportgen.probes import methods
 from reportgen.recipe import Recipe
@@ -93,6 +94,7 @@ class Asked:
     facts: ModelFacts  # with the names of classes and parts
     slots: tuple[Slot, ...]
     visualizations: tuple[Visualization, ...]
+    checks: ChosenChecks
     notes: tuple[str, ...]
 
 
@@ -110,6 +112,7 @@ class ModelUnderAudit:
     batch_size: int
     feed: Feed  # how batches are handed to the network
     notes: tuple[str, ...]
+    checks: ChosenChecks
     logs: Mapping[TrainingLog, History]  # the training logs that the recipe names
     snapshots: Mapping[str, str]  # hashes of the run's other checkpoints, by their names in the recipe
 
@@ -122,6 +125,7 @@ class ModelUnderAudit:
         """The plan in words, for a set of `readable` images of which `shown` get figures."""
         return [
             *self.visualizations.lines(readable, shown),
+            *self.checks.lines(readable),
             f"batches of {self.batch_size} on {devices.name_of(self.device)}, {self.feed}",
             *self.feed.notes,
             *self.warnings,
@@ -188,10 +192,14 @@ def asked_of(
         chosen = slots(recipe.targets, facts.class_count, partial(index_of, classes=classes.names), rivals)
         wishes = [(v.name, methods()[v.name].scope, v.probe) for v in recipe.visualizations]
         every = tuple(visualization(*wish, facts) for wish in wishes)
-        plan = Plan(needs_of(every), facts, len(chosen))
+        wished = recipe.checks
+        checks = ChosenChecks.of([(c.name, c.check) for c in wished.only], facts, wished.sample)
+        checks = checks if network.part.place is None else checks.of_second()
+        plan = Plan((*needs_of(every), *checks.plan.needs), facts, len(chosen))
         if plan.rules and not has_gradient(network.subject.network, facts.input_shape, facts.head):
             every, notes = without_gradients(every, facts), (*notes, NO_GRADIENT)
-    return Asked(network, facts, chosen, every, notes)
+            checks = checks.without_gradients("the model's answers have no gradient")
+    return Asked(network, facts, chosen, every, checks, notes)
 
 
 def read_as(asked: Asked, head: Head) -> Asked:
@@ -225,13 +233,14 @@ def under_audit(asked: Asked, parted: int) -> ModelUnderAudit:
         logs = {need: read(recipe.folder / need.path) for need in plan.of(TrainingLog)}
         others = dict.fromkeys(name for need in plan.of(Evolved) for name in need.checkpoints)
         snapshots = {name: _fits(recipe, name, subject) for name in others}
-        feed, batch_size = _tried(recipe, subject, asked.facts, plan, device)
+        feed, batch_size = _tried(recipe, subject, asked.facts, (plan, asked.checks.plan), device)
     return ModelUnderAudit(
         name=part.name,
         recipe=recipe,
         subject=subject,
         facts=asked.facts,
         visualizations=visualizations,
+        checks=asked.checks,
         slots=asked.slots,
         device=device,
         batch_size=batch_size,
@@ -243,15 +252,17 @@ def under_audit(asked: Asked, parted: int) -> ModelUnderAudit:
 
 
 def _tried(
-    recipe: Recipe, subject: Subject, facts: ModelFacts, plan: Plan, device: torch.device
+    recipe: Recipe, subject: Subject, facts: ModelFacts, plans: Sequence[Plan], device: torch.device
 ) -> tuple[Feed, int]:
     """How batches are handed to the network and their size, found by trying; it is left on the CPU."""
-    per_image = devices.bytes_per_image(facts, plan.tapped_bytes, plan.differentiates)
+    needed = [devices.bytes_per_image(facts, plan.tapped_bytes, plan.differentiates) for plan in plans]
+    rules = tuple(dict.fromkeys(rule for plan in plans for rule in plan.rules))
+    per_image = max(needed)
     wish = devices.batch_size(recipe.run.batch_size, device, per_image)
     normalisation = subject.preprocessing.normalisation
     memory = devices.enough_memory(device, wish)
     with devices.repeatable(recipe.run.seed), frozen(subject.network) as network, memory:
-        trial = Trial(network, facts, normalisation, device, plan.rules, facts.head)
+        trial = Trial(network, facts, normalisation, device, rules, facts.head)
         feed, batch_size = trial.run(wish)
     subject.network.cpu()  # a second model is tried as well: the device holds one network at a time
     return feed, batch_size

@@ -115,6 +115,18 @@ def _probabilities(logits: Array, head: Head) -> tuple[Array, Array]:
     return np.exp(logs), logs
 
 
+def picture_facts(images: Sequence[Decoded]) -> dict[str, Array]:
+    """The facts of a batch's pictures, a row each: none where they were not asked for."""
+    known = [image.facts for image in images if image.facts is not None]
+    if not known or len(known) < len(images):
+        return {}
+    return {
+        "facts": np.stack([facts.values for facts in known]).astype(np.float64),
+        "pixel_hash": np.stack([facts.pixels for facts in known]),
+        "perceptual": np.stack([facts.perceptual for facts in known]),
+    }
+
+
 def of_target(
     slot: Slot,
     number: int,

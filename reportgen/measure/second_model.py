@@ -108,13 +108,13 @@ def picture(
     figures."""
     shown = {record["id"] for record in writer.records(shards.BATCH) if record["measured"]}
     decoded = stream([file for file in files if file.id in ids and file.id not in shown], preprocessing)
-    seen = [(image.file.id, _small(image.seen)) for image in decoded if isinstance(image, Decoded)]
+    seen = [(image.file.id, small(image.seen)) for image in decoded if isinstance(image, Decoded)]
     if seen:
         records: Sequence[Thumbnail] = [{"id": id_, "row": row} for row, (id_, _) in enumerate(seen)]
         writer.write(shards.CHANGED, {}, records, {"seen": np.stack([pixels for _, pixels in seen])})
 
 
-def _small(seen: Array) -> Array:
+def small(seen: Array) -> Array:
     """What the model saw, (H, W, C) uint8, within THUMBNAIL_PX; all images of a model keep one shape."""
     height, width, channels = seen.shape
     factor = min(1.0, THUMBNAIL_PX / max(height, width))

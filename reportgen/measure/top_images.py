@@ -1,4 +1,4 @@
-"""What needs the whole set to have been seen: its ranks, and what is looked at again because of them."""
+"""The second round: what is measured at the images that the whole set ranked first."""
 
 from __future__ import annotations
 

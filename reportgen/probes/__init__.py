@@ -1,4 +1,4 @@
-"""The visualizations, a file (or folder) each, and the registry that finds them.
+"""The visualizations, a file (or folder) of its own name each, and the registry that finds them.
 
 A probe is a frozen dataclass: its fields are its YAML options, its docstring is its method text.
 """

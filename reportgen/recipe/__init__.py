@@ -1,5 +1,6 @@
 """The recipe: what to measure and how to show it. YAML -> frozen values, every error with its place."""
 
+from reportgen.recipe.checks import Check, ChecksRecipe, StatementRecipe
 from reportgen.recipe.fields import (
     Html,
     ImagesRecipe,
@@ -17,6 +18,8 @@ from reportgen.recipe.starter import schema, starter
 
 __all__ = [
     "BesideRecipe",
+    "Check",
+    "ChecksRecipe",
     "Gate",
     "Html",
     "ImagesRecipe",
@@ -26,6 +29,7 @@ __all__ = [
     "Recipe",
     "Run",
     "Show",
+    "StatementRecipe",
     "TrustLimits",
     "TrustRecipe",
     "Visualization",

@@ -55,10 +55,9 @@ def _faults(item: Any, data: Mapping[str, Any], root: type[BaseModel]) -> list[_
         return [_unknown_key(path, list(_model_at(path[:-1], root).model_fields))]
     if item["type"] == "missing":
         return [_Fault(path, f"{_shown(path)} has no {name!r}", f"add {name}: …", own=True)]
-    if item["type"] == "unknown_visualization":
-        remedy = "`reportgen methods` lists the visualizations"
+    if item["type"] == "unknown_choice":
         name_path = (*path, *_own_key(_get(path, data)))
-        return [_Fault(name_path, item["msg"], remedy, at_key=True)]
+        return [_Fault(name_path, item["msg"], context["remedy"], at_key=True)]
     remedy = "`reportgen recipe new` writes a recipe with every key and its meaning"
     if item["type"] in ("at", "value_error"):
         message = str(context.get("error", item["msg"]))
@@ -81,19 +80,18 @@ def _unknown_key(path: KeyPath, known: Iterable[str]) -> _Fault:
 
 
 def _option_faults(path: KeyPath, error: ValidationError, data: Mapping[str, Any]) -> list[_Fault]:
-    """What is wrong with the options of the visualization at `path`, one fault an option."""
-    from reportgen.probes import methods
-
+    """What is wrong with the options of the visualization or check at `path`, one fault an option."""
     given = _get(path, data)
     key = _own_key(given)
     name = str(key[0]) if key else str(given["name"])
     options = given[name] if key else given.get("options", {})
-    remedy = f"`reportgen methods {name}` lists its options"
+    command, known = _options_of(str(path[0]), name)
+    remedy = f"`reportgen {command} {name}` lists its options"
     faults, wishes = [], dict[KeyPath, list[str]]()
     for option in error.errors():
         inside = _path(option["loc"], options)
         if option["type"] in UNKNOWN:
-            tail = did_you_mean(nearest(str(inside[0]), methods()[name].options()))
+            tail = did_you_mean(nearest(str(inside[0]), known))
             message = f"unknown option {str(inside[0])!r} of {name}{tail}"
             faults.append(_Fault((*path, *key, *inside), message, remedy, at_key=True))
         else:
@@ -105,6 +103,17 @@ def _option_faults(path: KeyPath, error: ValidationError, data: Mapping[str, Any
         message = f"{name}: {shown}, not {' or '.join(wanted)}"
         faults.append(_Fault((*path, *key, *inside), message, remedy))
     return faults
+
+
+def _options_of(key: str, name: str) -> tuple[str, Iterable[str]]:
+    """The command that tells of what stands below a key of the recipe, and the options of one of it."""
+    if key == "checks":
+        from reportgen.checks import questions
+
+        return "checks", questions()[name].options()
+    from reportgen.probes import methods
+
+    return "methods", methods()[name].options()
 
 
 def _path(loc: Iterable[str | int], data: Any) -> KeyPath:

@@ -1,4 +1,7 @@
-"""The parts of a recipe: frozen values, one class a mapping. Every key is optional.
+"""The keys of a recipe below `model`, `images`, `run`, `visualizations` and `output`, one class a mapping.
+
+Those of `trust` and `gates` are in `gates`, of `beside` in `second_model`, of the top in `recipe`. All are
+frozen values, and every key is optional.
 
 The words of each field's description complete "<key> must be …": they serve the error messages,
 the JSON Schema and whoever reads this file.
@@ -6,7 +9,8 @@ the JSON Schema and whoever reads this file.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeAlias
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import (
     BaseModel,
@@ -21,6 +25,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import PydanticCustomError
+from typing_extensions import Self
 
 from reportgen.errors import did_you_mean, nearest
 from reportgen.recipe.usual_order import usual_order
@@ -134,6 +139,12 @@ class ImagesRecipe(Part):
     parts: StrictStr | None = Field(
         default=None, min_length=1, description="a CSV file with path,part,left,top,right,bottom"
     )
+    training: StrictStr | None = Field(
+        default=None, min_length=1, description="a folder, a file list or a CSV of the training's images"
+    )
+    groups: tuple[StrictStr, ...] = Field(
+        default=(), description="a list of columns of the labels' CSV, or of the images' own"
+    )
     show: Show = Field(default=Show(), description="a mapping with at_most and choose")
     at_most_megapixels: Annotated[Number, Field(gt=0, le=4000)] | None = Field(
         default=None, description="a number of megapixels above 0, at most 4000"
@@ -155,11 +166,20 @@ class Run(Part):
     )
 
 
-class Visualization(Part):
-    """A visualization's name and the options that were given for it; `probe` has the rest."""
+class Chosen(Part):
+    """The name of something that there are many of, and the options that were given for it; `made` has the
+    rest of them."""
+
+    noun: ClassVar[str] = "choice"
+    lists: ClassVar[str] = ""  # the command that lists them
 
     name: StrictStr
     options: dict[str, Any] = {}
+
+    @classmethod
+    def registry(cls) -> Mapping[str, type]:
+        """What there is, by name: a dataclass each, whose fields are the options."""
+        raise NotImplementedError
 
     @model_validator(mode="before")
     @classmethod
@@ -170,39 +190,58 @@ class Visualization(Part):
         if not isinstance(data, dict) or "name" in data:
             return data
         if len(data) != 1:
-            raise at((), "one visualization an item: a name, or `name: {option: value}`")
+            raise at((), f"one {cls.noun} an item: a name, or `name: {{option: value}}`")
         ((name, options),) = data.items()
         if not isinstance(options, dict | type(None)):
             raise at((name,), f"the options of {name} are a mapping, such as {{option: value}}")
         return {"name": name, "options": options or {}}
 
     @model_validator(mode="after")
-    def _is_known(self) -> Visualization:
-        from reportgen.probes import methods  # the probes import torch
-
-        if self.name not in methods():
-            tail = did_you_mean(nearest(self.name, methods()))
+    def _is_known(self) -> Self:
+        if self.name not in (known := self.registry()):
             raise PydanticCustomError(
-                "unknown_visualization",
-                "unknown visualization '{name}'{tail}",
-                {"name": self.name, "tail": tail},
+                "unknown_choice",
+                "unknown {noun} '{name}'{tail}",
+                {
+                    "noun": self.noun,
+                    "name": self.name,
+                    "tail": did_you_mean(nearest(self.name, known)),
+                    "remedy": f"`reportgen {self.lists}` lists the {self.noun}s",
+                },
             )
         try:
-            _ = self.probe
+            _ = self.made
         except ValidationError as error:
             raise PydanticCustomError("options", "{error}", {"error": error}) from error
         return self
 
     @property
-    def probe(self) -> Any:
-        """The probe with these options: a frozen dataclass of reportgen/probes."""
-        from reportgen.probes import methods
-
-        return methods()[self.name].probe(**self.options)
+    def made(self) -> Any:
+        """The dataclass with these options."""
+        return self.registry()[self.name](**self.options)
 
     def resolved(self) -> dict[str, Any]:
         """`{name: every option}`, as a recipe would spell it out."""
-        return {self.name: TypeAdapter(type(self.probe)).dump_python(self.probe, mode="json")}
+        return {self.name: TypeAdapter(type(self.made)).dump_python(self.made, mode="json")}
+
+
+class Visualization(Chosen):
+    """A visualization's name and the options that were given for it; `probe` has the rest."""
+
+    noun: ClassVar[str] = "visualization"
+    lists: ClassVar[str] = "methods"
+
+    @classmethod
+    def registry(cls) -> Mapping[str, type]:
+        """Every visualization by name."""
+        from reportgen.probes import methods  # the probes import torch
+
+        return {name: method.probe for name, method in methods().items()}
+
+    @property
+    def probe(self) -> Any:
+        """The probe with these options: a frozen dataclass of reportgen/probes."""
+        return self.made
 
 
 def default_visualizations() -> tuple[Visualization, ...]:

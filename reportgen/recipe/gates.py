@@ -1,12 +1,12 @@
-"""The parts of a recipe that judge: how the maps are put to the test, and limits that must hold."""
+"""The keys of a recipe below `trust` and `gates`: how maps are put to the test, and limits that must hold."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, get_args
 
 from pydantic import AfterValidator, Field, Strict, StrictStr, model_validator
 
-from reportgen.audit.gates import OF_MAPS, OF_SET, OF_TWO
+from reportgen.audit.gates import OF_MAPS, OF_SET, OF_TWO, AtWorst
 from reportgen.errors import did_you_mean, nearest
 from reportgen.recipe.fields import Number, Part, at
 
@@ -30,6 +30,14 @@ def _is_metric(name: str) -> str:
         return name
     if name not in (known := metric_names()):
         raise at((), f"unknown metric {name!r}{did_you_mean(nearest(name, known))}")
+    return name
+
+
+def _is_check(name: str) -> str:
+    from reportgen.checks import questions  # their needs import torch
+
+    if name not in questions():
+        raise at((), f"unknown check {name!r}{did_you_mean(nearest(name, questions()))}")
     return name
 
 
@@ -68,18 +76,32 @@ class TrustRecipe(Part):
 
 
 class Gate(Part):
-    """A limit on a metric; the exit code is 1 where it is not met."""
+    """A limit on a metric, or on how bad a check's verdict may be; the exit code is 1 where it is not met."""
 
-    metric: Annotated[StrictStr, AfterValidator(_is_metric)] = Field(
+    metric: Annotated[StrictStr, AfterValidator(_is_metric)] | None = Field(
+        default=None,
         description=f"one of {', '.join(OF_SET)}, "
         f"or beside.NUMBER with one of {', '.join(OF_TWO)}, "
-        f"or trust.METHOD.NUMBER with one of {', '.join(OF_MAPS)}"
+        f"or trust.METHOD.NUMBER with one of {', '.join(OF_MAPS)}",
     )
+    check: Annotated[StrictStr, AfterValidator(_is_check)] | None = Field(
+        default=None, description="the name of a check: `reportgen checks` lists them"
+    )
+    at_worst: AtWorst | None = Field(default=None, description=", ".join(get_args(AtWorst)))
     min: Number | None = Field(default=None, description="a number")
     max: Number | None = Field(default=None, description="a number")
 
     @model_validator(mode="after")
     def _has_limit(self) -> Gate:
-        if self.min is None and self.max is None:
+        limits = self.min is not None or self.max is not None
+        if self.metric is None and self.check is None:
+            raise ValueError("a gate needs a metric or a check")
+        if self.metric is not None and self.check is not None:
+            raise ValueError("a gate is about a metric or about a check, not both")
+        if self.check is not None and limits:
+            raise ValueError("a gate on a check has no min and no max, but at_worst")
+        if self.metric is not None and self.at_worst is not None:
+            raise ValueError("at_worst is of a gate on a check")
+        if self.metric is not None and not limits:
             raise ValueError("a gate needs min or max")
         return self

@@ -1,4 +1,4 @@
-"""The recipe as a whole: read from a file or made in Python, with the place of every value."""
+"""The recipe as a whole: its top keys, and where in the file each value stands."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from reportgen.errors import RecipeError, UnknownName
+from reportgen.recipe.checks import Check, ChecksRecipe, StatementRecipe, as_checks
 from reportgen.recipe.complaints import complaint
 from reportgen.recipe.fields import (
     ImagesRecipe,
@@ -59,7 +60,9 @@ class Recipe(Part):
     model: ModelRecipe = Field(
         default=ModelRecipe(), description="a mapping with source, arguments, classes, preprocessing, head"
     )
-    images: ImagesRecipe = Field(default=ImagesRecipe(), description="a mapping with labels, parts and show")
+    images: ImagesRecipe = Field(
+        default=ImagesRecipe(), description="a mapping with labels, parts, training, groups and show"
+    )
     targets: Annotated[
         tuple[StrictStr | StrictInt, ...],
         BeforeValidator(_as_targets),
@@ -74,6 +77,19 @@ class Recipe(Part):
         default_factory=default_visualizations,
         description="a list of visualizations: a name, or `name: {option: value}`",
     )
+    checks: Annotated[
+        ChecksRecipe,
+        BeforeValidator(
+            as_checks, json_schema_input_type=Literal[False, "all"] | tuple[Check, ...] | ChecksRecipe
+        ),
+    ] = Field(
+        default_factory=ChecksRecipe,
+        description="all, false, a list of checks, or a mapping with sample and only",
+    )
+    statement: StatementRecipe = Field(
+        default=StatementRecipe(),
+        description="a mapping with intended_use, images, limits, owner, reasons",
+    )
     trust: Annotated[
         TrustRecipe, BeforeValidator(_as_trust, json_schema_input_type=Literal[False] | TrustRecipe)
     ] = Field(
@@ -83,7 +99,9 @@ class Recipe(Part):
     beside: BesideRecipe | None = Field(
         default=None, description="a mapping with checkpoint, name, main, model"
     )
-    gates: tuple[Gate, ...] = Field(default=(), description="a list of {metric, min, max}")
+    gates: tuple[Gate, ...] = Field(
+        default=(), description="a list of {metric, min, max} and {check, at_worst}"
+    )
     output: Output = Field(default=Output(), description="a mapping with theme, html, pdf")
 
     _source: Source | None = PrivateAttr(None)
@@ -112,8 +130,12 @@ class Recipe(Part):
     def _gates_can_be_judged(self) -> Recipe:
         """A gate on a map that is not made, or not put to the test, could never be passed."""
         shown = {visualization.name for visualization in self.visualizations}
+        asked = {check.name for check in self.checks.only}
         for number, gate in enumerate(self.gates):
-            method, place = tested_method(gate.metric), ("gates", number, "metric")
+            if gate.check and gate.check not in asked:
+                where = ("gates", number, "check")
+                raise at(where, f"{gate.check!r} is not known: it is not among the checks")
+            method, place = tested_method(gate.metric or ""), ("gates", number, "metric")
             if method and not self.trust.images:
                 raise at(place, f"{gate.metric} is not known where trust is off")
             if method and method not in shown:
@@ -139,6 +161,7 @@ class Recipe(Part):
         """The recipe as JSON values, every default and every option spelled out; itself a recipe."""
         plain = self.model_dump(mode="json")
         plain["visualizations"] = [shown.resolved() for shown in self.visualizations]
+        plain["checks"] = self.checks.resolved()
         if self.beside is not None:
             own = merged(self.model, self.beside.model)
             plain["beside"]["model"] = own.model_dump(mode="json")

@@ -1,4 +1,4 @@
-"""The part of a recipe that names a second model, to be shown beside the first on the same images."""
+"""The keys of a recipe below `beside`: a second model, to be shown beside the first on the same images."""
 
 from __future__ import annotations
 

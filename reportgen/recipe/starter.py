@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import yaml
 from pydantic import TypeAdapter
 
-from reportgen.recipe.fields import default_visualizations
+from reportgen.recipe.checks import default_checks
+from reportgen.recipe.fields import Chosen, default_visualizations
 from reportgen.recipe.gates import metric_names
 from reportgen.recipe.recipe import Recipe
 
@@ -32,6 +34,8 @@ model:
 images:
   labels: auto          # auto, none, folder, imagefolder (by the names' order), a CSV file with path,label
   parts:                # a CSV file with path,part,left,top,right,bottom, in pixels of the original image
+  training:             # a folder, a list or a CSV of the training's images: none of them should be here
+  groups: []            # columns of the labels' CSV whose groups of images are compared
   # Every image is scored; these get figures, and the report says how they were chosen.
   show: {at_most: 200, choose: [wrong, unsure, random]}
   at_most_megapixels:   # larger pictures are left out; 89.5 where nothing is said
@@ -44,6 +48,21 @@ run: {device: auto, batch_size: auto, precision: float32, seed: 0}
 # In the report's order: a name, or a name with options. `reportgen methods` explains them.
 visualizations:
 @visualizations
+
+# The questions that the audit answers, each with its options; false: none. `reportgen checks` explains them.
+# Those that cost much are asked of a sample of the images, drawn with the seed.
+checks:
+  sample: 400
+  only:                 # all, or a list
+@checks
+
+# What nobody measured: the report prints it as stated.
+statement:
+  intended_use:         # what the model is for, and what not
+  images:               # where the images are from
+  limits:               # what is known to go wrong
+  owner:                # who answers for the model
+  reasons:              # why the gates have the limits that they have
 
 # The maps are put to the test on a sample of the shown images: do they find what the answer rests
 # on, better than random orders, and do they change when the weights are shuffled? false: no test.
@@ -63,6 +82,7 @@ beside:
 # Limits on metrics; the exit code is 1 where one is not met. For example:
 #   - {metric: accuracy, min: 0.9}
 #   - {metric: trust.grad-cam.beats_random_sd, min: 2}
+#   - {check: duplicates}                     # fails on a fault; at_worst: clear is stricter
 gates: []
 
 # A theme's name (default, print, high-contrast) or folder. `pdf: {cards: 50}` prints so many cards at most.
@@ -73,42 +93,55 @@ output: {theme: default, layout: file, html: {at_most_mb: 15}, pdf: true}
 
 def starter() -> str:
     """A commented recipe that says what an absent one means."""
-    lines = "".join(_line(shown.resolved()) for shown in default_visualizations())
-    return STARTER.replace("@visualizations\n", lines or "  []\n")
+    shown, asked = _lines(default_visualizations()), _lines(default_checks(), "    ")
+    return STARTER.replace("@visualizations\n", shown).replace("@checks\n", asked)
 
 
-def _line(visualization: dict[str, dict[str, Any]]) -> str:
+def _lines(several: Iterable[Chosen], indent: str = "  ") -> str:
+    return "".join(f"{indent}{_line(chosen.resolved()).lstrip()}" for chosen in several) or f"{indent}[]\n"
+
+
+def _line(visualization: Mapping[str, Mapping[str, Any]]) -> str:
     """`  - grad-cam: {layer: auto}`, or the name alone where there are no options."""
     ((name, options),) = visualization.items()
     if not options:
         return f"  - {name}\n"
-    text = yaml.safe_dump(options, default_flow_style=True, sort_keys=False, width=10_000)
+    text = yaml.safe_dump(dict(options), default_flow_style=True, sort_keys=False, width=10_000)
     return f"  - {name}: {text}"
 
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of a recipe, the options of every visualization included."""
+    from reportgen.checks import questions
     from reportgen.probes import methods
 
     document = Recipe.model_json_schema()
-    kinds = []
-    for name, method in methods().items():
-        options = TypeAdapter(method.probe).json_schema()
-        document["$defs"] |= options.pop("$defs", {})
-        options |= {"title": method.title, "description": method.summary}
-        named = {"properties": {name: {"anyOf": [options, {"type": "null"}]}}, "required": [name]}
-        kinds.append({"type": "object", **named, "additionalProperties": False})
-    document["$defs"]["Visualization"] = {
-        "anyOf": [{"type": "string", "enum": list(methods())}, *kinds]
-    }
-    document["$defs"]["Gate"]["properties"]["metric"]["enum"] = metric_names()
+    shown = {name: (method.probe, method.title, method.summary) for name, method in methods().items()}
+    asked = {name: (check.check, check.title, check.question) for name, check in questions().items()}
+    document["$defs"]["Visualization"] = _choice(shown, document)
+    document["$defs"]["Check"] = _choice(asked, document)
+    document["$defs"]["Gate"]["properties"]["check"]["anyOf"][0]["enum"] = list(asked)
+    document["$defs"]["Gate"]["properties"]["metric"]["anyOf"][0]["enum"] = metric_names()
     _allow_null(document)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **document}
 
 
+def _choice(known: Mapping[str, tuple[type, str, str]], document: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a name, or of `name: {option: value}`, for what has a class, a title and a summary."""
+    kinds = []
+    for name, (kind, title, summary) in known.items():
+        options = TypeAdapter(kind).json_schema()
+        document["$defs"] |= options.pop("$defs", {})
+        options |= {"title": title, "description": summary}
+        named = {"properties": {name: {"anyOf": [options, {"type": "null"}]}}, "required": [name]}
+        kinds.append({"type": "object", **named, "additionalProperties": False})
+    return {"anyOf": [{"type": "string", "enum": list(known)}, *kinds]}
+
+
 def _allow_null(document: dict[str, Any]) -> None:
     """A key with nothing after it means the default, so null fits every key that has one."""
-    parts = [document, *(part for name, part in document["$defs"].items() if name != "Visualization")]
+    chosen = ("Visualization", "Check")
+    parts = [document, *(part for name, part in document["$defs"].items() if name not in chosen)]
     for part in parts:
         for name, field in part.get("properties", {}).items():
             if name not in part.get("required", ()) and {"type": "null"} not in field.get("anyOf", ()):

@@ -7,6 +7,7 @@ let shownView = PLAIN;
 let typing = false; // what follows belongs to the same entry of the history
 let leaving = false; // on the way back from a figure
 let pause = 0;
+const own = []; // addresses that were written here, and whose event is still to come
 
 function viewAt(hash) {
   if (hash !== "#view" && !hash.startsWith("#view?")) return null;
@@ -53,6 +54,7 @@ function address(anew) {
   const said = addressOf(shownView);
   if (said === location.hash || leaving) return;
   const opened = anew ? Boolean(shownView.figure) : history.state?.opened;
+  own.push(said);
   if (anew) location.hash = said;
   else location.replace(said);
   history.replaceState({ opened }, "");
@@ -104,6 +106,13 @@ function closed() {
   else address(false);
 }
 
+// The event of an address that was written here comes later: meanwhile the reader may have walked on or typed.
+function isOwn({ newURL }) {
+  const place = own.indexOf(new URL(newURL).hash);
+  own.splice(0, place + 1);
+  return place >= 0;
+}
+
 function arrived() {
   const said = viewAt(location.hash);
   const view = said ?? history.state?.view ?? { ...shownView, figure: "" };
@@ -133,7 +142,7 @@ function startView() {
   dialog.addEventListener("click", ({ target }) => target.dataset.keep && saveMap(target.dataset.keep));
   dialog.addEventListener("explored", explored);
   dialog.addEventListener("close", closed);
-  addEventListener("hashchange", arrived);
+  addEventListener("hashchange", (event) => isOwn(event) || arrived());
   arrange(PLAIN.sort);
   narrow(PLAIN);
   arrived();

@@ -188,3 +188,28 @@ def test_every_number_that_may_be_named_says_what_it_rests_on_and_is_told_in() -
     assert OF_TWO["accuracy_change"].unit == " percentage points"
     assert {mark.rests_on for mark in OF_MAPS.values()} == {"maps"}
     assert OF_TWO["changed"].rests_on == "answers"  # no label is needed to see that an answer changed
+
+
+VERDICTS = [
+    {"name": name, "status": name, "sentence": f"It is {name}."}
+    for name in ("clear", "undecided", "warning", "fault", "untested")
+]
+
+
+@pytest.mark.parametrize(
+    "at_worst, outcomes",
+    [
+        (None, ["passed", "passed", "passed", "failed", "cannot be judged"]),
+        ("undecided", ["passed", "passed", "failed", "failed", "cannot be judged"]),
+        ("clear", ["passed", "cannot be judged", "failed", "failed", "cannot be judged"]),
+    ],
+)
+def test_a_gate_on_a_check_goes_by_its_verdict(at_worst, outcomes):
+    gates = [{"check": verdict["name"], "at_worst": at_worst} for verdict in VERDICTS]
+    rows = evaluate(gates, {}, checks=VERDICTS)
+    assert [row["outcome"] for row in rows] == outcomes
+    assert [row["passed"] for row in rows] == [outcome == "passed" for outcome in outcomes]
+    assert rows[3]["reason"] == "fault is fault: It is fault"
+    assert [row["value"] for row in rows] == [0, 1, 2, 3, None]
+    (absent,) = evaluate([{"check": "nobody"}], {}, checks=VERDICTS)
+    assert absent["outcome"] == "cannot be judged"

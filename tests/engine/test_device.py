@@ -72,3 +72,9 @@ def test_flags_and_random_numbers_are_restored():
         assert torch.equal(torch.rand(1), first)
     assert torch.are_deterministic_algorithms_enabled() == before
     assert torch.equal(torch.rand(3), expected)
+
+
+def test_the_environment_has_torchvisions_version_as_it_says_it():
+    import torchvision
+
+    assert device.environment(torch.device("cpu"), 0, "float32")["torchvision"] == torchvision.__version__

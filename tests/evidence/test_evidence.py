@@ -1,4 +1,4 @@
-"""The waist: what goes in comes out, whole or not at all."""
+"""Evidence: what is written is read back, whole or not at all."""
 
 from __future__ import annotations
 

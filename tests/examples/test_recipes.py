@@ -1,8 +1,8 @@
 """Every recipe of examples/ runs by the command that its README gives, and shows what it lists.
 
-The recipes are run on one image and with few steps. Weights that have to be fetched are stood in
-for by seeded random ones of the same architecture; recipes for torchvision's networks are run with
-EfficientNet-Lite0's real weights besides.
+The recipes are run on one image and with few steps; those of big networks by `make matrix`. Weights
+that have to be fetched are stood in for by seeded random ones of the same architecture; recipes for
+torchvision's networks are run with EfficientNet-Lite0's real weights besides.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from reportgen.recipe import Recipe, load
 ROOT = Path(__file__).resolve().parents[2]
 RECIPES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "examples").glob("*/*.yaml"))
 FETCHED = ("torchvision:", "timm:")  # sources whose weights no checkout holds
+SMALL = ("mnist", "two-conv")  # examples whose networks are small
 COMMAND = re.compile(r"^reportgen run (\S+) (\S+) --recipe (\S+) --out \S+$", re.MULTILINE)
 # options that make a visualization cheap and leave its kind as it is
 CHEAP: dict[str, dict[str, Any]] = {
@@ -44,6 +45,11 @@ CHEAP: dict[str, dict[str, Any]] = {
     "top-patches": {"channels": 2, "strongest": 2},
 }
 SMALL_PX = 112  # side of the image for networks that take any
+
+
+def marked(recipe: str) -> Any:
+    small = Path(recipe).parts[1] in SMALL
+    return pytest.param(recipe, marks=() if small else pytest.mark.matrix)
 
 
 def source(recipe: str) -> str:
@@ -134,7 +140,7 @@ def test_there_are_recipes() -> None:
     assert {"examples/inception/recipe.yaml", "examples/mnist/notebook.yaml"} < set(RECIPES)
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("recipe", map(marked, RECIPES))
 def test_a_recipe_shows_what_it_lists(recipe: str, checkout: Path, tmp_path: Path) -> None:
     if recipe == "examples/photos/recipe.yaml":  # its command is `reportgen demo`
         pytest.importorskip(demo.WEIGHTS_PACKAGE, reason="extra demo is not installed")
@@ -153,6 +159,7 @@ def test_a_recipe_shows_what_it_lists(recipe: str, checkout: Path, tmp_path: Pat
     (tmp_path / "seeded.safetensors").unlink(missing_ok=True)  # VGG-16's takes half a gigabyte
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("recipe", [held for held in RECIPES if source(held).startswith(FETCHED)])
 def test_it_shows_the_same_of_a_trained_network(recipe: str, checkout: Path, tmp_path: Path) -> None:
     pytest.importorskip(demo.WEIGHTS_PACKAGE, reason="extra demo is not installed")

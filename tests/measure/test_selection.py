@@ -1,3 +1,5 @@
+"""Which images get figures: as many as are asked for, first choice first, the same every time."""
+
 from __future__ import annotations
 
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Eight architectures with seeded random weights, each measured with the methods that a file tests."""
+"""Nine architectures with seeded random weights, each measured with the methods that a file tests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from oracles import ARCHITECTURES, Architecture, built
+from oracles import ARCHITECTURES, QUICK, Architecture, built
 from torch import Tensor, nn
 
 from reportgen.engine.needs import Probe
@@ -64,10 +64,15 @@ class Case:
         return kept[0]
 
 
-@pytest.fixture(scope="module", params=list(ARCHITECTURES))
+NETWORKS = [
+    pytest.param(name, marks=() if name in QUICK else pytest.mark.matrix) for name in ARCHITECTURES
+]
+
+
+@pytest.fixture(scope="module", params=NETWORKS)
 def case(request, measured) -> Case:
     """Each architecture in turn. The test file says what is measured: its `probes(architecture)` gives the
-    probes by name, with options that are cheap. `-k mnist` takes one architecture alone."""
+    probes by name, with options that are cheap. With -m "" the big ones, too."""
     known = ARCHITECTURES[request.param]
     network, pixels = built(request.param)
     wanted = request.module.probes(known)

@@ -485,7 +485,7 @@ def until() -> Callable[..., None]:
     text again and again, which its policy forbids."""
 
     def wait(page: Any, expression: str) -> None:
-        for _ in range(400):
+        for _ in range(2400):  # a minute: a slow machine is no failure
             if page.evaluate(expression):
                 return
             page.wait_for_timeout(25)

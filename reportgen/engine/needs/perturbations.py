@@ -1,6 +1,7 @@
 """The families of perturbations that a probe may ask about: changed images, and changes inside the network.
 
-How each is made stands in `reportgen/engine/perturb/makers.py`; adding one touches these two files.
+How each is made stands in `reportgen/engine/perturb/makers.py`; a new one touches these two files, and is
+named in `tests/engine/test_closed_unions.py`.
 """
 
 from __future__ import annotations
@@ -98,9 +99,9 @@ class ChannelMasks:
 
     def channels(self, activation: Tensor) -> Tensor:
         """The chosen channels of each image, (N, K) int64, given the layer's maps (N, C, h, w)."""
-        rank = activation.flatten(2).std(2, correction=0)  # (N, C)
-        count = min(self.at_most or rank.shape[1], rank.shape[1])
-        return rank.sort(dim=1, descending=True, stable=True).indices[:, :count]
+        spread = activation.flatten(2).std(2, correction=0)  # (N, C)
+        count = min(self.at_most or spread.shape[1], spread.shape[1])
+        return spread.sort(dim=1, descending=True, stable=True).indices[:, :count]
 
 
 @dataclass(frozen=True)

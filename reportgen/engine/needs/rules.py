@@ -1,4 +1,7 @@
-"""How a backward passes rectifiers: the exact derivative, guided backpropagation, the deconvnet."""
+"""The names of the ways through a rectifier backwards: exact, guided backpropagation, deconvnet.
+
+`engine/relu_rules.py` goes them.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The strongest images of the set, unit by unit, and what is looked at again in them.
+"""Needs of the set's strongest images, class by class or channel by channel, and of projections of them.
 
 What is asked of the whole set before anything can be asked of single images of it: the ranks of a
 first round (`TopImages`, `Record`), and what a second round over those images alone gives

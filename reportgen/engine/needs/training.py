@@ -1,4 +1,4 @@
-"""The checkpoints of one training run, each seen over the whole set. Zeiler & Fergus 2013, fig. 4."""
+"""Needs of the checkpoints of a training run, each seen over the whole set. Zeiler & Fergus 2013, fig. 4."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 
 from torch import Tensor
 
+from reportgen.engine.network.attention import AttentionFacts
 from reportgen.engine.network.head import SOFTMAX, Head
 from reportgen.engine.network.layout import NONE, Layout
 from reportgen.engine.network.output import widened
@@ -154,6 +155,7 @@ class ModelFacts:
     auto: str = ""  # the last layer whose places the logits depend on, "" where none has places
     max_pools: int = 0  # max-pooling calls of one forward: their switches are what a deconvnet goes by
     parts: tuple[str, ...] = ()  # names of the parts that the recipe gives boxes of
+    attentions: tuple[AttentionFacts, ...] = ()  # between places of the image, in call order
     batch: int = 1  # images of the smallest batch that the network answers; all else is of one image
     head: Head = SOFTMAX  # what its outputs mean
     squeezed: bool = False  # whether a squeeze takes off the axis of a single image

@@ -1,5 +1,4 @@
-"""Which tracks an operation's results have. What products of matrices do, attention above all, is here;
-the rules for the rest are in `rules`."""
+"""Finds the tracks of an operation's results: by its rule in `rules`, or here for products of matrices."""
 
 from __future__ import annotations
 

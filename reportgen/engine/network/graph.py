@@ -40,7 +40,7 @@ class Recorder:
         self.around: list[str] = []  # modules that hold others, outermost first
         self.leaf: _Box | None = None  # the leaf module that is being called
         self.opened = False  # whether that leaf has a box already
-        self._made([x], self._new(_Box("", steps=[Step("input", "input")], shape=tuple(x.shape[1:]))))
+        self._keep([x], self._new(_Box("", steps=[Step("input", "input")], shape=tuple(x.shape[1:]))))
 
     def enter(self, name: str, type_name: str, leaf: bool) -> None:
         """A module's call begins."""
@@ -66,17 +66,17 @@ class Recorder:
         if not sources or not results:
             return
         known = {_memory(tensor) for tensor in read}
-        if not func._schema.is_mutable and all(_memory(made) in known for made in results):
+        if not func._schema.is_mutable and all(_memory(result) in known for result in results):
             return  # a view
         name = func.overloadpacket.__name__
-        found = joined(name) if len(sources) > 1 else step(name, args, results[0])
+        named = joined(name) if len(sources) > 1 else step(name, args, results[0])
         if self.leaf is not None:
-            self._made(results, self._in_leaf(self.leaf, found, sources))
-        elif found is None:
-            self._made(results, sources[0])
+            self._keep(results, self._in_leaf(self.leaf, named, sources))
+        elif named is None:
+            self._keep(results, sources[0])
         else:
-            box = _Box(self._around(), steps=[found], sources=sources, shape=tuple(results[0].shape[1:]))
-            self._made(results, self._new(box))
+            box = _Box(self._around(), steps=[named], sources=sources, shape=tuple(results[0].shape[1:]))
+            self._keep(results, self._new(box))
 
     def finish(self, logits: Tensor) -> Graph:
         """The whole graph; its last box is the output."""
@@ -96,25 +96,25 @@ class Recorder:
         self.boxes.append(box)
         return len(self.boxes) - 1
 
-    def _in_leaf(self, leaf: _Box, found: Step | None, sources: list[int]) -> int:
+    def _in_leaf(self, leaf: _Box, named: Step | None, sources: list[int]) -> int:
         if not self.opened:
             self._new(leaf)
             self.opened = True
         at = next(n for n in reversed(range(len(self.boxes))) if self.boxes[n] is leaf)
-        leaf.steps += [found] if found else []
+        leaf.steps += [named] if named else []
         leaf.sources += [s for s in dict.fromkeys(sources) if s != at and s not in leaf.sources]
         return at
 
     def _maker(self, tensor: Tensor) -> int | None:
-        found = self.makers.get(_memory(tensor))
-        return found[1] if found else None
+        kept = self.makers.get(_memory(tensor))
+        return kept[1] if kept else None
 
-    def _made(self, tensors: Sequence[Tensor], maker: int) -> None:
+    def _keep(self, tensors: Sequence[Tensor], maker: int) -> None:
         for tensor in tensors:
-            self.makers[_memory(tensor)] = (_held(tensor), maker)
+            self.makers[_memory(tensor)] = (_storage(tensor), maker)
 
 
-def _held(tensor: Tensor) -> UntypedStorage | Tensor:
+def _storage(tensor: Tensor) -> UntypedStorage | Tensor:
     """What holds a tensor's values: its storage, which views share, or itself where it has none."""
     try:
         return tensor.untyped_storage()
@@ -124,10 +124,10 @@ def _held(tensor: Tensor) -> UntypedStorage | Tensor:
 
 def _memory(tensor: Tensor) -> int:
     """What tells one tensor's memory from another's, on `meta` too, where no memory is."""
-    held = _held(tensor)
-    return id(held) if isinstance(held, Tensor) else int(held._cdata)
+    storage = _storage(tensor)
+    return id(storage) if isinstance(storage, Tensor) else int(storage._cdata)
 
 
 def _operation(box: _Box) -> Operation:
-    made = together(box.steps, box.type, len(box.sources))
-    return Operation(made.kind, made.words, box.layer, box.within, box.shape)
+    whole = together(box.steps, box.type, len(box.sources))
+    return Operation(whole.kind, whole.words, box.layer, box.within, box.shape)

@@ -1,4 +1,4 @@
-"""What an operation of the dispatcher is called in a drawing: its kind, and its words with its window."""
+"""What an operation of torch is called in the network's drawing: its kind, and words as "conv 3×3/2, 64"."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def together(steps: Sequence[Step], type_name: str, inputs: int) -> Step:
         return Step("norm", NORM_LAYERS[type_name])
     if len(steps) == 1:
         return steps[0]
-    kinds = {found.kind for found in steps}
+    kinds = {taken.kind for taken in steps}
     if "activation" in kinds and kinds <= {"activation", "multiply", "add"} and inputs == 1:
         return Step("activation", type_name)  # x·sigmoid(x)
     return Step("other", type_name)

@@ -1,4 +1,8 @@
-"""The receptive field of a layer's values, as their track says. Araujo, Norris & Sim 2019 (Distill)."""
+"""The receptive field of a layer's values, read off its output's track. Araujo, Norris & Sim 2019 (Distill).
+
+Where a field is wrong, the rule of an operation before it is: `rules` has them by name, `windows` works
+out convolutions and pools, `following` products of matrices.
+"""
 
 from __future__ import annotations
 

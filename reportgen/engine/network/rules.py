@@ -1,4 +1,4 @@
-"""What each kind of operation of the dispatcher does to the tracks of what it is given."""
+"""The rules by which torch's operations move, join and mix tracks (`track`), by the operation's name."""
 
 from __future__ import annotations
 

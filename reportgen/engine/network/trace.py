@@ -19,6 +19,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import _disable_current_modes
 
+from reportgen.engine.network.attending import Meeting, found, read_by
+from reportgen.engine.network.attention import AttentionFacts
+from reportgen.engine.network.catching import Catcher
 from reportgen.engine.network.facts import OWN, Graph, LayerFacts, ModelFacts
 from reportgen.engine.network.graph import Recorder
 from reportgen.engine.network.head import Head
@@ -47,7 +50,7 @@ def trace(
     Raises InputError where the network does not accept such an input or does not return (1, classes).
     """
     try:
-        batch, seen, graph, raw = _observed(network, input_shape, output)
+        batch, seen, graph, raw, attentions = _observed(network, input_shape, output)
     except InputError:
         raise
     except Exception as error:  # any code of the user's may run here
@@ -70,6 +73,7 @@ def trace(
         graph=graph,
         auto=next((n for n, call in seen.calls.items() if seen.auto and call.finished == seen.auto), ""),
         batch=batch,
+        attentions=attentions,
         head=Head(output=raw.output, reading=raw.words),
         squeezed=raw.squeezed,
     )
@@ -95,16 +99,16 @@ def has_gradient(
 
 def _observed(
     network: nn.Module, input_shape: tuple[int, int, int], output: str | int | None
-) -> tuple[int, Seen, Graph, Raw]:
+) -> tuple[int, Seen, Graph, Raw, tuple[AttentionFacts, ...]]:
     """The observed forward on `meta`, or on a real copy where `meta` will not do; of one image, or of
     the smallest batch that the network answers, and answers with an axis of the images. Raises what it
     raised for one image."""
     faults: dict[str, Exception] = {}
-    alone: tuple[Seen, Graph, Raw] | None = None
+    alone: tuple[Seen, Graph, Raw, tuple[AttentionFacts, ...]] | None = None
     for device in ("meta", "cpu"):
         try:
             alone = _forward(network, (1, *input_shape), output, device)
-            if not alone[-1].squeezed:
+            if not alone[2].squeezed:
                 return (1, *alone)
             faults[device] = InputError("the axis of a single image is lacking", "take a batch")
             break
@@ -118,8 +122,8 @@ def _observed(
     for device, several in sizes.items():
         for batch in several:
             try:
-                seen, graph, raw = _forward(network, (batch, *input_shape), output, device)
-                return batch, seen, graph, replace(raw, squeezed=alone is not None)
+                seen, graph, raw, attentions = _forward(network, (batch, *input_shape), output, device)
+                return batch, seen, graph, replace(raw, squeezed=alone is not None), attentions
             except Exception as error:
                 if str(error) == str(faults[device]):
                     break  # the batch is not what it fails for
@@ -143,7 +147,7 @@ def _bare_copy(network: nn.Module, device: str) -> nn.Module:
 
 def _forward(
     network: nn.Module, shape: tuple[int, int, int, int], output: str | int | None, device: str
-) -> tuple[Seen, Graph, Raw]:
+) -> tuple[Seen, Graph, Raw, tuple[AttentionFacts, ...]]:
     """Runs the observed forward of a copy that nothing else uses, on a batch of zeros; what it costs is
     that of one image. Raises InputError where the images have not one row of logits each."""
     network, seen = _bare_copy(network, device), Seen()
@@ -153,7 +157,8 @@ def _forward(
     for name, module in network.named_modules():
         for weight in module.parameters(recurse=False):
             observer.owners[id(weight)] = (weight, name)
-    with _watched(network, seen, observer), torch.no_grad(), _unfused(), observer:
+    meeting = Meeting(observer.track_of, seen.inside, shape[2:])
+    with _watched(network, seen, observer), torch.no_grad(), _unfused(), observer, Catcher(meeting):
         raw = raw_of(network(x), output, len(x))
     logits = raw.values
     if len(logits) != len(x):
@@ -167,7 +172,12 @@ def _forward(
         call.output_bytes //= len(x)
     seen.keys = observer.follower.keys
     seen.auto = last_depended_on(seen, observer.track_of(logits))
-    return seen, observer.recorder.finish(logits), raw
+    with _unfused():
+        attentions = read_by(
+            found(meeting.met, len(x), seen.calls),
+            lambda: raw_of(network(torch.zeros_like(x)), output, len(x)).values,
+        )
+    return seen, observer.recorder.finish(logits), raw, attentions
 
 
 @contextmanager

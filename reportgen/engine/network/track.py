@@ -1,4 +1,4 @@
-"""Where on the image each element of a tensor lies, and what it has seen: followed beside the tensor.
+"""A tensor's track: where on the image each of its elements lies, and which pixels it has seen.
 
 Beside a tensor run planes of the same number of axes, an axis along which a plane does not change
 being of size 1. What moves elements (view, permute, cat, roll, window partition) is done to the planes

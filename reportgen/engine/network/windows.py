@@ -1,4 +1,4 @@
-"""Windows that move along the axes of a tensor: convolutions, pools, resizing, padding, on its track."""
+"""What convolutions, pools, resizing and padding do to a track: windows that move along its axes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Forwards of batches and of their perturbations, counted as they are asked for."""
+"""Asks the network: forwards of batches and their perturbations, counted for the evidence's `cost`."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""Perturbations from which the best places are taken, or in which only they stand. Petsiuk et al. 2018,
-sec. 4.1 (deletion and insertion), on a grid of square cells instead of single pixels.
+"""Deletion and insertion: images without the best places of a map, or with nothing but them.
+
+Petsiuk et al. 2018, sec. 4.1, on a grid of square cells instead of single pixels.
 
 Cells put all methods and the random orders on one footing: deleting scattered pixels hurts a network
 far more than deleting a patch of as many, whatever the pixels show.
@@ -47,7 +48,7 @@ class Curves:
     def fault(self, n: int) -> str | None:
         """Why no map of image n can be judged by its curves, or None where each can."""
         finite = self.deletion[n].isfinite().all() and self.insertion[n].isfinite().all()
-        return None if finite else "the model's answers to erased copies are not finite"
+        return None if finite else "the model's answers under deletion or insertion are not finite"
 
 
 def deleting_and_inserting(source: Source, order: Tensor, fractions: Tensor) -> Maker:

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
-from torchvision.transforms.functional import gaussian_blur
 from typing_extensions import assert_never
 
 from reportgen.engine.needs import (
@@ -31,6 +30,7 @@ from reportgen.engine.needs import (
     RandomMasks,
     Transformed,
 )
+from reportgen.engine.perturb.blur import gaussian_blur
 from reportgen.engine.perturb.part_boxes import PartBoxes
 from reportgen.engine.perturb.transforms import matrices, warp
 
@@ -78,8 +78,7 @@ class Source:
         if baseline == "blur":
             side = min(x.shape[-2:])
             kernel = side - (side + 1) % 2  # odd, and no larger than the image
-            blurred: Tensor = gaussian_blur(x, [kernel, kernel], [side / BLUR_SHARE, side / BLUR_SHARE])
-            return blurred
+            return gaussian_blur(x, kernel, side / BLUR_SHARE)
         mean = x.new_tensor(self.normalisation.mean)[:, None, None]  # (C, 1, 1)
         std = x.new_tensor(self.normalisation.std)[:, None, None]
         if baseline == "mean":

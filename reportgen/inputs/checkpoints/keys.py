@@ -1,4 +1,4 @@
-"""A checkpoint's keys under the network's own names: what wraps a module leaves its mark in them.
+"""Renames a checkpoint's keys to the network's own names, where a wrapper has left its mark in them.
 
 Only what can be read in one way is renamed, and every renaming, and all that is left out, is said.
 """

@@ -1,4 +1,4 @@
-"""A checkpoint file as plain tensors by name; nothing in it is ever run."""
+"""Reads one checkpoint file, of any form, into plain tensors by name."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def imagenet_ids() -> tuple[str, ...]:
 
 def ids(spec: str | Sequence[str] | None, base: Path, classes: Sequence[str]) -> tuple[str, ...]:
     """The WordNet ids of the classes, where `model.classes` or the names themselves say them, else none."""
-    if tuple(classes) in (imagenet(), (BACKGROUND, *imagenet())):
+    if len(classes) >= 1000 and tuple(classes) in (imagenet(), (BACKGROUND, *imagenet())):
         return (*[BACKGROUND] * (len(classes) - 1000), *imagenet_ids())
     if not isinstance(spec, str) or spec.strip().casefold() == "imagenet":
         return ()

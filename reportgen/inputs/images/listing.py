@@ -1,4 +1,4 @@
-"""What is in the image set: a folder, a list or a CSV of files becomes numbered, hashed files."""
+"""Finds the images of a folder, a list or a CSV, and the label that stands beside each."""
 
 from __future__ import annotations
 

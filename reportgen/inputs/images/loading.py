@@ -1,4 +1,4 @@
-"""One image, from bytes that nobody vouches for to the model's input; and a stream of them."""
+"""Decodes an image's bytes, safely, to the model's input; and a stream of them over threads."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from PIL import Image, UnidentifiedImageError
 from PIL.ImageFile import ImageFile as PillowFile
 
 from reportgen.inputs.images import bands
+from reportgen.inputs.images.facts import Facts, facts_of
 from reportgen.inputs.images.listing import LARGEST_FILE_BYTES, ImageFile, hashed
 from reportgen.inputs.images.part_boxes import placed
 from reportgen.inputs.images.preprocessing import LARGEST_PX, Geometry, Preprocessing, apply
@@ -68,6 +69,7 @@ class Decoded:
     notes: tuple[str, ...]
     # (parts, 4) int64: top, left, bottom, right in pixels of the input; zeros where a part is not there
     boxes: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 4), np.int64))
+    facts: Facts | None = None  # of the whole picture, where they were asked for
 
 
 @dataclass(frozen=True)
@@ -78,8 +80,11 @@ class Rejected:
     reason: str
 
 
-def decode(file: ImageFile, preprocessing: Preprocessing) -> Decoded:
-    """Reads one image of the survey. Raises Unreadable."""
+def decode(file: ImageFile, preprocessing: Preprocessing, facts: bool = False) -> Decoded:
+    """Reads one image of the survey; with the facts of the whole picture where they are asked for.
+
+    Raises Unreadable.
+    """
     data = _content(file)
     try:
         PIL.Image.MAX_IMAGE_PIXELS = max(preprocessing.largest_px, LARGEST_PX)
@@ -91,6 +96,7 @@ def decode(file: ImageFile, preprocessing: Preprocessing) -> Decoded:
             picture, notes = _photograph(data, preprocessing.largest_px)
             _check_resized(picture.size, preprocessing)
             pixels, seen, geometry = apply(picture, preprocessing)
+        known = facts_of(picture, data) if facts else None
         original = _original_jpeg(picture)
     except Unreadable:
         raise
@@ -107,17 +113,21 @@ def decode(file: ImageFile, preprocessing: Preprocessing) -> Decoded:
     boxes = placed(file.parts, geometry)
     if out := sum(part is not None and not box.any() for part, box in zip(file.parts, boxes, strict=True)):
         notes.append(f"parts that are more than half out of the model's view: {out}")
-    return Decoded(file, pixels, seen, original, geometry, tuple(notes), boxes)
+    return Decoded(file, pixels, seen, original, geometry, tuple(notes), boxes, known)
 
 
 def stream(
-    files: Iterable[ImageFile], preprocessing: Preprocessing, workers: int = 2, ahead: int = 16
+    files: Iterable[ImageFile],
+    preprocessing: Preprocessing,
+    workers: int = 2,
+    ahead: int = 16,
+    facts: bool = False,
 ) -> Iterator[Decoded | Rejected]:
     """Every file in order, decoded by threads at most `ahead` images before they are taken."""
 
     def attempt(file: ImageFile) -> Decoded | Rejected:
         try:
-            return decode(file, preprocessing)
+            return decode(file, preprocessing, facts)
         except Unreadable as error:
             return Rejected(file, str(error))
 

@@ -1,4 +1,4 @@
-"""The image set, surveyed before anything is decoded: files in order, hashes, labels, refusals."""
+"""Numbers and hashes the image files, gives each its class, and refuses what cannot be an image."""
 
 from __future__ import annotations
 

@@ -39,8 +39,8 @@ def groups(
         for_each = several and visualization["per_target"]
         badge = badges.get(name)
         drawn = tuple(
-            replace(block(visualization, found, about(scene, visualization, slot)), badge=badge)
-            for slot, found in enumerate(findings[name][: None if for_each else 1])
+            replace(block(visualization, of_slot, about(scene, visualization, slot)), badge=badge)
+            for slot, of_slot in enumerate(findings[name][: None if for_each else 1])
         )
         if for_each:
             rows.append(drawn)
@@ -52,7 +52,7 @@ def groups(
 
 def joined(apart: tuple[Group, ...]) -> tuple[Group, ...]:
     """One group without a heading: few figures need none."""
-    once = tuple(made for group in apart for made in group.blocks)
+    once = tuple(shown for group in apart for shown in group.blocks)
     return (Group("", once, tuple(row for group in apart for row in group.rows)),)
 
 

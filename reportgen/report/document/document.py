@@ -14,7 +14,7 @@ from reportgen.audit.sanity import Trust
 from reportgen.evidence import Evidence, Record, is_unanswered
 from reportgen.report.cards.blocks import of_model
 from reportgen.report.cards.cards import STATES, UNANSWERED, anchor, found_signs, marks, states
-from reportgen.report.document import heads
+from reportgen.report.document import checks, heads
 from reportgen.report.document.answers import (
     accuracy,
     by_class,
@@ -68,6 +68,7 @@ def document(evidence: Evidence, results: Results) -> Document:
         verdict_details=details,
         facts=_facts(manifest, results["metrics"]),
         findings=lines,
+        checks=checks.section(evidence, results["checks"], rows),
         images_note=_images_note(manifest["images"]),
         images_more=more,
         print_rows=printed,
@@ -235,6 +236,7 @@ def _methods(
     by_kind: dict[str, list[Method]] = {}
     for shown in manifest["visualizations"]:
         by_kind.setdefault(sentence(shown.get("group", "")), []).append(_method(shown))
+    by_kind |= checks.methods(manifest.get("checks", ()))
     if tests := how_trust(trust, manifest["recipe"]):
         by_kind["Can the maps be relied on?"] = [tests]
     if side:

@@ -13,9 +13,16 @@ from reportgen.report.values.document import Sheet
 from reportgen.report.wording import cell, count, date, duration, number, plural, shape, size
 
 RECIPE_ORDER = (
-    *("title", "model", "images", "targets", "run", "visualizations", "trust", "beside", "gates"),
-    "output",
+    *("title", "statement", "model", "images", "targets", "run", "visualizations", "checks", "trust"),
+    *("beside", "gates", "output"),
 )
+STATED = {
+    "intended_use": "intended use",
+    "images": "source of the images",
+    "limits": "known limits",
+    "owner": "owner",
+    "reasons": "reasons for the gates",
+}
 
 HEADS = {
     "classes": "one class an image",
@@ -39,7 +46,13 @@ def sheets(manifest: Mapping[str, Any], timing: Mapping[str, Any]) -> tuple[Shee
         Sheet("Model", _model(manifest["model"])),
         Sheet("Run", _run(manifest, timing)),
         Sheet("Software", _software(manifest["environment"])),
+        Sheet("Stated, not measured", _stated(manifest["recipe"].get("statement") or {})),
     )
+
+
+def _stated(statement: Mapping[str, Any]) -> tuple[Fact, ...]:
+    """What the recipe says that nobody measured."""
+    return tuple(Fact(words, statement.get(key) or "not stated") for key, words in STATED.items())
 
 
 def _model(model: Mapping[str, Any]) -> tuple[Fact, ...]:
@@ -105,7 +118,12 @@ def preprocessing(applied: Mapping[str, Any]) -> str:
 
 def _run(manifest: Mapping[str, Any], timing: Mapping[str, Any]) -> tuple[Fact, ...]:
     environment, cost = manifest["environment"], manifest["cost"]
-    more = {"trust": "test the maps", "ascent": "maximise activations", "snapshot": "see other checkpoints"}
+    more = {
+        "trust": "test the maps",
+        "check": "answer the checks",
+        "ascent": "maximise activations",
+        "snapshot": "see other checkpoints",
+    }
     extra = [(cost.get(f"{key}_forwards"), words) for key, words in more.items()]
     projected = cost.get("projection_backwards")
     facts = [
@@ -127,7 +145,7 @@ def _run(manifest: Mapping[str, Any], timing: Mapping[str, Any]) -> tuple[Fact, 
     if not manifest["reproducible"]:
         seconds = timing["seconds"]
         # rendering is what is happening now: its time is in results.json only
-        stages = [key for key in ("decode", "compute", "encode", "trust") if seconds.get(key)]
+        stages = [key for key in ("decode", "compute", "encode", "trust", "checks") if seconds.get(key)]
         spent = [f"{key} {duration(seconds[key])}" for key in stages]
         if spent:
             facts.append(Fact("time", ", ".join(spent)))

@@ -1,4 +1,4 @@
-"""The tests of the maps -> the section that says which can be relied on, and a panel an image.
+"""Which maps can be relied on: the section of the tests that they passed or failed.
 
 The numbers are those of results.json; here they are only worded and drawn.
 """

@@ -11,7 +11,7 @@ from reportgen.audit.metrics import UNSURE_BELOW
 from reportgen.evidence import Findings, Record, is_unanswered
 from reportgen.findings import Flag
 from reportgen.report.cards.cards import anchor, unsure
-from reportgen.report.document import heads, set_findings
+from reportgen.report.document import checks, heads, set_findings
 from reportgen.report.document.answers import has_answers
 from reportgen.report.document.sanity import lines as doubted
 from reportgen.report.document.second_model import lines as compared
@@ -74,6 +74,7 @@ def findings(
         *_gates(results["gates"], "#answers" if has_answers(results["metrics"]) else "#top"),
         *_not_finite(records),
         *_warnings(manifest["model"].get("warnings", ())),
+        *checks.lines(results["checks"]),
         *set_findings.wrong(results["metrics"]),
         *_wrong(records, manifest["model"]["classes"]),
         *doubted(trust),

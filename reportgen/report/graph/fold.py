@@ -13,7 +13,7 @@ FOLLOWERS = {"norm", "activation"}  # what stands in the box of what it follows
 SEGMENT_AT_MOST = 36  # boxes between two cuts; more are folded by the modules that hold them
 LINES_AT_MOST = 7  # values side by side
 BOXES_AT_MOST = 260
-TOLD = {"conv": "conv", "linear": "linear", "add": "addition", "concatenate": "concat"}  # of a container
+COUNTED = {"conv": "conv", "linear": "linear", "add": "addition", "concatenate": "concat"}  # of a container
 
 
 @dataclass(frozen=True)
@@ -142,13 +142,13 @@ def _contained(network: Net, chosen: Sequence[int], at_most: int) -> Net:
             path = _path(box)
             folds = at in members and len(path) >= depth and box.kind not in ("input", "output")
             groups.setdefault(path[:depth] if folds else (f"#{at}",), []).append(at)
-        made = [_container(path, [network.boxes[at] for at in group]) for path, group in groups.items()]
-        folded = network.merged(list(groups.values()), made)
+        containers = [_container(path, [network.boxes[at] for at in group]) for path, group in groups.items()]
+        folded = network.merged(list(groups.values()), containers)
         if folded is None:
             continue
         best = folded
         left = len(chosen) - (len(network.boxes) - len(folded.boxes))
-        if left <= at_most and not any(_too_wide(folded, made) for made in segments(folded)):
+        if left <= at_most and not any(_too_wide(folded, segment) for segment in segments(folded)):
             break
     return best
 
@@ -169,7 +169,7 @@ def _container(path: Sequence[str], members: Sequence[Box]) -> Box:
         return members[0]
     operations = tuple(operation for box in members for operation in box.operations)
     counts = Counter(kind for kind, _ in operations)
-    counted = [plural(counts[kind], word) for kind, word in TOLD.items() if counts[kind]]
+    counted = [plural(counts[kind], word) for kind, word in COUNTED.items() if counts[kind]]
     return Box(
         "folded",
         (".".join(path), *counted),

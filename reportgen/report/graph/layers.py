@@ -1,4 +1,4 @@
-"""In which layer and where the boxes of one segment of a graph's drawing stand.
+"""Places the boxes of one segment of the network's drawing: in which rank (a row of boxes), and where in it.
 
 Sugiyama, Tagawa & Toda 1981: ranks by longest path, the order in a rank by barycentre, then upright
 lanes as near to what they are linked with as the widths allow. A value that is read at once and again

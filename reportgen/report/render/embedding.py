@@ -1,4 +1,4 @@
-"""What a page carries besides its words, pictures, maps and fonts: inside it, or in files beside it."""
+"""The pictures, maps, fonts, style and script of a page: embedded in it, or in files beside it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KINDS: tuple[Kind, ...] = ("pictures", "maps", "fonts", "script", "text")
 
 
 @dataclass
-class Freight:
+class Embedding:
     """What was loaded so far. In a page of one file all of it is data: URIs; beside a page it is
     `files`, by their names, and a picture that occurs twice is one file."""
 

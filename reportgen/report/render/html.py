@@ -1,7 +1,7 @@
-"""The document as one HTML file, or as one with files beside it: no request to anywhere else, at most
-so many megabytes.
+"""report.html: the document as one file, or as one with files beside it, of at most so many megabytes.
 
-Its one script finds images and explores the maps; without it everything is still there to read.
+It makes no request to anywhere else. Its one script finds images and explores the maps; without it
+everything is still there to read.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from reportgen.ownership import claim, discard, owned
 from reportgen.report.cards.cards import cards
 from reportgen.report.pictures.rasters import Encoding, Raster
 from reportgen.report.render import templates
-from reportgen.report.render.embedding import FOLDER, Freight, Kind
+from reportgen.report.render.embedding import FOLDER, Embedding, Kind
 from reportgen.report.render.themes import Theme
 from reportgen.report.values.card import Fact
 from reportgen.report.values.document import Document
@@ -75,12 +75,12 @@ def write(report: Report, folder: Path) -> None:
     limit = int(at_most_mb * 1e6)
     fit = _estimate(document, evidence, limit, beside)
     while True:
-        page, freight, weight = _page(document, evidence, report.theme, fit, at_most_mb, beside)
+        page, embedding, weight = _page(document, evidence, report.theme, fit, at_most_mb, beside)
         total = sum(weight.values())
         if total <= limit or not fit.cards:
             break
         fit = _less(fit, total / limit)
-    _write_files(folder, freight.files)
+    _write_files(folder, embedding.files)
     claim(folder, ["report.html"])
     write_whole(folder / "report.html", page.encode())
     parts = ", ".join(f"{kind} {_mb(n_bytes)}" for kind, n_bytes in weight.items())
@@ -109,8 +109,8 @@ def _estimate(document: Document, evidence: Evidence, limit: int, beside: bool) 
     judged from a few of them."""
 
     def weighed(fit: Fit) -> int:
-        body, freight = _body(document, evidence, fit, 0, beside)
-        return sum(freight.weigh(body).values())
+        body, embedding = _body(document, evidence, fit, 0, beside)
+        return sum(embedding.weigh(body).values())
 
     sample = min(SAMPLED, document.card_count)
     for encoding in ENCODINGS:
@@ -131,14 +131,14 @@ def _less(fit: Fit, excess: float) -> Fit:
 
 def _body(
     document: Document, evidence: Evidence, fit: Fit, at_most_mb: float, beside: bool
-) -> tuple[str, Freight]:
-    freight = Freight(fit.encoding, beside)
+) -> tuple[str, Embedding]:
+    embedding = Embedding(fit.encoding, beside)
     shown = cards(evidence, document.trust, fit.cards, document.side)
     measured = [record for record in evidence.records() if record["measured"]]
     body = templates.render(
-        freight.picture,
+        embedding.picture,
         "report.html.j2",
-        freight.levels,
+        embedding.levels,
         step=fit.encoding.step,
         document=document,
         cards=shown,
@@ -148,15 +148,15 @@ def _body(
         notes=(),
         logo="",  # stands above the page, in its shell
     )
-    return body, freight
+    return body, embedding
 
 
 def _page(
     document: Document, evidence: Evidence, theme: Theme, fit: Fit, at_most_mb: float, beside: bool
-) -> tuple[str, Freight, dict[Kind, int]]:
+) -> tuple[str, Embedding, dict[Kind, int]]:
     """The whole page, what it carries, and the bytes of each kind of that."""
-    body, freight = _body(document, evidence, fit, at_most_mb, beside)
-    style = templates.screen_style(theme, body, freight.font)
+    body, embedding = _body(document, evidence, fit, at_most_mb, beside)
+    style = templates.screen_style(theme, body, embedding.font)
     script = templates.script()
     page = templates.render(
         _no_picture,
@@ -165,14 +165,14 @@ def _page(
         created=evidence.manifest["created"],
         policy=_policy(style, script, beside),
         beside=beside,
-        style=Markup(freight.text("report.css", style, "text")),
-        script=Markup(freight.text("report.js", script, "script")),
-        logo=freight.logo(theme.logo()),
+        style=Markup(embedding.text("report.css", style, "text")),
+        script=Markup(embedding.text("report.js", script, "script")),
+        logo=embedding.logo(theme.logo()),
         body=Markup(body),
     )
-    weight = freight.weigh(page)
+    weight = embedding.weigh(page)
     page = page.replace(WEIGHT, _weight(weight, at_most_mb))
-    return page, freight, freight.weigh(page)
+    return page, embedding, embedding.weigh(page)
 
 
 def _policy(style: str, script: str, beside: bool) -> str:

@@ -1,4 +1,4 @@
-"""Results -> junit.xml: gates, images and visualizations as test cases."""
+"""Results -> junit.xml: gates, checks, images and visualizations as test cases."""
 
 from __future__ import annotations
 
@@ -23,11 +23,16 @@ def write(report: Report, folder: Path) -> None:
 
 
 def junit(results: Results, manifest: Mapping[str, Any]) -> bytes:
-    """Gates, images and visualizations as test cases; what could not be done is skipped, and says why."""
+    """Gates, checks, images and visualizations as test cases; what could not be done is skipped, and says
+    why."""
     cases: list[tuple[str, str, str, str | None]] = []  # (class, name, outcome, why)
     for gate in results["gates"]:
         why = None if gate["passed"] else f"{gate['outcome']}: {gate['reason']}"
         cases.append(("gates", gate["name"], "failure", why))
+    for checked in results["checks"]:
+        outcome = "failure" if checked["status"] == "fault" else "skipped"
+        said = None if checked["status"] in ("clear", "warning") else checked["sentence"]
+        cases.append(("checks", checked["name"], outcome, said))
     for image in results["images"]:
         if image["status"] == "rejected" or image["answered"] is False:
             cases.append(("images", f"{image['id']} {image['path']}", "skipped", image["reason"]))

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from reportgen.evidence import Stage
 from reportgen.report.pictures.rasters import Raster
 from reportgen.report.values.card import Block, Fact, Figure, Level, Sign
+from reportgen.report.values.checks import ChecksSection
 from reportgen.report.values.second_model import SideBySide
 
 COVER_FINDINGS = 4
+FIRST_FINDINGS = 8  # of the first screen; the others are folded
 MARK = 1.2  # the width of the mark in the middle of a drawn interval
 
 
@@ -251,6 +253,7 @@ class Document:
     verdict_details: tuple[str, ...]
     facts: tuple[Fact, ...]
     findings: tuple[FindingLine, ...]
+    checks: ChecksSection | None
     images_note: str
     images_more: str
     print_rows: tuple[ImageRow, ...]  # those with a card, and those that need a look
@@ -275,6 +278,16 @@ class Document:
     provenance: tuple[Sheet, ...]
     plan: tuple[str, ...]
     recipe: str
+
+    @property
+    def first(self) -> tuple[FindingLine, ...]:
+        """The findings of the first screen."""
+        return self.findings[:FIRST_FINDINGS]
+
+    @property
+    def further(self) -> tuple[FindingLine, ...]:
+        """All other findings."""
+        return self.findings[FIRST_FINDINGS:]
 
     @property
     def worst(self) -> tuple[FindingLine, ...]:

@@ -49,18 +49,18 @@ def test_an_image_without_all_parts_is_not_whole():
 
 
 @pytest.mark.parametrize("batch_size", [1, 5, 100])
-def test_copies_are_of_whole_images_only_with_the_part_in_grey(batch_size):
+def test_perturbations_are_of_whole_images_only_with_the_part_in_grey(batch_size):
     x = torch.randn(3, 3, SIDE, SIDE)
     made = maker(CoveredParts(2, 1), Source(x, MIDGREY, {}, PartBoxes(BOXES, (0, 1, 2))))
     batches = list(packed(3, made, batch_size, x.device))
-    image, number, copies = (torch.cat(parts) for parts in zip(*batches, strict=True))
+    image, number, perturbed = (torch.cat(parts) for parts in zip(*batches, strict=True))
     assert image.tolist() == [0] * 4 + [2] * 4 and number.tolist() == [0, 1, 2, 3] * 2
     expected = x[0].clone()
     expected[:, 2:10, 3:9] = 0  # grey is 0.5, the mean
-    assert torch.equal(copies[0], expected)
-    for picture, copy in zip(x[image], copies, strict=True):
-        changed = (picture != copy).any(0)
-        assert changed.any() and (copy[:, changed] == 0).all()
+    assert torch.equal(perturbed[0], expected)
+    for picture, changed in zip(x[image], perturbed, strict=True):
+        where = (picture != changed).any(0)
+        assert where.any() and (changed[:, where] == 0).all()
 
 
 def run(network, x, boxes):

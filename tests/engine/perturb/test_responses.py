@@ -1,4 +1,4 @@
-"""What layers answer to changed copies: kept from the forwards that the scores take, and bounded."""
+"""What layers answer to perturbations: kept from the forwards that the scores take, and bounded."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ def pictures(n: int = 3) -> torch.Tensor:
 
 def occluded(x: torch.Tensor) -> torch.Tensor:
     """Four quarters, each covered in turn by grey, which is 0 after normalising by 0.5."""
-    copies = x[:, None].repeat(1, 4, 1, 1, 1)
+    perturbed = x[:, None].repeat(1, 4, 1, 1, 1)
     for n, (top, left) in enumerate([(0, 0), (0, 16), (16, 0), (16, 16)]):
-        copies[:, n, :, top : top + 16, left : left + 16] = 0
-    return copies
+        perturbed[:, n, :, top : top + 16, left : left + 16] = 0
+    return perturbed
 
 
 @pytest.mark.parametrize("batch_size", [2, 5, 64])
@@ -69,12 +69,12 @@ def test_every_way_to_keep_is_the_slow_one(awkward, measured, layer, batch_size)
     assert distance.min() > 0
 
 
-def test_one_forward_of_a_copy_serves_scores_and_every_layer(awkward, measured):
+def test_one_forward_of_a_perturbation_serves_scores_and_every_layer(awkward, measured):
     seen = []
     awkward.register_forward_hook(lambda _m, _a, out: seen.append(len(out)))
     wishes = (Scores(MOVED), *(Responses(MOVED, name) for name in ("stem", "last", "head")))
     done = measured(awkward, pictures(4), Asks(wishes), Asks(wishes[1:]), batch_size=5)
-    assert seen == [4, 5, 5, 2], "the images, and three copies of each in full batches"
+    assert seen == [4, 5, 5, 2], "the images, and three perturbations of each in full batches"
     assert done.engine.counted.perturbed_forwards == 12
     assert done.engine.plan.cost(4)["perturbed_forwards"] == 12
     assert done.engine.plan.each.perturbed_forwards == 3
@@ -85,7 +85,7 @@ def test_answers_without_scores_cost_the_same(awkward, measured):
     assert done.engine.counted.perturbed_forwards == 6 == done.engine.plan.cost(2)["perturbed_forwards"]
 
 
-def test_an_unchanged_copy_is_at_no_distance_and_scores_the_same(awkward, measured):
+def test_an_unchanged_perturbation_is_at_no_distance_and_scores_the_same(awkward, measured):
     wishes = (Responses(MOVED, "last"), Scores(MOVED))
     tape = measured(awkward, pictures(), Asks(wishes)).tapes[0]
     distance, scores = (tape[need] for need in wishes)
@@ -114,7 +114,7 @@ def test_the_estimate_knows_what_is_kept(awkward):
 
     last = facts.layer("last").output_bytes
     assert tapped(Scores(MOVED)) == 0
-    # the clean answer, the copies' one, and for each of three copies what is kept
+    # the clean answer, the perturbations' one, and for each of three perturbations what is kept
     assert tapped(Responses(MOVED, "last")) == 2 * last + 3 * 4
     assert tapped(Responses(MOVED, "last", "channel-sums")) == 2 * last + 3 * 12 * 4
     assert tapped(Responses(MOVED, "last", "whole")) == 2 * last + 3 * last

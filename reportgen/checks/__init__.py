@@ -1,0 +1,121 @@
+"""The questions that an audit answers, a file (or folder) each, and the registry that finds them.
+
+A check is a frozen dataclass: its fields are its YAML options, its docstring is its page in the report. It
+says what it needs measured and judges what was measured, with numpy, scipy and scikit-learn only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal, TypeVar, cast, get_args
+
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass as checked_dataclass
+from typing_extensions import dataclass_transform
+
+# what a check is about, in the report's order
+Group = Literal[
+    "the images",
+    "the labels",
+    "the preprocessing",
+    "the answers",
+    "the limits of use",
+    "shortcuts",
+    "the network",
+    "the maps",
+]
+GROUPS: tuple[Group, ...] = get_args(Group)
+T = TypeVar("T")
+LABELS = {
+    "Measurement.": "measurement",
+    "Reading.": "reading",
+    "Limits.": "limits",
+    "Remedy.": "remedy",
+    "Source.": "source",
+}
+
+
+@dataclass(frozen=True)
+class Question:
+    """What the registry knows of one check: the words are read from the docstring."""
+
+    name: str
+    group: Group
+    training: bool
+    check: type
+    title: str
+    question: str
+    measurement: str
+    reading: str
+    limits: str
+    remedy: str
+    source: str
+
+    def options(self) -> dict[str, Any]:
+        """The option names with their defaults."""
+        return {f.name: getattr(self.check(), f.name) for f in dataclasses.fields(self.check)}
+
+    def words(self) -> dict[str, Any]:
+        """The check's text as JSON values, for the evidence and for `reportgen checks --json`."""
+        return {key: getattr(self, key) for key in ("name", "group", "title", "question", *LABELS.values())}
+
+
+@dataclass_transform(frozen_default=True)
+def check(name: str, *, group: Group, training: bool = False) -> Callable[[type[T]], type[T]]:
+    """Registers a class as the check `name`. Its fields are validated; extras are refused.
+
+    It has `judge(case) -> Verdict`, and what it needs of these:
+
+    - `needs(model) -> Sequence[Need]`, what is asked of the network for each image of the sample, and
+      `observe(tape) -> dict[str, Tensor]`, what is kept of a batch of it: a row an image, of a fixed size;
+    - `tally(tape) -> Tally`, what is kept of a batch of the sample in sum;
+    - `views(model) -> Sequence[View]`, other ways to preprocess the sample, whose answers are kept;
+    - `without(case, verdict) -> Case`, the case as it would be without the cause that the verdict names: the
+      checks that the verdict `explains` are judged again on it.
+
+    `training` says that it looks at the pictures of `images.training`.
+    Raises ValueError where the docstring lacks one of its labelled paragraphs.
+    """
+
+    def register(cls: type[T]) -> type[T]:
+        words = _words(name, inspect.getdoc(cls) or "")
+        checked: Any = checked_dataclass(frozen=True, config=ConfigDict(extra="forbid"))(cls)
+        checked.asked = Question(name, group, training, checked, **words)
+        return cast(type[T], checked)
+
+    return register
+
+
+def _words(name: str, doc: str) -> dict[str, str]:
+    """The title, the question and the labelled paragraphs of a check's docstring."""
+    head, *paragraphs = (" ".join(part.split()) for part in doc.split("\n\n"))
+    title, _, question = head.partition(": ")
+    words = {"title": title, "question": question}
+    for paragraph in paragraphs:
+        label, _, text = paragraph.partition(" ")
+        if label in LABELS:
+            words[LABELS[label]] = text
+    missing = [label for label, key in LABELS.items() if not words.get(key)]
+    if missing or not question.endswith("?"):
+        raise ValueError(f"check {name!r}: its docstring lacks {missing or ['a question']}")
+    return words
+
+
+@cache
+def questions() -> dict[str, Question]:
+    """Every check by name, group by group in the report's order, and in a group by name."""
+    found: list[Question] = []
+    for module_info in pkgutil.iter_modules(__path__):
+        module = importlib.import_module(f"{__name__}.{module_info.name}")
+        for value in vars(module).values():
+            asked = getattr(value, "asked", None)
+            if isinstance(asked, Question) and value.__module__ == module.__name__:
+                found.append(asked)
+    found.sort(key=lambda asked: (GROUPS.index(asked.group), asked.name))
+    return {asked.name: asked for asked in found}

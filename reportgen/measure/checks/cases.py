@@ -1,0 +1,192 @@
+"""The evidence of one measurement -> what the checks judge."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from reportgen.checks.case import NO_ANSWER, NO_LABEL, Answers, Case, Pictures, Sample, Sources
+from reportgen.evidence import Record, best, shards
+from reportgen.findings import Array, Finding
+from reportgen.inputs import ImageFile, stream
+from reportgen.inputs.images.facts import FIELDS
+from reportgen.inputs.images.loading import Decoded
+from reportgen.measure.checks.chosen import ChosenCheck
+from reportgen.measure.checks.sampled import tally_name
+from reportgen.measure.measurement import Measurement
+from reportgen.measure.second_model import small
+
+
+def case_of(m: Measurement) -> Case:
+    """What is the same for every check: the answers, the pictures, the groups."""
+    records = sorted((r for r in m.writer.of_set() if r["status"] == "ok"), key=lambda r: r["number"])
+    answers = _answers(records)
+    return Case(
+        answers=answers,
+        classes=m.model.facts.classes,
+        model=m.model.facts,
+        pictures=_pictures(m, records, answers),
+        training=_training(m),
+        groups={
+            name: tuple(words[number] for number in answers.numbers)
+            for name, words in m.audit.groups.items()
+        },
+        seed=m.model.recipe.run.seed,
+        wished_sample=m.model.checks.sample,
+        sources=_Evidence(m, records),
+    )
+
+
+def sample_of(m: Measurement, chosen: ChosenCheck) -> Sample:
+    """What was measured for one check on the sample."""
+    numbers = _numbers(m, shards.CHECKED)
+    order = np.argsort(numbers)
+    rows = {
+        key: np.concatenate(parts)[order] for key, parts in _rows(m, chosen.name).items() if parts
+    }
+    whole = {key: values for key, values in rows.items() if len(values) == len(numbers)}
+    views: dict[str, Array] = {}
+    for place, view in enumerate(m.model.checks.views):
+        if view in chosen.views:
+            own, logits = _view(m, f"{shards.VIEWED}-{place:02d}")
+            numbers, order = (own, np.arange(len(own))) if not len(numbers) else (numbers, order)
+            views[view.name] = _aligned(numbers[order], own, logits)
+    return Sample(numbers[order], whole, m.writer.tally(tally_name(chosen.name)), views)
+
+
+def _rows(m: Measurement, check: str) -> dict[str, list[Array]]:
+    """The rows of a check by key, shard by shard."""
+    parts: dict[str, list[Array]] = {}
+    for name in m.writer.shards(shards.CHECKED):
+        for key in m.writer.keys(name, f"{check}/"):
+            parts.setdefault(key.removeprefix(f"{check}/"), []).append(m.writer.array(name, key))
+    return parts
+
+
+def _numbers(m: Measurement, kind: str) -> Array:
+    """The images that have rows in the shards of a kind, in the order of these."""
+    return np.array([r["number"] for r in m.writer.records(kind) if r["row"] is not None], dtype=np.int64)
+
+
+def _view(m: Measurement, kind: str) -> tuple[Array, Array]:
+    """The numbers (n,) and logits (n, C) of a view."""
+    names = m.writer.shards(kind)
+    numbers = _numbers(m, kind)
+    none = np.zeros((0, m.model.facts.class_count), dtype=np.float32)
+    logits = np.concatenate([none, *(m.writer.array(name, "logits") for name in names)])
+    order = np.argsort(numbers)
+    return numbers[order], logits[order]
+
+
+def _aligned(numbers: Array, own: Array, logits: Array) -> Array:
+    """Logits (n, C) in the order of `numbers`; NaN where an image had no such view."""
+    whole = np.full((len(numbers), logits.shape[1]), np.nan, dtype=np.float32)
+    places = {int(number): row for row, number in enumerate(own)}
+    for row, number in enumerate(numbers):
+        if int(number) in places:
+            whole[row] = logits[places[int(number)]]
+    return whole
+
+
+def _answers(records: Sequence[Record]) -> Answers:
+    said = [best(record) for record in records]
+    nan = float("nan")
+    return Answers(
+        numbers=np.array([r["number"] for r in records], dtype=np.int64),
+        paths=tuple(r["path"] for r in records),
+        hashes=tuple(r["sha256"] or "" for r in records),
+        labels=np.array([_or(r["label_index"], NO_LABEL) for r in records], dtype=np.int64),
+        answers=np.array([a["class_index"] if a else NO_ANSWER for a in said], dtype=np.int64),
+        confidence=np.array([a["probability"] if a else nan for a in said], dtype=np.float64),
+        label_probability=np.array([_or(r["label_probability"], nan) for r in records], dtype=np.float64),
+    )
+
+
+def _or(value: Any, otherwise: Any) -> Any:
+    return otherwise if value is None else value
+
+
+def _pictures(m: Measurement, records: Sequence[Record], answers: Answers) -> Pictures | None:
+    kind = shards.SCORE if m.writer.shards(shards.SCORE) else shards.BATCH
+    rows = _facts(m, kind)
+    if rows is None:
+        return None
+    places = [rows[1][int(number)] for number in answers.numbers]
+    values, pixels, perceptual = (part[places] for part in rows[0])
+    return Pictures(FIELDS, values, pixels, perceptual, answers.hashes, answers.paths)
+
+
+def _training(m: Measurement) -> Pictures | None:
+    rows = _facts(m, shards.TRAINING)
+    if rows is None:
+        return None
+    files = {file.number: file for file in m.audit.training}
+    numbers = sorted(rows[1])
+    places = [rows[1][number] for number in numbers]
+    values, pixels, perceptual = (part[places] for part in rows[0])
+    hashes = tuple(files[number].sha256 or "" for number in numbers)
+    paths = tuple(files[number].shown for number in numbers)
+    return Pictures(FIELDS, values, pixels, perceptual, hashes, paths)
+
+
+def _facts(m: Measurement, kind: str) -> tuple[tuple[Array, Array, Array], dict[int, int]] | None:
+    """The arrays of facts of all shards of a kind, and the row of each number; None where there are none."""
+    parts: list[tuple[Array, ...]] = []
+    places: dict[int, int] = {}
+    for name in m.writer.shards(kind):
+        records = m.writer.finished[name]["records"]
+        if "facts" not in m.writer.keys(name, "facts"):
+            continue
+        first = sum(len(part[0]) for part in parts)
+        parts.append(tuple(m.writer.array(name, key) for key in ("facts", "pixel_hash", "perceptual")))
+        places |= {r["number"]: first + r["row"] for r in records if r.get("row") is not None}
+    if not parts:
+        return None
+    values, pixels, perceptual = (np.concatenate(several) for several in zip(*parts, strict=True))
+    return (values, pixels, perceptual), places
+
+
+class _Evidence(Sources):
+    """What is read back from the evidence, decoded again or taken from the network, where a check asks."""
+
+    def __init__(self, m: Measurement, records: Sequence[Record]) -> None:
+        self.m = m
+        self.readable = {record["number"] for record in records}
+
+    def logits(self) -> Iterator[tuple[Array, Array]]:
+        kind = shards.SCORE if self.m.writer.shards(shards.SCORE) else shards.BATCH
+        for name in self.m.writer.shards(kind):
+            seen = [r for r in self.m.writer.finished[name]["records"] if r["row"] is not None]
+            if seen:
+                logits = self.m.writer.array(name, "logits")
+                yield np.array([r["number"] for r in seen]), logits[[r["row"] for r in seen]]
+
+    def greys(self, numbers: Sequence[int], training: bool = False) -> Mapping[int, Array]:
+        files = self.m.audit.training if training else self.m.audit.files
+        decoded = self._decoded(files, numbers, facts=True)
+        return {image.file.number: image.facts.grey for image in decoded if image.facts is not None}
+
+    def seen(self, numbers: Sequence[int]) -> Mapping[int, Array]:
+        decoded = self._decoded(self.m.audit.files, numbers)
+        return {image.file.number: small(image.seen) for image in decoded}
+
+    def tensors(self) -> Iterator[tuple[str, Array]]:
+        for name, value in self.m.engine.network.state_dict().items():
+            yield name, value.detach().cpu().numpy()
+
+    def findings(self, visualization: str) -> Sequence[Finding]:
+        for name in (shards.SET, shards.MODEL):
+            found = self.m.writer.findings(name, None) if name in self.m.writer.finished else {}
+            if visualization in found:
+                return found[visualization][0]
+        return ()
+
+    def _decoded(
+        self, files: Sequence[ImageFile], numbers: Sequence[int], facts: bool = False
+    ) -> Iterator[Decoded]:
+        wanted = {int(number) for number in numbers}
+        chosen = [file for file in files if file.number in wanted]
+        decoded = stream(chosen, self.m.model.subject.preprocessing, facts=facts)
+        return (image for image in decoded if isinstance(image, Decoded))

@@ -1,0 +1,146 @@
+"""The chosen checks: what each needs of the sample, or why it does not apply, and what that costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from reportgen.checks import Question
+from reportgen.checks.case import View
+from reportgen.engine.needs import ModelFacts, Need
+from reportgen.engine.plan import Plan
+from reportgen.findings import NotApplicable
+from reportgen.inputs.images.preprocessing import Preprocessing
+
+OF_THE_SET = "the images", "the labels"
+
+
+@dataclass(frozen=True)
+class ChosenCheck:
+    """One check of the recipe: its needs and views, or the reason why it does not apply."""
+
+    name: str
+    check: Any  # its own type is nobody's business here
+    needs: tuple[Need, ...] = ()
+    views: tuple[View, ...] = ()
+    reason: str | None = None
+
+    @classmethod
+    def of(cls, name: str, check: Any, facts: ModelFacts) -> ChosenCheck:
+        """What a check asks of a model. Raises UnknownName for a layer that is not there, and TypeError for a
+        need that only a visualization can have."""
+        try:
+            needs = tuple(check.needs(facts)) if hasattr(check, "needs") else ()
+            views = tuple(check.views(facts)) if hasattr(check, "views") else ()
+            works = [need.work(facts) for need in needs]
+        except NotApplicable as refusal:
+            return cls(name, check, reason=str(refusal))
+        if any(work.scope == "set" for work in works):
+            raise TypeError(f"{name}: a check may not need the whole set ranked")
+        return cls(name, check, needs, views)
+
+    @property
+    def asked(self) -> Question | None:
+        """What the registry knows of it; None of a check that is not registered."""
+        return getattr(self.check, "asked", None)
+
+    @property
+    def sampled(self) -> bool:
+        """Whether anything is asked of the sample for it."""
+        return self.reason is None and bool(self.needs or self.views or self.watches)
+
+    @property
+    def watches(self) -> bool:
+        """Whether it keeps anything of a batch."""
+        return hasattr(self.check, "observe") or hasattr(self.check, "tally")
+
+
+@dataclass(frozen=True)
+class ChosenChecks:
+    """All checks that the recipe chooses, for one model; `sample` is how many images are drawn for those that
+    cost much."""
+
+    every: tuple[ChosenCheck, ...]
+    facts: ModelFacts
+    sample: int
+
+    @classmethod
+    def of(cls, wishes: Iterable[tuple[str, Any]], facts: ModelFacts, sample: int) -> ChosenChecks:
+        """From (name, check) pairs. Raises as `ChosenCheck.of` does."""
+        return cls(tuple(ChosenCheck.of(name, check, facts) for name, check in wishes), facts, sample)
+
+    def of_second(self) -> ChosenChecks:
+        """Those of the model beside: what is about the images alone is said of the main one."""
+        same = "the images are the same for both models"
+        every = (
+            ChosenCheck(c.name, c.check, reason=same) if c.asked and c.asked.group in OF_THE_SET else c
+            for c in self.every
+        )
+        return ChosenChecks(tuple(every), self.facts, self.sample)
+
+    def without_gradients(self, reason: str) -> ChosenChecks:
+        """For a network whose answers cannot be differentiated: what asks for gradients does not apply."""
+        every = (
+            ChosenCheck(c.name, c.check, reason=reason) if Plan(c.needs, self.facts, 1).rules else c
+            for c in self.every
+        )
+        return ChosenChecks(tuple(every), self.facts, self.sample)
+
+    @property
+    def training(self) -> bool:
+        """Whether any looks at the pictures of the training."""
+        return any(c.asked.training for c in self.every if c.reason is None and c.asked is not None)
+
+    @cached_property
+    def watching(self) -> tuple[ChosenCheck, ...]:
+        """Those that keep something of a batch of the sample."""
+        return tuple(c for c in self.every if c.reason is None and c.watches)
+
+    @cached_property
+    def views(self) -> tuple[View, ...]:
+        """Every other way to preprocess the sample, once."""
+        return tuple(dict.fromkeys(view for c in self.every if c.reason is None for view in c.views))
+
+    @cached_property
+    def plan(self) -> Plan:
+        """All that is asked of an image of the sample, for the class that it is answered."""
+        return Plan(tuple(dict.fromkeys(need for c in self.watching for need in c.needs)), self.facts, 1)
+
+    def drawn(self, readable: int) -> int:
+        """How many of the readable images are asked."""
+        return min(self.sample, readable) if self.watching or self.views else 0
+
+    def cost(self, readable: int) -> dict[str, int]:
+        """Forwards, backwards and perturbed forwards, in images."""
+        drawn = self.drawn(readable)
+        total = self.plan.cost(drawn if self.watching else 0)
+        total["forwards"] += drawn * len(self.views)
+        return total
+
+    def lines(self, readable: int) -> list[str]:
+        """The plan in words."""
+        if not (drawn := self.drawn(readable)):
+            return []
+        cost, of = self.cost(readable), "" if drawn == readable else " drawn at random"
+        return [
+            f"{drawn} images{of} are measured for the checks: {cost['forwards']} forwards, "
+            f"{cost['backwards']} backwards, {cost['perturbed_forwards']} forwards of perturbed images"
+        ]
+
+
+def viewed(view: View, own: Preprocessing) -> Preprocessing:
+    """A preprocessing as a view changes it. It keeps the size of the network's input."""
+    _, height, width = own.input_shape
+    change: dict[str, Any] = {"origin": view.name}
+    if view.fit == "squash":
+        change |= {"resize": (height, width), "crop": None}
+    elif view.fit == "crop":
+        change |= {"resize": min(height, width), "crop": (height, width)}
+    if view.interpolation is not None:
+        change["interpolation"] = view.interpolation
+    for name, values in (("mean", view.mean), ("std", view.std)):
+        if values is not None:
+            change[name] = values * own.channels if len(values) == 1 else values
+    return replace(own, **change)

@@ -1,0 +1,54 @@
+"""What the recipe names for checks besides the images: the training's, and columns of the labels' CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from reportgen.errors import InputError, RecipeError
+from reportgen.inputs import ImageFile
+from reportgen.inputs.images.columns import columns
+from reportgen.inputs.images.survey import survey
+from reportgen.recipe import Recipe
+
+
+def training_files(recipe: Recipe) -> tuple[ImageFile, ...]:
+    """The training's pictures in sorted order, hashed. Raises RecipeError where there are none."""
+    listed = recipe.images.training
+    if listed is None:
+        return ()
+    try:
+        files, _ = survey(recipe.folder / listed, "none", (), recipe.folder)
+    except InputError as error:
+        place = recipe.place("images", "training")
+        raise RecipeError(f"{place}images.training: {error.cause}", error.remedy) from error
+    return tuple(files)
+
+
+def groups_of(
+    recipe: Recipe, images: Path, files: Sequence[ImageFile]
+) -> Mapping[str, Mapping[int, str]]:
+    """The columns that `images.groups` names: a word by number of image, "" where nothing is said.
+
+    Raises RecipeError where there is no CSV, or it has no such column.
+    """
+    wished, labels = recipe.images.groups, recipe.images.labels
+    if not wished:
+        return {}
+    named = labels not in ("auto", "none", "folder", "imagefolder")
+    table = recipe.folder / labels if named else images
+    if table.suffix.lower() not in (".csv", ".tsv"):
+        place = recipe.place("images", "groups")
+        raise RecipeError(
+            f"{place}images.groups names columns, but no CSV of labels is given",
+            "name one: `images: {labels: FILE.csv}`, with the columns path, label and those of the groups",
+        )
+    known = columns(table, files, images)
+    for number, name in enumerate(wished):
+        if name.lower() not in known:
+            place = recipe.place("images", "groups", number)
+            raise RecipeError(
+                f"{place}{table.name} has no column {name!r}",
+                f"its columns are {', '.join(known) or 'none besides path and label'}",
+            )
+    return {name: known[name.lower()] for name in wished}

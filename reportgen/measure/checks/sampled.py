@@ -1,0 +1,177 @@
+"""The step that asks a seeded sample of the images what the checks need, and looks at the training's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from reportgen.engine.needs import Tape
+from reportgen.engine.onepass import OnePass
+from reportgen.engine.perturb.asking import Counter
+from reportgen.engine.perturb.part_boxes import PartBoxes
+from reportgen.engine.plan import Plan
+from reportgen.engine.targets import Slot
+from reportgen.errors import InputError
+from reportgen.evidence import shards
+from reportgen.evidence.records import Seen
+from reportgen.findings import Array, Tally, as_array
+from reportgen.inputs import ImageFile, stream
+from reportgen.inputs.images.loading import Decoded, Rejected
+from reportgen.inputs.images.preprocessing import Preprocessing
+from reportgen.measure.checks.chosen import ChosenCheck, viewed
+from reportgen.measure.measurement import Measurement, boxes_of, labels_of, pixels_of
+from reportgen.measure.records import picture_facts
+from reportgen.measure.selection import sample
+
+TRAINING_BATCH = 256
+PREDICTED = (Slot("predicted"),)
+
+
+def ask(m: Measurement) -> None:
+    """Every image of the sample: the needs of the checks in one pass, then the answers by other views."""
+    checks = m.model.checks
+    drawn = set(sample(m.audit.files, checks.drawn(m.audit.readable), m.model.recipe.run.seed))
+    files = [file for file in m.audit.files if file.number in drawn]
+    if checks.watching:
+        _shards(m, shards.CHECKED, files, None, _observed)
+    for number, view in enumerate(checks.views):
+        other = viewed(view, m.model.subject.preprocessing)
+        _shards(m, f"{shards.VIEWED}-{number:02d}", files, other, _answered)
+    if checks.training and m.model is m.audit.main:
+        _training(m)
+
+
+def check_cost(counted: Counter) -> dict[str, int]:
+    """What was spent on checks, by the names that the evidence has for it."""
+    return {
+        "check_forwards": counted.forwards + counted.perturbed_forwards,
+        "check_backwards": counted.backwards,
+    }
+
+
+Write: TypeAlias = Callable[[Measurement, str, list[Decoded], list[Rejected], OnePass], None]
+
+
+def _shards(
+    m: Measurement, kind: str, files: Sequence[ImageFile], other: Preprocessing | None, write: Write
+) -> None:
+    """Streams the sample in full batches, each to a shard of a kind, past those already there."""
+    done = {record["number"] for record in m.writer.records(kind)}
+    todo = [file for file in files if file.number not in done]
+    finished = len(files) - len(todo)
+    m.progress("check", finished, len(files))
+    for images, rejected in m.batches(todo, preprocessing=other):
+        engine = replace(m.engine, plan=m.model.checks.plan, slots=PREDICTED, counted=Counter())
+        write(m, m.writer.next(kind), images, rejected, engine)
+        finished += len(images) + len(rejected)
+        m.progress("check", finished, len(files))
+
+
+def _observed(
+    m: Measurement, name: str, images: list[Decoded], rejected: list[Rejected], engine: OnePass
+) -> None:
+    """One batch of the sample: what each check keeps of it."""
+    arrays: dict[str, Array] = {}
+    tallies: dict[str, Tally] = {}
+    if images:
+        with m.watch.on("checks"):
+            for chosen, kept in _tapes(m, engine, images):
+                _keep(m, chosen, kept, arrays, tallies)
+    seen = _seen(images, [image.file.number for image in rejected])
+    m.writer.write(name, {}, seen, arrays, check_cost(engine.counted), tallies)
+
+
+def _tapes(m: Measurement, engine: OnePass, images: list[Decoded]) -> Iterator[tuple[ChosenCheck, Tape]]:
+    """Every check with the batch as it was measured: all in one pass, or one by one where that fails, so that
+    only the one whose need fails is without."""
+    batch = pixels_of(images), labels_of(images), boxes_of(images)
+    watching = m.model.checks.watching
+    try:
+        (tape,) = engine.run(*batch)
+    except (InputError, torch.OutOfMemoryError):
+        raise
+    except Exception:
+        for chosen in watching:
+            if (own := _alone(m, chosen, engine, batch)) is not None:
+                yield chosen, own
+        return
+    yield from ((chosen, tape) for chosen in watching)
+
+
+def _alone(
+    m: Measurement, chosen: ChosenCheck, engine: OnePass, batch: tuple[Tensor, Tensor, PartBoxes]
+) -> Tape | None:
+    """The batch as measured for one check alone; None where that fails, which is noted."""
+    try:
+        (tape,) = replace(engine, plan=Plan(chosen.needs, m.model.facts, 1)).run(*batch)
+    except (InputError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        m.failed_checks.setdefault(chosen.name, error)
+        return None
+    return tape
+
+
+def _keep(
+    m: Measurement,
+    chosen: ChosenCheck,
+    tape: Tape,
+    arrays: dict[str, Array],
+    tallies: dict[str, Tally],
+) -> None:
+    """What one check keeps of a batch: its rows under its name, and its tally. What it raises is its own
+    failure, not the audit's."""
+    try:
+        if hasattr(chosen.check, "observe"):
+            rows = {key: as_array(value) for key, value in chosen.check.observe(tape).items()}
+            for key, value in rows.items():
+                if len(value) != len(tape.labels):
+                    raise ValueError(f"{key} has {len(value)} rows for {len(tape.labels)} images")
+            arrays |= {f"{chosen.name}/{key}": value for key, value in rows.items()}
+        if hasattr(chosen.check, "tally"):
+            tallies[tally_name(chosen.name)] = chosen.check.tally(tape)
+    except Exception as error:
+        m.failed_checks.setdefault(chosen.name, error)
+
+
+def tally_name(check: str) -> str:
+    """The owner of a check's tally in the evidence: no visualization has such a name."""
+    return f"check:{check}"
+
+
+def _answered(
+    m: Measurement, name: str, images: list[Decoded], rejected: list[Rejected], engine: OnePass
+) -> None:
+    """One batch of the sample, preprocessed in another way: the logits."""
+    logits = np.zeros((0, m.model.facts.class_count), dtype=np.float32)
+    if images:
+        with m.watch.on("checks"):
+            logits = engine.score(pixels_of(images)).cpu().numpy()
+    seen = _seen(images, [image.file.number for image in rejected])
+    m.writer.write(name, {}, seen, {"logits": logits}, check_cost(engine.counted))
+
+
+def _seen(images: Sequence[Decoded], without: Sequence[int]) -> list[Seen]:
+    """The records of images with a row each, and of those that could not be used."""
+    seen: list[Seen] = [{"number": image.file.number, "row": row} for row, image in enumerate(images)]
+    return seen + [{"number": number, "row": None} for number in without]
+
+
+def _training(m: Measurement) -> None:
+    """The facts of the training's pictures, a shard a few hundred."""
+    done = {record["number"] for record in m.writer.records(shards.TRAINING)}
+    todo = [file for file in m.audit.training if file.reason is None and file.number not in done]
+    m.progress("training", 0, len(todo))
+    for first in range(0, len(todo), TRAINING_BATCH):
+        part = todo[first : first + TRAINING_BATCH]
+        decoded = stream(part, m.model.subject.preprocessing, facts=True)
+        images = [image for image in decoded if isinstance(image, Decoded)]
+        used = {image.file.number for image in images}
+        seen = _seen(images, [file.number for file in part if file.number not in used])
+        m.writer.write(m.writer.next(shards.TRAINING), {}, seen, picture_facts(images))
+        m.progress("training", first + len(part), len(todo))
