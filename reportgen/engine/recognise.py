@@ -81,6 +81,9 @@ def recognised(
 
     Raises InputError where the outputs cannot be what the recipe's `wish` says, or say nothing at all.
     """
+    if region := facts.head.region:
+        head = replace(facts.head, kind="values", asked=wish, reading=region.reading)
+        return replace(facts, head=head)
     asked = _asked(network, facts, normalisation)
     kind, form, reading, warning = _decided(asked, wish)
     words = " ".join(filter(None, (facts.head.reading, reading)))
