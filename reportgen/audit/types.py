@@ -34,6 +34,8 @@ class RegionFacts(TypedDict):
 
     box: list[Count] | None
     side_px: list[Count]
+    classes: Count
+    detects: bool
 
 
 class HeadFacts(TypedDict):

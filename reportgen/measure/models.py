@@ -174,7 +174,8 @@ def read_network(part: ModelPart) -> Network:
         subject = load_subject(part.recipe, part.checkpoint)
         preprocessing, wish = subject.preprocessing, part.recipe.model
         shape = preprocessing.input_shape
-        region = None if wish.target is None else Region(wish.target.box, shape[1:])
+        count, target = len(subject.classes or ()), wish.target
+        region = None if target is None else Region(target.box, shape[1:], count)
         facts = trace(subject.network, shape, output=Head(output=wish.output, region=region))
         return Network(
             part, subject, recognised(subject.network, facts, preprocessing.normalisation, wish.head)

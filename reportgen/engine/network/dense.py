@@ -45,7 +45,7 @@ class Region:
         if not self.classes:
             raise InputError(
                 "model.target is set for a network that detects: how many classes it has is not known",
-                "name them in model.classes, in the order of its labels, the background first where it has one",
+                "name them in model.classes, in the order of its labels, the background first if it has one",
             )
         return torch.stack([self._of_image(found) for found in several])
 
@@ -76,8 +76,8 @@ class Region:
             what = "the sum of the scores of each class's detections, times their overlap with"
             kind, right = "detects", "boxes"
         return (
-            f"The network {kind}: what is explained is {what} {self.words}. It is no classifier, and nothing here"
-            f" measures how right its {right} are."
+            f"The network {kind}: what is explained is {what} {self.words}. It is no classifier, and nothing"
+            f" here measures how right its {right} are."
         )
 
     @property

@@ -87,7 +87,7 @@ class Head:
     def score_words(self) -> str:
         """What a score is called, for a map's scale."""
         if self.region:
-            return "mean logit"
+            return "score" if self.region.detects else "mean logit"
         if self.kind == "values":
             return "value"
         return "logit" if self.form == "logits" or self.kind != "classes" else "log-probability"

@@ -31,6 +31,7 @@ class Raw:
     output: str | int | None
     words: str = ""  # which of several was taken without being named, and why
     squeezed: bool = False  # whether the axis of the only image was lacking
+    detected: bool = False  # whether they sum up what was detected
 
 
 def logits_of(result: Any, output: Output = None, images: int | None = None) -> Tensor:
@@ -59,11 +60,12 @@ def raw_of(
 
     Where no output is named and there are several, the one called `logits` is taken, or the only one
     that has a row an image. With a `region` the outputs are maps of classes (N, C, h, w), called `out` or the
-    only ones, and each class's row is its mean there. (N, C, 1, 1) is (N, C), and an axis that a squeeze took off comes back.
+    only ones, and each class's row is its mean there. (N, C, 1, 1) is (N, C), and an axis that a squeeze
+    took off comes back.
     Raises InputError.
     """
     if region is not None and is_detected(result):
-        return Raw(region.detected(result), None)
+        return Raw(region.detected(result), None, detected=True)
     if region is not None:
         name, maps = _maps(result, output)
         return Raw(region.mean(maps), name)

@@ -75,7 +75,7 @@ def trace(
         auto=next((n for n, call in seen.calls.items() if seen.auto and call.finished == seen.auto), ""),
         batch=batch,
         attentions=attentions,
-        head=Head(output=raw.output, reading=raw.words, region=_region(output)),
+        head=Head(output=raw.output, reading=raw.words, region=_region(output, raw.detected)),
         squeezed=raw.squeezed,
     )
 
@@ -182,9 +182,10 @@ def _forward(
     return seen, observer.recorder.finish(logits), raw, attentions
 
 
-def _region(output: Output) -> Region | None:
-    """Where the answers of a network that answers every pixel are taken."""
-    return output.region if isinstance(output, Head) else None
+def _region(output: Output, detects: bool = False) -> Region | None:
+    """Where the answers of a network that segments or detects are taken."""
+    region = output.region if isinstance(output, Head) else None
+    return replace(region, detects=detects) if region else None
 
 
 @contextmanager

@@ -46,6 +46,45 @@ def test_a_box_outside_of_the_input_is_refused(box: tuple[int, int, int, int]) -
         Region(box, (32, 32))
 
 
+def test_detections_count_by_their_overlap_with_the_box() -> None:
+    found = {
+        "boxes": torch.tensor([[0.0, 0, 16, 16], [0, 0, 16, 32], [16, 16, 32, 32], [4, 4, 12, 12]]),
+        "labels": torch.tensor([1, 1, 2, 2]),
+        "scores": torch.tensor([0.8, 0.6, 0.9, 0.4], requires_grad=True),
+    }
+    region = Region((0, 0, 16, 16), (32, 32), classes=3)
+    rows = logits_of([found], Head("values", region=region), 1)
+    # whole, half of the larger one, beside it, a quarter of it
+    expected = torch.tensor([[0.0, 0.8 + 0.6 * 256 / 512, 0.4 * 64 / 256]])
+    assert torch.allclose(rows, expected)
+    (gradient,) = torch.autograd.grad(rows[0, 1], found["scores"])
+    assert torch.allclose(gradient, torch.tensor([1.0, 0.5, 0, 0]))
+    nothing = {name: value[:0] for name, value in found.items()}
+    assert torch.equal(region.detected([nothing]), torch.zeros(1, 3))
+    with pytest.raises(InputError, match="how many classes"):
+        Region(None, (32, 32)).detected([found])
+
+
+def test_saliency_and_occlusion_of_a_torchvision_detection_network() -> None:
+    torch.manual_seed(0)
+    sizes = {"min_size": 64, "max_size": 64, "rpn_pre_nms_top_n_test": 20, "rpn_post_nms_top_n_test": 10}
+    build = torchvision.models.detection.fasterrcnn_mobilenet_v3_large_320_fpn
+    network = build(weights=None, weights_backbone=None, num_classes=3, box_score_thresh=0.0, **sizes).eval()
+    normal, shape = Normalisation((0.0,) * 3, (1.0,) * 3), (3, 64, 64)
+    head = Head(region=Region((16, 16, 48, 48), (64, 64), classes=3))
+    facts = recognised(network, trace(network, shape, list("abc"), head), normal)
+    assert facts.head.region and facts.head.region.detects and facts.class_count == 3
+    assert "detects" in facts.head.reading
+    probes = (Saliency(), Occlusion(window_px=32, stride_px=32))
+    plan = Plan(tuple(need for probe in probes for need in probe.needs(facts)), facts, 1)
+    with frozen(network):
+        engine = OnePass(network, plan, (Slot("named", 1),), normal, torch.device("cpu"), 8, facts.head)
+        (tape,) = engine.run(torch.rand(1, *shape), torch.full((1,), -1))
+    assert tape.logits[0, 1] > 0
+    for probe in probes:
+        assert abs(probe.measure(tape)[0].values).max() > 0
+
+
 def test_maps_of_a_torchvision_segmentation_network() -> None:
     torch.manual_seed(0)
     build = torchvision.models.segmentation.lraspp_mobilenet_v3_large
