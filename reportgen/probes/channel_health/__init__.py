@@ -73,6 +73,8 @@ class ChannelHealth:
     several times the last call counts. r needs a hundred places, a spectrum a grid of 8 × 8. An image for
     which no channel of a layer is finite is left out there, and counted.
 
+    Needs. A layer that rectifies, or a convolution.
+
     Source. Zeiler & Fergus 2013, Visualizing and Understanding Convolutional Networks, sec. 4.1,
     fig. 6: dead features, and aliasing from a stride of 4 (arXiv:1311.2901). Saturation: Glorot & Bengio
     2010, Understanding the Difficulty of Training Deep Feedforward Neural Networks, sec. 3. Sparsity:
