@@ -40,7 +40,9 @@ class OfLabels(TypedDict):
     macro_f1: Annotated[Share | None, "the mean over labels"]
     micro_f1: Annotated[Share | None, "over all pairs of an image and a label"]
     hamming_loss: Annotated[Share | None, "the share of pairs of an image and a label that is wrong"]
-    top_1: Annotated[Share | None, "images of which the most probable label holds"]
+    top_1: Annotated[
+        Share | None, "of the images of which any label holds, those of which the most probable one does"
+    ]
 
 
 class GatedLabels(TypedDict):
@@ -67,14 +69,15 @@ def of_labels(
         answered[row, record["answered_indices"]] = True
     rows = [_label(k, name, holds[:, k], answered[:, k], scores[:, k]) for k, name in enumerate(classes)]
     pairs = int(holds.sum() + answered.sum())
-    top = scores.argmax(1)
+    some = holds.any(1)
+    top = holds[np.arange(len(holds)), scores.argmax(1)][some]
     return {
         "per_label": rows,
         "mean_average_precision": _mean([row["average_precision"] for row in rows]),
         "macro_f1": _mean([row["f1"] for row in rows]),
         "micro_f1": 2 * int((holds & answered).sum()) / pairs if pairs else None,
         "hamming_loss": float((holds != answered).mean()),
-        "top_1": float(holds[np.arange(len(top)), top].mean()),
+        "top_1": float(top.mean()) if len(top) else None,
     }
 
 

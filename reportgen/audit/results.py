@@ -126,6 +126,7 @@ def head_of(manifest: Manifest) -> HeadFacts:
         "output": None,
         "reading": "",
         "warning": "",
+        "region": None,
     }
     whole: HeadFacts = {**usual, **head}
     return whole

@@ -29,6 +29,15 @@ class Layer(TypedDict):
     layout: Annotated[str | None, "where height, width and channels are; null in older evidence"]
 
 
+class RegionFacts(TypedDict):
+    """A box of the model's input, in pixels: left, top, right, bottom; null is the whole of it."""
+
+    box: list[Count] | None
+    side_px: list[Count]
+    classes: Count
+    detects: bool
+
+
 class HeadFacts(TypedDict):
     """What the network's outputs mean, and how that was found."""
 
@@ -43,6 +52,9 @@ class HeadFacts(TypedDict):
     output: Annotated[str | int | None, "which of several outputs is read"]
     reading: Annotated[str, "how the outputs are read, where it is not the usual way"]
     warning: Annotated[str, "what could not be decided"]
+    region: Annotated[
+        RegionFacts | None, "of a network that answers every pixel: where its answers are taken"
+    ]
 
 
 class Model(TypedDict):

@@ -81,6 +81,9 @@ def recognised(
 
     Raises InputError where the outputs cannot be what the recipe's `wish` says, or say nothing at all.
     """
+    if region := facts.head.region:
+        head = replace(facts.head, kind="values", asked=wish, reading=region.reading)
+        return replace(facts, head=head)
     asked = _asked(network, facts, normalisation)
     kind, form, reading, warning = _decided(asked, wish)
     words = " ".join(filter(None, (facts.head.reading, reading)))
@@ -194,9 +197,9 @@ def _already(asked: Asked, form: Form) -> str:
     sums = "add up to one" if form == "probabilities" else "are logarithms of numbers that add up to one"
     made = f" (the last operation is {asked.last})" if ends else ""
     return (
-        f"The network gives probabilities already: its outputs {sums} for every picture of"
-        f" {len(asked.outputs)}{made}. They are printed as they are, with no softmax; maps explain"
-        " log-probabilities."
+        f"The network gives probabilities already: its outputs {sums} for each of"
+        f" {len(asked.outputs)} pictures of noise, black and white{made}. They are printed as they are, with"
+        " no softmax; maps explain log-probabilities."
     )
 
 

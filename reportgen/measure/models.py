@@ -15,6 +15,7 @@ import torch
 from reportgen.engine import device as devices
 from reportgen.engine.feed import Feed
 from reportgen.engine.needs import Evolved, ModelFacts, TrainingLog
+from reportgen.engine.network.dense import Region
 from reportgen.engine.network.facts import index_of
 from reportgen.engine.network.head import Head
 from reportgen.engine.network.trace import has_gradient, trace
@@ -172,7 +173,10 @@ def read_network(part: ModelPart) -> Network:
     with part.errors():
         subject = load_subject(part.recipe, part.checkpoint)
         preprocessing, wish = subject.preprocessing, part.recipe.model
-        facts = trace(subject.network, preprocessing.input_shape, output=wish.output)
+        shape = preprocessing.input_shape
+        count, target = len(subject.classes or ()), wish.target
+        region = None if target is None else Region(target.box, shape[1:], count)
+        facts = trace(subject.network, shape, output=Head(output=wish.output, region=region))
         return Network(
             part, subject, recognised(subject.network, facts, preprocessing.normalisation, wish.head)
         )
@@ -188,7 +192,7 @@ def asked_of(
     recipe, notes = network.part.recipe, classes.notes
     facts = replace(network.facts, classes=classes.names, parts=parts)
     with network.part.errors():
-        rivals = facts.head.probable
+        rivals = facts.head.probable or facts.head.region is not None
         chosen = slots(recipe.targets, facts.class_count, partial(index_of, classes=classes.names), rivals)
         wishes = [(v.name, methods()[v.name].scope, v.probe) for v in recipe.visualizations]
         every = tuple(visualization(*wish, facts) for wish in wishes)

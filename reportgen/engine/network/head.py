@@ -12,6 +12,8 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor
 
+from reportgen.engine.network.dense import Region
+
 # one of several classes; one class against the other, from one number; labels that are there or not,
 # each by itself; numbers that are no classes at all
 Kind: TypeAlias = Literal["classes", "binary", "labels", "values"]
@@ -36,6 +38,7 @@ class Head:
     output: str | int | None = None
     reading: str = ""
     warning: str = ""
+    region: Region | None = None  # of a network that answers every pixel: where its answers are taken
 
     @property
     def exclusive(self) -> bool:
@@ -83,6 +86,8 @@ class Head:
     @property
     def score_words(self) -> str:
         """What a score is called, for a map's scale."""
+        if self.region:
+            return "score" if self.region.detects else "mean logit"
         if self.kind == "values":
             return "value"
         return "logit" if self.form == "logits" or self.kind != "classes" else "log-probability"

@@ -9,11 +9,13 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
+from reportgen.engine.network.dense import Region, is_detected
 from reportgen.engine.network.head import Head
 from reportgen.errors import InputError
 
 REMEDY = "set model.output to the name or the index of the logits"
 DENSE = "for a network that answers every pixel or box, set model.target"
+DENSE_USUAL = "out"  # torchvision's segmentation networks
 USUAL = "logits"  # what the field calls them where a network names its outputs
 NARROW = (torch.float16, torch.bfloat16)  # widened: neither sums nor numpy are for them
 
@@ -29,6 +31,7 @@ class Raw:
     output: str | int | None
     words: str = ""  # which of several was taken without being named, and why
     squeezed: bool = False  # whether the axis of the only image was lacking
+    detected: bool = False  # whether they sum up what was detected
 
 
 def logits_of(result: Any, output: Output = None, images: int | None = None) -> Tensor:
@@ -38,7 +41,7 @@ def logits_of(result: Any, output: Output = None, images: int | None = None) -> 
     outputs. Raises InputError where it does not lead to a matrix of floats.
     """
     if isinstance(output, Head):
-        return output.scores(widened(raw_of(result, output.output, images).values))
+        return output.scores(widened(raw_of(result, output.output, images, output.region).values))
     return widened(raw_of(result, output, images).values)
 
 
@@ -47,13 +50,25 @@ def widened(values: Tensor) -> Tensor:
     return values.float() if values.dtype in NARROW else values
 
 
-def raw_of(result: Any, output: str | int | None = None, images: int | None = None) -> Raw:
+def raw_of(
+    result: Any,
+    output: str | int | None = None,
+    images: int | None = None,
+    region: Region | None = None,
+) -> Raw:
     """The outputs that are read, (N, K).
 
     Where no output is named and there are several, the one called `logits` is taken, or the only one
-    that has a row an image. (N, C, 1, 1) is (N, C), and an axis that a squeeze took off comes back.
+    that has a row an image. With a `region` the outputs are maps of classes (N, C, h, w), called `out` or the
+    only ones, and each class's row is its mean there. (N, C, 1, 1) is (N, C), and an axis that a squeeze
+    took off comes back.
     Raises InputError.
     """
+    if region is not None and is_detected(result):
+        return Raw(region.detected(result), None, detected=True)
+    if region is not None:
+        name, maps = _maps(result, output)
+        return Raw(region.mean(maps), name)
     words = ""
     if output is not None:
         result = _chosen(result, output)
@@ -73,6 +88,26 @@ def raw_of(result: Any, output: str | int | None = None, images: int | None = No
         )
     lacking = images == 1 and result.ndim != rows.ndim and tuple(result.shape[:1]) != (1,)
     return Raw(rows, output, words, squeezed=lacking)
+
+
+def _maps(result: Any, output: str | int | None) -> tuple[str | int | None, Tensor]:
+    """The maps of classes (N, C, h, w) in what the network returned, and their name. Raises InputError."""
+    several = {output: _chosen(result, output)} if output is not None else _outputs(result)
+    if isinstance(result, Tensor) and output is None:
+        several = {None: result}
+    fitting = {
+        name: value
+        for name, value in several.items()
+        if isinstance(value, Tensor) and value.ndim == 4 and value.is_floating_point()
+    }
+    name = DENSE_USUAL if DENSE_USUAL in fitting else next(iter(fitting), None)
+    if not fitting or (len(fitting) > 1 and name != DENSE_USUAL):
+        raise InputError(
+            f"model.target is set, but the model returns {_described(result)}, not one"
+            " (images, classes, height, width)",
+            "leave model.target out, or name the maps of classes in model.output",
+        )
+    return name, fitting[name]
 
 
 def _rows(values: Tensor, images: int | None) -> Tensor | None:
@@ -105,7 +140,7 @@ def answers(logits: Tensor) -> Tensor:
     return torch.where(best.values.isfinite(), best.indices, -1)
 
 
-def _outputs(result: Any) -> dict[str | int, Any]:
+def _outputs(result: Any) -> dict[str | int | None, Any]:
     """What the network returned, by name or number."""
     if isinstance(result, Mapping):
         return dict(result)
@@ -118,7 +153,9 @@ def _outputs(result: Any) -> dict[str | int, Any]:
     return {}
 
 
-def _only(result: Any, several: Mapping[str | int, Any], images: int | None) -> str | int:
+def _only(
+    result: Any, several: Mapping[str | int | None, Any], images: int | None
+) -> str | int | None:
     """The output that can be no other than the logits. Raises InputError where two could be."""
     fitting = [
         name

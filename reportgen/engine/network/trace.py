@@ -22,6 +22,7 @@ from torch.utils._python_dispatch import _disable_current_modes
 from reportgen.engine.network.attending import Meeting, found, read_by
 from reportgen.engine.network.attention import AttentionFacts
 from reportgen.engine.network.catching import Catcher
+from reportgen.engine.network.dense import Region
 from reportgen.engine.network.facts import OWN, Graph, LayerFacts, ModelFacts
 from reportgen.engine.network.graph import Recorder
 from reportgen.engine.network.head import Head
@@ -36,12 +37,11 @@ BATCHES = (*range(2, 33), 40, 48, 50, 64, 96, 100, 128, 200, 256)
 REAL_BATCHES = (2, 4, 8, 16)
 
 
-
 def trace(
     network: nn.Module,
     input_shape: tuple[int, int, int],
     classes: Sequence[str] | None = None,
-    output: str | int | None = None,
+    output: Output = None,
 ) -> ModelFacts:
     """The facts of `network` for one input of (channels, height, width).
 
@@ -74,7 +74,7 @@ def trace(
         auto=next((n for n, call in seen.calls.items() if seen.auto and call.finished == seen.auto), ""),
         batch=batch,
         attentions=attentions,
-        head=Head(output=raw.output, reading=raw.words),
+        head=Head(output=raw.output, reading=raw.words, region=_region(output, raw.detected)),
         squeezed=raw.squeezed,
     )
 
@@ -98,7 +98,7 @@ def has_gradient(
 
 
 def _observed(
-    network: nn.Module, input_shape: tuple[int, int, int], output: str | int | None
+    network: nn.Module, input_shape: tuple[int, int, int], output: Output
 ) -> tuple[int, Seen, Graph, Raw, tuple[AttentionFacts, ...]]:
     """The observed forward on `meta`, or on a real copy where `meta` will not do; of one image, or of
     the smallest batch that the network answers, and answers with an axis of the images. Raises what it
@@ -146,7 +146,7 @@ def _bare_copy(network: nn.Module, device: str) -> nn.Module:
 
 
 def _forward(
-    network: nn.Module, shape: tuple[int, int, int, int], output: str | int | None, device: str
+    network: nn.Module, shape: tuple[int, int, int, int], output: Output, device: str
 ) -> tuple[Seen, Graph, Raw, tuple[AttentionFacts, ...]]:
     """Runs the observed forward of a copy that nothing else uses, on a batch of zeros; what it costs is
     that of one image. Raises InputError where the images have not one row of logits each."""
@@ -159,7 +159,8 @@ def _forward(
             observer.owners[id(weight)] = (weight, name)
     meeting = Meeting(observer.track_of, seen.inside, shape[2:])
     with _watched(network, seen, observer), torch.no_grad(), _unfused(), observer, Catcher(meeting):
-        raw = raw_of(network(x), output, len(x))
+        name = output.output if isinstance(output, Head) else output
+        raw = raw_of(network(x), name, len(x), _region(output))
     logits = raw.values
     if len(logits) != len(x):
         raise InputError(
@@ -172,12 +173,15 @@ def _forward(
         call.output_bytes //= len(x)
     seen.keys = observer.follower.keys
     seen.auto = last_depended_on(seen, observer.track_of(logits))
-    with _unfused():
-        attentions = read_by(
-            found(meeting.met, len(x), seen.calls),
-            lambda: raw_of(network(torch.zeros_like(x)), output, len(x)).values,
-        )
+    met = found(meeting.met, len(x), seen.calls)
+    attentions = read_by(met, lambda: raw_of(network(torch.zeros_like(x)), output, len(x)).values)
     return seen, observer.recorder.finish(logits), raw, attentions
+
+
+def _region(output: Output, detects: bool = False) -> Region | None:
+    """Where the answers of a network that segments or detects are taken."""
+    region = output.region if isinstance(output, Head) else None
+    return replace(region, detects=detects) if region else None
 
 
 @contextmanager

@@ -276,8 +276,9 @@ def spread(track: Track, axes: Sequence[int]) -> Track:
 
 def lost(tracks: Sequence[Track], axes: int) -> Track:
     """The track of an unknown operation's result: it may see all of what it was given, and lies nowhere."""
-    several = [mixed(track, range(track.y.ndim)).nowhere() for track in tracks]
-    flat = [track.each(lambda _n, p: p.reshape((1,) * axes)) for track in several]
+    # of a tensor without elements (nothing was detected) nothing is seen
+    several = [mixed(track, range(track.y.ndim)).nowhere() for track in tracks if track.y.numel()]
+    flat = [track.each(lambda _n, p: p.reshape((1,) * axes)) for track in several] or [unseen(axes)]
     return replace(joined(flat, axes), origin=torch.zeros((1,) * axes, dtype=torch.int64, device="cpu"))
 
 

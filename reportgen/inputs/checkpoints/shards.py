@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from reportgen.errors import InputError
+from reportgen.inputs.checkpoints.archive import is_onnx
 from reportgen.inputs.classes.table import in_order
 
 INDEX = ".index.json"
@@ -143,8 +144,19 @@ def hash_at(path: Path) -> str | None:
     files = shards.files if shards else (path,)
     if not all(file.is_file() for file in files):
         return None
+    if is_onnx(_beginning(path)):
+        from reportgen.inputs.programs.onnx_file import hash_at as with_weights
+
+        return with_weights(path)
     digests = [_digest(file) for file in files]
     return digests[0] if len(digests) == 1 else hash_of(digests)
+
+
+def _beginning(path: Path) -> bytes:
+    if not path.is_file():
+        return b""
+    with path.open("rb") as stream:
+        return stream.read(64)
 
 
 def _digest(file: Path) -> str:

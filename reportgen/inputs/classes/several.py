@@ -109,9 +109,8 @@ def _of_several(file: ImageFile, label: str | int | None, place: str, known: Kno
     """The file with all of its labels."""
     if label is None or label == "":
         return file
-    parts = [label] if isinstance(label, int) else parts_of(label, known)
-    if parts is None:
-        parts = _refused(str(label), place, known)
+    read = None if isinstance(label, int) else parts_of(label, known)
+    parts: Sequence[str | int] = _refused(label, place, known) if read is None else read
     found = (label_index(part, place, known) for part in parts)
     indices = tuple(sorted({index for index in found if index is not None}))
     if parts and not indices:  # a word for nothing
@@ -120,8 +119,9 @@ def _of_several(file: ImageFile, label: str | int | None, place: str, known: Kno
     return replace(file, label=text, labels=indices, label_index=indices[0] if indices else None)
 
 
-def _refused(text: str, place: str, known: Known) -> list[str | int]:
-    """A word for nothing as a list of one. Raises InputError naming the label that is none."""
+def _refused(label: str | int, place: str, known: Known) -> list[str | int]:
+    """An index, or a word for nothing, as a list of one. Raises InputError naming the label that is none."""
+    text = str(label)
     parts = [part.strip() for part in re.split(r"[|;]", text) if part.strip()]
     for part in parts:
         if known.index(part) is None and len(parts) > 1:
@@ -130,7 +130,7 @@ def _refused(text: str, place: str, known: Known) -> list[str | int]:
                 f"labels are names or indices of the model's {len(known.classes)} labels "
                 f"({', '.join(known.classes[:3])}, …), with | between several",
             )
-    return [text]
+    return [label]
 
 
 def _empty(said: Sequence[tuple[ImageFile, str | int | None, str]]) -> tuple[str, ...]:

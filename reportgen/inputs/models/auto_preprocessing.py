@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +57,34 @@ def for_model(
     return found, notes
 
 
+def for_program(
+    recipe: Recipe, network: nn.Module, shape: tuple[int, int, int] | None
+) -> tuple[Preprocessing, list[str]]:
+    """The recipe's preprocessing of a network that is a file of its own, or for `auto` an assumption with
+    the size of the images that the file was made for, `shape` (channels, height, width); and notes.
+
+    Raises RecipeError where the channels are not the file's.
+    """
+    if shape is None or recipe.model.preprocessing != "auto":
+        return for_model(recipe, "", network)
+    channels, height, width = shape
+    if channels not in (1, 3):
+        raise RecipeError(
+            f"model.preprocessing is auto, and the file takes images of {channels} channels",
+            f"give mean and std {channels} values, one a channel (or one for all), and resize: "
+            f"[{height}, {width}]",
+        )
+    found, _ = _assumed(channels, None)
+    if (height, width) != found.crop:
+        resize = height if height == width else (height, width)
+        kind = "mean and std 0.5" if channels == 1 else "ImageNet's mean and std"
+        found = replace(found, resize=resize, crop=(height, width), origin=f"assumed: {kind}")
+    said = found.origin.removeprefix("assumed: ").removeprefix("28 px, ")
+    note = (
+        f"Images are {height}×{width}, as the file says; the rest of the preprocessing is an assumption "
+        f"({said}). Set model.preprocessing."
+    )
+    return found, [note]
 def _of_the_source(
     source: str,
     network: nn.Module,

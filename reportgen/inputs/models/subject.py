@@ -18,11 +18,12 @@ from reportgen.inputs.classes.names import names
 from reportgen.inputs.classes.names import notes as class_notes
 from reportgen.inputs.images.preprocessing import Preprocessing
 from reportgen.inputs.models import image_processor
-from reportgen.inputs.models.auto_preprocessing import for_model, official_weights
+from reportgen.inputs.models.auto_preprocessing import for_model, for_program, official_weights
 from reportgen.inputs.models.huggingface import network_of, take_rgb, turned, under_own_names
 from reportgen.inputs.models.saved_folders import folder_of, saved_folder
 from reportgen.inputs.models.sources import FORMS, build
 from reportgen.inputs.models.wrappers import bare, refuse_scripted, settings_kept, settle, unscripted
+from reportgen.inputs.programs.loading import Kind, kind_of, load_program
 
 if TYPE_CHECKING:
     from reportgen.recipe import Recipe
@@ -52,6 +53,8 @@ def load_subject(recipe: Recipe, checkpoint: Path) -> Subject:
 
     Raises RecipeError for what the recipe says wrongly, InputError where file and model differ.
     """
+    if kind := kind_of(checkpoint):
+        return _of_program(recipe, checkpoint, kind)
     saved = None if recipe.model.source else saved_folder(checkpoint)
     source = saved.source if saved else recipe.model.source
     if not source:
@@ -100,6 +103,38 @@ def load_subject(recipe: Recipe, checkpoint: Path) -> Subject:
         preprocessing=preprocessing,
         notes=(*notes, *more),
     )
+
+
+def _of_program(recipe: Recipe, checkpoint: Path, kind: Kind) -> Subject:
+    """The subject whose network is the file itself. Raises RecipeError where the recipe names another."""
+    _refuse_model_beside(recipe, checkpoint, kind)
+    classes = names(recipe.model.classes, recipe.folder)
+    program, loaded = load_program(checkpoint, kind)
+    network = program.network.eval().float().cpu()
+    preprocessing, more = for_program(recipe, network, program.shape)
+    if limit := recipe.images.at_most_megapixels:
+        preprocessing = replace(preprocessing, largest_px=round(limit * 1e6))
+    return Subject(
+        network=network,
+        source=f"{kind} file",
+        arguments={},
+        checkpoint=loaded,
+        classes=classes,
+        preprocessing=preprocessing,
+        notes=(*loaded.notes, *class_notes(recipe.model.classes, recipe.folder), *more),
+    )
+
+
+def _refuse_model_beside(recipe: Recipe, checkpoint: Path, kind: Kind) -> None:
+    """Raises RecipeError where the recipe says how to build a network that the file already is."""
+    for key in ("source", "arguments", "weights"):
+        if value := getattr(recipe.model, key):
+            named = f" names {value}" if key == "source" else ""
+            raise RecipeError(
+                f"model.{key}{named}, but {checkpoint.name} is a network of its own ({kind})",
+                f"leave {'--model and ' if key == 'source' else ''}model.{key} out, or name as the "
+                "checkpoint the state dict that the file was made from",
+            )
 
 
 def _implied_arguments(source: str, loaded: Checkpoint, official: bool) -> dict[str, Any]:

@@ -205,13 +205,15 @@ def _judged(record: Record, model: str) -> tuple[Fact, ...]:
 
 
 def _answers(record: Record) -> tuple[Answer, ...]:
+    one = [] if record["label_index"] is None else [record["label_index"]]
+    labels = record.get("label_indices") or one
     return tuple(
         Answer(
             class_name=answer["class_name"],
             probability=_said(answer),
             logit=number(answer["logit"]),
             percent=round(100 * (answer["probability"] or 0)),
-            is_label=answer["class_index"] in (record.get("label_indices") or [record["label_index"]]),
+            is_label=answer["class_index"] in labels,
         )
         for answer in record["predictions"]
     )

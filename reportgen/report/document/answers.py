@@ -185,7 +185,9 @@ def _bin(bin_: Mapping[str, Any], low: float, high: float) -> BinRow:
 
 def mistakes(records: Sequence[Record], rows: Sequence[ImageRow]) -> tuple[Mistake, ...]:
     """The wrong answers that were the surest, surest first; the link leads to the card or the row."""
-    wrong = [record for record in records if record["correct"] is False]
+    # of several labels the findings say which were answered
+    one = (record for record in records if "answered_indices" not in record)
+    wrong = [record for record in one if record["correct"] is False]
     wrong.sort(key=lambda record: (-(record["predictions"][0]["probability"] or 0.0), record["number"]))
     listed = {row.number: row for row in rows}
     return tuple(_mistake(record, listed.get(record["id"])) for record in wrong[:MISTAKES_AT_MOST])

@@ -26,9 +26,10 @@ def wrong(totals: Totals) -> Iterable[FindingLine]:
         if totals.get("labels"):
             have = "has" if missed == 1 else "have"
             text = f"{missed:,} of {plural(labelled, 'labelled image')} {have} a label too many or too few"
+        what = "exact match" if totals.get("labels") else "accuracy"
         if totals["accuracy"] is not None:
             interval = f"{share(totals['accuracy_low'])} to {share(totals['accuracy_high'])}"
-            text += f": accuracy {share(totals['accuracy'])} (95 % interval {interval})"
+            text += f": {what} {share(totals['accuracy'])} (95 % interval {interval})"
         text += "."
         yield FindingLine("bad", "wrong", text, "#answers", "numbers")
 
