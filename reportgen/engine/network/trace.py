@@ -177,7 +177,7 @@ def _forward(
     with _unfused():
         attentions = read_by(
             found(meeting.met, len(x), seen.calls),
-            lambda: raw_of(network(torch.zeros_like(x)), output, len(x)).values,
+            lambda: raw_of(network(torch.zeros_like(x)), name, len(x), _region(output)).values,
         )
     return seen, observer.recorder.finish(logits), raw, attentions
 
