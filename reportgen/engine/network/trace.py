@@ -160,8 +160,8 @@ def _forward(
             observer.owners[id(weight)] = (weight, name)
     meeting = Meeting(observer.track_of, seen.inside, shape[2:])
     with _watched(network, seen, observer), torch.no_grad(), _unfused(), observer, Catcher(meeting):
-        name = output.output if isinstance(output, Head) else output
-        raw = raw_of(network(x), name, len(x), _region(output))
+        which = output.output if isinstance(output, Head) else output
+        raw = raw_of(network(x), which, len(x), _region(output))
     logits = raw.values
     if len(logits) != len(x):
         raise InputError(
@@ -177,7 +177,7 @@ def _forward(
     with _unfused():
         attentions = read_by(
             found(meeting.met, len(x), seen.calls),
-            lambda: raw_of(network(torch.zeros_like(x)), name, len(x), _region(output)).values,
+            lambda: raw_of(network(torch.zeros_like(x)), which, len(x), _region(output)).values,
         )
     return seen, observer.recorder.finish(logits), raw, attentions
 
