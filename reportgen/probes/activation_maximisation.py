@@ -58,6 +58,8 @@ class ActivationMaximisation:
     the unit furthest, which stands beside it. A channel that is silent on the first picture has no
     gradient there, and finds none.
 
+    Needs. An input of one or three channels, and a gradient to it.
+
     Source. Simonyan et al. 2013, Deep Inside Convolutional Networks, sec. 2 (arXiv:1312.6034); Olah
     et al. 2017, Feature Visualization (doi:10.23915/distill.00007).
     """

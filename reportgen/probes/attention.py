@@ -12,7 +12,7 @@ from reportgen.engine.needs import (
     Tape,
     attentions,
 )
-from reportgen.findings import Finding, Gallery, Heatmap, Remark, Scalar, nth
+from reportgen.findings import Finding, Gallery, Heatmap, Scalar, nth
 from reportgen.probes import probe
 
 
@@ -52,10 +52,16 @@ class AttentionMaps:
         heads = tape[Attention(one.number)]  # (N, heads, keys)
         maps = one.on_grid(heads)  # (N, heads, h, w)
         beside = 100 * heads.mean(1)[:, list(one.others)].sum(1)  # (N,)
-        mean = Heatmap(nth("map", n), "Attention, mean of heads", maps.mean(1), "weight", layer=one.layer)
-        each = Gallery(nth("heads", n), "Attention of each head", maps, None, "weight", layer=one.layer)
-        count = len(one.others)
-        tokens = f"{count} token{'s' * (count > 1)} that {'are no patches' if count > 1 else 'is no patch'}"
-        share = Scalar(nth("share-of-other-tokens", n), f"Attention to {tokens}", beside, "%")
-        words = Remark(nth("query", n), f"{one.layer}, attention {one.number}: {one.reader}.")
-        return (mean, each, *([share] if count else []), words)
+        quantity, place = f"weight, {one.reader}", one.layer
+        mean = Heatmap(nth("map", n), "Attention, mean of heads", maps.mean(1), quantity, layer=place)
+        each = Gallery(
+            *(nth("heads", n), "Attention of each head", maps, None, "weight"), layer=place, counted="heads"
+        )
+        if not one.others:
+            return mean, each
+        title = f"{place}: weight of {_tokens(len(one.others))}"
+        return mean, each, Scalar(nth("share-of-other-tokens", n), title, beside, "%")
+
+
+def _tokens(count: int) -> str:
+    return f"{count} tokens that are no patches" if count > 1 else "the token that is no patch"

@@ -24,6 +24,8 @@ class Cam:
     Limits. Only networks that end in this way have it. Each place stands for a large part of the
     image, so the map is less precise than it looks.
 
+    Needs. A network that ends in global average pooling and one linear layer.
+
     Source. Zhou et al. 2016, Learning Deep Features for Discriminative Localization, eq. 1-2
     (arXiv:1512.04150).
     """

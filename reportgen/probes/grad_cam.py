@@ -20,6 +20,9 @@ class GradCam:
     Limits. It is as coarse as the layer's grid, so a border in it is not the object's border, and
     evidence against the class is cut off.
 
+    Needs. A layer whose output is places: maps, maps with channels last, or tokens on a grid (`reportgen
+    inspect` says which), and a gradient to it.
+
     Source. Selvaraju et al. 2017, Grad-CAM, eq. 1-2 (arXiv:1610.02391).
     """
 

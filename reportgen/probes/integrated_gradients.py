@@ -37,6 +37,8 @@ class IntegratedGradients:
     Limits. It explains the difference to the baseline, and another baseline gives another map:
     what has the baseline's own colour counts nothing.
 
+    Needs. A gradient from the answer back to the image; any architecture.
+
     Source. Sundararajan, Taly & Yan 2017, Axiomatic Attribution for Deep Networks, eq. 1
     (arXiv:1703.01365).
     """

@@ -89,6 +89,8 @@ class Invariance:
     shift or an enlargement also pushes parts of the object out of view, and an edge that is drawn out
     is itself unusual. The mean is that of the sample, whatever images are shown.
 
+    Needs. Two layers whose outputs can be compared; any architecture.
+
     Source. Zeiler & Fergus 2013, Visualizing and Understanding Convolutional Networks, sec. 4.1 and
     fig. 5 (arXiv:1311.2901).
     """

@@ -32,6 +32,8 @@ class Occlusion:
     Limits. The window's size sets what can be found, a grey square is itself unusual to the network,
     and where the same evidence stands twice, covering one of them changes little.
 
+    Needs. Nothing but answers; any architecture.
+
     Source. Zeiler & Fergus 2013, Visualizing and Understanding Convolutional Networks, sec. 4.2 and
     fig. 7 (arXiv:1311.2901).
     """

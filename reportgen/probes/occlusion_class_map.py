@@ -23,6 +23,8 @@ class OcclusionClassMap:
 
     Limits. A change between two near-equal classes looks as dramatic as any; see the probabilities.
 
+    Needs. Nothing but answers; any architecture.
+
     Source. Zeiler & Fergus 2013, Visualizing and Understanding Convolutional Networks, fig. 7 e
     (arXiv:1311.2901).
     """

@@ -63,6 +63,9 @@ class OcclusionStudy:
     Limits. One map of many is followed, the strongest, which need not be the one that the answer
     rests on most. The window's size sets what can be found, and a grey square is itself unusual.
 
+    Needs. A layer whose output is places, and max-pooling or rectifiers where its projection is to be
+    more than a gradient.
+
     Source. Zeiler & Fergus 2013, Visualizing and Understanding Convolutional Networks, sec. 4.2 and
     fig. 7 (arXiv:1311.2901).
     """

@@ -32,6 +32,8 @@ class Predictions:
     Limits. A probability is the model's own opinion. It need not be right as
     often as it says, and it is high for pictures of things that are not among the classes, too.
 
+    Needs. Nothing; any architecture.
+
     Source. Guo et al. 2017, On Calibration of Modern Neural Networks, sec. 2 (arXiv:1706.04599).
     """
 

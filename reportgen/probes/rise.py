@@ -23,6 +23,8 @@ class Rise:
     Limits. It is an estimate: with few masks it is blotchy, and for an unsure answer the noise
     drowns the signal. Objects much smaller than a cell are not found.
 
+    Needs. Nothing but answers; any architecture.
+
     Source. Petsiuk, Das & Saenko 2018, RISE, eq. 6 (arXiv:1806.07421).
     """
 

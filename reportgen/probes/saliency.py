@@ -20,6 +20,8 @@ class Saliency:
     Limits. It says how sensitive the score is, not what speaks for the class; it is noisy, and a
     flat bright region may be irrelevant to the decision.
 
+    Needs. A gradient from the answer back to the image; any architecture.
+
     Source. Simonyan, Vedaldi & Zisserman 2013, Deep Inside Convolutional Networks, sec. 3
     (arXiv:1312.6034).
     """

@@ -95,7 +95,7 @@ def test_a_head_that_looks_for_brightness_lights_up_at_the_bright_patch(measured
     assert [divmod(int(n), 5) for n in values.flatten(1).argmax(1)] == [(1, 3), (3, 0)]
     share = torch.as_tensor(found["share-of-other-tokens"].values)
     assert torch.allclose(share / 100 + values.sum((1, 2)), torch.ones(2), atol=1e-5)
-    assert "the class token as the query" in found["query"].text
+    assert "the class token as the query" in found["map"].quantity
 
 
 def test_an_attention_is_named_by_its_module_by_one_around_it_or_by_number():

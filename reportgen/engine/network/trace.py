@@ -37,7 +37,6 @@ BATCHES = (*range(2, 33), 40, 48, 50, 64, 96, 100, 128, 200, 256)
 REAL_BATCHES = (2, 4, 8, 16)
 
 
-
 def trace(
     network: nn.Module,
     input_shape: tuple[int, int, int],
@@ -160,8 +159,7 @@ def _forward(
             observer.owners[id(weight)] = (weight, name)
     meeting = Meeting(observer.track_of, seen.inside, shape[2:])
     with _watched(network, seen, observer), torch.no_grad(), _unfused(), observer, Catcher(meeting):
-        which = output.output if isinstance(output, Head) else output
-        raw = raw_of(network(x), which, len(x), _region(output))
+        raw = _raw(network, x, output)
     logits = raw.values
     if len(logits) != len(x):
         raise InputError(
@@ -174,12 +172,13 @@ def _forward(
         call.output_bytes //= len(x)
     seen.keys = observer.follower.keys
     seen.auto = last_depended_on(seen, observer.track_of(logits))
-    with _unfused():
-        attentions = read_by(
-            found(meeting.met, len(x), seen.calls),
-            lambda: raw_of(network(torch.zeros_like(x)), which, len(x), _region(output)).values,
-        )
+    met = found(meeting.met, len(x), seen.calls)
+    attentions = read_by(met, lambda: _raw(network, torch.zeros_like(x), output).values)
     return seen, observer.recorder.finish(logits), raw, attentions
+
+
+def _raw(network: nn.Module, x: Tensor, output: Output) -> Raw:
+    return raw_of(network(x), output.output if isinstance(output, Head) else output, len(x), _region(output))
 
 
 def _region(output: Output, detects: bool = False) -> Region | None:

@@ -18,7 +18,7 @@ from reportgen.report.document.second_model import lines as compared
 from reportgen.report.values.card import LEVELS, Level, Sign
 from reportgen.report.values.document import ADVICE, FindingLine, TrustSection
 from reportgen.report.values.second_model import SideBySide
-from reportgen.report.wording import plural, probability, share
+from reportgen.report.wording import listed, plural, probability, share
 
 LISTED = 6  # images named one by one before the rest are counted
 Signs = Mapping[str, Sequence[tuple[str, Sign]]]  # image id -> (visualization, sign)
@@ -174,10 +174,15 @@ def _rejected(records: Sequence[Record]) -> Iterable[FindingLine]:
 
 
 def _absent(visualizations: Iterable[Mapping[str, Any]]) -> Iterable[FindingLine]:
+    """What does not apply, a line a reason: several may lack the same."""
+    absent: dict[str, list[Mapping[str, Any]]] = {}
     for shown in visualizations:
         if not shown["applicable"]:
-            text = f"{shown['title']} was left out: {shown['reason']}."
-            yield FindingLine("note", "left out", text, f"#how-{shown['name']}", "method")
+            absent.setdefault(shown["reason"], []).append(shown)
+    for reason, several in absent.items():
+        were = "were" if len(several) > 1 else "was"
+        text = f"{listed([shown['title'] for shown in several])} {were} left out: {reason}."
+        yield FindingLine("note", "left out", text, f"#how-{several[0]['name']}", "method")
 
 
 def _right(totals: Mapping[str, Any]) -> Iterable[FindingLine]:
