@@ -131,7 +131,8 @@ class Accuracy:
             return grave, f" Far below the others: {listed(parts)} right.{why}"
         if ends is None or ends[1] <= self.limit:
             return "clear", f" No class is {100 * self.limit:.0f} points below the others.{why}"
-        return "undecided", f" Whether a class is {100 * self.limit:.0f} points below the others is open.{why}"
+        open_ = f" Whether a class is {100 * self.limit:.0f} points below the others is open."
+        return "undecided", open_ + why
 
 
 def _balanced(answers: Answers) -> float:
@@ -149,7 +150,8 @@ def _table(case: Case, answers: Answers, balanced: float) -> Table:
             answers.labels, answers.answers, average=name, zero_division=0
         )
         rows += [(f"precision, {name}", float(p)), (f"recall, {name}", float(r)), (f"F1, {name}", float(f))]
-    rows.append(("Matthews' correlation", float(matthews_corrcoef(answers.labels, answers.answers))))
+    if len(np.unique(answers.labels)) > 1:
+        rows.append(("Matthews' correlation", float(matthews_corrcoef(answers.labels, answers.answers))))
     rows += _of_logits(case, answers)
     return Table("numbers", "Answers in numbers", ("number", "value"), tuple(rows))
 

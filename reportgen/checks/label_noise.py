@@ -32,7 +32,7 @@ class LabelNoise:
     Limits. It holds for images that the model was not trained on: labels that it learned by heart it does not
     contradict. Where wrong labels are not spread at random over a class, twice the number is too many or too
     few. A model that is wrong itself on more than a tenth of the images is no judge, and nothing is decided.
-    Planted wrong labels were found from 4 % of 500 images on.
+    Of 600 images, 8 % of planted wrong labels were a fault, and 5 % at least a warning.
 
     Remedy. Look at the named images, and mend the labels that are wrong.
 
@@ -85,7 +85,10 @@ class LabelNoise:
             return "undecided"
         if low > self.limit:
             return "fault" if own <= OWN_ERRORS[0] else "warning"
-        return "clear" if share <= self.limit else "undecided"
+        if share <= self.limit:
+            return "clear"
+        likely = low > self.limit / 2 and own <= OWN_ERRORS[0]
+        return "warning" if likely else "undecided"
 
     def _sentence(
         self,
