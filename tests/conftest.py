@@ -27,7 +27,7 @@ from reportgen.pipeline import run
 from reportgen.progress import silent
 from reportgen.recipe import load
 
-pytest_plugins = ["oracles", "left_out"]  # tests/oracles.py, tests/left_out.py
+pytest_plugins = ["attending", "left_out", "matrix_table", "oracles"]  # files beside this one
 
 # a slow machine is no failure
 calm = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}

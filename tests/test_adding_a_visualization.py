@@ -18,7 +18,9 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 TESTED_WITH = (
     "pyproject.toml",
     "tests/conftest.py",
+    "tests/attending.py",
     "tests/left_out.py",
+    "tests/matrix/networks.py",
     "tests/oracles.py",
     "tests/probes/conftest.py",
 )

@@ -60,7 +60,7 @@ def calibration(labelled: Labelled) -> list[Bin] | None:
     `confidence` is the mean of the bin and `accuracy` the share that is right, None in an empty bin.
     None for the whole where there is no labelled answer.
     """
-    answers = [(a["probability"], bool(r["correct"])) for r in labelled if (a := best(r))]
+    answers = [(a["probability"] or 0.0, bool(r["correct"])) for r in labelled if (a := best(r))]
     if not answers:
         return None
     edges = [n / BINS for n in range(BINS + 1)]

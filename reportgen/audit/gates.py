@@ -24,6 +24,15 @@ PASSED, FAILED, UNJUDGED = get_args(Outcome)
 OF_SET, OF_TWO, OF_MAPS = gated(Metrics), gated(AnswerCounts), gated(Tested)
 
 
+ABSENT = {
+    "loss": "the loss of a labelled image is infinite: its label has the probability 0",
+    "top_5_accuracy": "there are no more than five classes, or none",
+    "roc_auc": "it is known of models of two classes, and where both occur among the labels",
+    "average_precision": "it is known of models of two classes, and where class 1 occurs among the labels",
+}
+OTHER_HEAD = "the network's head is of another kind (model.head)"
+
+
 class Judged(TypedDict):
     """One limit of a gate, and whether it is met."""
 
@@ -117,7 +126,7 @@ def _of_answers(metric: str, metrics: Mapping[str, Any]) -> Known:
     if value is not None:
         return Known(value)
     if labelled and metrics["labelled"]:
-        return Known(None, "the loss of a labelled image is infinite: its label has the probability 0")
+        return Known(None, ABSENT.get(metric, OTHER_HEAD))
     return Known(None, "no image has a label" if labelled else "no image has an answer")
 
 

@@ -14,10 +14,12 @@ from reportgen.audit.gates import Judged, evaluate
 from reportgen.audit.metrics import metrics
 from reportgen.audit.sanity import summary
 from reportgen.audit.second_model import Beside, ModelResults, beside
-from reportgen.audit.types import Cost, Environment, Image, Layer, Model
+from reportgen.audit.types import Cost, Environment, HeadFacts, Image, Layer, Model
 from reportgen.evidence import Evidence, Manifest, Record, Timing, best
 from reportgen.findings import Distribution
 from reportgen.stats import finite
+
+OF_HEADS = ("label_indices", "answered_indices", "truth")  # of an image, by some heads
 
 
 class Results(ModelResults):
@@ -89,7 +91,9 @@ def _of_model(evidence: Evidence) -> ModelResults:
     return {
         "model": _model(manifest),
         "findings": {method: numbers(slots[0]) for method, slots in evidence.model_findings().items()},
-        "metrics": metrics(evidence.records(), manifest["model"]["classes"]),
+        "metrics": metrics(
+            evidence.records(), manifest["model"]["classes"], head_of(manifest)["kind"], evidence.logits
+        ),
         "checks": checked(evidence),
         "trust": summary(evidence),
         "cost": _cost(manifest["cost"], evidence.timing),
@@ -107,8 +111,25 @@ def _model(manifest: Manifest) -> Model:
         "trainable_parameters": model["trainable_parameters"],
         "macs": model["macs"],
         "class_count": model["class_count"],
+        "head": head_of(manifest),
         "layers": layers,
     }
+
+
+def head_of(manifest: Manifest) -> HeadFacts:
+    """What the model's outputs mean; of older evidence classes by softmax."""
+    head: Any = manifest["model"].get("head") or {}
+    usual: HeadFacts = {
+        "kind": "classes",
+        "form": "logits",
+        "asked": "auto",
+        "output": None,
+        "reading": "",
+        "warning": "",
+        "region": None,
+    }
+    whole: HeadFacts = {**usual, **head}
+    return whole
 
 
 def _cost(counted: Mapping[str, Any], timing: Timing) -> Cost:
@@ -141,6 +162,7 @@ def _image(evidence: Evidence, record: Record) -> Image:
         "loss": record["loss"],
         "answered": best(record) is not None if record["status"] == "ok" else None,
         "predictions": record["predictions"],
+        **{key: record.get(key) for key in OF_HEADS if key in record},
         **({"probabilities": vectors[0]} if vectors else {}),
         "findings": by_method,
     }

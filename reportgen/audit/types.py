@@ -29,6 +29,34 @@ class Layer(TypedDict):
     layout: Annotated[str | None, "where height, width and channels are; null in older evidence"]
 
 
+class RegionFacts(TypedDict):
+    """A box of the model's input, in pixels: left, top, right, bottom; null is the whole of it."""
+
+    box: list[Count] | None
+    side_px: list[Count]
+    classes: Count
+    detects: bool
+
+
+class HeadFacts(TypedDict):
+    """What the network's outputs mean, and how that was found."""
+
+    kind: Annotated[
+        Literal["classes", "binary", "labels", "values"],
+        "one class an image; one logit, two classes; labels, each by itself; values and no classes",
+    ]
+    form: Annotated[
+        Literal["logits", "probabilities", "log-probabilities"], "what the network puts out already"
+    ]
+    asked: Annotated[str, "model.head of the recipe"]
+    output: Annotated[str | int | None, "which of several outputs is read"]
+    reading: Annotated[str, "how the outputs are read, where it is not the usual way"]
+    warning: Annotated[str, "what could not be decided"]
+    region: Annotated[
+        RegionFacts | None, "of a network that answers every pixel: where its answers are taken"
+    ]
+
+
 class Model(TypedDict):
     """The network and the file that its weights are from."""
 
@@ -39,6 +67,7 @@ class Model(TypedDict):
     trainable_parameters: Count
     macs: Count
     class_count: Count
+    head: HeadFacts
     layers: list[Layer]
 
 
@@ -70,7 +99,10 @@ class Image(Answered):
     path: str
     sha256: Sha256 | None
     label: str | None
-    label_index: Count | None
+    label_index: Annotated[Count | None, "of several labels the first"]
+    label_indices: NotRequired[Annotated[list[Count] | None, "of labels each by itself: those that hold"]]
+    answered_indices: NotRequired[Annotated[list[Count], "those of a probability of 1/2 and more"]]
+    truth: NotRequired[Annotated[list[float] | None, "of values: what they should be"]]
     probabilities: NotRequired[
         Annotated[
             list[Share | None],

@@ -9,7 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-Checkpoint = Annotated[Path, typer.Argument(help="A .safetensors, .pt, .pth or .ckpt state dict.")]
+Checkpoint = Annotated[
+    Path, typer.Argument(help="A .safetensors, .pt, .pth or .ckpt state dict, or a save_pretrained folder.")
+]
 Images = Annotated[Path, typer.Argument(help="A folder, a file list, a CSV, or one image.")]
 RecipeFile = Annotated[Path | None, typer.Option("--recipe", help="A recipe; the default has all.")]
 Out = Annotated[Path, typer.Option("--out", help="The report's folder; replaced when whole.")]

@@ -55,7 +55,7 @@ def methods(
     verbose: Verbose = False,
     as_json: Json = False,
 ) -> None:
-    """What each visualization is, its options, how to read it, its source."""
+    """What each visualization is and needs of the network, its options, how to read it, its source."""
     from reportgen.cli.terminal import method, table
     from reportgen.probes import methods as registry
 
@@ -67,12 +67,13 @@ def methods(
         )
     chosen = [known[name]] if name else list(known.values())
     if as_json:
-        words = [each.words() | {"options": each.options()} for each in chosen]
+        words = [each.words() | {"needs": each.needs, "options": each.options()} for each in chosen]
         tell(json.dumps(words[0] if name else words, indent=1, default=str))
     elif name:
         method(chosen[0])
     else:
-        table("", ("name", "what it is"), [(each.name, each.summary) for each in chosen], set())
+        rows = [(each.name, each.summary, each.needs) for each in chosen]
+        table("", ("name", "what it is", "what it needs of the network"), rows, set())
 
 
 def checks(

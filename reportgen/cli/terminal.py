@@ -161,8 +161,9 @@ def method(described: Method) -> None:
     from pydantic import TypeAdapter
 
     tell(f"{described.title} ({described.name})\n{described.summary}\n")
-    for key in ("definition", "reading", "limits", "source"):
-        tell(f"{key.capitalize()}: {getattr(described, key)}")
+    for key in ("definition", "reading", "limits", "needs", "source"):
+        if getattr(described, key):
+            tell(f"{key.capitalize()}: {getattr(described, key)}")
     _options(TypeAdapter(described.probe).json_schema(), described.options())
 
 

@@ -26,6 +26,7 @@ from reportgen.engine.needs import (
     Normalisation,
     Parametrisation,
 )
+from reportgen.engine.network.output import Output
 from reportgen.engine.top_images import driven
 from reportgen.errors import InputError
 
@@ -141,7 +142,7 @@ class Climber:
     normalisation: Normalisation
     device: torch.device
     batch_size: int
-    output: str | int | None = None
+    output: Output = None
     feed: Feed = ANY
     progress: Callable[[int, int], None] = lambda done, total: None
     cost: dict[str, int] = field(default_factory=lambda: {"ascent_forwards": 0, "ascent_backwards": 0})

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from reportgen.engine.network.output import first_tensor, logits_of, with_first
+from reportgen.engine.network.output import Output, first_tensor, logits_of, with_first
 from reportgen.errors import InputError
 
 
@@ -131,7 +131,7 @@ class Feed:
         self,
         network: nn.Module,
         x: Tensor,
-        output: str | int | None = None,
+        output: Output = None,
         taps: Sequence[str] = (),
         edit: Edit | None = None,
     ) -> tuple[Tensor, dict[str, Tensor]]:
@@ -145,7 +145,7 @@ class Feed:
         rows = (len(x), len(whole))
         # the edit's hook comes first: a tap of the same layer sees what became of it
         with edited(network, edit, *rows), tapped(network, taps, *rows) as kept:
-            logits = logits_of(network(whole), output)
+            logits = logits_of(network(whole), output, len(whole))
         if len(logits) != len(whole):
             raise InputError(
                 f"the model returns {len(logits)} rows of logits for {len(whole)} images",

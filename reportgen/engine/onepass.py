@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from reportgen.engine.feed import ANY, Feed
 from reportgen.engine.needs import INPUT, Activation, Backward, Gradient, Need, Normalisation, Rule
+from reportgen.engine.network.output import Output
 from reportgen.engine.perturb.asking import Asker, Counter
 from reportgen.engine.perturb.makers import Maker, Source
 from reportgen.engine.perturb.part_boxes import PartBoxes
@@ -57,7 +58,7 @@ class OnePass:
     normalisation: Normalisation
     device: torch.device
     batch_size: int
-    output: str | int | None = None
+    output: Output = None
     feed: Feed = ANY
     counted: Counter = field(default_factory=Counter)
     progress: Callable[[int], None] = lambda done: None

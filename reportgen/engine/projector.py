@@ -28,6 +28,7 @@ from reportgen.engine.needs.top_images import (
     TopImages,
 )
 from reportgen.engine.network.facts import ModelFacts, Normalisation
+from reportgen.engine.network.output import Output
 from reportgen.engine.relu_rules import RectifierRule
 from reportgen.findings import Array
 
@@ -74,7 +75,7 @@ class Projector:
     normalisation: Normalisation
     device: torch.device
     load: Load
-    output: str | int | None = None
+    output: Output = None
     feed: Feed = ANY
     progress: Callable[[int, int], None] = lambda done, total: None
     cost: dict[str, int] = field(

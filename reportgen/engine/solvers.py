@@ -14,11 +14,18 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
+from reportgen.engine.attended import Attending
 from reportgen.engine.needs import (
     Activation,
+    Attention,
+    AttentionBackward,
+    AttentionForward,
+    AttentionRelevance,
     Backward,
+    BlockGradient,
     Gradient,
     Logits,
+    MeanAttention,
     MeanGradient,
     Need,
     NeighboursByChannel,
@@ -71,6 +78,9 @@ def _nothing(_need: Need, _batch: Batch) -> Solution:
 # from the batch's own forward and backwards; with the scores; once the set is ranked
 for known in (Logits, Target, Activation, Gradient, Backward, Responses, NeighboursByChannel):
     solve.register(known, _nothing)
+# with the forward that attention is worked out in
+for of_attention in (Attention, MeanAttention, AttentionBackward, AttentionRelevance, BlockGradient):
+    solve.register(of_attention, _nothing)
 
 
 @solve.register
@@ -88,6 +98,11 @@ def _(need: Weights, batch: Batch) -> Solution:
 def _(need: Parts, batch: Batch) -> Solution:
     part_boxes = batch.source.part_boxes
     return {need: batch.shared(part_boxes.boxes)} if part_boxes else {}
+
+
+@solve.register
+def _(_need: AttentionForward, batch: Batch) -> Solution:
+    return Attending(batch.asker, batch.plan, batch.targets).of(batch.source.x)
 
 
 @solve.register

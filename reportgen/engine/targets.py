@@ -33,17 +33,25 @@ class Slot:
 
 
 def slots(
-    wishes: Sequence[str | int], class_count: int, index_of: Callable[[str | int], int]
+    wishes: Sequence[str | int],
+    class_count: int,
+    index_of: Callable[[str | int], int],
+    rivals: bool = True,
 ) -> tuple[Slot, ...]:
     """The slots for a recipe's `targets`: predicted, label, top-k, class names or indices.
 
     `index_of` knows the classes by name; what it raises for an unknown one is passed on. A top-k
-    with more ranks than there are classes is all of them.
+    with more ranks than there are classes is all of them. Values are no rivals: of those `predicted` and
+    `label` are the first, and top-k the first k.
     """
     chosen: list[Slot] = []
     for wish in wishes:
         text = str(wish)
-        if text == "predicted":
+        if not rivals and text in ("predicted", "label"):
+            chosen.append(Slot("named", 0))
+        elif not rivals and text.startswith("top-") and text[4:].isdigit():
+            chosen += [Slot("named", k) for k in range(min(int(text[4:]), class_count))]
+        elif text == "predicted":
             chosen.append(Slot("predicted"))
         elif text == "label":
             chosen.append(Slot("label"))

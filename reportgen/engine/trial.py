@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from reportgen.engine.feed import Feed
 from reportgen.engine.needs import Rule
 from reportgen.engine.network.facts import ModelFacts, Normalisation
+from reportgen.engine.network.output import Output
+from reportgen.engine.pictures import noise
 from reportgen.engine.relu_rules import RectifierRule
 from reportgen.errors import InputError
 
@@ -52,7 +54,7 @@ class Trial:
     normalisation: Normalisation
     device: torch.device
     rules: Sequence[Rule] = ()
-    output: str | int | None = None
+    output: Output = None
 
     def run(self, wish: int) -> tuple[Feed, int]:
         """How batches are fed, and how many images they hold: `wish`, or what the network takes.
@@ -87,7 +89,9 @@ class Trial:
         if fault:
             notes = (f"Batches hold {size}, not {wish}: the network fails on {wish} ({fault}).",)
         if least > 1:
-            notes += (f"The network takes no single image: batches are filled up to {size}.",)
+            squeezes = "squeezes away the axis of a single image"
+            odd = squeezes if self.facts.squeezed else "takes no single image"
+            notes += (f"The network {odd}: batches are filled up to {size}.",)
         return replace(plain, images=size if least > 1 else None, notes=notes), size
 
     def _fault(self, feed: Feed, size: int) -> str | None:
@@ -146,14 +150,7 @@ class Trial:
         return Answer(logits.detach(), gradients)
 
     def _images(self, count: int) -> Tensor:
-        """Pictures of noise, each about a colour of its own, (count, C, H, W) as the network gets them."""
-        channels, height, width = self.facts.input_shape
-        generator = torch.Generator().manual_seed(0)
-        colours = torch.rand(count, channels, 1, 1, generator=generator)
-        pixels = (colours + torch.rand(count, channels, height, width, generator=generator)) / 2
-        mean = torch.tensor(self.normalisation.mean)[:, None, None]
-        std = torch.tensor(self.normalisation.std)[:, None, None]
-        return ((pixels - mean) / std).to(self.device)
+        return noise(self.facts.input_shape, self.normalisation, count).to(self.device)
 
 
 def _agree(plain: Answer, other: Answer) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -126,6 +126,18 @@ class Evidence:
             if f"core/{key}" not in tensors.keys():  # noqa: SIM118 - not a dict
                 return None
             return np.asarray(tensors.get_slice(f"core/{key}")[record["row"]])
+
+    def logits(self, records: Sequence[Record]) -> Array:
+        """The scores (n, C) of answered images, a row a record; each shard is opened once."""
+        by_shard: dict[str, list[int]] = {}
+        for at, record in enumerate(records):
+            by_shard.setdefault(record["shard"], []).append(at)
+        rows: dict[int, Array] = {}
+        for name, places in by_shard.items():
+            with self._open(name) as tensors:
+                whole = np.asarray(tensors.get_tensor("core/logits"))
+            rows |= {at: whole[records[at]["row"]] for at in places}
+        return np.stack([rows[at] for at in range(len(records))]) if rows else np.zeros((0, 0))
 
     def thumbnails(self) -> dict[str, Array]:
         """Small pictures (h, w, C) uint8 of images without figures, by id: of those that two models

@@ -13,8 +13,8 @@ class Prediction(TypedDict):
 
     class_index: int
     class_name: str
-    logit: float | None  # of a class that is masked out, at -inf
-    probability: float
+    logit: float | None  # None of a class that is masked out, at -inf; a value is here
+    probability: float | None  # None of a value
 
 
 class Target(Prediction):
@@ -47,6 +47,9 @@ class Record(TypedDict):
     loss: float | None
     label_probability: float | None
     original_bytes: Any  # first and last of the shard's originals; None where it has no figures
+    label_indices: NotRequired[list[int] | None]  # of labels each by itself: those that hold
+    answered_indices: NotRequired[list[int]]  # those of a probability of 1/2 and more
+    truth: NotRequired[list[float] | None]  # of values: what they should be
     shard: NotRequired[str]  # where it was read from
 
 

@@ -62,7 +62,7 @@ def _measured(
             model.subject.preprocessing.normalisation,
             model.device,
             model.batch_size,
-            model.recipe.model.output,
+            model.facts.head,
             model.feed,
         )
         measurement = Measurement(audit, model, writer, progress, engine, given)

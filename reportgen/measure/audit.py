@@ -16,7 +16,7 @@ from reportgen.inputs.classes.names import ids
 from reportgen.inputs.images.part_boxes import PartsList, read_parts
 from reportgen.inputs.images.survey import class_folders, surveyed
 from reportgen.measure.checks.inputs import groups_of, training_files
-from reportgen.measure.models import ModelUnderAudit, asked_of, read_network, under_audit
+from reportgen.measure.models import ModelUnderAudit, asked_of, read_as, read_network, under_audit
 from reportgen.measure.second_model import agreed_classes, model_parts, of_second
 from reportgen.measure.visualizations import Visualization
 from reportgen.recipe import Recipe
@@ -88,7 +88,7 @@ class Audit:
             **model.depends(),
             "version": __version__,
             "recipe": measured,
-            "images": [[f.shown, f.sha256, f.label_index, f.parts] for f in self.files],
+            "images": [[f.shown, f.sha256, f.label_index, f.labels, f.values, f.parts] for f in self.files],
             "training": [[f.shown, f.sha256] for f in self.training],
             "groups": {name: sorted(words.items()) for name, words in self.groups.items()},
             "save_maps": self.save_maps,
@@ -116,7 +116,9 @@ def prepare(
     ]
     classes = asked[0].facts.classes
     known = ids(recipe.model.classes, recipe.folder, classes)
-    survey = surveyed(images, recipe.images.labels, classes, recipe.folder, limit, parts, known)
+    head = asked[0].facts.head
+    survey = surveyed(images, recipe.images.labels, classes, recipe.folder, limit, parts, known, head)
+    asked = [read_as(each, survey.head) for each in asked]
     models = [under_audit(each, _parted(survey.files)) for each in asked]
     files, notes = tuple(survey.files), tuple(survey.notes)
     return Audit(

@@ -180,8 +180,8 @@ def _tallies_of_shown(m: Measurement, tape: BatchTape) -> dict[str, Tally]:
 
 
 def _records(m: Measurement, images: list[Decoded], logits: Array) -> list[Record]:
-    classes = m.model.facts.classes
-    return [records.of_scored(image, row, logits[row], classes) for row, image in enumerate(images)]
+    classes, head = m.model.facts.classes, m.model.facts.head
+    return [records.of_scored(image, row, logits[row], classes, head) for row, image in enumerate(images)]
 
 
 def _explained(
@@ -202,8 +202,9 @@ def _explained(
 def _targets(
     m: Measurement, tapes: list[BatchTape], row: int, logits: Array, labelled: bool
 ) -> list[Target]:
+    facts = m.model.facts
     return [
-        records.of_target(slot, number, int(tape.targets[row]), logits, m.model.facts.classes, labelled)
+        records.of_target(slot, number, int(tape.targets[row]), logits, facts.classes, labelled, facts.head)
         for number, (slot, tape) in enumerate(zip(m.model.slots, tapes, strict=True))
     ]
 

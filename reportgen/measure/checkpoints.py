@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from reportgen.engine import top_images
 from reportgen.engine.needs.top_images import Projected, Projections, Ranking, TopImages
 from reportgen.engine.needs.training import Evolved, Snapshot
+from reportgen.engine.network.head import SOFTMAX, Head
 from reportgen.engine.network.output import answers
 from reportgen.engine.onepass import OnePass
 from reportgen.engine.perturb.asking import Counter
@@ -91,7 +92,8 @@ class Snapshots:
             (tape,) = engine.run(pixels, torch.full((len(pixels),), -1))
             ranked = top_images.rank(engine.plan, tape, numbers)
             tally = Tally(
-                sums=judged(tape.logits, [labels[n] for n in numbers]), tops=ranked.tops if ranked else {}
+                sums=judged(tape.logits, [labels[n] for n in numbers], tape.model.head),
+                tops=ranked.tops if ranked else {},
             )
             records = [{"number": n} for n in numbers]
             cost = {f"snapshot_{k}": v for k, v in engine.counted.as_cost().items() if v}
@@ -120,14 +122,14 @@ class Snapshots:
         return {x.name: modules[x.name].weight.detach().double().cpu().numpy() for x in layers}
 
 
-def judged(logits: Tensor, labels: list[int | None]) -> dict[str, float]:
+def judged(logits: Tensor, labels: list[int | None], head: Head = SOFTMAX) -> dict[str, float]:
     """Of a batch's logits (N, classes): images, those without an answer, and of the others the labelled
     ones, the right ones and the sum of their losses."""
     said = answers(logits).tolist()
     known = [n for n, label in enumerate(labels) if label is not None and said[n] >= 0]
     wide = logits[known].double().cpu()
     truth = torch.tensor([labels[n] for n in known], dtype=torch.long)
-    losses = torch.nn.functional.cross_entropy(wide, truth, reduction="sum") if known else torch.zeros(())
+    losses = -head.log_probabilities(wide).gather(1, truth[:, None]).sum()
     return {
         "images": len(labels),
         "unanswered": sum(answer < 0 for answer in said),

@@ -68,7 +68,7 @@ def _model(m: Measurement) -> dict[str, Any]:
         "arguments": model.subject.arguments,
         "preprocessing": model.subject.preprocessing.as_json(),
         "notes": [*model.notes, *about_files],
-        "warnings": list(model.feed.warnings),
+        "warnings": list(model.warnings),
         **facts,
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,10 +15,13 @@ import torch
 from reportgen.engine import device as devices
 from reportgen.engine.feed import Feed
 from reportgen.engine.needs import Evolved, ModelFacts, TrainingLog
+from reportgen.engine.network.dense import Region
 from reportgen.engine.network.facts import index_of
+from reportgen.engine.network.head import Head
 from reportgen.engine.network.trace import has_gradient, trace
 from reportgen.engine.onepass import frozen
 from reportgen.engine.plan import Plan
+from reportgen.engine.recognise import recognised
 from reportgen.engine.targets import Slot, slots
 from reportgen.engine.trial import Trial
 from reportgen.errors import InputError, RecipeError, UnknownName
@@ -33,6 +36,12 @@ from reportgen.probes import methods
 from reportgen.recipe import Recipe
 from reportgen.version import __version__
 
+WORDS = {
+    "classes": "classes, one an image",
+    "binary": "classes, one an image",
+    "labels": "labels, each by itself",
+    "values": "values",
+}
 NO_GRADIENT = (
     "The model's answers have no gradient: something in its forward switches it off (torch.no_grad, detach "
     "or numpy). Nothing that needs gradients is shown."
@@ -120,8 +129,13 @@ class ModelUnderAudit:
             *self.checks.lines(readable),
             f"batches of {self.batch_size} on {devices.name_of(self.device)}, {self.feed}",
             *self.feed.notes,
-            *self.feed.warnings,
+            *self.warnings,
         ]
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a reader must know of every answer."""
+        return (*((self.facts.head.warning,) if self.facts.head.warning else ()), *self.feed.warnings)
 
     def depends(self) -> dict[str, Any]:
         """What of the model its measurements depend on, as JSON values."""
@@ -129,6 +143,7 @@ class ModelUnderAudit:
             "checkpoint": self.subject.checkpoint.sha256,
             "code": self._code(),
             "classes": self.facts.classes,
+            "head": asdict(self.facts.head),
             "preprocessing": self.subject.preprocessing.as_json(),
             "parts": self.facts.parts,
             "device": devices.name_of(self.device),
@@ -157,8 +172,14 @@ def read_network(part: ModelPart) -> Network:
     devices.choose(part.recipe.run.device)  # before the time that loading takes
     with part.errors():
         subject = load_subject(part.recipe, part.checkpoint)
-        shape = subject.preprocessing.input_shape
-        return Network(part, subject, trace(subject.network, shape, output=part.recipe.model.output))
+        preprocessing, wish = subject.preprocessing, part.recipe.model
+        shape = preprocessing.input_shape
+        count, target = len(subject.classes or ()), wish.target
+        region = None if target is None else Region(target.box, shape[1:], count)
+        facts = trace(subject.network, shape, output=Head(output=wish.output, region=region))
+        return Network(
+            part, subject, recognised(subject.network, facts, preprocessing.normalisation, wish.head)
+        )
 
 
 def asked_of(
@@ -171,19 +192,34 @@ def asked_of(
     recipe, notes = network.part.recipe, classes.notes
     facts = replace(network.facts, classes=classes.names, parts=parts)
     with network.part.errors():
-        chosen = slots(recipe.targets, facts.class_count, partial(index_of, classes=classes.names))
+        rivals = facts.head.probable or facts.head.region is not None
+        chosen = slots(recipe.targets, facts.class_count, partial(index_of, classes=classes.names), rivals)
         wishes = [(v.name, methods()[v.name].scope, v.probe) for v in recipe.visualizations]
         every = tuple(visualization(*wish, facts) for wish in wishes)
         wished = recipe.checks
         checks = ChosenChecks.of([(c.name, c.check) for c in wished.only], facts, wished.sample)
         checks = checks if network.part.place is None else checks.of_second()
         plan = Plan((*needs_of(every), *checks.plan.needs), facts, len(chosen))
-        if plan.rules and not has_gradient(
-            network.subject.network, facts.input_shape, recipe.model.output
-        ):
+        if plan.rules and not has_gradient(network.subject.network, facts.input_shape, facts.head):
             every, notes = without_gradients(every, facts), (*notes, NO_GRADIENT)
             checks = checks.without_gradients("the model's answers have no gradient")
     return Asked(network, facts, chosen, every, checks, notes)
+
+
+def read_as(asked: Asked, head: Head) -> Asked:
+    """What is asked of a network, its outputs read as the set's labels were: classes may turn out to be
+    labels, each by itself. Raises InputError for a model beside whose outputs mean something else."""
+    own = asked.facts.head
+    if own.kind == head.kind:
+        return asked
+    if own.kind != "classes" or head.kind != "labels" or own.form != "logits" or own.asked != "auto":
+        with asked.network.part.errors():
+            raise InputError(
+                f"its outputs are {WORDS[own.kind]}, those of the main model {WORDS[head.kind]}",
+                "put models of one kind side by side, or set model.head of one of them",
+            )
+    read = replace(own, kind=head.kind, reading=head.reading)
+    return replace(asked, facts=replace(asked.facts, head=read))
 
 
 def under_audit(asked: Asked, parted: int) -> ModelUnderAudit:
@@ -213,7 +249,7 @@ def under_audit(asked: Asked, parted: int) -> ModelUnderAudit:
         device=device,
         batch_size=batch_size,
         feed=feed,
-        notes=(*subject.notes, *asked.notes, *feed.notes),
+        notes=(*subject.notes, *_of_head(asked.facts), *asked.notes, *feed.notes),
         logs=logs,
         snapshots=snapshots,
     )
@@ -230,10 +266,15 @@ def _tried(
     normalisation = subject.preprocessing.normalisation
     memory = devices.enough_memory(device, wish)
     with devices.repeatable(recipe.run.seed), frozen(subject.network) as network, memory:
-        trial = Trial(network, facts, normalisation, device, rules, recipe.model.output)
+        trial = Trial(network, facts, normalisation, device, rules, facts.head)
         feed, batch_size = trial.run(wish)
     subject.network.cpu()  # a second model is tried as well: the device holds one network at a time
     return feed, batch_size
+
+
+def _of_head(facts: ModelFacts) -> tuple[str, ...]:
+    """How the outputs are read, where that is not the usual way."""
+    return (facts.head.reading,) if facts.head.reading else ()
 
 
 def _fits(recipe: Recipe, name: str, subject: Subject) -> str:

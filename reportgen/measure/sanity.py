@@ -54,7 +54,7 @@ def sample(measured: Sequence[Record], model: ModelUnderAudit) -> set[int]:
     highest probability: the map of an unsure answer explains a guess.
     """
     shown = [r for r in measured if r["measured"]]
-    ranked = sorted(shown, key=lambda r: (-r["predictions"][0]["probability"], r["number"]))
+    ranked = sorted(shown, key=lambda r: (-(r["predictions"][0]["probability"] or 0), r["number"]))
     upper = [record["number"] for record in ranked[: math.ceil(len(ranked) / 2)]]
     count = min(model.recipe.trust.images, len(upper))
     return set(random.Random(model.recipe.run.seed).sample(upper, count))
@@ -168,8 +168,9 @@ class Trial:
         whole = self.engine.score(self.pixels)
         targets = self.targets.to(x.device)
         each = targets[:, None, None].expand(-1, scores.shape[1], 1)
-        p = scores.softmax(2).gather(2, each)[..., 0].cpu()
-        own = whole.softmax(1).gather(1, targets[:, None])[:, 0].cpu()
+        head = self.model.facts.head
+        p = head.readout(scores).gather(2, each)[..., 0].cpu()
+        own = head.readout(whole).gather(1, targets[:, None])[:, 0].cpu()
         return curves(p, own, order.shape[1], trust.steps)
 
     def _randomised(self, stage: Stage) -> dict[str, Tensor]:

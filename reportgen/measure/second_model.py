@@ -17,6 +17,8 @@ from reportgen.inputs import ImageFile, stream
 from reportgen.inputs.classes.names import BACKGROUND, check
 from reportgen.inputs.images.loading import Decoded
 from reportgen.inputs.images.preprocessing import Preprocessing
+from reportgen.inputs.models.saved_folders import saved_folder
+from reportgen.inputs.programs.loading import kind_of
 from reportgen.measure.models import Classes, ModelPart, Network
 from reportgen.measure.visualizations import Visualization
 from reportgen.recipe import Recipe
@@ -30,11 +32,25 @@ def model_parts(recipe: Recipe, checkpoint: Path) -> list[ModelPart]:
     if beside is None or own is None:
         return [ModelPart(checkpoint.stem, recipe, checkpoint)]
     other = recipe.folder / beside.checkpoint
+    if beside.model.source is None:
+        own = _with_its_own_network(recipe, own, other)
     names = beside.main or checkpoint.stem, beside.name or other.stem
     if names[0] == names[1]:
         names = f"{names[0]} (main)", f"{names[1]} (beside)"
     place = recipe.place("beside", "checkpoint")
     return [ModelPart(names[0], recipe, checkpoint), ModelPart(names[1], own, other, place)]
+
+
+def _with_its_own_network(recipe: Recipe, own: Recipe, checkpoint: Path) -> Recipe:
+    """The second model's recipe, which inherits nothing of the main model's network where its file or folder
+    brings a network along."""
+    said = recipe.beside.model if recipe.beside else None
+    update: dict[str, object] = {"source": None, "arguments": {}, "weights": None}
+    if not kind_of(checkpoint):
+        if said is None or recipe.model.source is None or saved_folder(checkpoint) is None:
+            return own
+        update = {"source": None, "arguments": said.arguments, "output": said.output}
+    return own.model_copy(update={"model": own.model.model_copy(update=update)})
 
 
 def agreed_classes(networks: Sequence[Network]) -> list[Classes]:
@@ -58,6 +74,10 @@ def _named(names: tuple[str, ...] | None, network: Network) -> Classes:
     if names is not None and own and len(names) != count:
         note = f"The checkpoint names {len(names)} classes, the model has {count}: not used."
         return Classes(check(None, count), (note,))
+    if network.facts.head.kind == "binary" and len(names or ()) == 1:  # the one that the logit is of
+        names = (f"not {names[0]}", names[0]) if names else None
+    if names is None and network.facts.head.kind == "values":
+        return Classes(("value",) if count == 1 else tuple(f"value {n}" for n in range(count)))
     classes = check(names, count)
     if len(classes) == len(names or classes):
         return Classes(classes)

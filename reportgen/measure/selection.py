@@ -53,7 +53,7 @@ def sample(files: Sequence[ImageFile], count: int, seed: int) -> list[int]:
 
 
 def _confidence(record: Record) -> float:
-    return float(record["predictions"][0]["probability"])
+    return float(record["predictions"][0]["probability"] or 0)
 
 
 def _without(count: int) -> str:

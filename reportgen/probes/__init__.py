@@ -43,6 +43,7 @@ class Method:
     reading: str
     limits: str
     source: str
+    needs: str = ""  # of the network, in words
 
     def options(self) -> dict[str, Any]:
         """The option names with their defaults."""
@@ -91,6 +92,8 @@ LABELS = {
     "Source.": "source",
 }
 
+NEEDS = "Needs."  # what it asks of the network, for `reportgen methods`: a paragraph that may be left out
+
 
 def _words(name: str, doc: str) -> dict[str, str]:
     """The title, the summary and the labelled paragraphs of a probe's docstring."""
@@ -101,6 +104,8 @@ def _words(name: str, doc: str) -> dict[str, str]:
         label, _, text = paragraph.partition(" ")
         if label in LABELS:
             words[LABELS[label]] = text
+        if label == NEEDS:
+            words["needs"] = text
     missing = [label for label, key in LABELS.items() if not words.get(key)]
     if missing or not summary:
         raise ValueError(f"probe {name!r}: its docstring lacks {missing or ['a summary']}")

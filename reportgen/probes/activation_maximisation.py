@@ -58,6 +58,8 @@ class ActivationMaximisation:
     the unit furthest, which stands beside it. A channel that is silent on the first picture has no
     gradient there, and finds none.
 
+    Needs. An input of one or three channels, and a gradient to it.
+
     Source. Simonyan et al. 2013, Deep Inside Convolutional Networks, sec. 2 (arXiv:1312.6034); Olah
     et al. 2017, Feature Visualization (doi:10.23915/distill.00007).
     """
@@ -130,7 +132,7 @@ def _named(ascent: Ascent, model: ModelFacts) -> tuple[str, str, str]:
     """A unit's name, its title, and what is driven up, in words."""
     unit = ascent.unit
     if isinstance(unit, ClassLogit):
-        return f"class-{unit.index}", model.classes[unit.index], "logit"
+        return f"class-{unit.index}", model.classes[unit.index], model.head.score_words
     if isinstance(unit, ChannelMean):
         return f"{unit.layer}-{unit.channel}", f"{unit.layer}, channel {unit.channel}", "mean activation"
     assert_never(unit)

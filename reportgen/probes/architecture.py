@@ -51,6 +51,8 @@ class Architecture:
     nor has dropout, which does nothing here; a part that is too wide to draw is one box for the module
     that holds it.
 
+    Needs. Nothing; any architecture.
+
     Source. Araujo, Norris & Sim 2019, Computing Receptive Fields of Convolutional Neural Networks,
     eq. 2 (doi:10.23915/distill.00021).
     """

@@ -61,6 +61,8 @@ class Correspondence:
     also covers what is about the part, and a random one may fall upon a part. Maps are compared place by
     place: parts at different places of the image differ there for that alone.
 
+    Needs. Part boxes of the images (`images.parts`), and two layers.
+
     Source. Zeiler & Fergus 2013, Visualizing and Understanding Convolutional Networks, sec. 4.3 and
     table 1 (arXiv:1311.2901).
     """

@@ -23,6 +23,9 @@ class Deconvnet:
     network with random weights: never rely on it alone. A rectifier written as clamp(min=0) is not
     seen.
 
+    Needs. Rectifiers (ReLU or ReLU6) only: smooth activations (GELU, SiLU) have no such rule, so most
+    transformers have none.
+
     Source. Zeiler & Fergus 2013, Visualizing and Understanding Convolutional Networks, sec. 2.1
     (arXiv:1311.2901).
     """

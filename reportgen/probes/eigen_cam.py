@@ -23,6 +23,9 @@ class EigenCam:
     Limits. No class and no gradient takes part: it shows what stands out, not why the answer was
     given.
 
+    Needs. A layer whose output is places: maps, maps with channels last, or tokens on a grid (`reportgen
+    inspect` says which); no gradient.
+
     Source. Muhammad & Yeasin 2020, Eigen-CAM, eq. 3-4 (arXiv:2008.00299).
     """
 

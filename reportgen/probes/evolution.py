@@ -51,6 +51,8 @@ class Evolution:
     Limits. A few channels of many are shown, each picture over its own range. The checkpoints must be
     of one run and one architecture; a change says how far the weights moved, not whether for better.
 
+    Needs. Other checkpoints of the run, or its training log.
+
     Source. Zeiler & Fergus 2013, Visualizing and Understanding Convolutional Networks, sec. 4 and
     fig. 4 (arXiv:1311.2901).
     """

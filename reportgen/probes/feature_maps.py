@@ -32,6 +32,9 @@ class FeatureMaps:
     Limits. A few channels of many are shown, each over its own range, so brightness cannot be
     compared between them, and a response alone does not say that the answer depends on it.
 
+    Needs. A layer whose output is places: maps, maps with channels last, or tokens on a grid (`reportgen
+    inspect` says which).
+
     Source. Zeiler & Fergus 2013, Visualizing and Understanding Convolutional Networks, sec. 4
     (arXiv:1311.2901).
     """

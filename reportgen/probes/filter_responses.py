@@ -26,6 +26,8 @@ class FilterResponses:
     Limits. Past the first layer a kernel never sees the image itself but other maps, of which this
     is one slice of many: the pictures show what kind of kernel it is, not what the network computes.
 
+    Needs. A two-dimensional convolution with a window larger than one pixel.
+
     Source. Zeiler & Fergus 2013, Visualizing and Understanding Convolutional Networks, sec. 4
     (arXiv:1311.2901); Gonzalez & Woods 2018, Digital Image Processing, sec. 3.4, for correlation.
     """

@@ -28,6 +28,8 @@ class Filters:
     Limits. Past the first layer a slice is one of many inputs, and cannot be read as a picture of
     what the filter looks for.
 
+    Needs. A two-dimensional convolution.
+
     Source. Krizhevsky et al. 2012, ImageNet Classification, fig. 3; Zeiler & Fergus 2013, fig. 6
     (arXiv:1311.2901).
     """

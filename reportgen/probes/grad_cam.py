@@ -20,6 +20,9 @@ class GradCam:
     Limits. It is as coarse as the layer's grid, so a border in it is not the object's border, and
     evidence against the class is cut off.
 
+    Needs. A layer whose output is places: maps, maps with channels last, or tokens on a grid (`reportgen
+    inspect` says which), and a gradient to it.
+
     Source. Selvaraju et al. 2017, Grad-CAM, eq. 1-2 (arXiv:1610.02391).
     """
 
@@ -39,4 +42,5 @@ class GradCam:
         a, g = tape[Activation(layer.name)], tape[Gradient(layer.name)]  # each (N, C, h, w)
         weights = g.mean((2, 3), keepdim=True)  # (N, C, 1, 1)
         values = (weights * a).sum(1).relu()  # (N, h, w)
-        return Heatmap(nth("map", number), "Grad-CAM", values, "ReLU(Σ w·A), logit", layer=layer.name)
+        quantity = f"ReLU(Σ w·A), {tape.model.head.score_words}"
+        return Heatmap(nth("map", number), "Grad-CAM", values, quantity, layer=layer.name)

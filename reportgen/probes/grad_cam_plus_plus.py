@@ -20,6 +20,9 @@ class GradCamPlusPlus:
     Limits. It is as coarse as the layer's grid. Its formula supposes another kind of score than
     the network has, and it often differs little from Grad-CAM.
 
+    Needs. A layer whose output is places: maps, maps with channels last, or tokens on a grid (`reportgen
+    inspect` says which), and a gradient to it.
+
     Source. Chattopadhyay et al. 2018, Grad-CAM++, eq. 19 (arXiv:1710.11063).
     """
 

@@ -20,6 +20,8 @@ class GradientTimesInput:
     Limits. It is noisy as saliency is, and says what a small change would do. A pixel of the data's
     mean colour is zero here whatever the network makes of it.
 
+    Needs. A gradient from the answer back to the image; any architecture.
+
     Source. Shrikumar et al. 2016, Not Just a Black Box, sec. 2 (arXiv:1605.01713).
     """
 
@@ -28,5 +30,5 @@ class GradientTimesInput:
 
     def measure(self, tape: Tape) -> tuple[Finding, ...]:
         values = (tape.pixels * tape[Gradient()]).sum(1)  # (N, H, W)
-        quantity = "Σ x·∂S/∂x over colour, logit"
+        quantity = f"Σ x·∂S/∂x over colour, {tape.model.head.score_words}"
         return (Heatmap("map", "Gradient × input", values, quantity, signed=True, overlay=False),)

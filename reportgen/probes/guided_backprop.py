@@ -22,6 +22,9 @@ class GuidedBackprop:
     Limits. It looks convincing even for a network with random weights: it shows edges more than the
     decision, so never rely on it alone. A rectifier written as clamp(min=0) is not seen.
 
+    Needs. Rectifiers (ReLU or ReLU6) only: smooth activations (GELU, SiLU) have no guided rule, so most
+    transformers have none.
+
     Source. Springenberg et al. 2014, Striving for Simplicity, sec. 3.4 (arXiv:1412.6806); its limits:
     Adebayo et al. 2018 (arXiv:1810.03292).
     """

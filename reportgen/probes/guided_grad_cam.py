@@ -23,6 +23,8 @@ class GuidedGradCam:
     Limits. The strokes are guided backprop's, with its faults: only the region depends on the
     class. Rely on Grad-CAM for where, and on neither for why.
 
+    Needs. What Grad-CAM needs and what guided backprop needs.
+
     Source. Selvaraju et al. 2017, Grad-CAM, sec. 3.2 (arXiv:1610.02391).
     """
 

@@ -36,6 +36,9 @@ class Hypercolumns:
     Limits. It shows what can be told apart, not what the answer depends on. Colours and segments
     have no meaning of their own and cannot be compared between images.
 
+    Needs. A layer whose output is places: maps, maps with channels last, or tokens on a grid (`reportgen
+    inspect` says which); of several, those named.
+
     Source. Hariharan et al. 2014, Hypercolumns for Object Segmentation, sec. 3 (arXiv:1411.5752).
     """
 

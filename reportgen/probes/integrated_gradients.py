@@ -37,6 +37,8 @@ class IntegratedGradients:
     Limits. It explains the difference to the baseline, and another baseline gives another map:
     what has the baseline's own colour counts nothing.
 
+    Needs. A gradient from the answer back to the image; any architecture.
+
     Source. Sundararajan, Taly & Yan 2017, Axiomatic Attribution for Deep Networks, eq. 1
     (arXiv:1703.01365).
     """
@@ -55,7 +57,7 @@ class IntegratedGradients:
         change = (logits.gather(1, chosen) - blank[:, 0].gather(1, chosen))[:, 0]  # (N,)
         gap = (values.double().sum((1, 2)) - change).abs()  # (N,)
         percent = 100 * gap / change.abs().clamp(min=1e-12)
-        quantity = "share of S(x) − S(x0), logit a pixel"
+        quantity = f"share of S(x) − S(x0), {tape.model.head.score_words} a pixel"
         return (
             Heatmap("map", "Integrated gradients", values, quantity, signed=True, overlay=False),
             Scalar("completeness-gap", "completeness gap", percent, "%", digits=2),

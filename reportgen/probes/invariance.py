@@ -23,7 +23,7 @@ from reportgen.engine.needs import (
     Transformed,
     answers,
 )
-from reportgen.findings import Array, Curve, Finding, Remark, Scalar, Tally, nth
+from reportgen.findings import Array, Curve, Finding, NotApplicable, Remark, Scalar, Tally, nth
 from reportgen.probes import probe
 from reportgen.stats import t_95
 
@@ -89,6 +89,8 @@ class Invariance:
     shift or an enlargement also pushes parts of the object out of view, and an edge that is drawn out
     is itself unusual. The mean is that of the sample, whatever images are shown.
 
+    Needs. Two layers whose outputs can be compared; any architecture.
+
     Source. Zeiler & Fergus 2013, Visualizing and Understanding Convolutional Networks, sec. 4.1 and
     fig. 5 (arXiv:1311.2901).
     """
@@ -102,6 +104,8 @@ class Invariance:
     images: PositiveInt | Literal["all"] = 100
 
     def needs(self, model: ModelFacts) -> Sequence[Need]:
+        if not model.head.probable:
+            raise NotApplicable("the network gives values, and nothing is a class")
         needs: list[Need] = [Logits()]
         for change in self._changes(model):
             needs.append(Scores(change.perturbed))
@@ -211,7 +215,7 @@ class Invariance:
             if row.layer:
                 yield row, change, tape[Responses(change.perturbed, row.layer.name)]
                 continue
-            p = tape[Scores(change.perturbed)].softmax(2)  # (N, V, C)
+            p = tape.model.head.readout(tape[Scores(change.perturbed)])  # (N, V, C)
             yield row, change, p.gather(2, chosen.expand(-1, p.shape[1], 1))[..., 0]
 
     def _kept(self, tape: Tape) -> Iterator[tuple[Change, Tensor]]:

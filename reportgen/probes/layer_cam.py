@@ -20,6 +20,9 @@ class LayerCam:
     Limits. It leaves out all that speaks against the class, and in early layers it is
     as noisy as the maps of single pixels are.
 
+    Needs. A layer whose output is places: maps, maps with channels last, or tokens on a grid (`reportgen
+    inspect` says which), and a gradient to it.
+
     Source. Jiang et al. 2021, LayerCAM, eq. 5-7 (doi:10.1109/TIP.2021.3089943).
     """
 
@@ -38,4 +41,5 @@ class LayerCam:
     def _map(self, tape: Tape, layer: LayerFacts, number: int) -> Heatmap:
         a, g = tape[Activation(layer.name)], tape[Gradient(layer.name)]  # each (N, C, h, w)
         values = (g.relu() * a).sum(1).relu()  # (N, h, w)
-        return Heatmap(nth("map", number), "LayerCAM", values, "ReLU(Σ ReLU(g)·A), logit", layer=layer.name)
+        quantity = f"ReLU(Σ ReLU(g)·A), {tape.model.head.score_words}"
+        return Heatmap(nth("map", number), "LayerCAM", values, quantity, layer=layer.name)

@@ -32,6 +32,8 @@ class Occlusion:
     Limits. The window's size sets what can be found, a grey square is itself unusual to the network,
     and where the same evidence stands twice, covering one of them changes little.
 
+    Needs. Nothing but answers; any architecture.
+
     Source. Zeiler & Fergus 2013, Visualizing and Understanding Convolutional Networks, sec. 4.2 and
     fig. 7 (arXiv:1311.2901).
     """
@@ -51,7 +53,7 @@ class Occlusion:
         height, width = tape.pixels.shape[-2:]
         chosen = targets[:, None, None].expand(-1, scores.shape[1], 1)  # (N, V, 1)
         falls = logits.gather(1, targets[:, None]) - scores.gather(2, chosen)[..., 0]  # (N, V)
-        probabilities = scores.softmax(2).gather(2, chosen)[..., 0]  # (N, V)
+        probabilities = tape.model.head.readout(scores).gather(2, chosen)[..., 0]  # (N, V)
         values = mean_over_windows(falls, windows, height, width)  # (N, H, W)
         if self.mask == "share":
             # what rounding alone could make is no fall
@@ -62,14 +64,15 @@ class Occlusion:
             mask = spread < self.mask_threshold * spread.amax((1, 2), keepdim=True)
         else:
             assert_never(self.mask)
+        probable, score = tape.model.head.probable, tape.model.head.score_words
         grid = (len(windows.starts(height)), len(windows.starts(width)))
         return (
-            Heatmap("map", "Occlusion", values, "mean fall of the logit", signed=True),
+            Heatmap("map", "Occlusion", values, f"mean fall of the {score}", signed=True),
             Heatmap(
                 "probability",
-                "Probability by window",
+                f"{tape.model.head.readout_words.capitalize()} by window",
                 probabilities.unflatten(1, grid),
-                "probability of the class, by window position",
+                "probability of the class, by window position" if probable else "value, by window position",
                 overlay=False,
             ),
             Mask("mask", "Occlusion mask", mask, self._rule()),

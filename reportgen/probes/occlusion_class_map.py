@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import PositiveInt
 
 from reportgen.engine.needs import Baseline, Logits, ModelFacts, Need, Occluded, Scores, Tape, answers
-from reportgen.findings import ClassMap, Finding, Remark, Scalar
+from reportgen.findings import ClassMap, Finding, NotApplicable, Remark, Scalar
 from reportgen.probes import probe
 
 
@@ -23,6 +23,8 @@ class OcclusionClassMap:
 
     Limits. A change between two near-equal classes looks as dramatic as any; see the probabilities.
 
+    Needs. Nothing but answers; any architecture.
+
     Source. Zeiler & Fergus 2013, Visualizing and Understanding Convolutional Networks, fig. 7 e
     (arXiv:1311.2901).
     """
@@ -32,6 +34,8 @@ class OcclusionClassMap:
     baseline: Baseline = "grey"
 
     def needs(self, model: ModelFacts) -> Sequence[Need]:
+        if not model.head.probable:
+            raise NotApplicable("the network gives values, and nothing is a class")
         return Logits(), Scores(self._windows(model))
 
     def measure(self, tape: Tape) -> tuple[Finding, ...]:

@@ -28,7 +28,17 @@ from reportgen.engine.needs import (
     answers,
     rule_of,
 )
-from reportgen.findings import Array, ClassMap, Finding, Gallery, Heatmap, Picture, Remark, Scalar
+from reportgen.findings import (
+    Array,
+    ClassMap,
+    Finding,
+    Gallery,
+    Heatmap,
+    NotApplicable,
+    Picture,
+    Remark,
+    Scalar,
+)
 from reportgen.probes import probe
 
 HERE = "while the window is here"
@@ -53,6 +63,9 @@ class OcclusionStudy:
     Limits. One map of many is followed, the strongest, which need not be the one that the answer
     rests on most. The window's size sets what can be found, and a grey square is itself unusual.
 
+    Needs. A layer whose output is places, and max-pooling or rectifiers where its projection is to be
+    more than a gradient.
+
     Source. Zeiler & Fergus 2013, Visualizing and Understanding Convolutional Networks, sec. 4.2 and
     fig. 7 (arXiv:1311.2901).
     """
@@ -65,6 +78,8 @@ class OcclusionStudy:
     rule: Literal["auto", "deconv", "guided", "exact"] = "auto"
 
     def needs(self, model: ModelFacts) -> Sequence[Need]:
+        if not model.head.probable:
+            raise NotApplicable("the network gives values, and nothing is a class")
         layer, windows = self._layer(model), self._windows(model)
         sums = Responses(windows, layer.name, "channel-sums")
         neighbours = NeighboursByChannel(layer.name, self.others, rule_of(self.rule, model))
@@ -82,7 +97,7 @@ class OcclusionStudy:
         height, width = tape.pixels.shape[-2:]
         grid = (len(windows.starts(height)), len(windows.starts(width)))
         chosen = classes[:, None, None].expand(-1, scores.shape[1], 1)
-        probabilities = scores.softmax(2).gather(2, chosen)[..., 0]  # (N, V)
+        probabilities = tape.model.head.readout(scores).gather(2, chosen)[..., 0]  # (N, V)
         followed = channels[:, None, None].expand(-1, sums.shape[1], 1)
         activity = sums.gather(2, followed)[..., 0]  # (N, V)
         clean = activation.sum((2, 3)).gather(1, channels[:, None])[:, 0]  # (N,)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch
+from torch import Tensor
 
 from reportgen.engine.needs import Logits, ModelFacts, Need, Tape
 from reportgen.findings import Distribution, Finding, Scalar
@@ -11,13 +12,15 @@ from reportgen.probes import probe
 
 FEW = 20  # classes whose probabilities results.json lists unasked
 MOST = 0.9  # of the probability
+HOLDS = 0.5  # a label is answered from here on
 
 
 @probe("predictions", scope="image", group="answers")
 class Predictions:
     """Predictions: what the model answers, and how sure it is.
 
-    Definition. The softmax of the logits: the five most probable classes, and the whole vector, up
+    Definition. The softmax of the logits, the sigmoid of the one logit or of each label's, or the
+    network's own probabilities, as its head is: the five most probable classes, and the whole vector, up
     to twenty classes in their own order, more of them by rank on logarithmic axes. The margin is the
     gap between the two most probable classes; the entropy, in bits, is 0 for a certain answer and
     log2(classes) for a guess.
@@ -29,6 +32,8 @@ class Predictions:
     Limits. A probability is the model's own opinion. It need not be right as
     often as it says, and it is high for pictures of things that are not among the classes, too.
 
+    Needs. Nothing; any architecture.
+
     Source. Guo et al. 2017, On Calibration of Modern Neural Networks, sec. 2 (arXiv:1706.04599).
     """
 
@@ -38,22 +43,32 @@ class Predictions:
         return (Logits(),)
 
     def measure(self, tape: Tape) -> tuple[Finding, ...]:
-        p = tape[Logits()].softmax(1)  # (N, C)
+        head = tape.model.head
+        p = head.readout(tape[Logits()])  # (N, C)
+        if not head.probable:
+            names = tape.model.classes[:FEW]
+            return tuple(Scalar(f"value-{k}", name, p[:, k]) for k, name in enumerate(names))
+        if not head.exclusive:
+            held = (p >= HOLDS).sum(1)  # (N,)
+            return self._vector(p, head.formula), Scalar("labels", "Labels of p = 0.5 and more", held)
         ranked = p.sort(dim=1, descending=True).values  # (N, C)
         entropy_bits = -(p * p.clamp(min=1e-30).log2()).sum(1)  # (N,)
         # summed in double: a thousand roundings must not move a class; none where p is not finite
         classes_90 = 1 + (ranked.double().cumsum(1) < MOST).sum(1)  # (N,)
         classes_90 = torch.where(p.isfinite().all(1), classes_90.clamp(max=p.shape[1]), 0)
-        few = p.shape[1] <= FEW
         return (
-            Distribution(
-                "probabilities",
-                "The probability of every class",
-                p,
-                "softmax of the logits",
-                listed=few if self.vector_in_results == "auto" else self.vector_in_results == "always",
-            ),
+            self._vector(p, head.formula),
             Scalar("margin", "Margin to the second answer", ranked[:, 0] - ranked[:, :2][:, -1]),
             Scalar("entropy", "Entropy", entropy_bits, "bit"),
             Scalar("classes-90", "Classes that hold 90 %", classes_90),
+        )
+
+    def _vector(self, p: Tensor, formula: str) -> Distribution:
+        few = p.shape[1] <= FEW
+        return Distribution(
+            "probabilities",
+            "The probability of every class",
+            p,
+            formula,
+            listed=few if self.vector_in_results == "auto" else self.vector_in_results == "always",
         )

@@ -23,6 +23,8 @@ class Rise:
     Limits. It is an estimate: with few masks it is blotchy, and for an unsure answer the noise
     drowns the signal. Objects much smaller than a cell are not found.
 
+    Needs. Nothing but answers; any architecture.
+
     Source. Petsiuk, Das & Saenko 2018, RISE, eq. 6 (arXiv:1806.07421).
     """
 
@@ -38,12 +40,12 @@ class Rise:
     def measure(self, tape: Tape) -> tuple[Finding, ...]:
         targets, scores = (tape[need] for need in self.needs(tape.model))
         each = targets[:, None, None].expand(-1, scores.shape[1], 1)
-        p = scores.softmax(2).gather(2, each)[..., 0]  # (N, V)
+        p = tape.model.head.readout(scores).gather(2, each)[..., 0]  # (N, V)
         height, width = tape.pixels.shape[-2:]
         masks = self._masks().masks(height, width).to(p)  # (V, H, W)
         values = torch.einsum("nv,vhw->nhw", p, masks) / (self.masks * self.keep)  # (N, H, W)
         return (
-            Heatmap("map", "RISE", values, "mean probability where visible"),
+            Heatmap("map", "RISE", values, f"mean {tape.model.head.readout_words} where visible"),
             Remark("masks", f"{self.masks} masks of {self.cells}×{self.cells} cells, {self.baseline} behind"),
         )
 

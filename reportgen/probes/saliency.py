@@ -20,6 +20,8 @@ class Saliency:
     Limits. It says how sensitive the score is, not what speaks for the class; it is noisy, and a
     flat bright region may be irrelevant to the decision.
 
+    Needs. A gradient from the answer back to the image; any architecture.
+
     Source. Simonyan, Vedaldi & Zisserman 2013, Deep Inside Convolutional Networks, sec. 3
     (arXiv:1312.6034).
     """
@@ -30,5 +32,5 @@ class Saliency:
     def measure(self, tape: Tape) -> tuple[Finding, ...]:
         gradient = tape[Gradient()]  # (N, C, H, W)
         values = gradient.abs().amax(1)  # (N, H, W)
-        quantity = "max |∂S/∂x| over colour, logit per standardised pixel"
+        quantity = f"max |∂S/∂x| over colour, {tape.model.head.score_words} per standardised pixel"
         return (Heatmap("map", "Saliency", values, quantity, overlay=False),)

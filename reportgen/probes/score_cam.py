@@ -34,6 +34,9 @@ class ScoreCam:
     Limits. The network runs once for every map, which takes long. A few maps decide nearly alone,
     and masked images are unlike any that the network has seen.
 
+    Needs. A layer whose output is places: maps, maps with channels last, or tokens on a grid (`reportgen
+    inspect` says which); no gradient.
+
     Source. Wang et al. 2020, Score-CAM, eq. 4-7 (arXiv:1910.01279).
     """
 

@@ -23,6 +23,8 @@ class SmoothGrad:
     Limits. It blurs what the network does at this very image, and the amount of noise is a matter
     of taste. It still says what moves the score, not what speaks for the class.
 
+    Needs. A gradient from the answer back to the image; any architecture.
+
     Source. Smilkov et al. 2017, SmoothGrad, sec. 3 (arXiv:1706.03825).
     """
 

@@ -46,6 +46,9 @@ class TopPatches:
     other things, and a small set has only its own nine. In deep layers a value can see the whole
     image although it uses a small part of it, which the projection outlines.
 
+    Needs. A layer whose output is places: maps, maps with channels last, or tokens on a grid (`reportgen
+    inspect` says which), with a receptive field that is known.
+
     Source. Zeiler & Fergus 2013, Visualizing and Understanding Convolutional Networks, sec. 2.1 and
     fig. 2 (arXiv:1311.2901).
     """

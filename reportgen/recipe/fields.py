@@ -32,6 +32,7 @@ from reportgen.recipe.usual_order import usual_order
 
 Number: TypeAlias = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 Pixels: TypeAlias = Annotated[int, Strict(), Field(ge=1, le=16384)]
+Place: TypeAlias = Annotated[int, Strict(), Field(ge=0)]
 Size: TypeAlias = Pixels | tuple[Pixels, Pixels]
 
 
@@ -88,6 +89,14 @@ class PreprocessingRecipe(Part):
         return self
 
 
+class RegionRecipe(Part):
+    """Where the answers of a network that segments or detects are taken: which class, `targets` says."""
+
+    box: tuple[Place, Place, Place, Place] | None = Field(
+        default=None, description="[left, top, right, bottom] in pixels of the model's input"
+    )
+
+
 class ModelRecipe(Part):
     """The network that the checkpoint's weights belong to."""
 
@@ -105,6 +114,13 @@ class ModelRecipe(Part):
     )
     preprocessing: Literal["auto"] | PreprocessingRecipe = Field(
         default="auto", description="auto, or a mapping with resize, crop, mean and std"
+    )
+    target: RegionRecipe | None = Field(
+        default=None, description="a mapping with box, for a network that segments or detects"
+    )
+    head: Literal["auto", "softmax", "sigmoid", "probabilities", "scores"] = Field(
+        default="auto",
+        description="auto, softmax, sigmoid, probabilities or scores",
     )
     output: StrictStr | StrictInt | None = Field(
         default=None, description="the key or number of the logits where the network returns several outputs"

@@ -58,7 +58,7 @@ class Recipe(Part):
 
     title: StrictStr = Field(default="Model audit", min_length=1, description="text")
     model: ModelRecipe = Field(
-        default=ModelRecipe(), description="a mapping with source, arguments, classes, preprocessing, output"
+        default=ModelRecipe(), description="a mapping with source, arguments, classes, preprocessing, head"
     )
     images: ImagesRecipe = Field(
         default=ImagesRecipe(), description="a mapping with labels, parts, training, groups and show"

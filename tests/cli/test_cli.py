@@ -258,7 +258,7 @@ def test_an_interrupted_run_says_how_to_go_on(number: int, code: int, recipe: Pa
             break
     process.send_signal(number)
     rest = process.stderr.read()
-    assert process.wait(timeout=60) == code
+    assert process.wait(timeout=240) == code
     assert rest.splitlines()[-1] == "remedy: the same command goes on where this one stopped"
     assert [path.name for path in (tmp_path / "out").iterdir()] == [".reportgen-work"]
     assert (tmp_path / "out" / ".reportgen-work" / "evidence").is_dir()

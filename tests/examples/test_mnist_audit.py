@@ -1,11 +1,10 @@
-"""The digits example through the real command: its gate decides the exit code."""
+"""The digits example through the command: its gate decides the exit code."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -16,18 +15,22 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+Audit = Callable[..., tuple[int, dict[str, Any]]]
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "mnist"
 
 
-def audit(epoch: int, recipe: Path, out: Path, *options: str) -> tuple[int, dict[str, Any]]:
-    checkpoint = EXAMPLE / "checkpoints" / f"epoch-{epoch:02d}.safetensors"
-    where = [str(checkpoint), str(EXAMPLE / "digits"), "--recipe", str(recipe), "--out", str(out)]
-    code = "from reportgen.cli import main; main()"
-    done = subprocess.run(
-        [sys.executable, "-c", code, "run", *where, "--quiet", *options], capture_output=True, text=True
-    )
-    assert done.returncode in (0, 1), done.stderr
-    return done.returncode, json.loads((out / "results.json").read_text(encoding="utf-8"))
+@pytest.fixture
+def audit(command: Callable[..., Any]) -> Audit:
+    """Audits an epoch: audit(epoch, recipe, out, option, …) gives the exit code and the results."""
+
+    def run(epoch: int, recipe: Path, out: Path, *options: str) -> tuple[int, dict[str, Any]]:
+        checkpoint = EXAMPLE / "checkpoints" / f"epoch-{epoch:02d}.safetensors"
+        where = (checkpoint, EXAMPLE / "digits", "--recipe", recipe, "--out", out)
+        done = command("run", *where, "--quiet", "--no-pdf", *options)
+        assert done.exit_code in (0, 1), done.stderr
+        return done.exit_code, json.loads((out / "results.json").read_text(encoding="utf-8"))
+
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +48,7 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_last_epoch_passes_with_the_accuracy_that_the_network_has(
-    scored: Path, tmp_path: Path
+    audit: Audit, scored: Path, tmp_path: Path
 ) -> None:
     """The oracle evaluates the network without reportgen."""
     spec = importlib.util.spec_from_file_location("audited_network", EXAMPLE / "network.py")
@@ -60,7 +63,7 @@ def test_the_last_epoch_passes_with_the_accuracy_that_the_network_has(
         said = network((grey[:, None].float() / 255 - 0.1307) / 0.3081).argmax(1).tolist()
     right = [answer == int(file.parent.name) for answer, file in zip(said, files, strict=True)]
 
-    status, results = audit(10, scored, tmp_path / "out", "--no-pdf")
+    status, results = audit(10, scored, tmp_path / "out")
     assert status == 0
     assert results["metrics"]["accuracy"] == pytest.approx(sum(right) / 500)
     assert [image["path"] for image in results["images"]] == [
@@ -75,9 +78,9 @@ def test_the_last_epoch_passes_with_the_accuracy_that_the_network_has(
 
 
 def test_the_first_epoch_fails_the_gate_and_the_report_is_still_written(
-    scored: Path, tmp_path: Path
+    audit: Audit, scored: Path, tmp_path: Path
 ) -> None:
-    status, results = audit(1, scored, tmp_path / "out", "--no-pdf")
+    status, results = audit(1, scored, tmp_path / "out")
     assert status == 1
     assert [gate["passed"] for gate in results["gates"]] == [False]
     assert (tmp_path / "out" / "report.html").is_file()
@@ -85,7 +88,7 @@ def test_the_first_epoch_fails_the_gate_and_the_report_is_still_written(
     assert len(list(failures)) >= 1
 
 
-def test_the_whole_recipe_draws_every_figure_of_a_digit(tmp_path: Path) -> None:
+def test_the_whole_recipe_draws_every_figure_of_a_digit(audit: Audit, tmp_path: Path) -> None:
     """--limit leaves the first digits, all zeros: every visualization of the recipe runs at 28 px."""
     status, results = audit(10, EXAMPLE / "recipe.yaml", tmp_path / "out", "--limit", "3", "--save-maps")
     assert status == 0

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ def answers(epoch: int) -> tuple[list[int], list[int]]:
 
 
 @pytest.fixture(scope="module")
-def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def compared(command: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The example's recipe with two images shown, and nothing climbed; every digit is scored."""
     folder = tmp_path_factory.mktemp("beside")
     text = (EXAMPLE / "beside.yaml").read_text(encoding="utf-8").replace("at_most: 12", "at_most: 2")
@@ -44,11 +44,9 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / name).symlink_to(EXAMPLE / name)
     (folder / "beside.yaml").write_text(text, encoding="utf-8")
     checkpoint = EXAMPLE / "checkpoints" / "epoch-10.safetensors"
-    where = [str(checkpoint), str(EXAMPLE / "digits"), "--recipe", str(folder / "beside.yaml")]
-    code = "from reportgen.cli import main; main()"
-    command = [sys.executable, "-c", code, "run", *where, "--out", str(folder / "out"), "--quiet"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    where = (checkpoint, EXAMPLE / "digits", "--recipe", folder / "beside.yaml", "--out", folder / "out")
+    done = command("run", *where, "--quiet")
+    assert done.exit_code == 0, done.stderr
     return folder / "out"
 
 

@@ -1,8 +1,8 @@
 """Every recipe of examples/ runs by the command that its README gives, and shows what it lists.
 
-The recipes are run on one image and with few steps; those of big networks by `make matrix`. Weights that
-have to be fetched are stood in for by seeded random ones of the same architecture; recipes for torchvision's
-networks are run with EfficientNet-Lite0's real weights besides.
+The recipes are run on one image and with few steps; those of big networks by `make matrix`. Weights
+that have to be fetched are stood in for by seeded random ones of the same architecture; recipes for
+torchvision's networks are run with EfficientNet-Lite0's real weights besides.
 """
 
 from __future__ import annotations

@@ -124,6 +124,7 @@ def recipe(folder: Path, switches: bool, shown: str | None = None) -> Path:
     return file
 
 
+@pytest.mark.matrix
 def test_the_study_runs_with_switches_as_without(checkpoint: Path, tmp_path: Path) -> None:
     """The whole engine twice: what both measure of the image is equal."""
     shown = """\

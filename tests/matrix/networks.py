@@ -200,4 +200,10 @@ def built(known: Known) -> nn.Module:
             nn.init.ones_(weight)
         if weight.ndim > 1 and not float(weight.detach().abs().max()):
             nn.init.normal_(weight, std=0.02)
-    return network
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = 1.0
+    if norms:  # which know their statistics then, so that no map dies out
+        with torch.no_grad():
+            network.train()(torch.randn(4, *known.shape))
+    return network.eval()

@@ -24,7 +24,7 @@ def test_it_is_what_a_recipe_without_a_list_shows() -> None:
     ("like", "last", "then"),
     [
         ("filters", "activation-maximisation", "predictions"),  # no image's own
-        ("saliency", "deconvnet", "grad-cam"),
+        ("saliency", "transmm", "grad-cam"),
         ("grad-cam", "guided-grad-cam", "occlusion"),
         ("feature-maps", "filter-responses", None),
     ],

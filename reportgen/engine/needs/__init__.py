@@ -11,6 +11,17 @@ from reportgen.engine.needs.ascent import (
     Climb,
     Parametrisation,
 )
+from reportgen.engine.needs.attention import (
+    Attention,
+    AttentionBackward,
+    AttentionForward,
+    AttentionRelevance,
+    BlockGradient,
+    MeanAttention,
+    attentions,
+    token_blocks,
+    token_chain,
+)
 from reportgen.engine.needs.batch import (
     INPUT,
     Activation,
@@ -68,6 +79,7 @@ from reportgen.engine.needs.training import (
     TrainingLog,
 )
 from reportgen.engine.needs.work import Cost, Extent, Need, Perturbations, Work
+from reportgen.engine.network.attention import AttentionFacts, taken
 from reportgen.engine.network.facts import (
     AUTO,
     OWN,
@@ -92,9 +104,15 @@ __all__ = [
     "Activation",
     "Ascended",
     "Ascent",
+    "Attention",
+    "AttentionBackward",
+    "AttentionFacts",
+    "AttentionForward",
+    "AttentionRelevance",
     "Backward",
     "Baseline",
     "Bench",
+    "BlockGradient",
     "Border",
     "ChannelMasks",
     "ChannelMean",
@@ -112,6 +130,7 @@ __all__ = [
     "LayerName",
     "LayerNames",
     "Logits",
+    "MeanAttention",
     "MeanGradient",
     "ModelFacts",
     "Need",
@@ -147,8 +166,12 @@ __all__ = [
     "Weights",
     "Work",
     "answers",
+    "attentions",
     "channel_mean",
     "channel_of",
     "class_logit",
     "rule_of",
+    "taken",
+    "token_blocks",
+    "token_chain",
 ]

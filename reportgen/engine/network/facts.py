@@ -8,7 +8,10 @@ from typing import Literal, TypeAlias
 
 from torch import Tensor
 
+from reportgen.engine.network.attention import AttentionFacts
+from reportgen.engine.network.head import SOFTMAX, Head
 from reportgen.engine.network.layout import NONE, Layout
+from reportgen.engine.network.output import widened
 from reportgen.engine.network.receptive import Field
 from reportgen.errors import UnknownName
 from reportgen.findings import NotApplicable
@@ -152,7 +155,10 @@ class ModelFacts:
     auto: str = ""  # the last layer whose places the logits depend on, "" where none has places
     max_pools: int = 0  # max-pooling calls of one forward: their switches are what a deconvnet goes by
     parts: tuple[str, ...] = ()  # names of the parts that the recipe gives boxes of
+    attentions: tuple[AttentionFacts, ...] = ()  # between places of the image, in call order
     batch: int = 1  # images of the smallest batch that the network answers; all else is of one image
+    head: Head = SOFTMAX  # what its outputs mean
+    squeezed: bool = False  # whether a squeeze takes off the axis of a single image
 
     def leaves(self) -> tuple[LayerFacts, ...]:
         """The leaf modules that ran, in call order: number k is at k - 1."""
@@ -169,8 +175,8 @@ class ModelFacts:
 
     def as_maps(self, name: str, value: Tensor) -> Tensor:
         """A layer's output, or a gradient by it, as probes see it: maps (N, C, h, w) where it has places,
-        else as it is."""
-        return next(x for x in self.layers if x.name == name).layout.maps(value)
+        else as it is; halves and bfloat16 as float32."""
+        return widened(next(x for x in self.layers if x.name == name).layout.maps(value))
 
     @property
     def ruled(self) -> bool:

@@ -3,32 +3,129 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
+from reportgen.engine.network.dense import Region, is_detected
+from reportgen.engine.network.head import Head
 from reportgen.errors import InputError
 
 REMEDY = "set model.output to the name or the index of the logits"
+DENSE = "for a network that answers every pixel or box, set model.target"
+DENSE_USUAL = "out"  # torchvision's segmentation networks
+USUAL = "logits"  # what the field calls them where a network names its outputs
+NARROW = (torch.float16, torch.bfloat16)  # widened: neither sums nor numpy are for them
+
+# which output is read, or the whole of how outputs are read
+Output: TypeAlias = Head | str | int | None
 
 
-def logits_of(result: Any, output: str | int | None) -> Tensor:
-    """The (N, classes) logits in what the network returned.
+@dataclass(frozen=True)
+class Raw:
+    """The outputs (N, K) that are read, as the network gave them, and which ones they are."""
 
-    `output` is a key of a dict, an attribute of a named tuple or an index. Raises InputError where
-    it does not lead to a matrix of floats.
+    values: Tensor
+    output: str | int | None
+    words: str = ""  # which of several was taken without being named, and why
+    squeezed: bool = False  # whether the axis of the only image was lacking
+    detected: bool = False  # whether they sum up what was detected
+
+
+def logits_of(result: Any, output: Output = None, images: int | None = None) -> Tensor:
+    """The (N, classes) scores in what the network returned for so many images (unknown: None).
+
+    `output` is a key of a dict, an attribute of a named tuple or an index, or the Head that reads the
+    outputs. Raises InputError where it does not lead to a matrix of floats.
     """
+    if isinstance(output, Head):
+        return output.scores(widened(raw_of(result, output.output, images, output.region).values))
+    return widened(raw_of(result, output, images).values)
+
+
+def widened(values: Tensor) -> Tensor:
+    """Halves and bfloat16 as float32, all else as it is."""
+    return values.float() if values.dtype in NARROW else values
+
+
+def raw_of(
+    result: Any,
+    output: str | int | None = None,
+    images: int | None = None,
+    region: Region | None = None,
+) -> Raw:
+    """The outputs that are read, (N, K).
+
+    Where no output is named and there are several, the one called `logits` is taken, or the only one
+    that has a row an image. With a `region` the outputs are maps of classes (N, C, h, w), called `out` or the
+    only ones, and each class's row is its mean there. (N, C, 1, 1) is (N, C), and an axis that a squeeze
+    took off comes back.
+    Raises InputError.
+    """
+    if region is not None and is_detected(result):
+        return Raw(region.detected(result), None, detected=True)
+    if region is not None:
+        name, maps = _maps(result, output)
+        return Raw(region.mean(maps), name)
+    words = ""
     if output is not None:
         result = _chosen(result, output)
+    elif not isinstance(result, Tensor):
+        several, whole = _outputs(result), _described(result)
+        output = _only(result, several, images)
+        result = several[output]
+        if len(several) > 1:
+            words = f"The network returns {whole}: {output!r} is read."
     if not isinstance(result, Tensor):
         raise InputError(f"the model returns {_described(result)}, not one tensor of logits", REMEDY)
-    if result.ndim != 2 or not result.is_floating_point():
+    rows = _rows(result, images)
+    if rows is None or not rows.is_floating_point():
         raise InputError(
             f"the model returns a tensor of shape {tuple(result.shape)}, not (images, classes)",
             "audit a classifier, or set model.output to the output that holds its logits",
         )
-    return result
+    lacking = images == 1 and result.ndim != rows.ndim and tuple(result.shape[:1]) != (1,)
+    return Raw(rows, output, words, squeezed=lacking)
+
+
+def _maps(result: Any, output: str | int | None) -> tuple[str | int | None, Tensor]:
+    """The maps of classes (N, C, h, w) in what the network returned, and their name. Raises InputError."""
+    several = {output: _chosen(result, output)} if output is not None else _outputs(result)
+    if isinstance(result, Tensor) and output is None:
+        several = {None: result}
+    fitting = {
+        name: value
+        for name, value in several.items()
+        if isinstance(value, Tensor) and value.ndim == 4 and value.is_floating_point()
+    }
+    name = DENSE_USUAL if DENSE_USUAL in fitting else next(iter(fitting), None)
+    if not fitting or (len(fitting) > 1 and name != DENSE_USUAL):
+        raise InputError(
+            f"model.target is set, but the model returns {_described(result)}, not one"
+            " (images, classes, height, width)",
+            "leave model.target out, or name the maps of classes in model.output",
+        )
+    return name, fitting[name]
+
+
+def _rows(values: Tensor, images: int | None) -> Tensor | None:
+    """The values as a row an image, (N, K); None where they are no such thing."""
+    shape = tuple(values.shape)
+    if len(shape) == 2:
+        return values
+    if len(shape) < 2:  # a squeeze took an axis off: that of the one image, or of the one output
+        if images is None or 0 in shape:
+            return None
+        if images == 1:
+            return values.reshape(1, -1)
+        return values[:, None] if shape == (images,) else None
+    if images is not None and shape[0] != images:  # (C, 1, 1) of one image
+        alone = images == 1 and values.numel() == max(shape)
+        return values.reshape(1, -1) if alone else None
+    # (N, C, 1, 1), (N, 1, C), …: all but one axis of an image have one place
+    return values.flatten(1) if values[:1].numel() == max(shape[1:]) else None
 
 
 def answers(logits: Tensor) -> Tensor:
@@ -43,6 +140,38 @@ def answers(logits: Tensor) -> Tensor:
     return torch.where(best.values.isfinite(), best.indices, -1)
 
 
+def _outputs(result: Any) -> dict[str | int | None, Any]:
+    """What the network returned, by name or number."""
+    if isinstance(result, Mapping):
+        return dict(result)
+    if isinstance(result, tuple) and hasattr(result, "_fields"):
+        return {name: getattr(result, name) for name in result._fields}
+    if isinstance(result, tuple | list):
+        return dict(enumerate(result))
+    if is_dataclass(result):
+        return {field.name: getattr(result, field.name) for field in fields(result)}
+    return {}
+
+
+def _only(
+    result: Any, several: Mapping[str | int | None, Any], images: int | None
+) -> str | int | None:
+    """The output that can be no other than the logits. Raises InputError where two could be."""
+    fitting = [
+        name
+        for name, value in several.items()
+        if isinstance(value, Tensor) and value.is_floating_point() and _rows(value, images) is not None
+    ]
+    if USUAL in fitting:
+        return USUAL
+    if len(fitting) == 1:
+        return fitting[0]
+    which = "none of them" if not fitting else "more than one of them"
+    more = f"; {which} is a row of numbers an image" if several else ""
+    remedy = REMEDY if fitting or not several else f"{REMEDY}, or, {DENSE}"
+    raise InputError(f"the model returns {_described(result)}, not one tensor of logits{more}", remedy)
+
+
 def _chosen(result: Any, output: str | int) -> Any:
     try:
         if isinstance(result, Mapping) or isinstance(output, int):
@@ -55,13 +184,22 @@ def _chosen(result: Any, output: str | int) -> Any:
 
 
 def _described(result: Any) -> str:
+    """What the network returned, in words, each output with its shape."""
+    if isinstance(result, Tensor):
+        return f"a tensor of shape {tuple(result.shape)}"
+    several = _outputs(result)
+    listed = ", ".join(f"{name!r} {_shape(value)}" for name, value in several.items())
     if isinstance(result, Mapping):
-        return f"a dict with {', '.join(map(repr, result))}"
+        return f"a dict with {listed}" if several else "an empty dict"
     if isinstance(result, tuple) and hasattr(result, "_fields"):
-        return f"a named tuple with {', '.join(result._fields)}"
+        return f"a named tuple with {listed}"
     if isinstance(result, tuple | list):
-        return f"a {type(result).__name__} of {len(result)}"
-    return f"a {type(result).__name__}"
+        return f"a {type(result).__name__} of {len(result)}" + (f": {listed}" if several else "")
+    return f"a {type(result).__name__}" + (f" with {listed}" if several else "")
+
+
+def _shape(value: Any) -> str:
+    return f"of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
 
 
 def first_tensor(result: Any) -> Tensor | None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
+from reportgen.engine.network.patches import columns_of, maps_of
 from reportgen.engine.network.track import (
     Track,
     aligned,
@@ -133,7 +134,8 @@ def _behind(tracks: Sequence[Track], sizes: Sequence[int], axis: int) -> Track:
         return compact(torch.cat(parts, axis))
 
     found = tracks[0].each(lambda name, _plane: together(name))
-    return replace(found, newest=newest, step=(min(s[0] for s in steps), min(s[1] for s in steps)))
+    step = (min(s[0] for s in steps), min(s[1] for s in steps))
+    return replace(found, newest=newest, step=step, blur=max(track.blur for track in tracks))
 
 
 def _reduction(func: Any, args: Args, kwargs: Any, result: Any, find: Find) -> Any:
@@ -239,7 +241,9 @@ def upsample(func: Any, args: Args, _kw: Any, result: Tensor, find: Find) -> Tra
             (first - widest).clamp(0, n - 1).tolist(), (last + widest).clamp(0, n - 1).tolist()
         )
         centres[axis] = at
-    return windowed(_track(x, find), x.shape, taps, centres)
+    track = _track(x, find)
+    enlarged = windowed(track, x.shape, taps, centres)
+    return replace(enlarged, blur=max(track.blur, *track.step))
 
 
 def _pixel_shuffle(_f: Any, args: Args, _kw: Any, result: Tensor, find: Find) -> Track:
@@ -266,15 +270,11 @@ def _pad(_f: Any, args: Args, _kw: Any, result: Tensor, find: Find) -> Track:
 
 
 def _im2col(_f: Any, args: Args, _kw: Any, result: Tensor, find: Find) -> Track:
-    x, kernel, dilation, padding, stride = args[:5]
-    taps, counts = {}, []
-    for n, axis in enumerate((2, 3)):
-        k, s, p, d = (_nth(value, n) for value in (kernel, stride, padding, dilation))
-        counts.append((x.shape[axis] + 2 * p - d * (k - 1) - 1) // s + 1)
-        taps[axis] = Taps.window(counts[n], k, s, p, d)
-    seen = windowed(mixed(_track(x, find), [1]), x.shape, taps)
-    shape = (x.shape[0], result.shape[1], *counts)
-    return viewed(seen, shape, result.shape)
+    return columns_of(_track(args[0], find), args[0], result, args[1:5])
+
+
+def _col2im(_f: Any, args: Args, _kw: Any, result: Tensor, find: Find) -> Track | None:
+    return maps_of(_track(args[0], find), args[0], result, args[2:6])
 
 
 RULES: dict[str, Any] = {
@@ -296,4 +296,5 @@ RULES: dict[str, Any] = {
     "pixel_shuffle": _pixel_shuffle,
     **dict.fromkeys(("constant_pad_nd", "reflection_pad2d", "replication_pad2d", "pad"), _pad),
     "im2col": _im2col,
+    "col2im": _col2im,
 }

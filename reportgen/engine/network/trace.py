@@ -19,10 +19,15 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import _disable_current_modes
 
+from reportgen.engine.network.attending import Meeting, found, read_by
+from reportgen.engine.network.attention import AttentionFacts
+from reportgen.engine.network.catching import Catcher
+from reportgen.engine.network.dense import Region
 from reportgen.engine.network.facts import OWN, Graph, LayerFacts, ModelFacts
 from reportgen.engine.network.graph import Recorder
+from reportgen.engine.network.head import Head
 from reportgen.engine.network.observer import Call, Observer, Seen, last_depended_on
-from reportgen.engine.network.output import first_tensor, logits_of
+from reportgen.engine.network.output import Output, Raw, first_tensor, logits_of, raw_of
 from reportgen.engine.network.refusals import refusal
 from reportgen.engine.network.track import of_input
 from reportgen.errors import InputError
@@ -32,20 +37,20 @@ BATCHES = (*range(2, 33), 40, 48, 50, 64, 96, 100, 128, 200, 256)
 REAL_BATCHES = (2, 4, 8, 16)
 
 
-
 def trace(
     network: nn.Module,
     input_shape: tuple[int, int, int],
     classes: Sequence[str] | None = None,
-    output: str | int | None = None,
+    output: Output = None,
 ) -> ModelFacts:
     """The facts of `network` for one input of (channels, height, width).
 
-    `output` names the logits where the network returns a tuple or a dict. Raises InputError where
-    the network does not accept such an input or does not return (1, classes).
+    `output` names the logits where the network returns a tuple or a dict. What they mean is not known
+    yet: the head is one of classes, with as many of them as there are outputs (see `engine.recognise`).
+    Raises InputError where the network does not accept such an input or does not return (1, classes).
     """
     try:
-        batch, seen, graph, logits = _observed(network, input_shape, output)
+        batch, seen, graph, raw, attentions = _observed(network, input_shape, output)
     except InputError:
         raise
     except Exception as error:  # any code of the user's may run here
@@ -64,15 +69,18 @@ def trace(
         max_pools=seen.max_pools,
         smooth_activations=tuple(sorted(seen.smooth)),
         classes=tuple(classes) if classes else (),
-        class_count=logits.shape[1],
+        class_count=raw.values.shape[1],
         graph=graph,
         auto=next((n for n, call in seen.calls.items() if seen.auto and call.finished == seen.auto), ""),
         batch=batch,
+        attentions=attentions,
+        head=Head(output=raw.output, reading=raw.words, region=_region(output, raw.detected)),
+        squeezed=raw.squeezed,
     )
 
 
 def has_gradient(
-    network: nn.Module, input_shape: tuple[int, int, int], output: str | int | None = None
+    network: nn.Module, input_shape: tuple[int, int, int], output: Output = None
 ) -> bool:
     """Whether the logits depend on the input in a way that can be differentiated.
 
@@ -83,21 +91,27 @@ def has_gradient(
         try:
             x = torch.zeros(1, *input_shape, device=device, requires_grad=True)
             with torch.enable_grad():
-                return logits_of(_bare_copy(network, device)(x), output).requires_grad
+                return logits_of(_bare_copy(network, device)(x), output, 1).requires_grad
         except Exception:  # values are looked at, which meta has none of
             continue
     return True
 
 
 def _observed(
-    network: nn.Module, input_shape: tuple[int, int, int], output: str | int | None
-) -> tuple[int, Seen, Graph, Tensor]:
+    network: nn.Module, input_shape: tuple[int, int, int], output: Output
+) -> tuple[int, Seen, Graph, Raw, tuple[AttentionFacts, ...]]:
     """The observed forward on `meta`, or on a real copy where `meta` will not do; of one image, or of
-    the smallest batch that the network answers. Raises what it raised for one image."""
+    the smallest batch that the network answers, and answers with an axis of the images. Raises what it
+    raised for one image."""
     faults: dict[str, Exception] = {}
+    alone: tuple[Seen, Graph, Raw, tuple[AttentionFacts, ...]] | None = None
     for device in ("meta", "cpu"):
         try:
-            return (1, *_forward(network, (1, *input_shape), output, device))
+            alone = _forward(network, (1, *input_shape), output, device)
+            if not alone[2].squeezed:
+                return (1, *alone)
+            faults[device] = InputError("the axis of a single image is lacking", "take a batch")
+            break
         except Exception as error:  # any code of the user's may run here
             faults[device] = error
             if isinstance(error, InputError):
@@ -108,10 +122,13 @@ def _observed(
     for device, several in sizes.items():
         for batch in several:
             try:
-                return (batch, *_forward(network, (batch, *input_shape), output, device))
+                seen, graph, raw, attentions = _forward(network, (batch, *input_shape), output, device)
+                return batch, seen, graph, replace(raw, squeezed=alone is not None), attentions
             except Exception as error:
                 if str(error) == str(faults[device]):
                     break  # the batch is not what it fails for
+    if alone:
+        return (1, *alone)
     raise faults.get("cpu", faults["meta"])
 
 
@@ -129,8 +146,8 @@ def _bare_copy(network: nn.Module, device: str) -> nn.Module:
 
 
 def _forward(
-    network: nn.Module, shape: tuple[int, int, int, int], output: str | int | None, device: str
-) -> tuple[Seen, Graph, Tensor]:
+    network: nn.Module, shape: tuple[int, int, int, int], output: Output, device: str
+) -> tuple[Seen, Graph, Raw, tuple[AttentionFacts, ...]]:
     """Runs the observed forward of a copy that nothing else uses, on a batch of zeros; what it costs is
     that of one image. Raises InputError where the images have not one row of logits each."""
     network, seen = _bare_copy(network, device), Seen()
@@ -140,8 +157,11 @@ def _forward(
     for name, module in network.named_modules():
         for weight in module.parameters(recurse=False):
             observer.owners[id(weight)] = (weight, name)
-    with _watched(network, seen, observer), torch.no_grad(), _unfused(), observer:
-        logits = logits_of(network(x), output)
+    meeting = Meeting(observer.track_of, seen.inside, shape[2:])
+    with _watched(network, seen, observer), torch.no_grad(), _unfused(), observer, Catcher(meeting):
+        name = output.output if isinstance(output, Head) else output
+        raw = raw_of(network(x), name, len(x), _region(output))
+    logits = raw.values
     if len(logits) != len(x):
         raise InputError(
             f"the model returns {len(logits)} rows of logits for {len(x)} image{'s' * (len(x) > 1)}",
@@ -153,7 +173,15 @@ def _forward(
         call.output_bytes //= len(x)
     seen.keys = observer.follower.keys
     seen.auto = last_depended_on(seen, observer.track_of(logits))
-    return seen, observer.recorder.finish(logits), logits
+    met = found(meeting.met, len(x), seen.calls)
+    attentions = read_by(met, lambda: raw_of(network(torch.zeros_like(x)), output, len(x)).values)
+    return seen, observer.recorder.finish(logits), raw, attentions
+
+
+def _region(output: Output, detects: bool = False) -> Region | None:
+    """Where the answers of a network that segments or detects are taken."""
+    region = output.region if isinstance(output, Head) else None
+    return replace(region, detects=detects) if region else None
 
 
 @contextmanager

@@ -31,7 +31,8 @@ class Track:
     rectangle of pixels seen, ends excluded, beyond the border in padding. `deps` has bit n set where the
     element depends on the patches of the candidate `newest - n`; `origin` is the layer that the element
     came out of, if no weight met it since, and below zero while it is an attention's weight. `step`
-    is a place's height and width.
+    is a place's height and width, `blur` that of the coarsest maps that were enlarged to it: so far may
+    its place lie beside the same one's of other maps.
     """
 
     y: Tensor
@@ -46,6 +47,7 @@ class Track:
     origin: Tensor
     newest: int = 0
     step: tuple[float, float] = (1.0, 1.0)
+    blur: float = 0.0
 
     def planes(self) -> dict[str, Tensor]:
         """Every plane by its name."""
@@ -183,6 +185,7 @@ def _pair(a: Track, b: Track) -> Track:
         origin=_same_origin(a.origin, b.origin),
         newest=a.newest,
         step=step,
+        blur=max(a.blur, b.blur),
     )
 
 
@@ -201,7 +204,7 @@ def _same_places(a: Track, b: Track) -> dict[str, Tensor]:
             found[name] = one
             continue
         apart = ((one - other).abs() * ((one != NOWHERE) & (other != NOWHERE))).max()
-        if apart > 0 and apart > 1.01 * max(gap(one), gap(other), *a.step, *b.step):
+        if apart > 0 and apart > 1.01 * max(gap(one), gap(other), *a.step, *b.step, a.blur, b.blur):
             return {name: torch.full((1,) * one.ndim, NOWHERE, device="cpu") for name in POSITIONS}
         found[name] = compact(torch.where(one == NOWHERE, other, one))
     return found
@@ -273,8 +276,9 @@ def spread(track: Track, axes: Sequence[int]) -> Track:
 
 def lost(tracks: Sequence[Track], axes: int) -> Track:
     """The track of an unknown operation's result: it may see all of what it was given, and lies nowhere."""
-    several = [mixed(track, range(track.y.ndim)).nowhere() for track in tracks]
-    flat = [track.each(lambda _n, p: p.reshape((1,) * axes)) for track in several]
+    # of a tensor without elements (nothing was detected) nothing is seen
+    several = [mixed(track, range(track.y.ndim)).nowhere() for track in tracks if track.y.numel()]
+    flat = [track.each(lambda _n, p: p.reshape((1,) * axes)) for track in several] or [unseen(axes)]
     return replace(joined(flat, axes), origin=torch.zeros((1,) * axes, dtype=torch.int64, device="cpu"))
 
 

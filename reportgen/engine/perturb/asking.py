@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from reportgen.engine.feed import ANY, Edit, Feed
 from reportgen.engine.network.facts import ModelFacts
+from reportgen.engine.network.output import Output
 from reportgen.engine.perturb.makers import Maker, packed
 
 
@@ -38,7 +39,7 @@ class Asker:
     facts: ModelFacts
     device: torch.device
     batch_size: int
-    output: str | int | None = None
+    output: Output = None
     feed: Feed = ANY
     counted: Counter = field(default_factory=Counter)
     progress: Callable[[int], None] = lambda done: None

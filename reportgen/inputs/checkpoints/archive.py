@@ -42,17 +42,17 @@ def identify(data: bytes, name: str) -> Format:
             raise InputError(f"{name} is {what}", remedy)
     if data[257:262] == b"ustar":
         raise InputError(f"{name} is a tar file: a packed one, or of a torch before 0.2", SAVE_AGAIN)
-    if _is_onnx(data):
+    if is_onnx(data):
         raise InputError(
-            f"{name} is an ONNX file: a graph without the modules whose layers are shown",
-            "name the PyTorch checkpoint that it was exported from, and its code in model.source",
+            f"{name} is an ONNX file: a network of its own, not weights for another",
+            "name it as the checkpoint, without --model; here name the state dict that it was exported from",
         )
     if not any(data[:256]):
         raise InputError(f"{name} begins with zeros: the file is damaged", COPY_AGAIN)
     raise InputError(f"{name} is neither safetensors nor a file of torch.save", SAVE_AGAIN)
 
 
-def _is_onnx(data: bytes) -> bool:
+def is_onnx(data: bytes) -> bool:
     """Whether a file begins as ONNX does: a version (field 1), then the producer (2) or the graph (7)."""
     return data[:1] == b"\x08" and 1 <= data[1] <= 30 and data[2:3] in (b"\x12", b"\x3a", b"\x42")
 
@@ -81,8 +81,8 @@ def check_zip(data: bytes, name: str) -> None:
 
 
 def _refuse_programs(members: set[str], name: str) -> None:
-    """Raises InputError for an archive that is a program: its code would have to be run, and its layers
-    could not be observed. The weights in it are those of the module that it was made from."""
+    """Raises InputError for an archive that is a program, where weights for a network are wanted. The weights
+    in it are those of the module that it was made from."""
     ways = {
         "TorchScript": ("/constants.pkl", "torch.jit.load({!r}).state_dict()"),
         "torch.export": ("/archive_format", "torch.export.load({!r}).state_dict"),
@@ -92,7 +92,7 @@ def _refuse_programs(members: set[str], name: str) -> None:
         if any(f"/{member}".endswith(mark) for member in members):
             code = f"import torch; torch.save({state.format(name)}, 'weights.pt')"
             raise InputError(
-                f"{name} is a program of {kind}, not a state dict: loading it would run its code",
+                f"{name} is a program of {kind}, not a state dict: torch would run its code to load it",
                 f'where you trust it, take the weights out: python -c "{code}"; then name weights.pt, and in '
                 "model.source the code that it was made from",
             )

@@ -108,11 +108,22 @@ def _content(path: Path) -> bytes:
         if not path.is_file():  # opening a pipe would wait for ever
             beside = [p.name for p in path.parent.glob("*")] if path.parent.is_dir() else []
             guess = did_you_mean(nearest(path.name, beside))
-            raise InputError(f"there is no checkpoint {path}{guess}", "check the path")
+            raise InputError(f"there is no checkpoint {path}{guess}", _looked_for(path))
         return path.read_bytes()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"the checkpoint {path} cannot be read: {reason}", "check it") from error
+
+
+def _looked_for(path: Path) -> str:
+    """What to do where there is nothing: two words with a stroke may be a model's name on a hub."""
+    bare = not path.is_absolute() and not path.suffix
+    on_a_hub = bare and len(path.parts) == 2 and not path.parent.is_dir()
+    return (
+        "check the path; a model of a hub is downloaded first (nothing is fetched here), and its folder named"
+        if on_a_hub
+        else "check the path"
+    )
 
 
 def _safetensors(data: bytes, name: str) -> Any:

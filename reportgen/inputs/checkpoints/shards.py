@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from reportgen.errors import InputError
+from reportgen.inputs.checkpoints.archive import is_onnx
 from reportgen.inputs.classes.table import in_order
 
 INDEX = ".index.json"
@@ -19,6 +20,7 @@ WHOLE = (
     "open_clip_model.safetensors",
     "open_clip_pytorch_model.bin",
 )
+SAFER = ((WHOLE[0], WHOLE[1]), (WHOLE[2], WHOLE[3]))
 SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".tar")
 LARGEST_JSON_BYTES = 50_000_000
 
@@ -42,8 +44,8 @@ def find_shards(path: Path) -> Shards | None:
         return _by_index(path)
     if not path.is_dir():
         return None
-    indices = sorted(path.glob(f"*{INDEX}"))
-    whole = [path / name for name in WHOLE if (path / name).is_file()]
+    indices = _preferred(sorted(path.glob(f"*{INDEX}")))
+    whole = _preferred([path / name for name in WHOLE if (path / name).is_file()])
     if len(indices) == 1 and not whole:
         return _by_index(indices[0])
     files = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
@@ -53,6 +55,15 @@ def find_shards(path: Path) -> Shards | None:
     if len(indices) > 1 or len(whole) > 1 or not (whole or len(files) == 1):
         raise folder_refused(path)
     return Shards((whole[0] if whole else files[0],), classes=_configured(path))
+
+
+def _preferred(files: list[Path]) -> list[Path]:
+    """The files without a pickle where safetensors of the same name lie beside it: they hold the same."""
+    names = {file.name for file in files}
+    for safe, pickle in SAFER:
+        if any(name.startswith(safe) for name in names):
+            files = [file for file in files if not file.name.startswith(pickle)]
+    return files
 
 
 def folder_refused(path: Path) -> InputError:
@@ -74,7 +85,7 @@ def folder_refused(path: Path) -> InputError:
 
 def _by_index(index: Path) -> Shards:
     """The shards of an index: weight_map says in which file each tensor is."""
-    table = _json(index)
+    table = read_json(index)
     places: Any = table.get("weight_map") if isinstance(table, dict) else None
     if not isinstance(places, dict) or not places or not all(_beside(name) for name in places.values()):
         raise InputError(
@@ -97,16 +108,20 @@ def _beside(name: Any) -> bool:
 
 
 def _configured(folder: Path) -> tuple[str, ...] | None:
-    """The class names of a Hugging Face configuration, but for its placeholders LABEL_0, …"""
+    """The class names of a configuration of transformers or timm, but for the placeholders LABEL_0, …"""
     file = folder / "config.json"
-    if not file.is_file():
+    table = read_json(file) if file.is_file() else None
+    if not isinstance(table, dict):
         return None
-    table = _json(file)
-    names = in_order(table.get("id2label") or table.get("label_names")) if isinstance(table, dict) else None
+    own = table.get("pretrained_cfg")
+    places = (table, own if isinstance(own, dict) else {})
+    found = [place.get(key) for place in places for key in ("id2label", "label_names", "labels")]
+    names = next((known for each in found if each and (known := in_order(each))), None)
     return None if names and all(name.startswith("LABEL_") for name in names) else names
 
 
-def _json(file: Path) -> Any:
+def read_json(file: Path) -> Any:
+    """What a JSON file holds. Raises InputError for one that is none, or larger than 50 MB."""
     try:
         if file.stat().st_size > LARGEST_JSON_BYTES:
             raise InputError(f"{file} is larger than 50 MB", "name the checkpoint's own index")
@@ -129,8 +144,19 @@ def hash_at(path: Path) -> str | None:
     files = shards.files if shards else (path,)
     if not all(file.is_file() for file in files):
         return None
+    if is_onnx(_beginning(path)):
+        from reportgen.inputs.programs.onnx_file import hash_at as with_weights
+
+        return with_weights(path)
     digests = [_digest(file) for file in files]
     return digests[0] if len(digests) == 1 else hash_of(digests)
+
+
+def _beginning(path: Path) -> bytes:
+    if not path.is_file():
+        return b""
+    with path.open("rb") as stream:
+        return stream.read(64)
 
 
 def _digest(file: Path) -> str:

@@ -15,6 +15,7 @@ from reportgen.inputs.images.listing import ImageFile
 Labelling: TypeAlias = Callable[[ImageFile], "tuple[str | int | None, str]"]
 
 SPLITS = ("train", "training", "val", "valid", "validation", "test", "testing", "eval", "dev", "holdout")
+NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 WHOLE = re.compile(r"\d{1,9}\.0+")  # pandas writes a column of whole numbers with gaps so
 NOTHING = ("nan", "<na>", "none", "null")
 FEW = 8
@@ -123,6 +124,20 @@ def by_folders(files: Sequence[ImageFile], known: Known, mode: str) -> Folders:
         return Folders(_as_text(level, known, numbers), [*said, *notes], readings)
     known.used.clear()
     return Folders(no_label, [_unlabelled(names, found, known)], _others(files, names, known, level))
+
+
+def by_numbers(files: Sequence[ImageFile]) -> Folders:
+    """The labels of a set of values: the folders' names where all are numbers, else none."""
+    names = {name for file in files if (name := _folder(file, 0))}
+    if not names or not all(NUMBER.fullmatch(name) for name in names):
+        said = ["No labels: the folders' names are no numbers, and the network gives values."][: len(names)]
+        return Folders(no_label, said, ())
+
+    def label(file: ImageFile) -> tuple[str | None, str]:
+        name = _folder(file, 0)
+        return name, f"folder {name}"
+
+    return Folders(label, ["Labels are the folders' names, read as numbers."], ())
 
 
 ORDERED = "Labels are the folders in the order of their names as text (ImageFolder's: 10 before 2)."

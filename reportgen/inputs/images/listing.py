@@ -60,7 +60,9 @@ class ImageFile:
     shown: str
     sha256: str | None = None
     label: str | None = None
-    label_index: int | None = None
+    label_index: int | None = None  # of several labels the first
+    labels: tuple[int, ...] | None = None  # where each label stands by itself: all that hold
+    values: tuple[float, ...] | None = None  # where the network gives values: what they should be
     reason: str | None = None
     # by part, (left, top, right, bottom) in pixels of the upright image; None where it lacks the part
     parts: tuple[tuple[float, float, float, float] | None, ...] = ()

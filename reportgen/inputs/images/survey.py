@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from reportgen.engine.network.head import SOFTMAX, Head
 from reportgen.errors import InputError, did_you_mean, nearest
 from reportgen.inputs.classes.labels import (
     Folders,
@@ -15,10 +15,11 @@ from reportgen.inputs.classes.labels import (
     Labelling,
     Reading,
     by_folders,
+    by_numbers,
     folder_names,
-    label_index,
     no_label,
 )
+from reportgen.inputs.classes.several import labelled
 from reportgen.inputs.images.listing import (
     SUFFIXES,
     ImageFile,
@@ -43,6 +44,7 @@ class Surveyed(NamedTuple):
     files: list[ImageFile]
     notes: tuple[str, ...]
     readings: tuple[Reading, ...] = ()
+    head: Head = SOFTMAX
 
 
 def surveyed(
@@ -53,12 +55,14 @@ def surveyed(
     limit: int | None = None,
     parts: PartsList | None = None,
     ids: tuple[str, ...] = (),
+    head: Head = SOFTMAX,
 ) -> Surveyed:
     """The set's files in sorted order, each hashed and labelled, with its parts, and notes for the reader.
 
     `images` is a folder, a file list (.txt), a CSV with `path` and perhaps `label`, or one image.
     `labels` is auto, none, folder, imagefolder, or a CSV with path and label, relative to `base`; `ids`
-    are the classes' WordNet ids, where they are known.
+    are the classes' WordNet ids, where they are known. `head` says what a label is: a class, several
+    labels, or values; it comes back as the labels were read (see `several.labelled`).
     Raises InputError where there is no image, none can be opened, or a label is not a class.
     """
     paths, root, own_rows, notes = _listed(images)
@@ -69,9 +73,13 @@ def surveyed(
         raise InputError(f"{images} holds no image", HOW)
     files = list(numbered(paths, root))
     known = Known(classes, ids)
-    folders = _labelling(labels, files, own_rows, known, base, images)
-    files = [_labelled(file, folders.labelling, known) for file in files]
-    notes += [*folders.notes, *known.notes()]
+    if head.kind == "values" and own_rows is None and labels in ("auto", "folder"):
+        folders = by_numbers(files)
+    else:
+        folders = _labelling(labels, files, own_rows, known, base, images)
+    read = labelled(files, folders.labelling, known, head)
+    files = read.files
+    notes += [*folders.notes, *read.notes, *known.notes()]
     if parts:
         files, part_notes = with_parts(files, parts, images)
         notes += part_notes
@@ -82,7 +90,7 @@ def surveyed(
     notes += _contradicted(files)
     if all(file.reason for file in files):
         raise none_readable(images, [(file.shown, file.reason or "") for file in files])
-    return Surveyed(files, tuple(notes), folders.readings)
+    return Surveyed(files, tuple(notes), folders.readings, read.head)
 
 
 def survey(
@@ -94,8 +102,8 @@ def survey(
     parts: PartsList | None = None,
 ) -> tuple[list[ImageFile], tuple[str, ...]]:
     """The files of `surveyed` and its notes."""
-    files, notes, _ = surveyed(images, labels, classes, base, limit, parts)
-    return files, notes
+    found = surveyed(images, labels, classes, base, limit, parts)
+    return found.files, found.notes
 
 
 def class_folders(images: Path) -> list[str]:
@@ -199,20 +207,13 @@ class _Rows:
         return (row.label, row.place) if row else (None, file.shown)
 
 
-def _labelled(file: ImageFile, labelling: Labelling, known: Known) -> ImageFile:
-    """The file with its label, or InputError saying where a label stands that is not a class."""
-    label, place = labelling(file)
-    index = None if label is None or label == "" else label_index(label, place, known)
-    return file if index is None else replace(file, label=known.classes[index], label_index=index)
-
-
 def _contradicted(files: Sequence[ImageFile]) -> list[str]:
     """A note where one picture is in the set several times, under labels that differ."""
     by_content: dict[str, list[ImageFile]] = {}
     for file in files:
-        if file.sha256 and file.reason is None and file.label_index is not None:
+        if file.sha256 and file.reason is None and file.label is not None:
             by_content.setdefault(file.sha256, []).append(file)
-    odd = [same for same in by_content.values() if len({file.label_index for file in same}) > 1]
+    odd = [same for same in by_content.values() if len({file.label for file in same}) > 1]
     if not odd:
         return []
     shown = ", ".join(f"{file.shown} ({file.label})" for file in odd[0][:3])

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
 from reportgen.errors import RecipeError, did_you_mean, nearest
-from reportgen.inputs.images.preprocessing import RESAMPLING, Preprocessing
+from reportgen.inputs.images.preprocessing import Preprocessing
+from reportgen.inputs.models import image_processor, timm_preprocessing
+from reportgen.inputs.models.huggingface import network_of
+from reportgen.inputs.models.input_size import known_size
+from reportgen.inputs.models.saved_folders import folder_of
 
 if TYPE_CHECKING:
     from torchvision.models import WeightsEnum
@@ -21,11 +26,18 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 def for_model(
-    recipe: Recipe, source: str, network: nn.Module, official: WeightsEnum | None = None
+    recipe: Recipe,
+    source: str,
+    network: nn.Module,
+    official: WeightsEnum | None = None,
+    *,
+    arguments: Mapping[str, Any] | None = None,
+    checkpoint: Path | None = None,
 ) -> tuple[Preprocessing, list[str]]:
     """The recipe's preprocessing, or for `auto` the source's own, or an assumption; and notes.
 
-    `official` is the torchvision entry that the checkpoint is, where its hash says so.
+    `official` is the torchvision entry that the checkpoint is, where its hash says so; `arguments` are
+    those that the network was made with, and beside `checkpoint` lies what transformers saved.
     Raises RecipeError where the channels are not those of the network's first layer.
     """
     given = recipe.model.preprocessing
@@ -33,12 +45,9 @@ def for_model(
     notes: list[str] = []
     if given != "auto":
         found = _from_recipe(given, channels or max(len(given.mean), len(given.std)))
-    elif source.startswith("torchvision:") and channels in (3, None):
-        found, notes = _torchvision(source, official)
-    elif (cfg := _timm_cfg(network)) and len(cfg["mean"]) == (channels or 3):
-        found = _timm(cfg)
     else:
-        found, notes = _assumed(channels or 3)
+        size = known_size(network, arguments or {})
+        found, notes = _of_the_source(source, network, official, channels, size, checkpoint)
     taken = {m.in_channels for m in network.modules() if isinstance(m, nn.Conv2d)}
     if channels not in (None, found.channels) and (given == "auto" or found.channels not in taken):
         raise RecipeError(
@@ -46,6 +55,55 @@ def for_model(
             f"give mean and std {channels} values, one a channel (or one for all)",
         )
     return found, notes
+
+
+def for_program(
+    recipe: Recipe, network: nn.Module, shape: tuple[int, int, int] | None
+) -> tuple[Preprocessing, list[str]]:
+    """The recipe's preprocessing of a network that is a file of its own, or for `auto` an assumption with
+    the size of the images that the file was made for, `shape` (channels, height, width); and notes.
+
+    Raises RecipeError where the channels are not the file's.
+    """
+    if shape is None or recipe.model.preprocessing != "auto":
+        return for_model(recipe, "", network)
+    channels, height, width = shape
+    if channels not in (1, 3):
+        raise RecipeError(
+            f"model.preprocessing is auto, and the file takes images of {channels} channels",
+            f"give mean and std {channels} values, one a channel (or one for all), and resize: "
+            f"[{height}, {width}]",
+        )
+    found, _ = _assumed(channels, None)
+    if (height, width) != found.crop:
+        resize = height if height == width else (height, width)
+        kind = "mean and std 0.5" if channels == 1 else "ImageNet's mean and std"
+        found = replace(found, resize=resize, crop=(height, width), origin=f"assumed: {kind}")
+    said = found.origin.removeprefix("assumed: ").removeprefix("28 px, ")
+    note = (
+        f"Images are {height}×{width}, as the file says; the rest of the preprocessing is an assumption "
+        f"({said}). Set model.preprocessing."
+    )
+    return found, [note]
+def _of_the_source(
+    source: str,
+    network: nn.Module,
+    official: WeightsEnum | None,
+    channels: int | None,
+    size: tuple[int, int] | None,
+    checkpoint: Path | None,
+) -> tuple[Preprocessing, list[str]]:
+    """What the model's source says of how its images are prepared, or an assumption; and notes. `size` is
+    the (height, width) that the network was made for, where that is known."""
+    if source.startswith("torchvision:") and channels in (3, None):
+        return _torchvision(source, official, size)
+    if cfg := timm_preprocessing.configuration(network):
+        return timm_preprocessing.preprocessing(cfg, channels, size)
+    if network_of(network) is not None and checkpoint is not None:
+        folder = folder_of(checkpoint)
+        if image_processor.is_in(folder):
+            return image_processor.preprocessing(folder, channels)
+    return _assumed(channels or 3, size)
 
 
 def first_channels(network: nn.Module) -> int | None:
@@ -118,15 +176,20 @@ def _square(value: Any) -> tuple[int, int] | None:
     return (size, size) if isinstance(size, int) else size
 
 
-def _torchvision(source: str, official: WeightsEnum | None) -> tuple[Preprocessing, list[str]]:
+def _torchvision(
+    source: str, official: WeightsEnum | None, size: tuple[int, int] | None
+) -> tuple[Preprocessing, list[str]]:
     known = _known_weights(source.partition(":")[2])
     if not known:
-        return _assumed(3)
+        return _assumed(3, size)
     weights = official or type(known[0]).DEFAULT
     preset: Any = weights.transforms()
+    side, crop = preset.resize_size[0], preset.crop_size[0]
+    if size and size != (crop, crop):  # as large beside its crop as the preset's
+        side = round(side * min(size) / crop)
     found = Preprocessing(
-        resize=preset.resize_size[0],
-        crop=_square(preset.crop_size[0]),
+        resize=side,
+        crop=size or (crop, crop),
         mean=tuple(preset.mean),
         std=tuple(preset.std),
         interpolation=preset.interpolation.value,
@@ -139,40 +202,20 @@ def _torchvision(source: str, official: WeightsEnum | None) -> tuple[Preprocessi
     return found, [] if official else notes
 
 
-def _timm_cfg(network: nn.Module) -> Mapping[str, Any] | None:
-    """The configuration that a timm network carries, if it says what is needed."""
-    cfg = getattr(network, "pretrained_cfg", None) or getattr(network, "default_cfg", None)
-    if cfg is not None and not isinstance(cfg, Mapping):
-        cfg = getattr(cfg, "__dict__", None)
-    whole = isinstance(cfg, Mapping) and all(cfg.get(k) for k in ("input_size", "mean", "std"))
-    return cfg if whole else None
-
-
-def _timm(cfg: Mapping[str, Any]) -> Preprocessing:
-    """timm's evaluation transform: the shorter side is crop / crop_pct, rounded down."""
-    _, height, width = cfg["input_size"]
-    share = cfg.get("crop_pct") or 0.875
-    sides = math.floor(height / share), math.floor(width / share)
-    named = str(cfg.get("interpolation"))  # "random" is for training
-    squash = cfg.get("crop_mode") == "squash" or height != width
-    return Preprocessing(
-        resize=sides if squash else sides[0],
-        crop=(height, width),
-        mean=tuple(cfg["mean"]),
-        std=tuple(cfg["std"]),
-        interpolation=next((known for known in RESAMPLING if known == named), "bicubic"),
-        origin="timm's configuration of the model",
-    )
-
-
-def _assumed(channels: int) -> tuple[Preprocessing, list[str]]:
+def _assumed(channels: int, size: tuple[int, int] | None) -> tuple[Preprocessing, list[str]]:
     if channels == 1:
-        grey = "assumed: 28 px, mean and std 0.5"
-        found = Preprocessing(28, (28, 28), (0.5,), (0.5,), origin=grey)
+        crop = size or (28, 28)
+        grey = f"assumed: {min(crop)} px, mean and std 0.5"
+        found = Preprocessing(min(crop), crop, (0.5,), (0.5,), origin=grey)
     else:
-        found = Preprocessing(256, (224, 224), IMAGENET_MEAN, IMAGENET_STD, origin="assumed: ImageNet's")
+        crop = size or (224, 224)
+        side = round(min(crop) * 256 / 224)
+        found = Preprocessing(side, crop, IMAGENET_MEAN, IMAGENET_STD, origin="assumed: ImageNet's")
+    words = found.origin.removeprefix("assumed: ")
+    if size and channels != 1:
+        words += f", at the model's {size[0]}×{size[1]} px"
     note = (
-        f"Preprocessing is an assumption ({found.origin.removeprefix('assumed: ')}): the model's "
+        f"Preprocessing is an assumption ({words}): the model's "
         "source does not say how its images were prepared. Set model.preprocessing."
     )
     return found, [note]

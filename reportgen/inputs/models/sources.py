@@ -20,9 +20,11 @@ from typing import Any
 from torch import nn
 
 from reportgen.errors import InputError, RecipeError, did_you_mean, nearest
+from reportgen.inputs.models.optional import offline
 
 FORMS = "torchvision:resnet50, timm:NAME, package.module:callable or file.py:callable"
-FETCHES = ("weights", "weights_backbone", "pretrained", "pretrained_backbone")
+TO_RUN = "reportgen run FOLDER IMAGES --out REPORT"
+FETCHES = ("weights", "weights_backbone", "pretrained", "pretrained_backbone", "checkpoint_path")
 
 
 def build(source: str, arguments: Mapping[str, Any], base: Path) -> nn.Module:
@@ -34,6 +36,7 @@ def build(source: str, arguments: Mapping[str, Any], base: Path) -> nn.Module:
     where, colon, name = source.rpartition(":")
     if not colon or not where.strip() or not name.strip():
         raise RecipeError(f"model.source: {source!r} does not name a model", f"write {FORMS}")
+    _refuse_places(source)
     if where in ("torchvision", "timm"):
         if fetching := [key for key in FETCHES if arguments.get(key)]:
             raise RecipeError(
@@ -44,6 +47,26 @@ def build(source: str, arguments: Mapping[str, Any], base: Path) -> nn.Module:
     with _user_code(source, base):
         module = _file(base / where) if where.endswith(".py") else _package(where)
         return _call(_attribute(module, name, source), arguments, source)
+
+
+def _refuse_places(source: str) -> None:
+    """Raises RecipeError for a source that names a place, on a hub or a disk: timm:hf-hub:…"""
+    library, _, name = source.partition(":")
+    kind = name.partition(":")[0].lower().replace("_", "-")
+    if library == "timm" and kind == "local-dir":
+        raise RecipeError(
+            f"model.source: '{source}' names a folder", f"name it as the checkpoint, with no model: {TO_RUN}"
+        )
+    if (library == "timm" and (":" in name or "/" in name)) or library in ("hf", "hf-hub", "hf_hub"):
+        raise RecipeError(
+            f"model.source: '{source}' is a name on a hub, and nothing is ever fetched",
+            f"download it once, then name the folder as the checkpoint, with no model: {TO_RUN}",
+        )
+    if library in ("transformers", "huggingface"):
+        raise RecipeError(
+            f"model.source: '{source}': a network of transformers is named by its folder",
+            f"name the folder that save_pretrained wrote as the checkpoint, with no model: {TO_RUN}",
+        )
 
 
 def _torchvision(name: str, arguments: Mapping[str, Any]) -> nn.Module:
@@ -70,7 +93,7 @@ def _timm(name: str, arguments: Mapping[str, Any]) -> nn.Module:
         timm = importlib.import_module("timm")
     except ImportError as error:
         raise RecipeError(
-            "model.source: timm is not installed", "install it with `pip install timm`"
+            "model.source: timm is not installed", "install it with `pip install 'reportgen-audit[models]'`"
         ) from error
     if not timm.is_model(name):
         raise RecipeError(
@@ -78,7 +101,8 @@ def _timm(name: str, arguments: Mapping[str, Any]) -> nn.Module:
             "give one of timm.list_models()",
         )
     fixed = {"model_name": name, "pretrained": False}
-    return _call(timm.create_model, {**arguments, **fixed}, f"timm:{name}")
+    with offline():
+        return _call(timm.create_model, {**arguments, **fixed}, f"timm:{name}")
 
 
 @contextlib.contextmanager

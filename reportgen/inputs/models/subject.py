@@ -17,9 +17,13 @@ from reportgen.inputs.checkpoints.reading import Checkpoint, load
 from reportgen.inputs.classes.names import names
 from reportgen.inputs.classes.names import notes as class_notes
 from reportgen.inputs.images.preprocessing import Preprocessing
-from reportgen.inputs.models.auto_preprocessing import for_model, official_weights
+from reportgen.inputs.models import image_processor
+from reportgen.inputs.models.auto_preprocessing import for_model, for_program, official_weights
+from reportgen.inputs.models.huggingface import network_of, take_rgb, turned, under_own_names
+from reportgen.inputs.models.saved_folders import folder_of, saved_folder
 from reportgen.inputs.models.sources import FORMS, build
 from reportgen.inputs.models.wrappers import bare, refuse_scripted, settings_kept, settle, unscripted
+from reportgen.inputs.programs.loading import Kind, kind_of, load_program
 
 if TYPE_CHECKING:
     from reportgen.recipe import Recipe
@@ -49,7 +53,10 @@ def load_subject(recipe: Recipe, checkpoint: Path) -> Subject:
 
     Raises RecipeError for what the recipe says wrongly, InputError where file and model differ.
     """
-    source = recipe.model.source
+    if kind := kind_of(checkpoint):
+        return _of_program(recipe, checkpoint, kind)
+    saved = None if recipe.model.source else saved_folder(checkpoint)
+    source = saved.source if saved else recipe.model.source
     if not source:
         raise RecipeError("no model is named", f"give --model or the recipe's model.source: {FORMS}")
     classes = names(recipe.model.classes, recipe.folder)
@@ -60,13 +67,18 @@ def load_subject(recipe: Recipe, checkpoint: Path) -> Subject:
     changed: list[str] = []
     scripted: list[str] = []
     with settings_kept(changed), unscripted(scripted):
-        network = build(source, arguments, recipe.folder)
+        network = saved.build(arguments) if saved else build(source, arguments, recipe.folder)
     refuse_scripted(network, source)
     network, unwrapping = bare(network)
     if scripted:
         unwrapping.append(f"Not scripted, so that layers can be seen: {few(list(dict.fromkeys(scripted)))}.")
     if changed:
         unwrapping.append(f"The model's code changed {' and '.join(changed)} of torch: changed back.")
+    if network_of(network) is not None and image_processor.flips_channels(folder_of(checkpoint)):
+        unwrapping.append(
+            "The folder's image processor gives blue, green, red: the weights of "
+            f"'{take_rgb(network)}' were turned round instead, so that all figures are in red, green, blue."
+        )
     notes = [*loaded.notes, *unwrapping, *fill(network, loaded, source)]
     notes += class_notes(recipe.model.classes, recipe.folder)
     if official is not None and classes is None:
@@ -77,7 +89,9 @@ def load_subject(recipe: Recipe, checkpoint: Path) -> Subject:
     elif loaded.classes is not None and loaded.classes != tuple(classes):
         notes.append("The checkpoint itself names the classes otherwise: the recipe's names are used.")
     settle(network.eval())
-    preprocessing, more = for_model(recipe, source, network, official)
+    preprocessing, more = for_model(
+        recipe, source, network, official, arguments=arguments, checkpoint=checkpoint
+    )
     if limit := recipe.images.at_most_megapixels:
         preprocessing = replace(preprocessing, largest_px=round(limit * 1e6))
     return Subject(
@@ -89,6 +103,38 @@ def load_subject(recipe: Recipe, checkpoint: Path) -> Subject:
         preprocessing=preprocessing,
         notes=(*notes, *more),
     )
+
+
+def _of_program(recipe: Recipe, checkpoint: Path, kind: Kind) -> Subject:
+    """The subject whose network is the file itself. Raises RecipeError where the recipe names another."""
+    _refuse_model_beside(recipe, checkpoint, kind)
+    classes = names(recipe.model.classes, recipe.folder)
+    program, loaded = load_program(checkpoint, kind)
+    network = program.network.eval().float().cpu()
+    preprocessing, more = for_program(recipe, network, program.shape)
+    if limit := recipe.images.at_most_megapixels:
+        preprocessing = replace(preprocessing, largest_px=round(limit * 1e6))
+    return Subject(
+        network=network,
+        source=f"{kind} file",
+        arguments={},
+        checkpoint=loaded,
+        classes=classes,
+        preprocessing=preprocessing,
+        notes=(*loaded.notes, *class_notes(recipe.model.classes, recipe.folder), *more),
+    )
+
+
+def _refuse_model_beside(recipe: Recipe, checkpoint: Path, kind: Kind) -> None:
+    """Raises RecipeError where the recipe says how to build a network that the file already is."""
+    for key in ("source", "arguments", "weights"):
+        if value := getattr(recipe.model, key):
+            named = f" names {value}" if key == "source" else ""
+            raise RecipeError(
+                f"model.{key}{named}, but {checkpoint.name} is a network of its own ({kind})",
+                f"leave {'--model and ' if key == 'source' else ''}model.{key} out, or name as the "
+                "checkpoint the state dict that the file was made from",
+            )
 
 
 def _implied_arguments(source: str, loaded: Checkpoint, official: bool) -> dict[str, Any]:
@@ -103,7 +149,8 @@ def _implied_arguments(source: str, loaded: Checkpoint, official: bool) -> dict[
 def fill(network: nn.Module, loaded: Checkpoint, source: str) -> list[str]:
     """Loads the weights, strictly, and returns notes. Raises InputError with what differs."""
     own = network.state_dict()
-    state, notes = _fitting(loaded, own, source)
+    mapped = _mapped(network, loaded)
+    state, notes = _fitting(mapped or loaded, own, source)
     _check_kinds(state, own, loaded.name)
     ready = OrderedDict(state)
     # the versions of its modules, by which torch migrates the keys of older releases
@@ -126,7 +173,17 @@ def fill(network: nn.Module, loaded: Checkpoint, source: str) -> list[str]:
     absent = own.keys() - state.keys()
     if absent and all(key.endswith(COUNTER) for key in absent):
         notes.append("The checkpoint counts no batches of its normalisations (an old torch).")
-    return notes + _remarks(state)
+    return notes + _remarks(loaded.state if mapped else state)
+
+
+def _mapped(network: nn.Module, loaded: Checkpoint) -> Checkpoint | None:
+    """The checkpoint with transformers' own keys, where the network is one of transformers."""
+    if network_of(network) is None:
+        return None
+    _check_kinds(loaded.state, {}, loaded.name)
+    state = under_own_names(network, loaded.state, loaded.name) or loaded.state
+    state = turned(network, state)
+    return None if state is loaded.state else replace(loaded, state=state, metadata=None)
 
 
 def _fitting(

@@ -23,7 +23,13 @@ from reportgen.probes.channel_health.faults import (
     unjudged,
     verdict,
 )
-from reportgen.probes.channel_health.layers import first_convolutions, rectified_later, rectifiers, wrapped
+from reportgen.probes.channel_health.layers import (
+    first_convolutions,
+    linear,
+    rectified_later,
+    rectifiers,
+    wrapped,
+)
 from reportgen.probes.channel_health.moments import (
     correlations,
     highest_and_lowest,
@@ -52,8 +58,8 @@ class ChannelHealth:
     (in layers of at most `pairs_up_to` channels). Sparsity is the share of values not above zero.
     A channel of the first two convolutions is aliased if more than `aliased_share` of its spectral
     energy, without the mean and under a Hann window, is above 0.4 cycles a place; a grid holds 0.5.
-    `auto` layers are outputs of rectifiers, or of convolutions where no layer is a rectifier: the
-    last of every resolution and the first ones, at most `at_most`.
+    `auto` layers are outputs of rectifiers, or of convolutions and of linear layers over places where no
+    layer is a rectifier: the last of every resolution and the first ones, at most `at_most`.
 
     Reading. Dead and near-constant channels cost time and carry nothing: look for too high a
     learning rate, or preprocessing other than in training. Duplicates can be pruned, and so can channels
@@ -66,6 +72,8 @@ class ChannelHealth:
     looks like aliasing; what a stride folds to low frequencies does not. Of a layer that is called
     several times the last call counts. r needs a hundred places, a spectrum a grid of 8 × 8. An image for
     which no channel of a layer is finite is left out there, and counted.
+
+    Needs. A layer that rectifies, or a convolution.
 
     Source. Zeiler & Fergus 2013, Visualizing and Understanding Convolutional Networks, sec. 4.1,
     fig. 6: dead features, and aliasing from a stride of 4 (arXiv:1311.2901). Saturation: Glorot & Bengio
@@ -143,7 +151,10 @@ class ChannelHealth:
             if bad := [x.name for x in named if x.map_shape is None]:
                 raise NotApplicable(f"no channels in the output of {', '.join(bad)}")
             return list(dict.fromkeys(named))
-        candidates = [x for x in rectifiers(model) if x.map_shape is not None] or wrapped(model)
+        candidates = [x for x in rectifiers(model) if x.map_shape is not None] or [
+            *wrapped(model),
+            *linear(model),
+        ]
         if not candidates:
             raise NotApplicable("the model has no layer that rectifies and no convolution")
         last_of = {layer.map_shape[1:]: layer for layer in candidates if layer.map_shape}

@@ -23,6 +23,12 @@ def first_convolutions(model: ModelFacts) -> list[LayerFacts]:
     return [x for x in convolutions(model)[:2] if min(x.layout.grid) >= SIDE]
 
 
+def linear(model: ModelFacts) -> list[LayerFacts]:
+    """Every linear layer over the places of a grid, as transformers and ConvNeXts have them: each of its
+    features is a channel. In call order."""
+    return [x for x in model.leaves() if x.type == "Linear" and x.spatial]
+
+
 def wrapped(model: ModelFacts) -> list[LayerFacts]:
     """Every convolution, or the module around it that holds no other: what is done there to its output,
     a normalisation or a functional rectifier, is done by then."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from reportgen.audit.metrics import UNSURE_BELOW
 from reportgen.evidence import Evidence, Findings, Record, TrustRecord, best, is_unanswered
+from reportgen.evidence.records import Prediction
 from reportgen.report.cards.blocks import Scene, Visualization, signs
 from reportgen.report.cards.grouping import explained, groups
 from reportgen.report.cards.paired import Seen, paired
@@ -126,7 +127,9 @@ def states(record: Record, flagged: bool) -> tuple[str, ...]:
 def unsure(record: Record) -> bool:
     """Whether the best answer has too little probability to be called one."""
     answer = best(record)
-    return answer is not None and answer["probability"] < UNSURE_BELOW
+    if answer is None or answer["probability"] is None or "answered_indices" in record:
+        return False  # a value has no probability, and labels are answered each by itself
+    return answer["probability"] < UNSURE_BELOW
 
 
 def marks(record: Record) -> tuple[Sign, ...]:
@@ -192,22 +195,34 @@ def _judged(record: Record, model: str) -> tuple[Fact, ...]:
     facts, whose = [], f", {model}" if model else ""
     if record["label_probability"] is not None:
         facts.append(Fact(f"p of the label{whose}", probability(record["label_probability"])))
+    if (truth := record.get("truth")) is not None:
+        said = [answer["logit"] for answer in record["predictions"]]
+        errors = [one - true for one, true in zip(said, truth, strict=False) if one is not None]
+        facts.append(Fact(f"error{whose}", ", ".join(map(number, errors))))
     if record["loss"] is not None:
         facts.append(Fact(f"loss{whose}", number(record["loss"])))
     return tuple(facts)
 
 
 def _answers(record: Record) -> tuple[Answer, ...]:
+    one = [] if record["label_index"] is None else [record["label_index"]]
+    labels = record.get("label_indices") or one
     return tuple(
         Answer(
             class_name=answer["class_name"],
-            probability=probability(answer["probability"]),
+            probability=_said(answer),
             logit=number(answer["logit"]),
             percent=round(100 * (answer["probability"] or 0)),
-            is_label=answer["class_index"] == record["label_index"],
+            is_label=answer["class_index"] in labels,
         )
         for answer in record["predictions"]
     )
+
+
+def _said(answer: Prediction) -> str:
+    """A probability; of a value, which has none, the value itself."""
+    p = answer["probability"]
+    return number(answer["logit"]) if p is None else probability(p)
 
 
 def _scene(evidence: Evidence, record: Record, stem: str) -> Scene:

@@ -9,6 +9,7 @@ from typing import Any
 
 from reportgen.audit.calibration import BINS, JUDGED_FROM
 from reportgen.evidence import Record
+from reportgen.report.document import heads
 from reportgen.report.pictures.plots import reliability
 from reportgen.report.values.card import Fact, Figure
 from reportgen.report.values.document import (
@@ -37,6 +38,8 @@ def accuracy(totals: Mapping[str, Any]) -> tuple[Fact, ...]:
     """The numbers over all labelled images; none without labels."""
     if not has_answers(totals):
         return ()
+    if (other := heads.facts(totals)) is not None:
+        return other
     labelled = plural(totals["labelled"], "labelled image")
     return (
         Fact("accuracy", share(totals["accuracy"]), f"{labelled}; {interval(totals)}"),
@@ -182,7 +185,9 @@ def _bin(bin_: Mapping[str, Any], low: float, high: float) -> BinRow:
 
 def mistakes(records: Sequence[Record], rows: Sequence[ImageRow]) -> tuple[Mistake, ...]:
     """The wrong answers that were the surest, surest first; the link leads to the card or the row."""
-    wrong = [record for record in records if record["correct"] is False]
+    # of several labels the findings say which were answered
+    one = (record for record in records if "answered_indices" not in record)
+    wrong = [record for record in one if record["correct"] is False]
     wrong.sort(key=lambda record: (-(record["predictions"][0]["probability"] or 0.0), record["number"]))
     listed = {row.number: row for row in rows}
     return tuple(_mistake(record, listed.get(record["id"])) for record in wrong[:MISTAKES_AT_MOST])

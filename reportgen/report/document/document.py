@@ -11,10 +11,10 @@ from typing import Any
 
 from reportgen.audit.results import Results
 from reportgen.audit.sanity import Trust
-from reportgen.evidence import Evidence, Record, best, is_unanswered
+from reportgen.evidence import Evidence, Record, is_unanswered
 from reportgen.report.cards.blocks import of_model
 from reportgen.report.cards.cards import STATES, UNANSWERED, anchor, found_signs, marks, states
-from reportgen.report.document import checks
+from reportgen.report.document import checks, heads
 from reportgen.report.document.answers import (
     accuracy,
     by_class,
@@ -79,6 +79,7 @@ def document(evidence: Evidence, results: Results) -> Document:
         classes=classes,
         classes_note=classes_note,
         confusion=confused(results["metrics"]),
+        head_table=heads.table(results["metrics"]),
         calibration=calibrated(results["metrics"]),
         mistakes=mistakes(records, rows),
         sections=_sections(evidence, manifest),
@@ -114,18 +115,27 @@ def _facts(manifest: Mapping[str, Any], totals: Mapping[str, Any]) -> tuple[Fact
     if totals["unanswered"]:
         unusable += f", {totals['unanswered']:,} without an answer"
     images = Fact("images", f"{totals['images']:,}", unusable)
-    if has_answers(totals):
+    head = heads.facts(totals)
+    if head is not None:
+        answers = head[0]
+    elif has_answers(totals):
         right = f"{totals['right']:,} / {totals['labelled']:,}"
         answers = Fact("labelled images right", right, interval(totals))
     else:
         answers = Fact("labelled images", "0", "accuracy is not known")
     confidence, unsure = probability(totals["mean_confidence"]), totals["unsure"]
+    noun = heads.noun(model)
+    sure = Fact("mean confidence", confidence, f"{unsure:,} unsure")
+    if noun == "labels":
+        sure = Fact("most probable label", confidence, "its probability, in the mean")
+    elif noun == "values":
+        sure = head[1] if head else Fact("values", f"{model['class_count']:,}", "of an image")
     runs = cost["forwards"] + cost["occlusion_forwards"]
     return (
         images,
         answers,
-        Fact("mean confidence", confidence, f"{unsure:,} unsure"),
-        Fact("parameters", count(model["parameters"]), f"{model['class_count']:,} classes"),
+        sure,
+        Fact("parameters", count(model["parameters"]), f"{model['class_count']:,} {noun}"),
         Fact("multiply-adds", count(model["macs"]), f"an image, {shape(model['input_shape'])}"),
         Fact("runs of the network", f"{runs:,}", "on images and on altered versions of them"),
     )
@@ -166,7 +176,7 @@ def _row(
     signs: Sequence[tuple[str, Sign]],
     titles: Mapping[str, str],
 ) -> ImageRow:
-    answer, p = _answered(record)
+    answer, p = heads.answered(record, evidence.manifest["model"]["classes"])
     # of an image without an answer nothing but the image is there to be shown
     seen = evidence.array(record, "seen") if record["measured"] or is_unanswered(record) else None
     flagged = dict.fromkeys(titles[m] for m, sign in signs if sign.level in ("warn", "bad"))
@@ -182,17 +192,11 @@ def _row(
         value=p,
         percent=round(100 * (p or 0)),
         mark=words[0] if judged else NO_SIGN,
-        labelled=record["label_index"] is not None,
+        labelled=heads.is_labelled(record),
         signs=(*(["unsure"] if any(s.level == "warn" for s in words) else []), *flagged),
         states=states(record, bool(flagged)),
         picture=figures.fit(figures.photo(seen), THUMBNAIL_PX) if seen is not None else None,
     )
-
-
-def _answered(record: Record) -> tuple[str, float | None]:
-    """The answer and its probability, or that there is none."""
-    answer = best(record)
-    return (answer["class_name"], answer["probability"]) if answer else (NONE, None)
 
 
 def _sections(evidence: Evidence, manifest: Mapping[str, Any]) -> tuple[Block, ...]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from reportgen.report.document import heads
 from reportgen.report.values.card import Fact
 from reportgen.report.values.document import Sheet
 from reportgen.report.wording import cell, count, date, duration, number, plural, shape, size
@@ -21,6 +22,13 @@ STATED = {
     "limits": "known limits",
     "owner": "owner",
     "reasons": "reasons for the gates",
+}
+
+HEADS = {
+    "classes": "one class an image",
+    "binary": "one of two classes an image",
+    "labels": "labels, each by itself",
+    "values": "values",
 }
 
 
@@ -54,7 +62,8 @@ def _model(model: Mapping[str, Any]) -> tuple[Fact, ...]:
         Fact("arguments", arguments or "none"),
         Fact("input", f"{shape(model['input_shape'])} (channels, height, width)"),
         Fact("preprocessing", preprocessing(model["preprocessing"])),
-        Fact("classes", f"{model['class_count']:,}"),
+        Fact(heads.noun(model), f"{model['class_count']:,}"),
+        *_outputs(model.get("head") or {}),
         Fact("parameters", f"{model['parameters']:,}, {model['trainable_parameters']:,} trainable"),
         Fact("multiply-adds an image", count(model["macs"])),
         Fact(
@@ -66,6 +75,20 @@ def _model(model: Mapping[str, Any]) -> tuple[Fact, ...]:
         Fact("smooth activations", ", ".join(model["smooth_activations"]) or "none"),
         *(Fact("note", note) for note in model["notes"]),
     )
+
+
+def _outputs(head: Mapping[str, Any]) -> tuple[Fact, ...]:
+    """What the outputs are, where that is not logits of classes, and which of several is read."""
+    facts = []
+    if head.get("output") is not None:
+        facts.append(Fact("output", str(head["output"])))
+    if head.get("reading") or head.get("form", "logits") != "logits":
+        facts.append(Fact("head", f"{HEADS[head['kind']]}; the network puts out {_put_out(head)}"))
+    return tuple(facts)
+
+
+def _put_out(head: Mapping[str, Any]) -> str:
+    return "values" if head["kind"] == "values" else head["form"]
 
 
 def preprocessing(applied: Mapping[str, Any]) -> str:

@@ -21,11 +21,15 @@ def wrong(totals: Totals) -> Iterable[FindingLine]:
     """How many of the labelled answers are wrong, and where more than elsewhere."""
     labelled = totals["labelled"]
     missed = labelled - totals["right"]
-    if missed:
+    if missed and not totals.get("values"):
         text = f"{missed:,} of {plural(labelled, 'labelled answer')} {'is' if missed == 1 else 'are'} wrong"
+        if totals.get("labels"):
+            have = "has" if missed == 1 else "have"
+            text = f"{missed:,} of {plural(labelled, 'labelled image')} {have} a label too many or too few"
+        what = "exact match" if totals.get("labels") else "accuracy"
         if totals["accuracy"] is not None:
             interval = f"{share(totals['accuracy_low'])} to {share(totals['accuracy_high'])}"
-            text += f": accuracy {share(totals['accuracy'])} (95 % interval {interval})"
+            text += f": {what} {share(totals['accuracy'])} (95 % interval {interval})"
         text += "."
         yield FindingLine("bad", "wrong", text, "#answers", "numbers")
 

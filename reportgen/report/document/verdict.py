@@ -11,14 +11,14 @@ from reportgen.audit.metrics import UNSURE_BELOW
 from reportgen.evidence import Findings, Record, is_unanswered
 from reportgen.findings import Flag
 from reportgen.report.cards.cards import anchor, unsure
-from reportgen.report.document import checks, set_findings
+from reportgen.report.document import checks, heads, set_findings
 from reportgen.report.document.answers import has_answers
 from reportgen.report.document.sanity import lines as doubted
 from reportgen.report.document.second_model import lines as compared
 from reportgen.report.values.card import LEVELS, Level, Sign
 from reportgen.report.values.document import ADVICE, FindingLine, TrustSection
 from reportgen.report.values.second_model import SideBySide
-from reportgen.report.wording import plural, probability, share
+from reportgen.report.wording import listed, plural, probability, share
 
 LISTED = 6  # images named one by one before the rest are counted
 Signs = Mapping[str, Sequence[tuple[str, Sign]]]  # image id -> (visualization, sign)
@@ -30,7 +30,7 @@ def verdict(results: Mapping[str, Any], lines: Iterable[FindingLine]) -> tuple[S
     outcomes = Counter(gate["outcome"] for gate in gates)
     # a map that is not to be relied on is the visualization's fault, not the model's
     doubts = any(line.level in ("bad", "warn") and line.tag != ADVICE for line in lines)
-    details = tuple(_details(outcomes, totals))
+    details = tuple(_details(outcomes, totals, heads.noun(results["model"]) == "classes"))
     if outcomes[FAILED]:
         return Sign("bad", "Failed"), details
     if outcomes[UNJUDGED]:
@@ -41,16 +41,19 @@ def verdict(results: Mapping[str, Any], lines: Iterable[FindingLine]) -> tuple[S
     return word, details
 
 
-def _details(outcomes: Counter[str], totals: Mapping[str, Any]) -> Iterable[str]:
+def _details(outcomes: Counter[str], totals: Mapping[str, Any], exclusive: bool) -> Iterable[str]:
     """The counts that the verdict rests on."""
     if gates := outcomes.total():
         yield f"{outcomes[PASSED]} of {plural(gates, 'gate')} passed"
     if outcomes[UNJUDGED]:
         yield f"{outcomes[UNJUDGED]} cannot be judged"
-    if totals["labelled"]:
+    other = heads.details(totals)
+    yield from other or ()
+    if totals["labelled"] and other is None:
         yield f"{totals['right']:,} of {totals['labelled']:,} labelled answers right"
     answers = totals["images"] - totals["rejected"] - totals["unanswered"]
-    yield f"{totals['unsure']:,} of {answers:,} answers unsure"
+    if exclusive:
+        yield f"{totals['unsure']:,} of {answers:,} answers unsure"
     if totals["unanswered"]:
         yield f"{plural(totals['unanswered'], 'image')} without an answer"
     if totals["rejected"]:
@@ -73,7 +76,7 @@ def findings(
         *_warnings(manifest["model"].get("warnings", ())),
         *checks.lines(results.get("checks", ())),
         *set_findings.wrong(results["metrics"]),
-        *_wrong(records),
+        *_wrong(records, manifest["model"]["classes"]),
         *doubted(trust),
         *set_findings.weak(results["metrics"]),
         *set_findings.unsure(results["metrics"]),
@@ -107,12 +110,12 @@ def _not_finite(records: Sequence[Record]) -> Iterable[FindingLine]:
         yield FindingLine("bad", "not finite", text, *_evidence(broken[0]))
 
 
-def _wrong(records: Sequence[Record]) -> Iterable[FindingLine]:
+def _wrong(records: Sequence[Record], classes: list[str]) -> Iterable[FindingLine]:
     wrong = [record for record in records if record["correct"] is False]
     wrong.sort(key=lambda record: -(record["predictions"][0]["probability"] or 0))
     for record in wrong[:LISTED]:
         best = record["predictions"][0]
-        text = (
+        text = heads.wrong_labels(record, classes) or (
             f"{record['id']} {record['path']}: answered {best['class_name']} at"
             f" {probability(best['probability'])}; the label is {record['label']}"
             f" at {probability(record['label_probability'])}."
@@ -171,16 +174,22 @@ def _rejected(records: Sequence[Record]) -> Iterable[FindingLine]:
 
 
 def _absent(visualizations: Iterable[Mapping[str, Any]]) -> Iterable[FindingLine]:
+    """What does not apply, a line a reason: several may lack the same."""
+    absent: dict[str, list[Mapping[str, Any]]] = {}
     for shown in visualizations:
         if not shown["applicable"]:
-            text = f"{shown['title']} was left out: {shown['reason']}."
-            yield FindingLine("note", "left out", text, f"#how-{shown['name']}", "method")
+            absent.setdefault(shown["reason"], []).append(shown)
+    for reason, several in absent.items():
+        were = "were" if len(several) > 1 else "was"
+        text = f"{listed([shown['title'] for shown in several])} {were} left out: {reason}."
+        yield FindingLine("note", "left out", text, f"#how-{several[0]['name']}", "method")
 
 
 def _right(totals: Mapping[str, Any]) -> Iterable[FindingLine]:
     if totals["accuracy"] == 1:
         low = share(totals["accuracy_low"])
-        text = f"All {totals['labelled']:,} labelled answers are right (95 % interval from {low})."
+        what = "images have all labels right and no other" if totals.get("labels") else "answers are right"
+        text = f"All {totals['labelled']:,} labelled {what} (95 % interval from {low})."
         yield FindingLine("ok", "right", text, "#answers", "numbers")
 
 

@@ -70,6 +70,16 @@ class ClassRow:
 
 
 @dataclass(frozen=True)
+class HeadTable:
+    """The numbers of each label or value, as words; the first of each row is its name."""
+
+    title: str
+    note: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
 class ConfusionCell:
     """A count, its tint as a share of the label's images in tenths, and whether right answers are in it."""
 
@@ -254,6 +264,7 @@ class Document:
     classes: tuple[ClassRow, ...]
     classes_note: str
     confusion: Confusions | None
+    head_table: HeadTable | None  # in place of the classes, where no image is one class
     calibration: Calibration | None
     mistakes: tuple[Mistake, ...]
     sections: tuple[Block, ...]

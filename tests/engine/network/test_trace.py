@@ -123,9 +123,15 @@ class Named(nn.Module):
         return {"scores": x.mean((2, 3)), "extra": x}
 
 
-def test_outputs_that_are_no_tensor_need_a_name():
-    with pytest.raises(InputError, match="dict with 'scores', 'extra'"):
-        trace(Named(), (3, 8, 8))
+class Two(nn.Module):
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"scores": x.mean((2, 3)), "extra": x.amax((2, 3))}
+
+
+def test_outputs_that_are_no_tensor_need_a_name_where_several_could_be_meant():
+    with pytest.raises(InputError, match=r"dict with 'scores' of shape \(1, 3\), 'extra' of shape \(1, 3\)"):
+        trace(Two(), (3, 8, 8))
+    assert "'scores' is read" in trace(Named(), (3, 8, 8)).head.reading
     assert trace(Named(), (3, 8, 8), output="scores").class_count == 3
     with pytest.raises(InputError, match=r"model\.output is 'score'"):
         trace(Named(), (3, 8, 8), output="score")

@@ -281,3 +281,49 @@ def test_fields_of_what_transformers_are_made_of():
     assert seen["merged"].size == (8, 8) and seen["merged"].stride == (8, 8)
     assert seen["merged"].box(1, 2) == (8, 16, 16, 24)
     assert seen["head"].size == (16, 24)
+
+
+class Fused(nn.Module):
+    """A fine branch and a coarse one, which is enlarged and added, as high-resolution networks do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fine = nn.Conv2d(3, 6, 3, 2, 1)
+        self.coarse = nn.Sequential(*(nn.Conv2d(6, 6, 3, 2, 1) for _ in range(3)))
+        self.up = nn.Upsample(scale_factor=8, mode="nearest")
+        self.after = nn.Conv2d(6, 6, 3, 1, 1)
+        self.head = nn.Linear(6, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        fine = self.fine(x)
+        return self.head(self.after(fine + self.up(self.coarse(fine))).mean((2, 3)))
+
+
+def test_coarse_maps_that_were_enlarged_join_the_fine_ones():
+    facts = trace(Fused(), (3, 64, 64))
+    assert facts.layer("after").layout == Layout("maps", (32, 32))
+    assert facts.auto == "after"
+
+
+def test_patches_side_by_side_are_columns_and_maps_again():
+    unfolded = F.unfold(torch.randn(1, 6, 4, 6), (2, 3), stride=(2, 3))
+    assert unfolded.shape == (1, 36, 4)
+
+    def there_and_back(x: Tensor) -> Tensor:
+        columns = F.unfold(x, (2, 3), stride=(2, 3)).unflatten(1, (6, 6))
+        return F.fold((columns * 2).flatten(1, 2), (4, 6), (2, 3), stride=(2, 3))
+
+    class Folds(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embed = nn.Conv2d(3, 6, 4, 4)
+            self.folds = Op(there_and_back)
+            self.head = nn.Linear(6, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.folds(self.embed(x)).mean((2, 3)))
+
+    facts = trace(Folds(), (3, 16, 24))
+    assert facts.layer("folds").layout == Layout("maps", (4, 6))
+    assert facts.layer("folds").receptive_field_px == 4
+    assert facts.auto == "folds"

@@ -206,6 +206,34 @@ def test_timm_is_asked_by_name_and_never_for_its_weights(monkeypatch):
         build("timm:resnet18", {"pretrained": True}, Path())
 
 
+@pytest.mark.parametrize(
+    ("source", "words", "remedy"),
+    [
+        ("timm:hf_hub:timm/resnet18.a1_in1k", "a name on a hub", "download it once"),
+        ("timm:hf-hub:timm/resnet18.a1_in1k", "a name on a hub", "download it once"),
+        ("timm:timm/resnet18.a1_in1k", "a name on a hub", "download it once"),
+        ("hf-hub:google/vit-base-patch16-224", "a name on a hub", "download it once"),
+        ("timm:local-dir:/models/mine", "names a folder", "reportgen run FOLDER"),
+        ("transformers:ViTForImageClassification", "named by its folder", "save_pretrained"),
+    ],
+)
+def test_places_in_place_of_a_network(source, words, remedy):
+    with pytest.raises(RecipeError, match=words) as caught:
+        build(source, {}, Path())
+    assert remedy in caught.value.remedy
+
+
+def test_a_tag_of_timm_says_whose_preprocessing_is_meant():
+    pytest.importorskip("timm")
+    network = build("timm:resnet18.fb_swsl_ig1b_ft_in1k", {"num_classes": 3}, Path())
+    assert network.pretrained_cfg["tag"] == "fb_swsl_ig1b_ft_in1k"
+
+
+def test_timm_reads_no_checkpoint_of_its_own():
+    with pytest.raises(RecipeError, match="'checkpoint_path' would fetch"):
+        build("timm:resnet18", {"checkpoint_path": "x.pt"}, Path())
+
+
 def test_the_global_state_of_torch_is_as_before(tmp_path):
     torch.manual_seed(3)
     build("net.py:Net", {}, file(tmp_path))

@@ -168,6 +168,23 @@ def test_a_flag_of_the_whole_model_is_said_where_it_holds(holds: bool) -> None:
     assert [(line.text, line.href) for line in lines] == [("2 channels are dead.", "#model-sums")] * holds
 
 
+def test_what_lacks_the_same_is_left_out_in_one_line() -> None:
+    several = [
+        {"name": name.lower(), "title": name, "applicable": name == "Sums", "reason": reason}
+        for name, reason in (
+            ("Sums", ""),
+            ("LeGrad", "no attention"),
+            ("CAM", "no head"),
+            ("TransMM", "no attention"),
+        )
+    ]
+    lines = [line for line in said(GOOD, manifest={"visualizations": several}) if line.tag == "left out"]
+    assert [(line.text, line.href) for line in lines] == [
+        ("LeGrad and TransMM were left out: no attention.", "#how-legrad"),
+        ("CAM was left out: no head.", "#how-cam"),
+    ]
+
+
 def test_what_was_left_out_and_that_all_is_right_are_said_last() -> None:
     shown = {"name": "sums", "title": "Sums", "applicable": False, "reason": "the model has no ReLU"}
     *_, left_out, right = said(GOOD, manifest={"visualizations": [shown]})

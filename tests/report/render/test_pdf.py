@@ -101,7 +101,7 @@ def test_fonts_are_embedded(reader: PdfReader) -> None:
 def test_equal_evidence_gives_equal_bytes_in_another_process(rendered: Path, tmp_path: Path) -> None:
     shutil.copytree(rendered / "evidence", tmp_path / "evidence")
     code = "import sys, pathlib, reportgen.report as r; r.write_report(pathlib.Path(sys.argv[1]))"
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, timeout=240)
     for name in ("report.html", "report.pdf"):
         assert (tmp_path / name).read_bytes() == (rendered / name).read_bytes()
 

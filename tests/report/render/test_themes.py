@@ -189,7 +189,7 @@ def test_a_report_is_rendered_where_there_is_no_torch(small_evidence: Path) -> N
         "from reportgen.report import write_report\n"
         "assert write_report(pathlib.Path(sys.argv[1]), pdf=False).problem is None\n"
     )
-    subprocess.run([sys.executable, "-c", code, str(small_evidence)], check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", code, str(small_evidence)], check=True, timeout=240)
     assert (small_evidence / "report.html").exists()
 
 

@@ -1,0 +1,100 @@
+"""Outputs in the shapes and types that people's networks give them: each is a row an image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from reportgen.engine.feed import Feed
+from reportgen.engine.network.output import logits_of, raw_of
+from reportgen.engine.network.trace import trace
+from reportgen.errors import InputError
+
+Z = torch.arange(6.0).view(2, 3)
+
+
+@pytest.mark.parametrize(
+    ("given", "images", "expected"),
+    [
+        (Z, 2, Z),
+        (Z[:, :, None, None], 2, Z),  # a fully convolutional classifier
+        (Z[:, None], 2, Z),
+        (Z[:, :1, None, None], 2, Z[:, :1]),
+        (Z[:, 0], 2, Z[:, :1]),  # one logit, squeezed
+        (Z[0], 1, Z[:1]),  # the one image's axis, squeezed away
+        (Z[0, 0], 1, Z[:1, :1]),
+        (Z[0, :, None, None], 1, Z[:1]),
+        (Z[:1, 0], 1, Z[:1, :1]),
+    ],
+)
+def test_a_row_an_image_comes_back(given: Tensor, images: int, expected: Tensor) -> None:
+    assert torch.equal(logits_of(given, None, images), expected)
+
+
+@pytest.mark.parametrize("given", [Z[:, :, None, None].expand(2, 3, 4, 4), Z.long(), Z[:, 0]])
+def test_what_is_no_row_an_image_is_refused(given: Tensor) -> None:
+    with pytest.raises(InputError, match="not \\(images, classes\\)"):
+        logits_of(given, None, 5 if given.ndim == 1 else 2)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_narrow_floats_are_widened(dtype: torch.dtype) -> None:
+    wide = logits_of(Z.to(dtype), None, 2)
+    assert wide.dtype == torch.float32 and torch.equal(wide, Z)
+
+
+@dataclass
+class Answer:
+    logits: Tensor
+    hidden: Tensor
+
+
+@pytest.mark.parametrize(
+    ("several", "output"),
+    [
+        ({"logits": Z, "features": Z + 1}, "logits"),
+        (Answer(Z, Z + 1), "logits"),
+        ((Z, Z[:, :, None, None].expand(2, 3, 4, 4)), 0),
+        ((None, Z), 1),
+        ({"out": Z}, "out"),
+    ],
+)
+def test_of_several_outputs_the_one_that_can_be_meant_is_read_and_said(several: Any, output: Any) -> None:
+    raw = raw_of(several, None, 2)
+    assert raw.output == output and torch.equal(raw.values, Z)
+    assert f"{output!r} is read" in raw.words or several == {"out": Z}
+
+
+@pytest.mark.parametrize("several", [(Z, Z + 1), [Z, Z], {"a": Z, "b": Z}])
+def test_of_two_that_could_be_meant_neither_is_taken(several: Any) -> None:
+    with pytest.raises(InputError, match=r"of shape \(2, 3\).*more than one") as error:
+        raw_of(several, None, 2)
+    assert "model.output" in error.value.remedy
+
+
+class Squeezes(nn.Module):
+    """Pools, squeezes every axis of one place, the batch's among them, and answers."""
+
+    def __init__(self, classes: int = 3) -> None:
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(3, 4, 3), nn.Linear(4, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        pooled = nn.functional.adaptive_avg_pool2d(torch.relu(self.conv(x)), 1).squeeze()
+        y: Tensor = self.fc(pooled)
+        return y.squeeze()
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+def test_a_network_that_squeezes_the_batch_away_is_given_two(classes: int) -> None:
+    network = Squeezes(classes).eval()
+    facts = trace(network, (3, 8, 8))
+    assert facts.squeezed and facts.batch == 2 and facts.class_count == classes
+    assert facts.layer("fc").output_shape == (classes,)
+    x = torch.rand(1, 3, 8, 8)
+    alone, _ = Feed(images=2).ask(network, x)
+    assert torch.allclose(alone, network(x.expand(2, -1, -1, -1)).view(2, classes)[:1])
