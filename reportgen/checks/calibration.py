@@ -94,7 +94,8 @@ class Calibration:
         status: Status,
     ) -> str:
         bad = status in GRAVE
-        word = "Confidence keeps its word" if status == "clear" else "Whether confidence keeps its word is open"
+        kept = "Confidence keeps its word"
+        word = kept if status == "clear" else "Whether confidence keeps its word is open"
         word = ("Over-confident" if gap > 0 else "Under-confident") if bad else word
         text = f"{word}: mean confidence {percent(float(sure.mean()))}, "
         text += f"{percent(float(right.mean()))} are right (calibration error {percent(error)})"

@@ -22,7 +22,7 @@ REMEDY_LABELS = "Decide which label is right, and keep one copy of each picture.
 REMEDY_COPIES = "Keep one copy of each picture: copies make intervals too narrow."
 
 
-@check("duplicates", group="the images")
+@check("duplicates", group="the images", any_head=True)
 class Duplicates:
     """Duplicates: is a picture in the set more than once, perhaps under two labels?
 

@@ -30,7 +30,7 @@ class Fault:
     channels: tuple[int, ...] = ()
 
 
-@check("weights", group="the network")
+@check("weights", group="the network", any_head=True)
 class Weights:
     """Weights: are the checkpoint's weights sound and trained?
 
