@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -80,3 +81,39 @@ def _mean_ranks(values: Array) -> Array:
     ends = counts.cumsum()
     means: Array = (ends - (counts - 1) / 2)[which.ravel()]
     return means
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """The p-values of several hypotheses, adjusted so that any false one of them is rare. Holm 1979."""
+    order = sorted(range(len(p)), key=lambda place: p[place])
+    adjusted, highest = [0.0] * len(p), 0.0
+    for rank, place in enumerate(order):
+        highest = max(highest, min(1.0, (len(p) - rank) * p[place]))
+        adjusted[place] = highest
+    return adjusted
+
+
+def newcombe(right: int, count: int, others_right: int, others: int) -> tuple[float, float]:
+    """The 95 % interval of the difference of two independent shares, the first less the second.
+
+    Newcombe 1998, Interval estimation for the difference between independent proportions, method 10.
+    """
+    a, b = right / count, others_right / others
+    (low, high), (other_low, other_high) = wilson(right, count), wilson(others_right, others)
+    difference = a - b
+    below = math.sqrt((a - low) ** 2 + (other_high - b) ** 2)
+    above = math.sqrt((high - a) ** 2 + (b - other_low) ** 2)
+    return difference - below, difference + above
+
+
+def paired_difference(gained: int, lost: int, count: int) -> tuple[float, float]:
+    """The 95 % interval of the difference of two shares of the same images: of `count`, `gained` are right
+    by the first way only and `lost` by the second only.
+
+    Agresti & Min 2005, Simple improved confidence intervals for comparing matched proportions: half an
+    image is added to each of the four counts.
+    """
+    b, c, n = gained + 0.5, lost + 0.5, count + 2.0
+    middle = (b - c) / n
+    spread = Z_95 * math.sqrt(max(0.0, b + c - (b - c) ** 2 / n)) / n
+    return max(-1.0, middle - spread), min(1.0, middle + spread)

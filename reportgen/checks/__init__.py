@@ -48,6 +48,7 @@ class Question:
     name: str
     group: Group
     training: bool
+    any_head: bool
     check: type
     title: str
     question: str
@@ -67,7 +68,9 @@ class Question:
 
 
 @dataclass_transform(frozen_default=True)
-def check(name: str, *, group: Group, training: bool = False) -> Callable[[type[T]], type[T]]:
+def check(
+    name: str, *, group: Group, training: bool = False, any_head: bool = False
+) -> Callable[[type[T]], type[T]]:
     """Registers a class as the check `name`. Its fields are validated; extras are refused.
 
     It has `judge(case) -> Verdict`, and what it needs of these:
@@ -79,14 +82,15 @@ def check(name: str, *, group: Group, training: bool = False) -> Callable[[type[
     - `without(case, verdict) -> Case`, the case as it would be without the cause that the verdict names: the
       checks that the verdict `explains` are judged again on it.
 
-    `training` says that it looks at the pictures of `images.training`.
+    `training` says that it looks at the pictures of `images.training`, and `any_head` that it holds for models
+    that do not choose one class of several, too: for labels each by itself, and for values.
     Raises ValueError where the docstring lacks one of its labelled paragraphs.
     """
 
     def register(cls: type[T]) -> type[T]:
         words = _words(name, inspect.getdoc(cls) or "")
         checked: Any = checked_dataclass(frozen=True, config=ConfigDict(extra="forbid"))(cls)
-        checked.asked = Question(name, group, training, checked, **words)
+        checked.asked = Question(name, group, training, any_head, checked, **words)
         return cast(type[T], checked)
 
     return register

@@ -6,7 +6,7 @@ import numpy as np
 
 from reportgen.checks import check
 from reportgen.checks.case import Case, untested
-from reportgen.findings import Array, Table, Verdict
+from reportgen.findings import Array, Status, Table, Verdict
 from reportgen.stats import wilson
 
 NAMED = 5  # classes that a sentence names
@@ -45,30 +45,35 @@ class Balance:
         median = float(np.median(counts[counts > 0]))
         small = np.flatnonzero((counts > 0) & (counts < self.smallest * median))
         worth = self._worth(case, counts)
-        common = {
-            "n": len(labels),
-            "limit": self.smallest,
-            "limit_reason": "with a tenth of the images an interval is three times as wide",
-            "unit": "of the median class",
-            "effect": float(counts.min() / median),
-            "figures": (self._table(case, counts),),
-        }
+
+        def said(status: Status, text: str) -> Verdict:
+            return Verdict(
+                status,
+                text + worth,
+                effect=float(counts.min() / median),
+                unit="of the median class",
+                limit=self.smallest,
+                limit_reason="with a tenth of the images an interval is three times as wide",
+                n=len(labels),
+                remedy=REMEDY if status != "clear" else "",
+                figures=(self._table(case, counts),),
+            )
+
         few = len(labels) < 2 * len(case.classes)
         if len(absent) and few:
             text = f"{len(labels):,} labelled images cannot tell of {len(case.classes):,} classes: "
-            text += f"{len(absent):,} have no image.{worth}"
-            return Verdict("undecided", text, remedy=REMEDY, **common)
+            return said("undecided", f"{text}{len(absent):,} have no image.")
         if len(absent):
             answered = int(np.isin(case.answers.answers[case.answers.answered], absent).sum())
             text = f"No image of {_named(case, absent)}: {_their(absent)} accuracy is not known"
             text += f"; {answered:,} images are answered so." if answered else "."
-            return Verdict("warning", text + worth, remedy=REMEDY, **common)
+            return said("warning", text)
         if len(small):
             parts = f"{_named(case, small, counts)} of {median:.0f} in the median class"
-            return Verdict("warning", f"Few images: {parts}.{worth}", remedy=REMEDY, **common)
+            return said("warning", f"Few images: {parts}.")
         smallest = int(counts.argmin())
         text = f"Every class has images: {counts.min():,} ({case.classes[smallest]}) to {counts.max():,}."
-        return Verdict("clear", text + worth, **common)
+        return said("clear", text)
 
     def _worth(self, case: Case, counts: Array) -> str:
         """What always answering the largest class is worth, where that is much."""

@@ -29,9 +29,8 @@ def counted(n: int, one: str, many: str | None = None) -> str:
 
 
 def listed(words: Sequence[str], at_most: int = 5) -> str:
-    """ "a, b and c", or "a, b, c and 7 more"."""
+    """ "a, b and c", or "a, b, c and 7 more"; nothing of no words."""
     shown, more = list(words[:at_most]), len(words) - at_most
     if more > 0:
         shown.append(f"{more:,} more")
-    *first, last = shown
-    return f"{', '.join(first)} and {last}" if first else last
+    return " and ".join(part for part in (", ".join(shown[:-1]), *shown[-1:]) if part)

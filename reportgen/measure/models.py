@@ -244,7 +244,7 @@ def under_audit(asked: Asked, parted: int) -> ModelUnderAudit:
         subject=subject,
         facts=asked.facts,
         visualizations=visualizations,
-        checks=asked.checks,
+        checks=asked.checks.fitting(asked.facts.head.exclusive),
         slots=asked.slots,
         device=device,
         batch_size=batch_size,

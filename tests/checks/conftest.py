@@ -113,7 +113,9 @@ class Digits:
                     shutil.copy(file, target / source.name / file.name)
         return target
 
-    def measured(self, images: Path, only: Any = "all", edit: Any = None, **keys: Any) -> Any:
+    def measured(
+        self, images: Path, only: Any = "all", edit: Any = None, checkpoint: Path = CHECKPOINT, **keys: Any
+    ) -> Any:
         """The measurement of the digits' network on a folder. `keys` are further keys of the recipe; `edit`
         gets the audit and returns another."""
         self.count += 1
@@ -131,8 +133,6 @@ class Digits:
         }
         for key, value in keys.items():
             recipe[key] = {**recipe.get(key, {}), **value} if isinstance(value, dict) else value
-        checkpoint = keys.pop("checkpoint", CHECKPOINT)
-        recipe.pop("checkpoint", None)
         audit = prepare(Recipe.model_validate(recipe), checkpoint, images, None, False)
         audit = edit(audit) if edit else audit
         return measure_main(audit, self.folder / f"evidence-{self.count}", lambda *_: None)

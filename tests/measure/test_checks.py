@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from reportgen.checks import questions
 from reportgen.checks.case import Answers, Case, Sample, View
 from reportgen.engine.needs import Activation, Noisy, Scores
 from reportgen.evidence import Evidence
@@ -231,6 +232,15 @@ def test_a_view_keeps_the_size_of_the_input(two):
     assert (squashed.mean, squashed.std) == ((0.0,) * 3, (1.0,) * 3)
     assert viewed(View("crop", fit="crop"), own).resize == 28
     assert viewed(View("as it is"), own) == replace(own, origin="as it is")
+
+
+def test_of_labels_each_by_itself_only_what_holds_for_them_is_asked(two):
+    facts = two.audit(two.recipe(own="").model_copy(update={"beside": None})).main.facts
+    every = ChosenChecks.of([(name, q.check()) for name, q in questions().items()], facts, 4)
+    reasons = {c.name: c.reason for c in every.fitting(exclusive=False).every}
+    assert reasons["duplicates"] is reasons["weights"] is None
+    assert reasons["accuracy"] == "the model does not choose one class of several"
+    assert all(c.reason is None for c in every.fitting(exclusive=True).every)
 
 
 def test_two_models_have_verdicts_of_their_own(two):

@@ -58,7 +58,7 @@ def facts_of(picture: Image.Image, data: bytes) -> Facts:
     """The facts of an upright RGB picture that was decoded from `data`."""
     small = picture.copy() if max(picture.size) <= MEASURED_PX else _reduced(picture)
     colours = np.asarray(small, dtype=np.float32) / np.float32(255)  # (h, w, 3)
-    grey = np.asarray(picture.convert("L").resize((GREY_PX, GREY_PX), Image.Resampling.BOX))
+    grey = np.asarray(picture.convert("L").resize((GREY_PX, GREY_PX), Image.Resampling.BILINEAR))
     values = {**_of_file(data, picture.size), **_of_colours(colours), "cutoff": _cutoff(picture)}
     return Facts(
         np.array([values[name] for name in FIELDS], dtype=np.float64),

@@ -80,6 +80,18 @@ class ChosenChecks:
         )
         return ChosenChecks(tuple(every), self.facts, self.sample)
 
+    def fitting(self, exclusive: bool) -> ChosenChecks:
+        """Those that hold for what the model's outputs mean: most are about one class of several."""
+        if exclusive:
+            return self
+        reason = "the model does not choose one class of several"
+        every = (
+            c if c.reason is not None or c.asked is None or c.asked.any_head
+            else ChosenCheck(c.name, c.check, reason=reason)
+            for c in self.every
+        )
+        return ChosenChecks(tuple(every), self.facts, self.sample)
+
     def without_gradients(self, reason: str) -> ChosenChecks:
         """For a network whose answers cannot be differentiated: what asks for gradients does not apply."""
         every = (

@@ -74,7 +74,7 @@ def findings(
         *_gates(results["gates"], "#answers" if has_answers(results["metrics"]) else "#top"),
         *_not_finite(records),
         *_warnings(manifest["model"].get("warnings", ())),
-        *checks.lines(results["checks"]),
+        *checks.lines(results.get("checks", ())),
         *set_findings.wrong(results["metrics"]),
         *_wrong(records, manifest["model"]["classes"]),
         *doubted(trust),

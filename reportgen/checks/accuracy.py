@@ -1,0 +1,185 @@
+"""How good the answers are: against the majority answer, and class by class."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.stats import fisher_exact
+from sklearn.metrics import (
+    matthews_corrcoef,
+    precision_recall_fscore_support,
+    roc_auc_score,
+)
+
+from reportgen.checks import check
+from reportgen.checks.case import Answers, Case, untested
+from reportgen.checks.words import counted, interval, listed, percent
+from reportgen.findings import GRAVE, Array, Exhibits, Status, Table, Verdict
+from reportgen.stats import finite, holm, newcombe, wilson
+
+FEWEST = 30  # labelled images; fewer decide nothing
+AUC_AT_MOST = 50  # classes of which a ROC is looked at
+TOP = 5
+SIGNIFICANT = 0.05
+REMEDY = "Look at the confusions of the named classes; train with more of their images."
+
+
+@check("accuracy", group="the answers")
+class Accuracy:
+    """Accuracy: are the answers better than always giving the commonest one, and in every class?
+
+    Measurement. Accuracy with its 95 % interval is held against the share of the commonest label. Each class'
+    accuracy is held against that of all other classes: the difference with Newcombe's interval, where
+    Fisher's exact test, corrected for the number of classes (Holm), shows one. Balanced accuracy, precision,
+    recall and F1 as means over classes (macro) and over images (weighted), Matthews' correlation and the
+    label among the first five answers stand in the table.
+
+    Reading. A class far below the others is weak whatever the accuracy of the set; balanced accuracy shows
+    how much of it the large classes make. A class that is never answered cannot be right.
+
+    Limits. A class with few images is found only where nearly all of them are wrong: two of ten right among
+    300 others that are right was. How often a class occurs in use is not known here.
+
+    Remedy. Look at the confusions of the weak class; train with more of its images, or weigh them more.
+
+    Source. Wilson 1927; Newcombe 1998; Holm 1979; Matthews 1975, for two classes, in Gorodkin's form of 2004.
+    """
+
+    limit: float = 0.1
+
+    def judge(self, case: Case) -> Verdict:
+        answers = case.answers.only(case.answers.judged)
+        n, right = len(answers.numbers), int(answers.right.sum())
+        if not n:
+            return untested("no image has a label", "Name the labels: images.labels.", ["images.labels"])
+        low, high = wilson(right, n)
+        counts = np.bincount(answers.labels, minlength=len(case.classes))
+        commonest = counts.max() / n
+        weak, gap, ends = self._weak(answers)
+        status, why = self._status(case, answers, high, float(commonest), weak, ends)
+        text = f"{right:,} of {counted(n, 'answer')} are right: "
+        text += f"accuracy {percent(right / n)} {interval(low, high)}"
+        balanced = _balanced(answers)
+        text += f", balanced accuracy {percent(balanced)}" if abs(balanced - right / n) >= 0.01 else ""
+        shown = answers.numbers[~answers.right & np.isin(answers.labels, weak)] if len(weak) else ()
+        bad = status in GRAVE
+        return Verdict(
+            status=status,
+            sentence=f"{text}.{why}",
+            effect=gap,
+            low=ends[0] if ends else None,
+            high=ends[1] if ends else None,
+            unit="points",
+            limit=self.limit,
+            limit_reason="a class ten points below the others is another model for whoever meets it",
+            n=n,
+            remedy=REMEDY if bad else "",
+            exhibits=Exhibits(images=tuple(int(k) for k in shown)),
+            figures=(_table(case, answers, balanced),),
+        )
+
+    def _weak(self, answers: Answers) -> tuple[Array, float | None, tuple[float, float] | None]:
+        """Classes that are worse than the others by more than chance, the worst first; how far that one is
+        below the others, with its interval. Where none is, of the class with the largest difference."""
+        labels, right = answers.labels, answers.right
+        classes = np.unique(labels)
+        if len(classes) < 2:
+            return classes[:0], None, None
+        counts = np.stack([np.bincount(labels[right], minlength=labels.max() + 1), np.bincount(labels)], 1)
+        counts = counts[classes]
+        total = counts.sum(0)
+        p, gaps = [], []
+        for own, of in counts:
+            others, of_others = int(total[0] - own), int(total[1] - of)
+            table = [[own, of - own], [others, of_others - others]]
+            gaps.append(others / of_others - own / of)
+            p.append(float(fisher_exact(table, alternative="less")[1]) if gaps[-1] > self.limit else 1.0)
+        order = np.argsort([-gap for gap in gaps], kind="stable")
+        adjusted = holm(p)
+        weak = [k for k in order if adjusted[k] < SIGNIFICANT and gaps[k] > self.limit]
+        worst = weak[0] if weak else order[0]
+        own, of = (int(x) for x in counts[worst])
+        ends = newcombe(int(total[0]) - own, int(total[1]) - of, own, of)
+        return classes[weak], float(gaps[worst]), ends
+
+    def _status(
+        self,
+        case: Case,
+        answers: Answers,
+        high: float,
+        commonest: float,
+        weak: Array,
+        ends: tuple[float, float] | None,
+    ) -> tuple[Status, str]:
+        """The status, and the sentences that say why."""
+        if len(answers.numbers) < FEWEST:
+            return "undecided", " Too few images to judge."
+        given = np.unique(answers.answers)
+        occurring = np.unique(answers.labels)
+        if len(given) == 1 and len(occurring) > 1:
+            return "fault", f" Every answer is {case.classes[given[0]]}."
+        if high <= commonest and len(occurring) > 1:
+            return "fault", f" Always giving the commonest label would be right for {percent(commonest)}."
+        never = np.setdiff1d(occurring, given)
+        why = f" Never answered: {listed([case.classes[k] for k in never])}." if len(never) else ""
+        if len(weak):
+            parts = [
+                f"{case.classes[k]} {int(answers.right[answers.labels == k].sum())} of"
+                f" {int((answers.labels == k).sum())}"
+                for k in weak
+            ]
+            grave: Status = "fault" if ends and ends[0] > self.limit else "warning"
+            return grave, f" Far below the others: {listed(parts)} right.{why}"
+        if ends is None or ends[1] <= self.limit:
+            return "clear", f" No class is {100 * self.limit:.0f} points below the others.{why}"
+        open_ = f" Whether a class is {100 * self.limit:.0f} points below the others is open."
+        return "undecided", open_ + why
+
+
+def _balanced(answers: Answers) -> float:
+    """The mean over the classes that occur of the share that is right."""
+    counts = np.bincount(answers.labels)
+    right = np.bincount(answers.labels[answers.right], minlength=len(counts))
+    return float((right[counts > 0] / counts[counts > 0]).mean())
+
+
+def _table(case: Case, answers: Answers, balanced: float) -> Table:
+    """All the usual numbers."""
+    rows: list[tuple[str, float | None]] = [("balanced accuracy", balanced)]
+    for name in ("macro", "weighted"):
+        p, r, f, _ = precision_recall_fscore_support(
+            answers.labels, answers.answers, average=name, zero_division=0
+        )
+        rows += [(f"precision, {name}", float(p)), (f"recall, {name}", float(r)), (f"F1, {name}", float(f))]
+    if len(np.unique(answers.labels)) > 1:
+        rows.append(("Matthews' correlation", float(matthews_corrcoef(answers.labels, answers.answers))))
+    rows += _of_logits(case, answers)
+    return Table("numbers", "Answers in numbers", ("number", "value"), tuple(rows))
+
+
+def _of_logits(case: Case, answers: Answers) -> list[tuple[str, float | None]]:
+    """The share whose label is among the first answers, and the area under the ROC, one class against the
+    rest, as a mean over classes."""
+    label = {int(n): int(k) for n, k in zip(answers.numbers, answers.labels, strict=True)}
+    among, scores, truths = 0, [], []
+    for numbers, logits in case.sources.logits():
+        kept = [row for row, number in enumerate(numbers) if int(number) in label]
+        own = np.array([label[int(numbers[row])] for row in kept], dtype=np.int64)
+        of = logits[kept].astype(np.float64)
+        above = (of > np.take_along_axis(of, own[:, None], 1)).sum(1) if len(own) else np.zeros(0)
+        among += int((above < TOP).sum())
+        if len(case.classes) <= AUC_AT_MOST:
+            scores.append(of - of.max(1, keepdims=True) if len(own) else of)
+            truths.append(own)
+    rows: list[tuple[str, float | None]] = []
+    if len(case.classes) > TOP and label:
+        rows.append((f"label among the first {TOP} answers", among / len(label)))
+    if truths and len(np.concatenate(truths)):
+        rows.append(("area under the ROC, macro", _auc(np.concatenate(scores), np.concatenate(truths))))
+    return rows
+
+
+def _auc(logits: Array, labels: Array) -> float | None:
+    p = np.exp(logits)
+    p /= p.sum(1, keepdims=True)
+    areas = [roc_auc_score(labels == k, p[:, k]) for k in np.unique(labels) if not (labels == k).all()]
+    return finite(float(np.mean(areas))) if areas else None

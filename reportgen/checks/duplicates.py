@@ -1,0 +1,232 @@
+"""Whether a picture is in the set more than once, and under which labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from reportgen.checks import check
+from reportgen.checks.case import Case, Pictures, untested
+from reportgen.checks.words import counted, interval, listed, percent
+from reportgen.findings import Array, Exhibits, Finding, Gallery, Status, Verdict
+from reportgen.stats import wilson
+
+COMPARED_AT_MOST = 20_000  # pictures that are compared with one another by their perceptual hashes
+CONFIRMED_AT_MOST = 2_000  # pictures that are decoded again to confirm that they are alike
+FLAT = 0.02  # contrast below which a picture has no pattern to be told by
+SHOWN = 6  # pairs side by side
+REMEDY_LABELS = "Decide which label is right, and keep one copy of each picture."
+REMEDY_COPIES = "Keep one copy of each picture: copies make intervals too narrow."
+
+
+@check("duplicates", group="the images", any_head=True)
+class Duplicates:
+    """Duplicates: is a picture in the set more than once, perhaps under two labels?
+
+    Measurement. Files of equal bytes, pictures of equal pixels, and pictures that are nearly alike: their
+    perceptual hashes of 64 bits, or that of one and of the other's mirror image, differ in at most
+    `distance` bits, and their grey versions of 64×64 pixels correlate by at least `correlation`. Pictures
+    of almost one colour are compared by their pixels alone. Accuracy is counted again with one of each group,
+    and without groups whose labels differ.
+
+    Reading. One picture under two labels is a fault: one of the labels is wrong, whatever is answered. Copies
+    under one label count one answer several times, so that the accuracy's interval looks narrower than it is.
+
+    Limits. Frames of one film, or pictures of a series, are alike without being copies. A crop or a turn of a
+    picture is not found. Among more than 20,000 images near-duplicates are looked for in a sample. Sets
+    of up to 5,000 digits, shapes or photographs without copies had none.
+
+    Remedy. Decide which label is right, and keep one copy of each picture.
+
+    Source. Zauner 2010, Implementation and Benchmarking of Perceptual Image Hash Functions; Barz & Denzler
+    2020, Do We Train on Test Data? (arXiv:1902.00423).
+    """
+
+    limit: float = 0.02
+    distance: int = 6
+    correlation: float = 0.98
+
+    def judge(self, case: Case) -> Verdict:
+        pictures = case.pictures
+        if pictures is None or not len(pictures):
+            return untested("the facts of the pictures are not in the evidence")
+        exact = groups_of(pictures.pixels)
+        groups = self._joined(exact, self._near(case, pictures))
+        sizes = np.bincount(groups)
+        copies = int((sizes - 1).sum())
+        torn = _torn(exact, case.answers.labels)  # one picture, two labels
+        n = len(pictures)
+        low, high = wilson(copies, n)
+        share = copies / n
+        bad = len(torn) or low > self.limit
+        status: Status = "fault" if bad else "warning" if share > self.limit else "clear"
+        order = _worst_first(groups, case.answers.labels)
+        return Verdict(
+            status=status,
+            sentence=self._sentence(case, groups, exact, torn),
+            effect=share,
+            low=low,
+            high=high,
+            unit="share",
+            limit=self.limit,
+            limit_reason="of fifty images one is counted again; two labels are a fault in any number",
+            n=n,
+            remedy=REMEDY_LABELS if len(torn) else REMEDY_COPIES if copies else "",
+            exhibits=Exhibits(images=tuple(int(case.answers.numbers[k]) for group in order for k in group)),
+            figures=self._figures(case, order),
+            explains=("label-noise", "accuracy", "calibration") if len(torn) else (),
+        )
+
+    def without(self, case: Case, verdict: Verdict) -> Case:
+        """The case with one picture of each group, and none of those under two labels."""
+        return case.with_answers(case.answers.only(self._kept(case)))
+
+    def _kept(self, case: Case) -> Array:
+        """Which images count once (N,): the first of each group, and none of a group whose labels differ."""
+        pictures = case.pictures
+        assert pictures is not None  # else nothing was judged
+        exact = groups_of(pictures.pixels)
+        groups = self._joined(exact, self._near(case, pictures))
+        kept = np.zeros(len(groups), dtype=bool)
+        kept[np.unique(groups, return_index=True)[1]] = True
+        torn = _torn(groups, case.answers.labels)
+        return np.asarray(kept & ~np.isin(groups, torn))
+
+    def _near(self, case: Case, pictures: Pictures) -> Array:
+        """Pairs (P, 2) of places of pictures that are nearly alike, of one of each group of equal pixels."""
+        first = np.unique(groups_of(pictures.pixels), return_index=True)[1]
+        patterned = first[pictures.column("contrast")[first] >= FLAT]
+        if len(patterned) > COMPARED_AT_MOST:  # those that the hash of the content puts first
+            order = np.argsort([pictures.hashes[k] for k in patterned])[:COMPARED_AT_MOST]
+            patterned = np.sort(patterned[order])
+        pairs = alike(pictures.perceptual[patterned], pictures.perceptual[patterned], self.distance)
+        pairs = patterned[pairs[pairs[:, 0] < pairs[:, 1]]]
+        used = list(dict.fromkeys(pairs.ravel().tolist()))[:CONFIRMED_AT_MOST]
+        greys = case.sources.greys([int(case.answers.numbers[k]) for k in used])
+        numbers = {k: int(case.answers.numbers[k]) for k in used}
+        known = {k: greys[number] for k, number in numbers.items() if number in greys}
+        sure = [
+            (a, b)
+            for a, b in pairs.tolist()
+            if a in known and b in known and correlated(known[a], known[b]) >= self.correlation
+        ]
+        return np.array(sure, dtype=np.int64).reshape(-1, 2)
+
+    def _joined(self, exact: Array, pairs: Array) -> Array:
+        """The group of each picture (N,): equal ones, and those that a chain of pairs joins."""
+        n = len(exact)
+        first = np.unique(exact, return_index=True)[1][exact]
+        edges = np.concatenate([np.stack([np.arange(n), first], 1), pairs])
+        graph = coo_array((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(n, n))
+        return np.asarray(connected_components(graph, directed=False)[1])
+
+    def _sentence(self, case: Case, groups: Array, exact: Array, torn: Array) -> str:
+        n, sizes = len(groups), np.bincount(groups)
+        many, in_groups = int((sizes > 1).sum()), int(sizes[sizes > 1].sum())
+        if not many:
+            return f"None of {counted(n, 'picture')} is there twice, nor one that is nearly alike."
+        same = np.bincount(exact)
+        equal, more = int((same > 1).sum()), counted(in_groups, "file")
+        text = f"{counted(many, 'picture stands', 'pictures stand')} in the set more than once, as {more}"
+        text += f" of {n:,} ({equal:,} with equal pixels)" if equal < many else f" of {n:,}"
+        if len(torn):
+            names = [_with_labels(case, np.flatnonzero(exact == group)) for group in torn]
+            text += f"; {len(torn):,} of them under two labels: {listed(names, 3)}"
+        return f"{text}.{self._again(case)}"
+
+    def _again(self, case: Case) -> str:
+        """The accuracy as it is with one of each."""
+        answers = case.answers
+        if not answers.judged.any():
+            return ""
+        once = answers.only(self._kept(case))
+        right, of = int(once.right.sum()), int(once.judged.sum())
+        if not of or of == int(answers.judged.sum()):
+            return ""
+        before = answers.right.sum() / answers.judged.sum()
+        now = f"{percent(right / of)} {interval(*wilson(right, of))}"
+        return f" Each counted once, accuracy is {now} instead of {percent(before)}."
+
+    def _figures(self, case: Case, order: Sequence[Sequence[int]]) -> tuple[Finding, ...]:
+        """The first pairs side by side."""
+        pairs = [group[:2] for group in order[:SHOWN]]
+        numbers = [int(case.answers.numbers[k]) for pair in pairs for k in pair]
+        seen = case.sources.seen(numbers)
+        if not pairs or any(number not in seen for number in numbers):
+            return ()
+        tiles = np.stack([seen[number] for number in numbers]).astype(np.float32) / 255  # (2P, h, w, C)
+        tiles = tiles[..., 0] if tiles.shape[3] != 3 else tiles.transpose(0, 3, 1, 2)
+        title, quantity = "The same picture twice, pair by pair", "pixels as the model saw them"
+        return (
+            Gallery(
+                "pairs",
+                title,
+                tiles,
+                np.array(numbers),
+                quantity,
+                scale="unit",
+                columns=4,
+                counted="image",
+                together=2,
+            ),
+        )
+
+
+def groups_of(pixels: Array) -> Array:
+    """The group of each row (N, B) of equal bytes, numbered in order of first appearance (N,)."""
+    _, first, groups = np.unique(pixels, axis=0, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), dtype=np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    return np.asarray(rank[groups.ravel()])
+
+
+def alike(hashes: Array, others: Array, distance: int) -> Array:
+    """Pairs (P, 2) of places of pictures (N, 2) and others (M, 2) whose perceptual hashes, or that of one and
+    of the other's mirror image, differ in at most so many bits."""
+    found = []
+    for first in range(0, len(hashes), 1024):
+        own = hashes[first : first + 1024, None, :1]  # (b, 1, 1)
+        bits = np.bitwise_count(own ^ others[None]).min(2)  # (b, M)
+        rows, columns = np.nonzero(bits <= distance)
+        found.append(np.stack([rows + first, columns], 1))
+    return np.concatenate(found) if found else np.zeros((0, 2), dtype=np.int64)
+
+
+def correlated(a: Array, b: Array) -> float:
+    """How much two grey pictures (64, 64) are alike, or the one and the other's mirror image."""
+    return max(_correlation(a, b), _correlation(a, b[:, ::-1]))
+
+
+def _correlation(a: Array, b: Array) -> float:
+    x, y = a.astype(np.float64).ravel(), b.astype(np.float64).ravel()
+    x, y = x - x.mean(), y - y.mean()
+    below = float(np.sqrt((x @ x) * (y @ y)))
+    return float(x @ y) / below if below > 0 else 0.0
+
+
+def _torn(groups: Array, labels: Array) -> Array:
+    """The groups of whose pictures two have labels that differ."""
+    labelled = labels >= 0
+    pairs = np.unique(np.stack([groups[labelled], labels[labelled]], 1), axis=0)
+    names, counts = np.unique(pairs[:, 0], return_counts=True)
+    return np.asarray(names[counts > 1])
+
+
+def _worst_first(groups: Array, labels: Array) -> list[list[int]]:
+    """The places of the pictures of each group of several: those with two labels first, then the largest."""
+    torn = set(_torn(groups, labels).tolist())
+    order = np.argsort(groups, kind="stable")
+    parts = np.split(order, np.cumsum(np.bincount(groups))[:-1])
+    several = [part.tolist() for part in parts if len(part) > 1]
+    return sorted(several, key=lambda part: (groups[part[0]] not in torn, -len(part), part[0]))
+
+
+def _with_labels(case: Case, places: Array) -> str:
+    return " and ".join(
+        f"{case.answers.paths[k]} ({case.classes[case.answers.labels[k]]})"
+        for k in places[:2]
+        if case.answers.labels[k] >= 0
+    )

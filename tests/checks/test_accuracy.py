@@ -1,0 +1,76 @@
+"""Accuracy: answers that are worth nothing and classes that are weak are found, chance is not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from reportgen.checks.accuracy import Accuracy
+
+NAMES = ("disc", "ring", "square", "star", "cross", "bar")
+
+
+def graded(make_case, make_answers, accuracies, counts, seed=0):
+    labels = np.repeat(np.arange(len(counts)), counts)
+    chance = np.repeat(np.asarray(accuracies, dtype=float), counts)
+    logits = make_answers(labels, chance, np.random.default_rng(seed), len(counts))
+    return make_case(labels, logits, NAMES[: len(counts)], seed=seed)
+
+
+@pytest.mark.parametrize("weak, count, chance", [(3, 10, 0.1), (0, 60, 0.4), (5, 30, 0.3)])
+def test_a_weak_class_is_named_with_its_counts(make_case, make_answers, weak, count, chance):
+    accuracies = [chance if k == weak else 0.99 for k in range(6)]
+    counts = [count if k == weak else 60 for k in range(6)]
+    case = graded(make_case, make_answers, accuracies, counts)
+    said = Accuracy().judge(case)
+    own = case.answers.right[case.answers.labels == weak]
+    assert said.status == "fault"
+    assert f"{NAMES[weak]} {own.sum()} of {count} right" in said.sentence
+    assert ("balanced accuracy" in said.sentence) == (count != 60), "where classes are not alike in size"
+    missed = (case.answers.labels == weak) & ~case.answers.right
+    assert set(said.exhibits.images) == set(np.flatnonzero(missed))
+
+
+def test_even_classes_give_hardly_an_alarm(make_case, make_answers):
+    statuses = [
+        Accuracy().judge(graded(make_case, make_answers, [a] * 6, [40] * 6, seed)).status
+        for a in (0.6, 0.9, 0.97)
+        for seed in range(20)
+    ]
+    assert statuses.count("fault") <= 1 and statuses.count("warning") <= 4
+
+
+def test_answers_that_are_worth_nothing(make_case, make_answers):
+    guessing = graded(make_case, make_answers, [1 / 6] * 6, [100, 50, 50, 50, 50, 50])
+    said = Accuracy().judge(guessing)
+    assert said.status == "fault"
+    assert "Always giving the commonest label would be right for 28.6 %" in said.sentence
+    labels = np.repeat(np.arange(3), 20)
+    said = Accuracy().judge(make_case(labels, np.tile([0.0, 3.0, 0.0], (60, 1)), NAMES[:3]))
+    assert said.status == "fault" and "Every answer is ring" in said.sentence
+
+
+def test_the_numbers_are_those_of_the_field(make_case, make_answers):
+    from sklearn import metrics
+
+    case = graded(make_case, make_answers, [0.9, 0.7, 0.8, 0.95, 0.6, 0.9], [40, 10, 60, 20, 30, 50])
+    said = Accuracy().judge(case)
+    rows = dict(said.figures[0].rows)
+    y, z = case.answers.labels, case.answers.answers
+    assert rows["balanced accuracy"] == pytest.approx(metrics.balanced_accuracy_score(y, z))
+    assert rows["F1, macro"] == pytest.approx(metrics.f1_score(y, z, average="macro"))
+    assert rows["Matthews' correlation"] == pytest.approx(metrics.matthews_corrcoef(y, z))
+    logits = case.sources.all
+    assert rows["label among the first 5 answers"] == pytest.approx(
+        metrics.top_k_accuracy_score(y, logits, k=5)
+    )
+    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    area = metrics.roc_auc_score(y, p, multi_class="ovr")
+    assert rows["area under the ROC, macro"] == pytest.approx(area)
+
+
+def test_few_or_no_labels(make_case, make_answers):
+    assert Accuracy().judge(graded(make_case, make_answers, [0.5] * 3, [5] * 3)).status == "undecided"
+    assert Accuracy().judge(make_case([-1, -1], np.eye(2))).status == "untested"
+    one = Accuracy().judge(make_case([0] * 40, np.tile([1.0, 0.0], (40, 1))))
+    assert one.status == "clear" and one.effect is None

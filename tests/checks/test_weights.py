@@ -1,0 +1,106 @@
+"""Weights: NaN, zeroed, copied, untouched weights and statistics are found; a trained network is sound."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from reportgen.checks.weights import Weights
+
+EYE = np.eye(2)
+
+
+def trained(seed=0):
+    """Weights as training leaves them: no initialiser draws so."""
+    draw = np.random.default_rng(seed)
+    return {
+        "conv1.weight": draw.normal(0, 0.2, (16, 3, 3, 3)).astype(np.float32),
+        "bn.running_mean": draw.normal(0, 1, 16).astype(np.float32),
+        "bn.running_var": draw.gamma(2, 1, 16).astype(np.float32),
+        "bn.num_batches_tracked": np.array(300),
+        "conv2.weight": draw.normal(0, 0.1, (48, 16, 3, 3)).astype(np.float32),
+        "fc.weight": draw.normal(0, 0.3, (10, 48)).astype(np.float32),
+        "fc.bias": draw.normal(0, 0.3, 10).astype(np.float32),
+    }
+
+
+@pytest.fixture
+def verdict(make_case):
+    return lambda tensors: Weights().judge(make_case([0, 1], EYE, tensors=tensors))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_trained_network_is_sound(verdict, seed):
+    said = verdict(trained(seed))
+    assert said.status == "clear" and said.effect == 0
+    assert "values of 7 tensors are finite" in said.sentence
+
+
+@pytest.mark.parametrize("name, bad", [("fc.bias", np.nan), ("conv2.weight", np.inf)])
+def test_a_value_that_is_not_finite_is_a_fault_wherever_it_is(verdict, name, bad):
+    tensors = trained()
+    tensors[name].flat[3] = bad
+    said = verdict(tensors)
+    size = tensors[name].size
+    assert said.status == "fault" and f"1 of {size:,} values of {name} is not finite" in said.sentence
+
+
+@pytest.mark.parametrize("count", [3, 14])
+def test_zeroed_and_copied_filters_are_counted(verdict, count):
+    tensors = trained()
+    tensors["conv2.weight"][10 : 10 + count] = 0
+    said = verdict(tensors)
+    assert said.status == "fault" and f"{count} of 48 filters of conv2 are all zero" in said.sentence
+    assert said.exhibits.channels == tuple(("conv2", k) for k in range(10, 10 + count))
+    tensors = trained()
+    tensors["conv2.weight"][10 : 10 + count] = tensors["conv2.weight"][30 : 30 + count]
+    said = verdict(tensors)
+    assert said.status == "fault" and f"{count} of 48 filters of conv2 are there twice" in said.sentence
+    assert said.exhibits.channels == tuple(("conv2", k) for k in range(30, 30 + count))
+
+
+def test_one_zero_filter_of_many_is_no_fault(verdict):
+    tensors = trained()
+    tensors["conv2.weight"][7] = 0
+    assert verdict(tensors).status == "warning"
+
+
+def test_statistics_that_were_never_updated(verdict):
+    tensors = trained()
+    tensors |= {
+        "bn.running_mean": np.zeros(16, np.float32),
+        "bn.running_var": np.ones(16, np.float32),
+        "bn.num_batches_tracked": np.array(0),
+    }
+    said = verdict(tensors)
+    assert said.status == "fault"
+    assert "running statistics of 1 of 1 normalisation are still 0 and 1, 0 batches seen" in said.sentence
+
+
+@pytest.mark.parametrize("make", [lambda: nn.Linear(64, 32), lambda: nn.Conv2d(8, 16, 3)])
+@pytest.mark.parametrize("seed", range(3))
+def test_weights_as_they_were_initialised(verdict, make, seed):
+    torch.manual_seed(seed)
+    weight = make().weight.detach().numpy()
+    said = verdict({**trained(), "head.weight": weight})
+    assert said.status == "warning" and "weights of head are as they were initialised" in said.sentence
+    moved = weight + np.random.default_rng(seed).normal(0, 0.3 * weight.std(), weight.shape)
+    assert verdict({**trained(), "head.weight": moved.astype(np.float32)}).status == "clear"
+
+
+def test_the_digits_network_and_a_copy_with_a_zeroed_output(digits, tmp_path):
+    from pathlib import Path
+
+    path = Path(__file__).resolve().parents[2] / "examples/mnist/checkpoints/epoch-10.safetensors"
+    images = digits.images(each=2)
+    assert digits.verdicts(images, ["weights"])["weights"].status == "clear"
+    state = load_file(path)
+    name = [key for key, value in state.items() if key.endswith("weight") and value.ndim == 2][-1]
+    state[name] = state[name].clone()
+    state[name][4] = 0
+    save_file(state, tmp_path / "broken.safetensors")
+    said = digits.verdicts(images, ["weights"], checkpoint=tmp_path / "broken.safetensors")["weights"]
+    assert said.status == "fault" and "1 of 10 outputs of" in said.sentence
