@@ -82,8 +82,8 @@ def check(
     - `without(case, verdict) -> Case`, the case as it would be without the cause that the verdict names: the
       checks that the verdict `explains` are judged again on it.
 
-    `training` says that it looks at the pictures of `images.training`, and `any_head` that it holds for models
-    that do not choose one class of several, too: for labels each by itself, and for values.
+    `training` says that it looks at the pictures of `images.training`, and `any_head` that it holds for
+    models that do not choose one class of several, too: for labels each by itself, and for values.
     Raises ValueError where the docstring lacks one of its labelled paragraphs.
     """
 
