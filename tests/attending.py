@@ -238,7 +238,12 @@ def attending_case(measured: Callable[..., Any]) -> Callable[[str], AttendingCas
     return of
 
 
-@pytest.fixture(params=list(FAMILIES))
+TOURED = ("timm distilled", "timm rotary", "transformers DINOv2")  # in `make matrix` alone
+
+
+@pytest.fixture(
+    params=[pytest.param(name, marks=pytest.mark.matrix if name in TOURED else ()) for name in FAMILIES]
+)
 def attending(request: Any, attending_case: Callable[[str], AttendingCase]) -> AttendingCase:
     """Each family in turn. `-k torchvision` takes one alone."""
     return attending_case(request.param)

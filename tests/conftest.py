@@ -27,7 +27,8 @@ from reportgen.pipeline import run
 from reportgen.progress import silent
 from reportgen.recipe import load
 
-pytest_plugins = ["attending", "left_out", "matrix_table", "oracles"]  # files beside this one
+# files beside this one; the first is imported by others
+pytest_plugins = ["oracles", "attending", "left_out", "matrix_table"]
 
 # a slow machine is no failure
 calm = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}

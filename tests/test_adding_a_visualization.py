@@ -21,6 +21,7 @@ TESTED_WITH = (
     "tests/attending.py",
     "tests/left_out.py",
     "tests/matrix/networks.py",
+    "tests/matrix_table.py",
     "tests/oracles.py",
     "tests/probes/conftest.py",
 )

@@ -92,9 +92,11 @@ def raw_of(
 
 def _maps(result: Any, output: str | int | None) -> tuple[str | int | None, Tensor]:
     """The maps of classes (N, C, h, w) in what the network returned, and their name. Raises InputError."""
-    several = {output: _chosen(result, output)} if output is not None else _outputs(result)
-    if isinstance(result, Tensor) and output is None:
-        several = {None: result}
+    several: Mapping[str | int | None, Any] = {output: result}
+    if output is not None:
+        several = {output: _chosen(result, output)}
+    elif not isinstance(result, Tensor):
+        several = _outputs(result)
     fitting = {
         name: value
         for name, value in several.items()

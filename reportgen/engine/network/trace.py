@@ -159,8 +159,7 @@ def _forward(
             observer.owners[id(weight)] = (weight, name)
     meeting = Meeting(observer.track_of, seen.inside, shape[2:])
     with _watched(network, seen, observer), torch.no_grad(), _unfused(), observer, Catcher(meeting):
-        name = output.output if isinstance(output, Head) else output
-        raw = raw_of(network(x), name, len(x), _region(output))
+        raw = _raw(network, x, output)
     logits = raw.values
     if len(logits) != len(x):
         raise InputError(
@@ -174,8 +173,12 @@ def _forward(
     seen.keys = observer.follower.keys
     seen.auto = last_depended_on(seen, observer.track_of(logits))
     met = found(meeting.met, len(x), seen.calls)
-    attentions = read_by(met, lambda: raw_of(network(torch.zeros_like(x)), output, len(x)).values)
+    attentions = read_by(met, lambda: _raw(network, torch.zeros_like(x), output).values)
     return seen, observer.recorder.finish(logits), raw, attentions
+
+
+def _raw(network: nn.Module, x: Tensor, output: Output) -> Raw:
+    return raw_of(network(x), output.output if isinstance(output, Head) else output, len(x), _region(output))
 
 
 def _region(output: Output, detects: bool = False) -> Region | None:

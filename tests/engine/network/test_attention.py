@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from reportgen.engine.network.catching import Catcher
+from reportgen.engine.network.head import Head
 from reportgen.engine.network.layout import Layout
 from reportgen.engine.network.trace import trace
 
@@ -141,6 +142,19 @@ def test_the_queries_that_are_read_are_found_wherever_they_stand(before, behind,
     assert attention.read == read
     values = torch.arange(24.0 + before + behind)
     assert attention.on_grid(values).flatten().tolist() == list(range(before, before + 24))
+
+
+class Named(Blocks):
+    """It answers with a dict."""
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        return {"features": x, "logits": super().forward(x)}
+
+
+def test_the_queries_are_read_by_the_output_that_the_head_names():
+    network = Named(1, 0, slice(0, 1)).eval()
+    for output in ("logits", Head(output="logits")):
+        assert trace(network, (3, 16, 24), output=output).attentions[0].read == (0,)
 
 
 class Padded(nn.Module):
