@@ -173,7 +173,8 @@ def _forward(
     seen.keys = observer.follower.keys
     seen.auto = last_depended_on(seen, observer.track_of(logits))
     met = found(meeting.met, len(x), seen.calls)
-    attentions = read_by(met, lambda: _raw(network, torch.zeros_like(x), output).values)
+    with _unfused():
+        attentions = read_by(met, lambda: _raw(network, torch.zeros_like(x), output).values)
     return seen, observer.recorder.finish(logits), raw, attentions
 
 

@@ -16,7 +16,8 @@ from reportgen.report.values.card import Level, Sign
 from reportgen.report.values.document import ADVICE, FindingLine
 
 CLASSES = ("cat", "dog")
-MANIFEST: dict[str, Any] = {"model": {"notes": [], "warnings": []}, "visualizations": []}
+MODEL = {"classes": list(CLASSES), "notes": [], "warnings": []}
+MANIFEST: dict[str, Any] = {"model": MODEL, "visualizations": []}
 
 
 def answered(
@@ -60,7 +61,8 @@ def gate(outcome: str) -> dict[str, Any]:
 
 
 def results(records: Sequence[dict[str, Any]], *outcomes: str) -> dict[str, Any]:
-    return {"gates": [gate(outcome) for outcome in outcomes], "metrics": metrics(records, CLASSES)}
+    judged = [gate(outcome) for outcome in outcomes]
+    return {"gates": judged, "metrics": metrics(records, CLASSES), "checks": [], "model": {}}
 
 
 def said(records: Sequence[dict[str, Any]], *outcomes: str, **more: Any) -> tuple[FindingLine, ...]:
@@ -112,7 +114,8 @@ def test_the_verdict_names_the_counts_that_it_rests_on() -> None:
 
 def test_findings_stand_worst_first_and_each_leads_to_its_evidence() -> None:
     records = [answered(0, 1, 0.95), answered(1, 0, 0.35), rejected(2, "not an image")]
-    lines = said(records, PASSED, manifest={"model": {"notes": ["A note"], "warnings": ["A warning"]}})
+    model = {**MODEL, "notes": ["A note"], "warnings": ["A warning"]}
+    lines = said(records, PASSED, manifest={"model": model})
     order = [("bad", "warn", "note", "ok").index(line.level) for line in lines]
     assert order == sorted(order)
     places = {line.tag: (line.level, line.href) for line in lines}
