@@ -98,6 +98,8 @@ def make_answers() -> Callable[..., Any]:
 class Digits:
     """Folders of digits with a network that knows them: each audit is measured, and not rendered."""
 
+    network = MNIST / "network.py"
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.count = 0

@@ -130,6 +130,11 @@ def lines(results: Sequence[CheckResult]) -> Iterable[FindingLine]:
             yield FindingLine(level, result["title"].lower(), text, f"#check-{result['name']}", "check")
 
 
+def asked(results: Sequence[CheckResult]) -> frozenset[str]:
+    """The checks that were asked and answered, be it that the images do not decide."""
+    return frozenset(result["name"] for result in results if result["status"] != "untested")
+
+
 def methods(words: Iterable[Mapping[str, Any]]) -> dict[str, list[Method]]:
     """How to read each check, by group."""
     groups: dict[str, list[Method]] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from reportgen.audit.calibration import JUDGED_FROM
@@ -34,11 +34,13 @@ def wrong(totals: Totals) -> Iterable[FindingLine]:
         yield FindingLine("bad", "wrong", text, "#answers", "numbers")
 
 
-def weak(totals: Totals) -> Iterable[FindingLine]:
+def weak(totals: Totals, asked: Collection[str] = ()) -> Iterable[FindingLine]:
     """Classes that are worse than the set by more than chance, whether confidence keeps its word,
-    and the answer that is wrong most often."""
-    yield from _classes(totals)
-    yield from _confidence(totals)
+    and the answer that is wrong most often; of the first two what no check was `asked` about."""
+    if "accuracy" not in asked:
+        yield from _classes(totals)
+    if "calibration" not in asked:
+        yield from _confidence(totals)
     yield from _confused(totals["confusion"])
 
 

@@ -78,7 +78,7 @@ def findings(
         *set_findings.wrong(results["metrics"]),
         *_wrong(records, manifest["model"]["classes"]),
         *doubted(trust),
-        *set_findings.weak(results["metrics"]),
+        *set_findings.weak(results["metrics"], checks.asked(results.get("checks", ()))),
         *set_findings.unsure(results["metrics"]),
         *_unsure(records),
         *_flagged(signs, sum(record["measured"] for record in records)),

@@ -86,3 +86,18 @@ def test_the_most_frequent_mistake_is_named_where_it_is_frequent() -> None:
     assert told == ["The most frequent mistake: owl for cat, in 3 of 11 images of that label."]
     once = totals((8, 0, 0, 0.6), (1, 0, 2, 0.6))
     assert not [line for line in set_findings.weak(once) if line.tag == "confused"]
+
+
+def test_what_a_check_has_judged_is_not_said_by_another_rule_again():
+    bins = [{"low": 0.9, "high": 1.0, "count": 100, "confidence": 0.99, "accuracy": 0.5}]
+    totals = {
+        "accuracy_low": None,
+        "per_class": None,
+        "calibration": bins,
+        "labelled": 100,
+        "right": 50,
+        "ece": 0.49,
+        "confusion": None,
+    }
+    assert [line.tag for line in set_findings.weak(totals)] == ["confidence"]
+    assert list(set_findings.weak(totals, {"calibration"})) == []
