@@ -61,7 +61,10 @@ def test_shares_are_told_in_percent_and_a_near_miss_from_its_limit() -> None:
     assert row["reason"] == "beside.accuracy_change is −1 percentage points, at least −2 percentage points"
 
 
-OF_LABELLED = ("accuracy", "lowest_class_accuracy", "loss", "ece")
+SHARES = {"accuracy", "lowest_class_accuracy", "top_5_accuracy", "micro_f1", "hamming_loss"}
+SHARES |= {"macro_precision", "macro_recall", "macro_f1"}
+OF_LABELLED = ("loss", "ece", "roc_auc", "average_precision", "mean_average_precision", "mae", "rmse")
+OF_LABELLED += tuple(sorted(SHARES))
 OF_ANSWERS = ("mean_confidence", "unsure")
 COUNTS = ("images", "rejected", "unanswered", "labelled")
 
@@ -184,7 +187,7 @@ def test_a_gate_with_two_limits_is_two_rows_the_lower_first() -> None:
 
 def test_every_number_that_may_be_named_says_what_it_rests_on_and_is_told_in() -> None:
     """The marks stand beside the types; a new metric needs no other line."""
-    assert {name for name, mark in OF_SET.items() if mark.unit} == {"accuracy", "lowest_class_accuracy"}
+    assert {name for name, mark in OF_SET.items() if mark.unit} == SHARES
     assert OF_TWO["accuracy_change"].unit == " percentage points"
     assert {mark.rests_on for mark in OF_MAPS.values()} == {"maps"}
     assert OF_TWO["changed"].rests_on == "answers"  # no label is needed to see that an answer changed
