@@ -70,8 +70,8 @@ class ClassNames:
         status: Status = decided(low, high, self.limit) if n >= FEWEST else "undecided"
         if status == "undecided" and n >= FEWEST and low > 0 and (gained - lost) / n > self.limit:
             status = "warning"  # that there is a gain is shown; whether it is as large is not
-        fits = bool(name) or _fits(order, answers, labels)
-        if status in GRAVE and not fits:
+        fits = status not in GRAVE or bool(name) or _fits(order, answers, labels)
+        if not fits:
             status = "undecided"  # some gain, and still no order: the answers are wrong for another reason
         bad = status in GRAVE
         changed = [k for k in np.unique(answers) if order[k] != k]
