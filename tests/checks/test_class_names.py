@@ -50,7 +50,6 @@ def test_an_order_that_fits_is_clear(verdict, accuracy):
     said, _ = verdict(np.arange(6), WORDS, accuracy=accuracy)
     assert said.status != "fault" and not said.explains
     assert said.status == "clear" or accuracy < 0.5
-    assert said.low > 0 or "some more answers right" not in said.sentence, "only of a gain that is shown"
 
 
 def test_on_clean_sets_there_is_a_fault_in_at_most_one_of_twenty(verdict):
@@ -98,3 +97,9 @@ def test_a_weak_network_with_two_classes_exchanged_is_found_all_the_same(verdict
 def test_few_images_are_told_how_many_would_do(verdict):
     said, _ = verdict(np.arange(6), WORDS, each=2)
     assert said.status == "undecided" and "90 in all" in said.remedy, "half of them are held back"
+
+
+def test_a_gain_that_is_not_shown_is_not_said(verdict):
+    found = [verdict(np.arange(6), WORDS, 15, 0.2, seed)[0] for seed in range(20)]
+    assert any(said.low <= 0 for said in found)
+    assert all("some more answers right" not in said.sentence for said in found if said.low <= 0)
