@@ -11,8 +11,8 @@ from sklearn.metrics import (
 )
 
 from reportgen.checks import check
-from reportgen.checks.case import Answers, Case, untested
-from reportgen.checks.words import counted, interval, listed, percent
+from reportgen.checks.case import Answers, Case, unjudged
+from reportgen.checks.words import counted, interval, listed, percent, rounded_up
 from reportgen.findings import GRAVE, Array, Exhibits, Status, Table, Verdict
 from reportgen.stats import finite, holm, newcombe, wilson
 
@@ -50,7 +50,7 @@ class Accuracy:
         answers = case.answers.only(case.answers.judged)
         n, right = len(answers.numbers), int(answers.right.sum())
         if not n:
-            return untested("no image has a label", "Name the labels: images.labels.", ["images.labels"])
+            return unjudged(case.answers)
         low, high = wilson(right, n)
         counts = np.bincount(answers.labels, minlength=len(case.classes))
         commonest = counts.max() / n
@@ -61,7 +61,6 @@ class Accuracy:
         balanced = _balanced(answers)
         text += f", balanced accuracy {percent(balanced)}" if abs(balanced - right / n) >= 0.01 else ""
         shown = answers.numbers[~answers.right & np.isin(answers.labels, weak)] if len(weak) else ()
-        bad = status in GRAVE
         return Verdict(
             status=status,
             sentence=f"{text}.{why}",
@@ -72,7 +71,7 @@ class Accuracy:
             limit=self.limit,
             limit_reason="a class ten points below the others is another model for whoever meets it",
             n=n,
-            remedy=REMEDY if bad else "",
+            remedy=self._remedy(status, answers, gap, ends[1] if ends else None),
             exhibits=Exhibits(images=tuple(int(k) for k in shown)),
             figures=(_table(case, answers, balanced),),
         )
@@ -119,6 +118,10 @@ class Accuracy:
             return "fault", f" Every answer is {case.classes[given[0]]}."
         if high <= commonest and len(occurring) > 1:
             return "fault", f" Always giving the commonest label would be right for {percent(commonest)}."
+        share = float(answers.right.mean())
+        if share <= commonest and len(occurring) > 1:
+            worth = f" No better than always giving the commonest label, right for {percent(commonest)}."
+            return "warning", worth
         never = np.setdiff1d(occurring, given)
         why = f" Never answered: {listed([case.classes[k] for k in never])}." if len(never) else ""
         if len(weak):
@@ -129,10 +132,25 @@ class Accuracy:
             ]
             grave: Status = "fault" if ends and ends[0] > self.limit else "warning"
             return grave, f" Far below the others: {listed(parts)} right.{why}"
-        if ends is None or ends[1] <= self.limit:
+        if ends is None:
+            return "clear", f" All labels are {case.classes[occurring[0]]}: no class is held against another."
+        if ends[1] <= self.limit:
             return "clear", f" No class is {100 * self.limit:.0f} points below the others.{why}"
         open_ = f" Whether a class is {100 * self.limit:.0f} points below the others is open."
         return "undecided", open_ + why
+
+    def _remedy(self, status: Status, answers: Answers, gap: float | None, high: float | None) -> str:
+        """What to do; where it is open, how many images may decide it: an interval is as wide as one over the
+        root of their number."""
+        if status in GRAVE:
+            return REMEDY
+        if status != "undecided":
+            return ""
+        n = len(answers.numbers)
+        if n < FEWEST or gap is None or high is None or gap >= self.limit:
+            return "Label more images of the weakest classes." if n >= FEWEST else "Label more images."
+        times = max(1.0, (high - gap) / (self.limit - gap)) ** 2
+        return f"Label more images: about {rounded_up(n * times):,} in all may decide it."
 
 
 def _balanced(answers: Answers) -> float:

@@ -6,6 +6,7 @@ import numpy as np
 
 from reportgen.checks import check
 from reportgen.checks.case import Case, untested
+from reportgen.checks.words import counted
 from reportgen.findings import Array, Status, Table, Verdict
 from reportgen.stats import wilson
 
@@ -66,10 +67,10 @@ class Balance:
         if len(absent):
             answered = int(np.isin(case.answers.answers[case.answers.answered], absent).sum())
             text = f"No image of {_named(case, absent)}: {_their(absent)} accuracy is not known"
-            text += f"; {answered:,} images are answered so." if answered else "."
+            text += f"; {counted(answered, 'image is', 'images are')} answered so." if answered else "."
             return said("warning", text)
         if len(small):
-            parts = f"{_named(case, small, counts)} of {median:.0f} in the median class"
+            parts = f"{_named(case, small, counts)}, against {median:,.12g} in the median class"
             return said("warning", f"Few images: {parts}.")
         smallest = int(counts.argmin())
         text = f"Every class has images: {counts.min():,} ({case.classes[smallest]}) to {counts.max():,}."
@@ -107,9 +108,7 @@ def _accuracy(right: int, count: int) -> tuple[str, str]:
 
 def _named(case: Case, classes: Array, counts: Array | None = None) -> str:
     """The first few of several classes, with their counts where they are given."""
-    words = [
-        case.classes[k] + (f" ({counts[k]:,})" if counts is not None else "") for k in classes[:NAMED]
-    ]
+    words = [case.classes[k] + (f" ({counts[k]:,})" if counts is not None else "") for k in classes[:NAMED]]
     more = len(classes) - len(words)
     return ", ".join(words) + (f" and {more:,} more classes" if more else "")
 

@@ -7,7 +7,7 @@ from scipy.optimize import minimize_scalar
 from scipy.stats import norm
 
 from reportgen.checks import check
-from reportgen.checks.case import Answers, Case, untested
+from reportgen.checks.case import Answers, Case, unjudged
 from reportgen.checks.words import counted, percent
 from reportgen.findings import GRAVE, Array, Exhibits, Status, Table, Verdict
 from reportgen.stats import t_95
@@ -48,7 +48,7 @@ class Calibration:
         answers = case.answers.only(case.answers.judged)
         n = len(answers.numbers)
         if not n:
-            return untested("no image has a label", "Name the labels: images.labels.", ["images.labels"])
+            return unjudged(case.answers)
         if n < FEWEST:
             text = f"{counted(n, 'labelled image')} are too few for a calibration error: {FEWEST} decide."
             return Verdict("undecided", text, n=n, remedy="Label more images.")
@@ -68,7 +68,7 @@ class Calibration:
             limit=self.limit,
             limit_reason="a confidence that is five points off is no longer a number to act on",
             n=n,
-            remedy=REMEDY if bad else "",
+            remedy=REMEDY if bad else "Label more images." if status == "undecided" else "",
             exhibits=Exhibits(settings=("model.head",) if bad else ()),
             figures=(_table(case, answers, error, scale, won),),
         )
@@ -79,8 +79,8 @@ class Calibration:
             return "fault"
         if won is not None and won[0] > 0 and sum(won) / 2 > MENDED:
             return "warning"
-        if high <= self.limit:
-            return "clear"
+        if high <= self.limit:  # a large gain of log loss that is not sure leaves it open
+            return "undecided" if won is not None and sum(won) / 2 > MENDED else "clear"
         return "warning" if error > self.limit else "undecided"
 
     def _sentence(
@@ -102,11 +102,12 @@ class Calibration:
         if bad and scale is not None and won is not None and won[1] > 0:
             text += f"; a temperature of {scale:.2g}, fitted on one half, lowers the log loss of the other"
             text += f" by {sum(won) / 2:.2f} nats"
+        elif status == "undecided" and won is not None and sum(won) / 2 > MENDED:
+            text += f"; a temperature of {scale:.2g} may lower the log loss: by {sum(won) / 2:.2f} nats"
+            text += " on one half, which may be chance"
         return f"{text}."
 
-    def _temperature(
-        self, case: Case, answers: Answers
-    ) -> tuple[float | None, tuple[float, float] | None]:
+    def _temperature(self, case: Case, answers: Answers) -> tuple[float | None, tuple[float, float] | None]:
         """The temperature fitted on half A, and the interval of what it wins in log loss on half B, in nats;
         None where no logits are known."""
         logits, labels, first = _read(case, answers)

@@ -197,3 +197,13 @@ def untested(why: str, remedy: str = "", settings: Sequence[str] = ()) -> Verdic
     return Verdict("untested", f"Not tested: {why}.", remedy=remedy, exhibits=shown)
 
 
+def unjudged(answers: Answers) -> Verdict:
+    """The verdict of a check that needs labelled answers where there is none: it says which of the two is
+    missing, as an output that is not finite is no answer."""
+    if (answers.labels == NO_LABEL).all():
+        return untested("no image has a label", "Name the labels: images.labels.", ["images.labels"])
+    return untested(
+        "no labelled image has an answer, as the model's output is not finite",
+        "Look at the check of the weights, and at the preprocessing.",
+        ["model.preprocessing"],
+    )

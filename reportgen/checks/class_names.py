@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from reportgen.checks import check
-from reportgen.checks.case import Case, decided, untested
+from reportgen.checks.case import Case, decided, unjudged
 from reportgen.checks.words import counted, interval, percent
 from reportgen.findings import GRAVE, Array, Exhibits, Status, Verdict
 from reportgen.stats import paired_difference, wilson
@@ -24,6 +24,11 @@ FOLLOWS = (
 REMEDY = (
     "Put the class names, or the labels, into the network's own order: model.classes, images.labels, or the "
     "class_to_idx of the training."
+)
+
+NO_ORDER = (
+    "Another order of the class names makes some more answers right, but most answers that it moves are "
+    "wrong in either: it is not the order alone."
 )
 
 
@@ -40,7 +45,8 @@ class ClassNames:
     number that is told by class is wrong: mend the order first. Whether the names or the labels are out of
     order cannot be told from the answers.
 
-    Limits. A class whose answers are mostly wrong for another reason cannot be assigned. Classes with one or
+    Limits. A class whose answers are mostly wrong for another reason cannot be assigned: an order without a
+    name is found only where it makes most of the answers that it moves right. Classes with one or
     two images cannot be told apart; only orders with a name are then found. Without labels nothing is.
 
     Remedy. Put the class names, or the labels, into the order that the training had.
@@ -53,7 +59,7 @@ class ClassNames:
     def judge(self, case: Case) -> Verdict:
         judged = case.answers.judged
         if not judged.any():
-            return untested("no image has a label", "Name the labels: images.labels.", ["images.labels"])
+            return unjudged(case.answers)
         search, confirm = judged & case.first_half, judged & ~case.first_half
         order, name = self._found(case, search)
         n = int(confirm.sum())
@@ -64,13 +70,16 @@ class ClassNames:
         status: Status = decided(low, high, self.limit) if n >= FEWEST else "undecided"
         if status == "undecided" and n >= FEWEST and low > 0 and (gained - lost) / n > self.limit:
             status = "warning"  # that there is a gain is shown; whether it is as large is not
+        fits = status not in GRAVE or bool(name) or _fits(order, answers, labels)
+        if not fits:
+            status = "undecided"  # some gain, and still no order: the answers are wrong for another reason
         bad = status in GRAVE
         changed = [k for k in np.unique(answers) if order[k] != k]
         text = self._sentence(case, order, name, as_listed, mended) if changed and bad else ""
         moved = np.isin(case.answers.answers, changed) & judged & ~case.answers.right
         return Verdict(
             status=status,
-            sentence=text or _in_order(status, n, high),
+            sentence=text or (_in_order(status, n, high) if fits else NO_ORDER),
             effect=(gained - lost) / n if n else None,
             low=low if n else None,
             high=high if n else None,
@@ -78,7 +87,7 @@ class ClassNames:
             limit=self.limit,
             limit_reason="one answer in twenty would be right in another order",
             n=n,
-            remedy=REMEDY if bad else _more(status, n),
+            remedy=REMEDY if bad else _more(status, n) if fits else "Look at the last layer and its weights.",
             exhibits=Exhibits(
                 images=tuple(case.answers.numbers[moved].tolist()) if bad else (),
                 settings=("model.classes", "images.labels") if bad else (),
@@ -119,9 +128,9 @@ class ClassNames:
         right, of = int(mended.sum()), counted(n, "image")
         low, high = wilson(right, n)
         before = percent(as_listed.mean())
-        found = f"with the order mended {percent(right / n)} {interval(low, high)} of {of} are answered right"
+        found = f"with the order mended {percent(right / n)} {interval(low, high)} of the {of} held back for"
         what = f"The class names look {name}" if name else self._described(case, order)
-        return f"{what}: {found}, instead of {before}."
+        return f"{what}: {found} this test are answered right, instead of {before}."
 
     def _described(self, case: Case, order: Array) -> str:
         """What an order without a name is: two classes that are exchanged, or several that are mixed up."""
@@ -138,14 +147,26 @@ class ClassNames:
         return f"The names of {len(moved):,} classes look out of order"
 
 
+def _fits(order: Array, answers: Array, labels: Array) -> bool:
+    """Whether an order makes most of the answers that it moves right: where a layer is untrained, or the
+    answers are worth little, the best assignment gains a little by giving each answer its likeliest label."""
+    moved, right = order[answers] != answers, order[answers] == labels
+    most = 0.5
+    if moved.mean() < 0.5:  # a weak network is as weak where the order is exchanged
+        most = min(most, 0.8 * float(right[~moved].mean()))
+    return not moved.any() or float(right[moved].mean()) > most
+
+
 def _in_order(status: str, n: int, high: float) -> str:
     if status == "clear":
         return f"No other order of the class names makes more answers right: at most {100 * high:.1f} points."
-    return f"{counted(n, 'image')} cannot tell whether another order of the class names would fit better."
+    held = counted(n, "image held back for this test", "images held back for this test")
+    return f"{held} cannot tell whether another order of the class names would fit better."
 
 
 def _more(status: str, n: int) -> str:
-    return f"Label more images: {max(FEWEST, 4 * n):,} in all may decide it." if status == "undecided" else ""
+    more = max(3 * FEWEST, 4 * n)  # of which half is held back
+    return f"Label more images: {more:,} in all may decide it." if status == "undecided" else ""
 
 
 def _named_orders(classes: tuple[str, ...]) -> Iterable[tuple[str, Array]]:

@@ -35,9 +35,10 @@ class Duplicates:
     Reading. One picture under two labels is a fault: one of the labels is wrong, whatever is answered. Copies
     under one label count one answer several times, so that the accuracy's interval looks narrower than it is.
 
-    Limits. Frames of one film, or pictures of a series, are alike without being copies. A crop or a turn of a
-    picture is not found. Among more than 20,000 images near-duplicates are looked for in a sample. Sets
-    of up to 5,000 digits, shapes or photographs without copies had none.
+    Limits. Frames of one film, or pictures of a series, are alike without being copies, and so are simple
+    drawings of one thing. A crop, a turn, or a shift by a thirtieth of the width is not found. Among
+    more than 20,000 images near-duplicates are looked for in a sample. Sets of up to 5,000 digits,
+    shapes or photographs without copies had hardly any.
 
     Remedy. Decide which label is right, and keep one copy of each picture.
 
@@ -74,7 +75,7 @@ class Duplicates:
             limit=self.limit,
             limit_reason="of fifty images one is counted again; two labels are a fault in any number",
             n=n,
-            remedy=REMEDY_LABELS if len(torn) else REMEDY_COPIES if copies else "",
+            remedy=REMEDY_LABELS if len(torn) else REMEDY_COPIES if bad or status == "warning" else "",
             exhibits=Exhibits(images=tuple(int(case.answers.numbers[k]) for group in order for k in group)),
             figures=self._figures(case, order),
             explains=("label-noise", "accuracy", "calibration") if len(torn) else (),
@@ -130,8 +131,13 @@ class Duplicates:
             return f"None of {counted(n, 'picture')} is there twice, nor one that is nearly alike."
         same = np.bincount(exact)
         equal, more = int((same > 1).sum()), counted(in_groups, "file")
-        text = f"{counted(many, 'picture stands', 'pictures stand')} in the set more than once, as {more}"
-        text += f" of {n:,} ({equal:,} with equal pixels)" if equal < many else f" of {n:,}"
+        if equal:
+            text = f"{counted(many, 'picture stands', 'pictures stand')} in the set more than once, as {more}"
+            near = f" ({equal:,} with equal pixels, {many - equal:,} nearly alike)"
+            text += f" of {n:,}{near if equal < many else ''}"
+        else:  # they may be copies, or only look so
+            groups_ = counted(many, "group", "groups")
+            text = f"{more} of {n:,} are nearly alike, in {groups_}, none with equal pixels"
         if len(torn):
             names = [_with_labels(case, np.flatnonzero(exact == group)) for group in torn]
             text += f"; {len(torn):,} of them under two labels: {listed(names, 3)}"
@@ -147,6 +153,8 @@ class Duplicates:
         if not of or of == int(answers.judged.sum()):
             return ""
         before = answers.right.sum() / answers.judged.sum()
+        if percent(right / of) == percent(before):
+            return ""
         now = f"{percent(right / of)} {interval(*wilson(right, of))}"
         return f" Each counted once, accuracy is {now} instead of {percent(before)}."
 
@@ -225,7 +233,7 @@ def _worst_first(groups: Array, labels: Array) -> list[list[int]]:
 
 
 def _with_labels(case: Case, places: Array) -> str:
-    return " and ".join(
+    return " = ".join(
         f"{case.answers.paths[k]} ({case.classes[case.answers.labels[k]]})"
         for k in places[:2]
         if case.answers.labels[k] >= 0

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from reportgen.checks import check
-from reportgen.checks.case import Case, untested
-from reportgen.checks.words import counted, interval, listed, percent
+from reportgen.checks.case import Case, unjudged
+from reportgen.checks.words import counted, interval, listed, percent, rounded_up
 from reportgen.findings import GRAVE, Array, Exhibits, Status, Table, Verdict
 from reportgen.stats import wilson
 
@@ -14,6 +14,7 @@ FEWEST = 100  # labelled images; fewer decide nothing
 LISTED = 40  # suspicious images in the table
 NAMED = 3  # in the sentence
 OWN_ERRORS = (0.05, 0.1)  # share of the model's own mistakes, past which it is no judge of labels
+REMEDY = "Look at the named images, and mend the labels that are wrong."
 
 
 @check("label-noise", group="the labels")
@@ -31,7 +32,8 @@ class LabelNoise:
 
     Limits. It holds for images that the model was not trained on: labels that it learned by heart it does not
     contradict. Where wrong labels are not spread at random over a class, twice the number is too many or too
-    few. A model that is wrong itself on more than a tenth of the images is no judge, and nothing is decided.
+    few. A model that is wrong itself on more than a tenth of the images, or against most labels, is no judge,
+    and nothing is decided. Fewer than some 400 images cannot exclude 2 % of wrong labels.
     Of 600 images, 8 % of planted wrong labels were a fault, and 5 % at least a warning.
 
     Remedy. Look at the named images, and mend the labels that are wrong.
@@ -46,14 +48,15 @@ class LabelNoise:
         answers = case.answers.only(case.answers.judged)
         n = len(answers.numbers)
         if not n:
-            return untested("no image has a label", "Name the labels: images.labels.", ["images.labels"])
+            return unjudged(case.answers)
         margin = _margins(case, answers.numbers)
         wrong = ~answers.right
         threshold = _thresholds(answers.answers, margin, answers.right)
         suspicious = wrong & (margin >= threshold[answers.answers])
-        low, high = (2 * end for end in wilson(int(suspicious.sum()), n))
+        low, high = (min(1.0, 2 * end) for end in wilson(int(suspicious.sum()), n))
         share = min(1.0, 2 * suspicious.sum() / n)
-        own = max(0.0, wrong.mean() - share)
+        # where most labels are contradicted the right answers left are no measure of a sure one
+        own = float(wrong.mean()) if wrong.mean() > 0.5 else max(0.0, float(wrong.mean()) - share)
         status = self._status(n, share, low, high, own)
         beyond = (margin - threshold[answers.answers])[wrong]
         order = np.flatnonzero(wrong)[np.argsort(-beyond, kind="stable")]
@@ -61,15 +64,15 @@ class LabelNoise:
         named = order[: round(share * n)] if bad else order[:0]
         return Verdict(
             status=status,
-            sentence=self._sentence(case, status, n, share, (low, min(1.0, high)), own, order),
+            sentence=self._sentence(case, status, n, share, (low, high), own, order),
             effect=float(share),
             low=float(low),
-            high=float(min(1.0, high)),
+            high=float(high),
             unit="share",
             limit=self.limit,
             limit_reason="as many wrong labels as a good model has mistakes",
             n=n,
-            remedy="Look at the named images, and mend the labels that are wrong." if bad else "",
+            remedy=REMEDY if bad else self._more(status, n, share, high, own),
             exhibits=Exhibits(images=tuple(answers.numbers[named].tolist())),
             figures=(_table(case, answers.numbers, margin, order[:LISTED]),) if bad else (),
             explains=("accuracy", "calibration") if bad else (),
@@ -85,10 +88,17 @@ class LabelNoise:
             return "undecided"
         if low > self.limit:
             return "fault" if own <= OWN_ERRORS[0] else "warning"
-        if share <= self.limit:
+        if high <= self.limit:
             return "clear"
-        likely = low > self.limit / 2 and own <= OWN_ERRORS[0]
+        likely = share > self.limit and low > self.limit / 2 and own <= OWN_ERRORS[0]
         return "warning" if likely else "undecided"
+
+    def _more(self, status: Status, n: int, share: float, high: float, own: float) -> str:
+        """How many images would decide it, as the width of an interval goes by their root."""
+        if status != "undecided" or own > OWN_ERRORS[1] or (self.limit <= share and n >= FEWEST):
+            return ""
+        times = ((high - share) / (self.limit - share)) ** 2 if share < self.limit else 1.0
+        return f"Label more images: about {rounded_up(max(FEWEST, n * times)):,} may decide it."
 
     def _sentence(
         self,
@@ -107,6 +117,8 @@ class LabelNoise:
         text = f"About {percent(share)} {interval(*ends)} of {n:,} labels look wrong"
         if status == "clear":
             return f"{text}: few answers contradict their labels as surely as right ones are given."
+        if share <= self.limit:
+            return f"{text}: whether it is more than {percent(self.limit)} is open."
         answers = case.answers.only(case.answers.judged)
         named = [
             f"{answers.paths[k]} ({case.classes[answers.labels[k]]}, answered"

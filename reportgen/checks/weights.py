@@ -18,6 +18,8 @@ FEWEST_FILTERS = 4
 ALIKE = 0.01  # the p-value above which weights are as their initialiser draws them
 REMEDY = "Load the checkpoint that was meant, look at how it was saved, or train again."
 
+FOLLOWS = ("accuracy", "calibration", "input-statistics", "head", "training")
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -69,6 +71,9 @@ class Weights:
         faults.sort(key=lambda fault: (not fault.grave, -fault.share))
         grave = any(fault.grave for fault in faults)
         status: Status = "fault" if grave else "warning" if faults else "clear"
+        head = any(
+            last and last in fault.layers for fault in faults
+        )  # no answer is better than its last layer
         said = listed([fault.words for fault in faults], 4)
         all_well = f"All {values:,} values of {read:,} tensors are finite; no filter is zero or there twice."
         return Verdict(
@@ -85,7 +90,7 @@ class Weights:
                 channels=tuple((f.layers[0], k) for f in faults for k in f.channels),
             ),
             figures=(_table(faults),) if faults else (),
-            explains=("accuracy", "calibration", "input-statistics", "head", "training") if grave else (),
+            explains=FOLLOWS if grave or head else (),
         )
 
     def _of_tensor(self, name: str, value: Array, last: str) -> list[Fault]:
@@ -108,13 +113,15 @@ class Weights:
         copies = (first[group.ravel()] != np.arange(len(rows))) & ~zero
         faults = []
         noun, nouns = ("output", "outputs") if is_last else ("filter", "filters")
-        for which, words in ((zero, "all zero"), (copies, "there twice or more")):
+        for which, words in ((zero, "all zero"), (copies, "")):
             places = np.flatnonzero(which)
             share = len(places) / len(rows)
             if not len(places) or (len(rows) < FEWEST_FILTERS and not is_last):
                 continue
             what = f"{len(places)} of {counted(len(rows), noun, nouns)} of {layer} "
-            what += ("is " if len(places) == 1 else "are ") + words
+            one = len(places) == 1
+            words = words or ("a copy of another" if one else "copies of others")
+            what += ("is " if one else "are ") + words
             grave = share > self.limit or is_last
             faults.append(Fault((layer,), what, share, grave, tuple(places.tolist())))
         return faults

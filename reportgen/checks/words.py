@@ -34,3 +34,9 @@ def listed(words: Sequence[str], at_most: int = 5) -> str:
     if more > 0:
         shown.append(f"{more:,} more")
     return " and ".join(part for part in (", ".join(shown[:-1]), *shown[-1:]) if part)
+
+
+def rounded_up(count: float) -> int:
+    """A count that is only about right, to two digits: 1,234 is 1,300."""
+    step = 10 ** max(0, len(str(int(count))) - 2)
+    return int(-(-count // step) * step)

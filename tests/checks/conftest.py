@@ -71,9 +71,7 @@ def case_of(
     )
 
 
-def answering(
-    labels: Any, accuracy: Any, draw: np.random.Generator, classes: int, sure: float = 4.0
-) -> Any:
+def answering(labels: Any, accuracy: Any, draw: np.random.Generator, classes: int, sure: float = 4.0) -> Any:
     """Logits (N, C) of a network that is right with this chance, an image or all: else another class."""
     labels = np.asarray(labels)
     right = draw.random(len(labels)) < accuracy

@@ -74,3 +74,40 @@ def test_few_or_no_labels(make_case, make_answers):
     assert Accuracy().judge(make_case([-1, -1], np.eye(2))).status == "untested"
     one = Accuracy().judge(make_case([0] * 40, np.tile([1.0, 0.0], (40, 1))))
     assert one.status == "clear" and one.effect is None
+
+
+def test_answers_no_better_than_the_commonest_label_are_no_open_question(make_case):
+    labels = np.repeat(np.arange(6), 50)
+    labels[:30] = 5  # 80 of 300
+    logits = np.eye(6)[np.where(np.arange(300) % 4 == 0, labels, (labels + 1) % 6)]
+    said = Accuracy().judge(make_case(labels, logits, NAMES))
+    assert said.status == "warning"
+    assert "No better than always giving the commonest label, right for 26.7 %" in said.sentence
+
+
+def test_an_open_answer_says_how_many_images_may_decide_it(make_case, make_answers):
+    said = Accuracy().judge(graded(make_case, make_answers, [0.97] * 6, [50] * 6))
+    assert said.status == "undecided" and "in all may decide it" in said.remedy
+    asked = int(said.remedy.split("about ")[1].split(" ")[0].replace(",", ""))
+    assert asked > 300
+    more = graded(make_case, make_answers, [0.97] * 6, [2 * asked // 6] * 6)
+    assert Accuracy().judge(more).status == "clear"
+
+
+def test_one_label_is_held_against_no_other(make_case):
+    said = Accuracy().judge(make_case([0] * 40, np.tile([1.0, 0.0], (40, 1)), NAMES[:2]))
+    assert "All labels are disc" in said.sentence and "points below" not in said.sentence
+
+
+def test_an_output_that_is_not_finite_is_not_said_to_lack_a_label(make_case):
+    from dataclasses import replace
+
+    from reportgen.checks.calibration import Calibration
+    from reportgen.checks.class_names import ClassNames
+    from reportgen.checks.label_noise import LabelNoise
+
+    case = make_case([0, 1], np.eye(2), NAMES[:2])
+    case = replace(case, answers=replace(case.answers, answers=np.array([-1, -1])))
+    for check in (Accuracy(), Calibration(), ClassNames(), LabelNoise()):
+        said = check.judge(case)
+        assert said.status == "untested" and "no labelled image has an answer" in said.sentence

@@ -60,3 +60,8 @@ def test_a_set_of_digits_without_its_eights(digits):
     warned = digits.verdicts(images, ["balance"])["balance"]
     assert (clear.status, warned.status) == ("clear", "warning")
     assert warned.sentence.startswith("No image of 8: its accuracy is not known")
+
+
+def test_counts_and_medians_are_as_they_are(verdict):
+    said = verdict([60, 59, 60, 2, 58, 57])
+    assert "star (2), against 58.5 in the median class" in said.sentence

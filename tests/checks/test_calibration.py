@@ -73,3 +73,14 @@ def test_the_temperature_is_that_of_the_least_loss():
 def test_few_or_no_labels(make_case):
     assert Calibration().judge(calibrated(make_case, n=60)).status == "undecided"
     assert Calibration().judge(make_case([-1, -1], np.eye(2))).status == "untested"
+
+
+def test_a_large_gain_that_is_not_sure_is_not_clear(make_case):
+    draw = np.random.default_rng(2)
+    labels = draw.integers(0, 5, 300)
+    logits = np.eye(5)[labels] * draw.uniform(15, 40, (300, 1))
+    wrong = np.flatnonzero(draw.random(300) < 0.02)
+    logits[wrong] = np.roll(logits[wrong], 1, axis=1)
+    said = Calibration().judge(make_case(labels, logits))
+    assert said.high <= 0.05, "by the error alone it would be clear"
+    assert said.status in ("undecided", "warning") and "lower" in said.sentence

@@ -76,3 +76,30 @@ def test_a_set_of_digits_with_two_folders_exchanged(digits):
     said = digits.verdicts(images, ["class-names"])["class-names"]
     assert said.status == "fault" and "3 and 5 look exchanged" in said.sentence
     assert len(said.exhibits.images) >= 20
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_answers_worth_little_are_not_taken_for_another_order(make_case, seed):
+    draw = np.random.default_rng(seed)
+    true = np.repeat(np.arange(10), 60)
+    likely = draw.permutation(10)  # as of an untrained last layer: each class has an answer that is likelier
+    answers = np.where(draw.random(600) < 0.3, likely[true], draw.integers(0, 10, 600))
+    said = ClassNames().judge(make_case(true, np.eye(10)[answers], NUMBERS[:10], seed=seed))
+    assert said.low > 0.05, "another order makes more of them right, surely"
+    assert said.status == "undecided" and not said.explains and "last layer" in said.remedy
+
+
+def test_a_weak_network_with_two_classes_exchanged_is_found_all_the_same(verdict):
+    said, _ = verdict([0, 1, 4, 3, 2, 5], WORDS, each=150, accuracy=0.45)
+    assert said.status == "fault" and "cat and eel look exchanged" in said.sentence
+
+
+def test_few_images_are_told_how_many_would_do(verdict):
+    said, _ = verdict(np.arange(6), WORDS, each=2)
+    assert said.status == "undecided" and "90 in all" in said.remedy, "half of them are held back"
+
+
+def test_a_gain_that_is_not_shown_is_not_said(verdict):
+    found = [verdict(np.arange(6), WORDS, 15, 0.2, seed)[0] for seed in range(20)]
+    assert any(said.low <= 0 for said in found)
+    assert all("some more answers right" not in said.sentence for said in found if said.low <= 0)

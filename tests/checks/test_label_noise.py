@@ -80,3 +80,17 @@ def test_a_set_of_digits_with_wrong_labels(digits, share, status):
     said = digits.verdicts(images, ["label-noise", "class-names"])["label-noise"]
     assert said.status == status, said.sentence
     assert said.low <= share <= said.high
+
+
+@pytest.mark.parametrize("n, status", [(120, "undecided"), (300, "undecided"), (600, "clear")])
+def test_it_is_clear_only_where_the_interval_excludes_the_limit(make_case, n, status):
+    said = LabelNoise().judge(mixed(make_case, 0, 0.0, n=n)[0])
+    assert said.effect == 0 and said.status == status and (said.high <= 0.02) == (status == "clear")
+    assert ("about" in said.remedy) == (status == "undecided"), "how many images would decide it"
+
+
+def test_where_most_answers_contradict_the_labels_it_is_no_judge(make_case):
+    case, _ = mixed(make_case, 0, 0.0)
+    shifted = replace(case.answers, labels=np.where(case.answers.numbers < 4, case.answers.labels, 9))
+    said = LabelNoise().judge(replace(case, answers=shifted))
+    assert said.status == "undecided" and 0 <= said.low <= said.effect <= said.high <= 1

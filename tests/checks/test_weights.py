@@ -58,7 +58,7 @@ def test_zeroed_and_copied_filters_are_counted(verdict, count):
     tensors = trained()
     tensors["conv2.weight"][10 : 10 + count] = tensors["conv2.weight"][30 : 30 + count]
     said = verdict(tensors)
-    assert said.status == "fault" and f"{count} of 48 filters of conv2 are there twice" in said.sentence
+    assert said.status == "fault" and f"{count} of 48 filters of conv2 are copies of others" in said.sentence
     assert said.exhibits.channels == tuple(("conv2", k) for k in range(30, 30 + count))
 
 
@@ -104,3 +104,17 @@ def test_the_digits_network_and_a_copy_with_a_zeroed_output(digits, tmp_path):
     save_file(state, tmp_path / "broken.safetensors")
     said = digits.verdicts(images, ["weights"], checkpoint=tmp_path / "broken.safetensors")["weights"]
     assert said.status == "fault" and "1 of 10 outputs of" in said.sentence
+
+
+def test_an_untouched_last_layer_is_the_cause_of_what_follows(digits, tmp_path):
+    from tests.checks.conftest import CHECKPOINT
+
+    state = load_file(CHECKPOINT)
+    name = [key for key, value in state.items() if key.endswith("weight") and value.ndim == 2][-1]
+    torch.manual_seed(0)
+    state[name] = nn.Linear(*state[name].shape[::-1]).weight.detach()
+    save_file(state, tmp_path / "headless.safetensors")
+    asked = ["accuracy", "calibration", "class-names", "label-noise", "weights"]
+    said = digits.verdicts(digits.images(each=30), asked, checkpoint=tmp_path / "headless.safetensors")
+    rows = [key for key, verdict in said.items() if verdict.grave and not verdict.explained_by]
+    assert rows == ["weights"], {key: said[key].sentence for key in rows}
