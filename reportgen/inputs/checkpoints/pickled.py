@@ -12,6 +12,7 @@ import argparse
 import io
 import re
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -95,6 +96,37 @@ class NumpyArray(Inert):
         return values
 
 
+class NumpyScalar(Inert):
+    """Stands in for numpy's function that makes a scalar of a dtype and its bytes."""
+
+    @property
+    def value(self) -> Any:
+        """The number or text; None where it is neither."""
+        if len(self.arguments) != 2:
+            return None
+        kind, data = self.arguments
+        dtype = kind.plain if isinstance(kind, NumpyType) else None
+        if dtype is None or not isinstance(data, bytes) or not 0 < dtype.itemsize == len(data):
+            return None
+        return np.frombuffer(data, dtype)[0].item()
+
+
+def as_plain(value: Any) -> Any:
+    """The value with numbers and text of numpy, and tensors of one number, as Python's own, in lists and
+    tables of them too; all else as it is."""
+    if isinstance(value, NumpyArray):
+        return value.values
+    if isinstance(value, NumpyScalar):
+        return value.value
+    if isinstance(value, torch.Tensor):
+        return value.item() if value.ndim == 0 else value
+    if isinstance(value, list | tuple):
+        return [as_plain(one) for one in value]
+    if isinstance(value, Mapping):
+        return {as_plain(key): as_plain(one) for key, one in value.items()}
+    return value
+
+
 def _inert(*arguments: Any) -> Inert:
     """Stands in for a function."""
     return Inert(*arguments)
@@ -148,7 +180,7 @@ def _stand_in(path: str) -> tuple[Any, str] | None:
         return (_inert, path) if path == "copyreg._reconstructor" else None
     last = path.rpartition(".")[2]
     if path.startswith("numpy."):
-        kinds = {"dtype": NumpyType, "_reconstruct": _array, "ndarray": NumpyArray}
+        kinds = {"dtype": NumpyType, "_reconstruct": _array, "ndarray": NumpyArray, "scalar": NumpyScalar}
         return kinds.get(last, Inert), path
     return (_Table if last.lower().endswith("dict") else Inert), path
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,7 @@ WHOLE = (
 )
 SAFER = ((WHOLE[0], WHOLE[1]), (WHOLE[2], WHOLE[3]))
 SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".tar")
+SHARD = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<suffix>\.\w+)")
 LARGEST_JSON_BYTES = 50_000_000
 
 
@@ -37,9 +39,14 @@ class Shards:
 def find_shards(path: Path) -> Shards | None:
     """The files that an index or a folder stands for, or None where `path` is neither.
 
-    Raises InputError for an index that cannot be read, and for a folder that holds several checkpoints
-    or none.
+    Raises InputError for an index that cannot be read, for one shard of several, and for a folder that
+    holds several checkpoints or none.
     """
+    if path.is_file() and (part := SHARD.fullmatch(path.name)) and int(part["count"]) > 1:
+        raise InputError(
+            f"{path.name} is one shard of {int(part['count'])}, not the whole checkpoint",
+            f"name the folder with all of them: {path.parent}",
+        )
     if path.name.endswith(INDEX) and path.is_file():
         return _by_index(path)
     if not path.is_dir():
@@ -52,9 +59,28 @@ def find_shards(path: Path) -> Shards | None:
     files = [
         p for p in files if p.name not in ("training_args.bin", "optimizer.pt", "scheduler.pt", "scaler.pt")
     ]
+    if not (indices or whole) and (numbered := _numbered(path, files)):
+        return numbered
     if len(indices) > 1 or len(whole) > 1 or not (whole or len(files) == 1):
         raise folder_refused(path)
     return Shards((whole[0] if whole else files[0],), classes=_configured(path))
+
+
+def _numbered(folder: Path, files: list[Path]) -> Shards | None:
+    """The shards of a folder whose index is not there, by their numbers; None where other files lie among
+    them. Raises InputError where some are not there."""
+    parts = [SHARD.fullmatch(file.name) for file in files]
+    sets = {(part["stem"], part["count"], part["suffix"]) if part else None for part in parts}
+    if len(sets) != 1 or (of := sets.pop()) is None:
+        return None
+    stem, count, suffix = of
+    every = [f"{stem}-{number:05}-of-{count}{suffix}" for number in range(1, int(count) + 1)]
+    if absent := [name for name in every if not (folder / name).is_file()]:
+        raise InputError(
+            f"{folder} holds {len(files)} of {int(count)} shards ({absent[0]} is not there)",
+            f"put {absent[0]} beside the others, or download the checkpoint again",
+        )
+    return Shards(tuple(folder / name for name in every), classes=_configured(folder))
 
 
 def _preferred(files: list[Path]) -> list[Path]:

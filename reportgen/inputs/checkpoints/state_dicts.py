@@ -10,7 +10,7 @@ from torch import Tensor
 
 from reportgen.errors import InputError, did_you_mean, nearest
 from reportgen.inputs.checkpoints.archive import SAVE_AGAIN
-from reportgen.inputs.checkpoints.pickled import Inert, NumpyArray
+from reportgen.inputs.checkpoints.pickled import Inert, as_plain
 from reportgen.inputs.classes.table import in_order
 
 # the keys that training scripts save the weights under, first choice first
@@ -214,8 +214,7 @@ def _named(content: Any, keys: tuple[str, ...] = ()) -> Iterator[tuple[str, tupl
         if not isinstance(key, str):
             continue
         if key.lower() in NAMES:
-            table = value.values if isinstance(value, NumpyArray) else value
-            if names := in_order(table):
+            if names := in_order(as_plain(value)):
                 yield ".".join((*keys, key)), names
         elif isinstance(value, Mapping | argparse.Namespace):
             yield from _named(value, (*keys, key))

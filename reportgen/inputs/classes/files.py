@@ -62,6 +62,8 @@ def _table(text: str, name: str, suffix: str) -> ClassFile:
         if inner is None:
             break
         found = inner
+    if isinstance(found, list):  # [0, 1, 2]: digits, say
+        found = [str(one) if type(one) is int else one for one in found]
     try:
         names = in_order(found)
     except ValueError as error:
@@ -69,6 +71,14 @@ def _table(text: str, name: str, suffix: str) -> ClassFile:
     if names is None:
         raise RecipeError(f"model.classes: {name} holds no class names from index 0 on", FORMS)
     return ClassFile(names, _ids(found, len(names)))
+
+
+class _Names(yaml.SafeLoader):
+    """YAML in which only decimal numbers are none of text: `no`, `on`, `null` and 010 may be names."""
+
+
+_Names.yaml_implicit_resolvers = {}
+_Names.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"(0|[1-9]\d*)\Z"), list("0123456789"))
 
 
 def in_order_or_none(table: Any) -> tuple[str, ...] | None:
@@ -91,7 +101,7 @@ def _parsed(text: str, suffix: str) -> Any:
     if suffix in ("yaml", "yml"):
         if re.search(r"(^|\s)[&*]\w", text):
             raise ValueError("anchors and aliases are not allowed")
-        return yaml.safe_load(text)
+        return yaml.load(text, Loader=_Names)  # a safe loader
     try:
         return json.loads(text)
     except ValueError:

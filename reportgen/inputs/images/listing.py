@@ -38,8 +38,10 @@ PATH_HEADS = (
 )
 LABEL_HEADS = ("class", "class_name", "class_id", "label_name", "category", "target")
 LARGEST_FILE_BYTES = 1 << 28  # 256 MiB: above it a picture is a mistake or an attack
-NAMED = 3  # reports in the image set that a note names
+NAMED = 3  # columns, or reports in the image set, that a note names
 LARGEST_LIST_BYTES = 1 << 28
+LISTED = re.compile(r"(\S.*?)[\s,;]+([^\s,;]+)")  # a line of a list: a path, and the label behind it
+LOOKED_AT = 20  # lines of a list that are looked for on the disk
 
 
 def suffixes() -> tuple[str, ...]:
@@ -183,24 +185,36 @@ def lines_of(text: str) -> list[str]:
     return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
-def read_list(path: Path) -> list[Row]:
-    """A file list: one path a line, relative to the list's folder. Blank lines do not count."""
+def read_list(path: Path) -> tuple[list[Row], bool]:
+    """A file list: one path a line, relative to the list's folder, and whether labels follow the paths, as
+    in `a.png 3`. Blank lines do not count."""
     text = read_text(path, "the file list")
-    return [
-        Row(beside(path, line.strip()), None, f"{path}:{number}")
-        for number, line in enumerate(lines_of(text), 1)
-        if line.strip()
-    ]
+    lines = [(n, line.strip()) for n, line in enumerate(lines_of(text), 1) if line.strip()]
+    pairs = [LISTED.fullmatch(line) for _, line in lines]
+    labelled = bool(pairs) and all(pairs) and _paths_end_before(path, pairs[:LOOKED_AT])
+    rows = []
+    for (number, line), pair in zip(lines, pairs, strict=True):
+        listed, label = (pair[1], pair[2]) if labelled and pair else (line, None)
+        rows.append(Row(beside(path, listed), label, f"{path}:{number}"))
+    return rows, labelled
 
 
-def read_csv(path: Path) -> tuple[list[Row], bool]:
-    """The rows of a CSV with a `path` and perhaps a `label` column, and whether it has labels.
+def _paths_end_before(path: Path, pairs: Sequence[re.Match[str] | None]) -> bool:
+    """Whether no line is a file's path, and some is one without its last word."""
+    found = [pair for pair in pairs if pair]
+    whole = any(os.path.lexists(beside(path, pair[0])) for pair in found if "\0" not in pair[0])
+    return not whole and any(os.path.lexists(beside(path, pair[1])) for pair in found if "\0" not in pair[0])
+
+
+def read_csv(path: Path) -> tuple[list[Row], bool, list[str]]:
+    """The rows of a CSV with a `path` and perhaps a `label` column, whether it has labels, and its other
+    columns.
 
     Paths are relative to the CSV's folder. Raises InputError with file:line.
     """
     head, found = read_table(path, ("path",), ("path", "label"))
     rows = [Row(beside(path, cells["path"]), cells.get("label", ""), place) for place, cells in found]
-    return rows, "label" in head
+    return rows, "label" in head, [name for name in head if name and name not in ("path", "label")]
 
 
 def read_table(

@@ -21,6 +21,7 @@ from reportgen.inputs.classes.labels import (
 )
 from reportgen.inputs.classes.several import labelled
 from reportgen.inputs.images.listing import (
+    NAMED,
     SUFFIXES,
     ImageFile,
     Row,
@@ -135,11 +136,22 @@ def _listed(images: Path) -> tuple[list[Path], Path, list[Row] | None, list[str]
     suffix = images.suffix.lower()
     if suffix not in (".txt", ".csv", ".tsv"):
         return [images], images.parent, None, []
-    rows, labelled = (read_list(images), False) if suffix == ".txt" else read_csv(images)
+    rows, labelled, others = (*read_list(images), []) if suffix == ".txt" else read_csv(images)
     by_path = {row.path: row for row in reversed(rows)}  # the first of each path
     repeated = len(rows) - len(by_path)
     notes = [f"{repeated} repeated lines of {images.name} are used once."] if repeated else []
+    if labelled and suffix == ".txt":
+        notes.append(f"The last word of each line of {images.name} is read as the image's label.")
+    if others and not labelled:
+        notes.append(_no_label_column(images, others))
     return list(by_path), images.parent, rows if labelled else None, notes
+
+
+def _no_label_column(table: Path, others: Sequence[str]) -> str:
+    """The note on a CSV whose columns, among them perhaps that of the labels, have other names."""
+    named = ", ".join(others[:NAMED]) + (", …" if len(others) > NAMED else "")
+    words = f"No labels: {table.name} has no column `label`, but {named}"
+    return f"{words}; name the one that holds the labels so."
 
 
 def _labelling(
@@ -157,9 +169,10 @@ def _labelling(
         return by_folders(files, known, labels)
     if labels != "auto":
         path = base / labels
-        rows, labelled = read_csv(path)
+        rows, labelled, others = read_csv(path)
         if not labelled:
-            raise InputError(f"{path}:1: no column is named 'label'", "add one")
+            named = f" (columns: {', '.join(['path', *others])[:80]})"
+            raise InputError(f"{path}:1: no column is named 'label'{named}", "name the one of labels so")
         return Folders(*_by_row(rows, files, path.parent, images), ())
     if own_rows is not None:
         return Folders(*_by_row(own_rows, files, images.parent, images), ())

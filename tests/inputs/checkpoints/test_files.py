@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from reportgen.errors import InputError
@@ -305,6 +305,10 @@ NAMES = ("ash", "beech", "cedar", "date")
         {"class_to_idx": {"date": 3, "ash": 0, "cedar": 2, "beech": 1}},
         {"classes": list(NAMES)},
         {"classes": np.array(NAMES)},
+        {"classes": list(np.array(NAMES))},
+        {"class_to_idx": {name: np.int64(n) for n, name in enumerate(NAMES)}},
+        {"class_to_idx": {np.str_(name): torch.tensor(n) for n, name in enumerate(NAMES)}},
+        {"idx_to_class": {np.int32(n): name for n, name in enumerate(NAMES)}},
         {"meta": {"idx_to_class": dict(enumerate(NAMES))}},
         {"id2label": {str(n): name for n, name in enumerate(NAMES)}},
         {"hyper_parameters": {"class_names": NAMES, "classes": 4}},
@@ -357,10 +361,29 @@ def test_shards_that_are_not_all_there(tmp_path):
     assert "no index of shards" in refused(tmp_path, index).cause
 
 
+@pytest.mark.parametrize("suffix", ["safetensors", "bin"])
+def test_shards_without_their_index_are_counted(tmp_path, suffix):
+    index = sharded(tmp_path / "hf", suffix)
+    digest = load(index).sha256
+    index.unlink()
+    found = subject(tmp_path, tmp_path / "hf")
+    assert holds(found) and found.checkpoint.sha256 == digest == hash_at(tmp_path / "hf")
+    (tmp_path / "hf" / f"model-00001-of-00002.{suffix}").unlink()
+    said = refused(tmp_path, tmp_path / "hf")
+    assert f"1 of 2 shards (model-00001-of-00002.{suffix}" in said.cause
+
+
+def test_one_shard_is_not_the_checkpoint(tmp_path):
+    index = sharded(tmp_path / "hf")
+    said = refused(tmp_path, index.parent / "model-00001-of-00002.safetensors")
+    assert "one shard of 2" in said.cause and said.remedy.endswith(f": {index.parent}")
+    assert holds(subject(tmp_path, index.parent))
+
+
 def test_a_shard_changes_the_hash(tmp_path):
     index = sharded(tmp_path / "hf")
     before = load(index).sha256
-    part = load(tmp_path / "hf" / "model-00001-of-00002.safetensors").state
+    part = load_file(tmp_path / "hf" / "model-00001-of-00002.safetensors")
     save_file({k: v + 1 for k, v in part.items()}, tmp_path / "hf" / "model-00001-of-00002.safetensors")
     assert load(index).sha256 != before
 

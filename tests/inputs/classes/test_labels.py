@@ -249,6 +249,21 @@ def test_a_number_that_is_part_of_the_names_stays(tmp_path):
     assert class_names.names("a.txt", tmp_path) == ("3 red", "7 green")
 
 
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("names:\n  0: no\n  1: yes\n", ("no", "yes")),
+        ("names: [on, off, null, 1.5, 010]\n", ("on", "off", "null", "1.5", "010")),
+        ("no: 1\nyes: 0\n", ("yes", "no")),
+        ("names: [7, 1, 2]\n", ("7", "1", "2")),
+        ("- 2024-01-01\n- 1:30\n", ("2024-01-01", "1:30")),
+    ],
+)
+def test_names_in_yaml_are_text(tmp_path, text, names):
+    (tmp_path / "a.yaml").write_text(text)
+    assert class_names.names("a.yaml", tmp_path) == names
+
+
 def test_the_way_a_list_was_read_is_said(tmp_path):
     (tmp_path / "a.txt").write_text("0 red\n1 green\n")
     assert "number before each class name" in class_names.notes("a.txt", tmp_path)[0]

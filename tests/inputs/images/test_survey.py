@@ -269,6 +269,30 @@ def test_a_csv_without_labels_is_a_list(tmp_path):
     assert set(labels_of(csv_set(tmp_path, "path\na.png\nb.png\n")).values()) == {(None, None)}
 
 
+@pytest.mark.parametrize("mark", [" ", "\t", ",", ", ", "; "])
+def test_a_list_of_paths_and_labels(tmp_path, mark):
+    for name in ("a b.png", "c.png"):
+        picture(tmp_path / name)
+    path = tmp_path / "val.txt"
+    path.write_text(f"a b.png{mark}2\nc.png{mark}rose\n")
+    assert labels_of(path) == {"a b.png": (FLOWERS[2], 2), "c.png": ("rose", 0)}
+    assert any(
+        "last word of each line of val.txt" in note for note in survey(path, "auto", FLOWERS, tmp_path)[1]
+    )
+    path.write_text("a b.png\n")  # a space in a path is no label
+    assert labels_of(path) == {"a b.png": (None, None)}
+
+
+def test_a_csv_whose_labels_have_no_usual_name_says_so(tmp_path):
+    path = csv_set(tmp_path, "path,tags,split\na.png,rose,test\n")
+    _, notes = survey(path, "auto", FLOWERS, tmp_path)
+    assert any("set.csv has no column `label`, but tags, split" in note for note in notes)
+    path.write_text("path,label,split\na.png,rose,test\n")  # as the note says
+    assert labels_of(path) == {"a.png": ("rose", 0)}
+    _, notes = survey(csv_set(tmp_path, "path\na.png\n"), "auto", FLOWERS, tmp_path)
+    assert not any("label" in note for note in notes)
+
+
 def test_a_name_with_a_comma_and_a_line_break_counts_lines_rightly(tmp_path):
     path = csv_set(tmp_path, 'path,label\n"a\n.png",rose\nb.png,rosy\n')
     with pytest.raises(InputError, match=r"set\.csv:4: unknown class 'rosy' \(did you mean 'rose'"):
