@@ -69,12 +69,14 @@ def findings(
     whole: Findings | None = None,
     side: SideBySide | None = None,
 ) -> tuple[FindingLine, ...]:
-    """Sentences with a number and a link to their evidence, worst first."""
+    """Sentences with a number and a link to their evidence, worst first; what a check warns of stands among
+    the worst, since it is a pattern and may be the cause of all the single images that follow."""
+    patterns = tuple(checks.lines(results.get("checks", ())))
     lines = [
         *_gates(results["gates"], "#answers" if has_answers(results["metrics"]) else "#top"),
         *_not_finite(records),
         *_warnings(manifest["model"].get("warnings", ())),
-        *checks.lines(results.get("checks", ())),
+        *patterns,
         *set_findings.wrong(results["metrics"]),
         *_wrong(records, manifest["model"]["classes"]),
         *doubted(trust),
@@ -89,7 +91,7 @@ def findings(
         *_notes(manifest["model"]["notes"]),
         *_right(results["metrics"]),
     ]
-    return tuple(sorted(lines, key=lambda line: LEVELS.index(line.level)))
+    return tuple(sorted(lines, key=lambda line: 0 if line in patterns else LEVELS.index(line.level)))
 
 
 def _gates(gates: Iterable[Mapping[str, Any]], href: str) -> Iterable[FindingLine]:

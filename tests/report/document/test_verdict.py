@@ -194,3 +194,21 @@ def test_what_was_left_out_and_that_all_is_right_are_said_last() -> None:
     assert (left_out.level, left_out.text) == ("note", "Sums was left out: the model has no ReLU.")
     assert (left_out.href, right.level) == ("#how-sums", "ok")
     assert right.text.startswith("All 3 labelled answers are right (95 % interval from ")
+
+
+def test_what_a_check_warns_of_stands_before_single_images() -> None:
+    records = [answered(0, 1, 0.95), answered(1, 0, 0.95)]
+    asked = {
+        "name": "weights",
+        "title": "Weights",
+        "status": "warning",
+        "sentence": "The weights of fc2 are as they were initialised.",
+        "remedy": "Train again.",
+        "explained_by": None,
+    }
+    judged = {**results(records, PASSED), "checks": [asked]}
+    lines = findings(judged, MANIFEST, records, {})
+    words = [line.text for line in lines]
+    assert words.index("The weights of fc2 are as they were initialised. Train again.") < min(
+        number for number, line in enumerate(lines) if line.tag == "wrong"
+    )
