@@ -15,7 +15,16 @@ import pytest
 from reportgen.checks import Question, check, questions
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-TESTED_WITH = ("pyproject.toml", "tests/conftest.py", "tests/oracles.py", "tests/checks/conftest.py")
+TESTED_WITH = (
+    "pyproject.toml",
+    "tests/conftest.py",
+    "tests/attending.py",
+    "tests/left_out.py",
+    "tests/matrix/networks.py",
+    "tests/matrix_table.py",
+    "tests/oracles.py",
+    "tests/checks/conftest.py",
+)
 RECIPE = """\
 model:
   source: network.py:DigitNet

@@ -14,7 +14,7 @@ class TransMM:
     """TransMM: the patches that the answer was taken from, block after block, where it raised the score.
 
     Definition. Of every block the attention A times the gradient of the class's logit by it, where that
-    is above zero, its mean over heads: Ā = mean of (dS/dA·A)⁺. Relevance starts as R = I and goes on
+    is above zero, its mean over heads: Ā = mean of max(0, dS/dA·A). Relevance starts as R = I and goes on
     as R ← R + Ā·R, first block first. Shown is the row of the class token of what was added to I, or the mean
     over the patches' rows where the network answers from these, without the columns of tokens that are no
     patches.

@@ -148,7 +148,7 @@ def test_what_is_said_names_the_cause():
     assert "view size is not compatible" in tried(Viewed())[0].notes[0]
     assert "other answers or gradients" in tried(ByMemory())[0].notes[0]
     assert "1, not 5" in tried(OneAtATime())[0].notes[0]
-    assert "no single image" in tried(Squeezed())[0].notes[0]
+    assert "the axis of a single image" in tried(Squeezed())[0].notes[0]
     assert "one at a time" in tried(BatchStatistics())[0].warnings[0]
     assert "dropout" in tried(Dropping())[0].warnings[0]
 

@@ -84,7 +84,7 @@ def test_the_gradient_is_what_a_little_more_attention_adds_to_the_blocks_score(a
     [
         ("cait_xxs24_224", {"embed_dim": 32, "depth": 1, "num_heads": 2}, "one row of tokens"),
         ("pvt_v2_b0", {"depths": (1, 1, 1, 1)}, "one row of tokens"),
-        ("tnt_s_patch16_224", {"embed_dim": 48, "depth": 2, "num_heads_outer": 2}, "in a block"),
+        ("tnt_s_patch16_224", {"embed_dim": 48, "depth": 2, "num_heads_outer": 2}, "is local"),
     ],
 )
 def test_networks_without_blocks_that_hand_tokens_on_are_refused_in_words(name, options, why):

@@ -58,7 +58,7 @@ class MeanAttention:
 @dataclass(frozen=True)
 class AttentionRelevance:
     """The mean over heads of an attention A times the gradient of the class's logit S by it, where that
-    is above zero: mean of (dS/dA·A)⁺, (N, queries, keys). Chefer, Gur & Wolf 2021 (ICCV), eq. 5."""
+    is above zero: mean of max(0, dS/dA·A), (N, queries, keys). Chefer, Gur & Wolf 2021 (ICCV), eq. 5."""
 
     number: int
 
