@@ -154,4 +154,5 @@ def settings_kept(changed: list[str]) -> Iterator[None]:
             torch.set_default_dtype(kind)
         if torch.get_default_device() != device:
             changed.append("the default device")
-            torch.set_default_device(device)
+            # torch's own default is no device: set to one, every later call would pass through a mode
+            torch.set_default_device(None if device.type == "cpu" else device)

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from torch import nn
+from torch.overrides import has_torch_function
 
 from reportgen.engine.network.trace import has_gradient, trace
 from reportgen.errors import InputError, RecipeError
@@ -113,9 +114,10 @@ def test_what_an_import_changes_of_torch_is_changed_back(tmp_path, line, words):
         assert any(words in note for note in found.notes)
         assert torch.is_grad_enabled() and torch.get_default_dtype() is torch.float32
         assert torch.get_default_device().type == "cpu"
+        assert not has_torch_function((torch.ones(1),)), "no mode is left on"
         assert torch.equal(found.network(IMAGE), plain.network(IMAGE))
     finally:
-        torch.set_grad_enabled(True), torch.set_default_dtype(torch.float32), torch.set_default_device("cpu")
+        torch.set_grad_enabled(True), torch.set_default_dtype(torch.float32), torch.set_default_device(None)
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")
