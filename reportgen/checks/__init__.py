@@ -19,6 +19,8 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass as checked_dataclass
 from typing_extensions import dataclass_transform
 
+from reportgen.docstrings import taken_apart
+
 # what a check is about, in the report's order
 Group = Literal[
     "the images",
@@ -98,13 +100,8 @@ def check(
 
 def _words(name: str, doc: str) -> dict[str, str]:
     """The title, the question and the labelled paragraphs of a check's docstring."""
-    head, *paragraphs = (" ".join(part.split()) for part in doc.split("\n\n"))
-    title, _, question = head.partition(": ")
-    words = {"title": title, "question": question}
-    for paragraph in paragraphs:
-        label, _, text = paragraph.partition(" ")
-        if label in LABELS:
-            words[LABELS[label]] = text
+    title, question, labelled = taken_apart(doc, LABELS)
+    words = {"title": title, "question": question, **labelled}
     missing = [label for label, key in LABELS.items() if not words.get(key)]
     if missing or not question.endswith("?"):
         raise ValueError(f"check {name!r}: its docstring lacks {missing or ['a question']}")

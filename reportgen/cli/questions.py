@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, TypeVar
 
 import typer
 
 from reportgen.cli.options import Checkpoint, Json, Model, RecipeFile, Verbose, recipe_values
 from reportgen.cli.terminal import tell
 from reportgen.errors import RecipeError, did_you_mean, nearest
+
+T = TypeVar("T")
 
 
 def inspect(
@@ -59,13 +62,7 @@ def methods(
     from reportgen.cli.terminal import method, table
     from reportgen.probes import methods as registry
 
-    known = registry()
-    if name is not None and name not in known:
-        raise RecipeError(
-            f"unknown visualization {name!r}{did_you_mean(nearest(name, known))}",
-            "`reportgen methods` lists the visualizations",
-        )
-    chosen = [known[name]] if name else list(known.values())
+    chosen = _chosen(name, registry(), "visualization", "methods")
     if as_json:
         words = [each.words() | {"needs": each.needs, "options": each.options()} for each in chosen]
         tell(json.dumps(words[0] if name else words, indent=1, default=str))
@@ -85,13 +82,7 @@ def checks(
     from reportgen.checks import questions as registry
     from reportgen.cli.terminal import question, table
 
-    known = registry()
-    if name is not None and name not in known:
-        raise RecipeError(
-            f"unknown check {name!r}{did_you_mean(nearest(name, known))}",
-            "`reportgen checks` lists the checks",
-        )
-    chosen = [known[name]] if name else list(known.values())
+    chosen = _chosen(name, registry(), "check", "checks")
     if as_json:
         words = [each.words() | {"options": each.options()} for each in chosen]
         tell(json.dumps(words[0] if name else words, indent=1, default=str))
@@ -100,6 +91,16 @@ def checks(
     else:
         rows = [(each.group, each.name, each.question) for each in chosen]
         table("", ("about", "name", "what it asks"), rows, set())
+
+
+def _chosen(name: str | None, known: Mapping[str, T], noun: str, command: str) -> list[T]:
+    """The one of that name, or all. Raises RecipeError for a name that is none of theirs."""
+    if name is not None and name not in known:
+        raise RecipeError(
+            f"unknown {noun} {name!r}{did_you_mean(nearest(name, known))}",
+            f"`reportgen {command}` lists the {noun}s",
+        )
+    return [known[name]] if name else list(known.values())
 
 
 def doctor(verbose: Verbose = False) -> None:

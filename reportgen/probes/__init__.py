@@ -18,6 +18,8 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass as checked_dataclass
 from typing_extensions import dataclass_transform
 
+from reportgen.docstrings import taken_apart
+
 Scope = Literal["model", "set", "image"]
 Group = Literal[
     "answers", "gradients", "class activation maps", "perturbations", "inside the network"
@@ -97,15 +99,8 @@ NEEDS = "Needs."  # what it asks of the network, for `reportgen methods`: a para
 
 def _words(name: str, doc: str) -> dict[str, str]:
     """The title, the summary and the labelled paragraphs of a probe's docstring."""
-    head, *paragraphs = (" ".join(part.split()) for part in doc.split("\n\n"))
-    title, _, summary = head.partition(": ")
-    words = {"title": title, "summary": summary}
-    for paragraph in paragraphs:
-        label, _, text = paragraph.partition(" ")
-        if label in LABELS:
-            words[LABELS[label]] = text
-        if label == NEEDS:
-            words["needs"] = text
+    title, summary, labelled = taken_apart(doc, {**LABELS, NEEDS: "needs"})
+    words = {"title": title, "summary": summary, **labelled}
     missing = [label for label, key in LABELS.items() if not words.get(key)]
     if missing or not summary:
         raise ValueError(f"probe {name!r}: its docstring lacks {missing or ['a summary']}")
