@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from checkout import REPOSITORY, copied, in_words, python
 
 from reportgen.checks import Question, check, questions
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-TESTED_WITH = (
-    "pyproject.toml",
-    "tests/conftest.py",
-    "tests/attending.py",
-    "tests/left_out.py",
-    "tests/matrix/networks.py",
-    "tests/matrix_table.py",
-    "tests/oracles.py",
-    "tests/checks/conftest.py",
-)
 RECIPE = """\
 model:
   source: network.py:DigitNet
@@ -39,46 +25,20 @@ output: {pdf: false}
 """
 
 
-def in_words() -> dict[str, str]:
-    """The files that the second part of CONTRIBUTING has one add, by path."""
-    text = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8").split("\n## ")[2]
-    return dict(re.findall(r"\*\*`(\S+)`\*\*.+?^```python\n(.*?)^```", text, re.M | re.S))
-
-
-def python(root: Path, *words: str) -> str:
-    """The standard output of Python in a folder, with that folder's package."""
-    done = subprocess.run(
-        [sys.executable, *words],
-        cwd=root,
-        env={**os.environ, "PYTHONPATH": str(root)},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the package that has the two files besides, and nothing else."""
     root = tmp_path_factory.mktemp("checkout")
-    for folder in ("reportgen", "templates", "themes", "examples/mnist"):
-        shutil.copytree(REPOSITORY / folder, root / folder)
-    for name in TESTED_WITH:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(REPOSITORY / name, root / name)
-    for name, text in in_words().items():
-        assert not (root / name).exists(), "the example is there already"
-        (root / name).write_text(text, encoding="utf-8")
-    return root
+    folders, files = ("examples/mnist",), ("tests/checks/conftest.py",)
+    return copied(root, folders, files, in_words(2))
 
 
 def test_it_is_two_files_a_check_and_its_test() -> None:
-    assert [Path(name).parent.as_posix() for name in in_words()] == ["reportgen/checks", "tests/checks"]
+    assert [Path(name).parent.as_posix() for name in in_words(2)] == ["reportgen/checks", "tests/checks"]
 
 
 def test_they_are_as_the_house_style_has_it(checkout: Path) -> None:
-    assert "All checks passed" in python(checkout, "-m", "ruff", "check", "--no-cache", *in_words())
+    assert "All checks passed" in python(checkout, "-m", "ruff", "check", "--no-cache", *in_words(2))
 
 
 def test_it_is_on_the_page_in_the_results_and_in_the_gates(checkout: Path) -> None:

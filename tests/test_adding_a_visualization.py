@@ -3,66 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from checkout import REPOSITORY, copied, in_words, page, python
 
 from reportgen.probes import Method, methods, probe
-
-REPOSITORY = Path(__file__).resolve().parents[1]
-TESTED_WITH = (
-    "pyproject.toml",
-    "tests/conftest.py",
-    "tests/attending.py",
-    "tests/left_out.py",
-    "tests/matrix/networks.py",
-    "tests/matrix_table.py",
-    "tests/oracles.py",
-    "tests/probes/conftest.py",
-)
-
-
-def adding() -> str:
-    """The first part of CONTRIBUTING."""
-    return (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8").split("\n## ")[1]
-
-
-def in_words() -> dict[str, str]:
-    """The files that it has one add: each path in bold, and the block of code after it."""
-    return dict(re.findall(r"^\*\*`(\S+)`\*\*.+?^```python\n(.*?)^```", adding(), re.M | re.S))
-
-
-def python(root: Path, *words: str) -> str:
-    """The standard output of Python in a folder, with that folder's package."""
-    done = subprocess.run(
-        [sys.executable, *words],
-        cwd=root,
-        env={**os.environ, "PYTHONPATH": str(root)},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the package that has the two files besides, and nothing else."""
     root = tmp_path_factory.mktemp("checkout")
-    for folder in ("reportgen", "templates", "themes", "examples/mnist", "examples/photos"):
-        shutil.copytree(REPOSITORY / folder, root / folder)
-    for name in (*TESTED_WITH, "tests/examples/test_photos.py"):
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(REPOSITORY / name, root / name)
-    for name, text in in_words().items():
-        assert not (root / name).exists(), "the example is there already"
-        (root / name).write_text(text, encoding="utf-8")
-    return root
+    files = ("tests/probes/conftest.py", "tests/examples/test_photos.py")
+    return copied(root, ("examples/mnist", "examples/photos"), files, in_words(1))
 
 
 @pytest.fixture(scope="module")
@@ -80,11 +35,11 @@ def report(checkout: Path) -> Path:
 
 
 def test_it_is_two_files_a_probe_and_its_test() -> None:
-    assert [Path(name).parent.as_posix() for name in in_words()] == ["reportgen/probes", "tests/probes"]
+    assert [Path(name).parent.as_posix() for name in in_words(1)] == ["reportgen/probes", "tests/probes"]
 
 
 def test_they_are_as_the_house_style_has_it(checkout: Path) -> None:
-    assert "All checks passed" in python(checkout, "-m", "ruff", "check", "--no-cache", *in_words())
+    assert "All checks passed" in python(checkout, "-m", "ruff", "check", "--no-cache", *in_words(1))
 
 
 def test_it_is_in_both_documents_and_in_the_results(report: Path) -> None:
@@ -99,7 +54,7 @@ def test_it_is_in_both_documents_and_in_the_results(report: Path) -> None:
 
 
 def test_its_test_passes_on_two_networks_by_the_command_that_is_given(checkout: Path) -> None:
-    (words,) = re.findall(r"^`\.venv/bin/python (-m pytest \S+)`", adding(), re.M)
+    (words,) = re.findall(r"^`\.venv/bin/python (-m pytest \S+)`", page(1), re.M)
     said = python(checkout, *words.split(), "-p", "no:cacheprovider")
     assert "2 passed, 7 deselected" in said
     assert "7 tests of many or large networks (mark `matrix`) were left out: `make matrix` runs them" in said

@@ -1,0 +1,59 @@
+"""What CONTRIBUTING has one add, in a copy of the package that has nothing else besides."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+# the plugins and settings that any test of the copy starts with
+TESTED_WITH = (
+    "pyproject.toml",
+    "tests/conftest.py",
+    "tests/attending.py",
+    "tests/left_out.py",
+    "tests/matrix/networks.py",
+    "tests/matrix_table.py",
+    "tests/oracles.py",
+)
+
+
+def page(number: int) -> str:
+    """A part of CONTRIBUTING under a second heading, counted from 1."""
+    return (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8").split("\n## ")[number]
+
+
+def in_words(number: int) -> dict[str, str]:
+    """The files that it has one add: each path in bold, and the block of code after it."""
+    return dict(re.findall(r"\*\*`(\S+)`\*\*.+?^```python\n(.*?)^```", page(number), re.M | re.S))
+
+
+def copied(root: Path, folders: Iterable[str], files: Iterable[str], added: Mapping[str, str]) -> Path:
+    """`root`, with a copy of folders and files of the repository and the added files beside them."""
+    for folder in ("reportgen", "templates", "themes", *folders):
+        shutil.copytree(REPOSITORY / folder, root / folder)
+    for name in (*TESTED_WITH, *files):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(REPOSITORY / name, root / name)
+    for name, text in added.items():
+        assert not (root / name).exists(), "the example is there already"
+        (root / name).write_text(text, encoding="utf-8")
+    return root
+
+
+def python(root: Path, *words: str) -> str:
+    """The standard output of Python in a folder, with that folder's package."""
+    done = subprocess.run(
+        [sys.executable, *words],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
