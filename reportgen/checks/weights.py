@@ -44,7 +44,8 @@ class Weights:
 
     Reading. A value that is not finite is a fault wherever it stands, even where no image of this set
     reaches it. Zeroed and repeated filters cost capacity, and come from pruning, from a loader that filled in
-    what it did not find, or from a copy. Untouched statistics or weights were never trained, or never loaded.
+    what it did not find, or from a copy; up to a twentieth of a layer they are told and matter little, for
+    training leaves some of its own. Untouched statistics or weights were never trained, or never loaded.
 
     Limits. A network pruned on purpose has zero filters. Weights that training has hardly moved look
     untouched though they were trained. Low-rank layers and filters that are nearly alike are not looked for.
@@ -70,21 +71,23 @@ class Weights:
         faults += _of_norms(state)
         faults.sort(key=lambda fault: (not fault.grave, -fault.share))
         grave = any(fault.grave for fault in faults)
-        status: Status = "fault" if grave else "warning" if faults else "clear"
+        much = grave or any(fault.share > self.limit for fault in faults)
+        status: Status = "fault" if grave else "warning" if much else "clear"
         head = any(
             last and last in fault.layers for fault in faults
         )  # no answer is better than its last layer
         said = listed([fault.words for fault in faults], 4)
-        all_well = f"All {values:,} values of {read:,} tensors are finite; no filter is zero or there twice."
+        sound = f"All {values:,} values of {read:,} tensors are finite; "
+        sound += f"{said}: too few to matter." if faults else "no filter is zero or there twice."
         return Verdict(
             status=status,
-            sentence=f"{said[:1].upper()}{said[1:]}." if faults else all_well,
+            sentence=f"{said[:1].upper()}{said[1:]}." if much else sound,
             effect=max((fault.share for fault in faults), default=0.0),
             unit="share",
             limit=self.limit,
             limit_reason="a twentieth of a layer's filters; a value that is not finite is a fault alone",
             n=len(case.answers.numbers),
-            remedy=REMEDY if faults else "",
+            remedy=REMEDY if much else "",
             exhibits=Exhibits(
                 layers=tuple(dict.fromkeys(layer for fault in faults for layer in fault.layers)),
                 channels=tuple((f.layers[0], k) for f in faults for k in f.channels),

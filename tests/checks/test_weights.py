@@ -62,12 +62,6 @@ def test_zeroed_and_copied_filters_are_counted(verdict, count):
     assert said.exhibits.channels == tuple(("conv2", k) for k in range(30, 30 + count))
 
 
-def test_one_zero_filter_of_many_is_no_fault(verdict):
-    tensors = trained()
-    tensors["conv2.weight"][7] = 0
-    assert verdict(tensors).status == "warning"
-
-
 def test_statistics_that_were_never_updated(verdict):
     tensors = trained()
     tensors |= {
@@ -118,3 +112,12 @@ def test_an_untouched_last_layer_is_the_cause_of_what_follows(digits, tmp_path):
     said = digits.verdicts(digits.images(each=30), asked, checkpoint=tmp_path / "headless.safetensors")
     rows = [key for key, verdict in said.items() if verdict.grave and not verdict.explained_by]
     assert rows == ["weights"], {key: said[key].sentence for key in rows}
+
+
+def test_a_few_zero_filters_such_as_training_leaves_are_told_and_no_warning(verdict):
+    tensors = trained()
+    tensors["conv2.weight"][5] = 0  # 1 of 48 is less than a twentieth
+    said = verdict(tensors)
+    assert (said.status, said.remedy) == ("clear", "")
+    assert "1 of 48 filters of conv2 is all zero: too few to matter." in said.sentence
+    assert said.effect == pytest.approx(1 / 48)
