@@ -11,7 +11,7 @@ from reportgen.findings import Array, Status, Table, Verdict
 from reportgen.stats import wilson
 
 NAMED = 5  # classes that a sentence names
-TABLE_AT_MOST = 100
+TABLE_AT_MOST = 20
 
 
 @check("balance", group="the images")
@@ -57,7 +57,7 @@ class Balance:
                 limit_reason="with a tenth of the images an interval is three times as wide",
                 n=len(labels),
                 remedy=REMEDY if status != "clear" else "",
-                figures=(self._table(case, counts),),
+                figures=() if status == "undecided" else (self._table(case, counts),),
             )
 
         few = len(labels) < 2 * len(case.classes)

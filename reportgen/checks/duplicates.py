@@ -64,13 +64,14 @@ class Duplicates:
         share = copies / n
         bad = len(torn) or low > self.limit
         status: Status = "fault" if bad else "warning" if share > self.limit else "clear"
+        census = status == "clear"  # in this set there are no more: nothing is estimated
         order = _worst_first(groups, case.answers.labels)
         return Verdict(
             status=status,
             sentence=self._sentence(case, groups, exact, torn),
             effect=share,
-            low=low,
-            high=high,
+            low=None if census else low,
+            high=None if census else high,
             unit="share",
             limit=self.limit,
             limit_reason="of fifty images one is counted again; two labels are a fault in any number",

@@ -67,6 +67,7 @@ def test_a_picture_under_two_labels_is_a_fault_in_any_number(digits, count, how)
 def test_a_clean_set_has_none(digits):
     said = digits.verdicts(digits.images(each=50), ["duplicates"])["duplicates"]
     assert said.status == "clear" and said.effect == 0 and said.figures == ()
+    assert (said.low, said.high) == (None, None), "what was counted out is not estimated"
     assert said.sentence == "None of 500 pictures is there twice, nor one that is nearly alike."
 
 
