@@ -1,4 +1,4 @@
-"""What layers are given in a forward: features and moments, reduced where they pass, so that no map is kept."""
+"""What layers are given in a forward: features and moments, reduced where they pass: no map is kept."""
 
 from __future__ import annotations
 
@@ -86,4 +86,4 @@ def by_image(rows: Tensor, images: int, filled: int | None) -> Tensor:
     of = images if filled is None else filled
     if len(rows) % of:
         raise ValueError(f"a layer saw {len(rows)} rows for {of} images")
-    return rows.unflatten(0, (of, len(rows) // of)).mean(1)[:images]
+    return rows.reshape(of, len(rows) // of, *rows.shape[1:]).mean(1)[:images]
