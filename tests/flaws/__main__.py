@@ -1,4 +1,4 @@
-"""`python -m flaws [NAME …] [--seeds N]`: plants each flaw and its clean twin, audits both, prints a table."""
+"""`python -m flaws [NAME …] [--seeds N]`: plants flaws and their clean twins, audits both, prints a table."""
 
 from __future__ import annotations
 
