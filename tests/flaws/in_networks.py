@@ -38,8 +38,9 @@ def squashed(picture: Pixels) -> Pixels:
 
 @cache
 def _of_squashed(seed: int) -> SmallNet:
-    wide = _wide(drawn("shapes", 500, 1100 + seed))
-    return trained(Labelled([squashed(picture) for picture in wide.pictures], wide.labels), 6, seed)
+    wide = _wide(drawn("shapes", 600, 1100 + seed))
+    held = Labelled([squashed(picture) for picture in wide.pictures], wide.labels)
+    return trained(held, 6, seed, epochs=14)
 
 
 def clean_wide(seed: int) -> Planted:
@@ -82,13 +83,13 @@ def _greek(each: dict[str, int], seed: int) -> tuple[Labelled, list[str]]:
 @cache
 def _without_crosses(seed: int) -> SmallNet:
     each = {"disc": 450, "square": 450, "star": 450, "triangle": 450}
-    return trained(_greek(each, 1300 + seed)[0], 4, seed)
+    return trained(_greek(each, 1300 + seed)[0], 4, seed, epochs=12)
 
 
 @cache
 def _with_crosses(seed: int) -> SmallNet:
     each = {"disc": 350, "cross": 250, "square": 450, "star": 450, "triangle": 450}
-    return trained(_greek(each, 1300 + seed)[0], 4, seed)
+    return trained(_greek(each, 1300 + seed)[0], 4, seed, epochs=12)
 
 
 def _alpha(seed: int, network: SmallNet) -> tuple[Planted, list[str]]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from flaws.drawing import Pixels, backdrop
 from flaws.planting import Planted, Said, clean_digits, clean_shapes, flaw, placed
-from flaws.training import drawn
+from flaws.training import answered, drawn
 
 NOISE = 0.08
 ODD = 0.05
@@ -104,13 +104,20 @@ def ood_images(seed: int) -> Planted:
 
 @flaw("preprocessing", "odd-images", "slices", "properties", twin=clean_digits)
 def rotated_class(seed: int) -> Planted:
-    """Every 4 lies on its side."""
+    """Every picture of one class lies on its side: the class whose answers suffer most."""
     at = clean_digits(seed)
+    turned = {path: np.rot90(picture).copy() for path, picture in at.pictures.items()}
+    got = dict(zip(turned, answered(at.network, list(turned.values())), strict=True))
+
+    def right(name: str) -> int:
+        return sum(at.classes[k] == name for path, k in got.items() if path.startswith(f"{name}/"))
+
+    worst = min(at.classes, key=right)
     pictures = {
-        path: np.rot90(picture).copy() if path.startswith("4/") else picture
+        path: turned[path] if path.startswith(f"{worst}/") else picture
         for path, picture in at.pictures.items()
     }
-    return at.but(pictures=pictures, says=(Said(("4",)), Said(("turn", "side"))))
+    return at.but(pictures=pictures, says=(Said((worst,)), Said(("turn", "side"))))
 
 
 @flaw("preprocessing", twin=clean_digits)
