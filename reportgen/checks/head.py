@@ -175,8 +175,8 @@ def _sentence(
     if status in GRAVE:
         now = f"{percent(won / len(own))} {interval(*wilson(won, len(own)))}"
         return (
-            f"The network answers {percent(float(own.mean()))} of {n} held back for this test right, but {now}"
-            f" are right from its own features (by the {best}): the last layer, {layer}, does not fit them."
+            f"The network answers {percent(float(own.mean()))} of {n} held back for this test right, but"
+            f" {now} are right from its own features (by the {best}): the last layer, {layer}, does not fit."
         )
     if status == "clear":
         return (
