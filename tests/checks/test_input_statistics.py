@@ -7,6 +7,9 @@ import copy
 import pytest
 import torch
 
+from reportgen.checks.input_statistics import InputStatistics
+from reportgen.engine.network.trace import trace
+
 ONLY = ("input-statistics", "accuracy", "balance")
 GRAVE = ("fault", "warning")
 
@@ -67,3 +70,10 @@ def test_the_verdict_does_not_depend_on_the_batches(network, normed):
 def test_a_network_without_batch_normalisation_is_untested_in_words(digits):
     found = digits.verdicts(digits.images(5), ["input-statistics"])["input-statistics"]
     assert found.status == "untested" and "no batch normalisation" in found.sentence
+
+
+def test_what_it_asks_are_all_batch_normalisations_and_one_view(awkward):
+    facts = trace(awkward, (3, 32, 32))
+    (need,) = InputStatistics().needs(facts)
+    assert need.layers == ("norm",)
+    assert [view.adapted for view in InputStatistics().views(facts)] == [True]
