@@ -46,6 +46,8 @@ CHECKS_MAY = {
     "reportgen.findings",
     "reportgen.checks",
     "reportgen.checks.case",
+    "reportgen.checks.copies",
+    "reportgen.checks.parts",
     "reportgen.checks.words",
     "reportgen.stats",
 }

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image, ImageOps
 
 from reportgen.checks.case import Answers, Case, Sample, Sources
 from reportgen.findings import Verdict
@@ -81,6 +82,27 @@ def answering(labels: Any, accuracy: Any, draw: np.random.Generator, classes: in
     return logits
 
 
+def copy_of(file: Path, target: Path, how: str) -> None:
+    """A copy of a picture, made in one of several ways."""
+    picture = Image.open(file)
+    if how == "bytes":
+        shutil.copy(file, target)
+    elif how == "pixels":
+        picture.save(target.with_suffix(".bmp"))
+    elif how == "jpeg":
+        picture.convert("RGB").resize((56, 56), Image.Resampling.BICUBIC).save(
+            target.with_suffix(".jpg"), quality=90
+        )
+    elif how == "mirror":
+        ImageOps.mirror(picture).save(target)
+
+
+@pytest.fixture(scope="session")
+def again() -> Callable[..., None]:
+    """`copy_of`."""
+    return copy_of
+
+
 @pytest.fixture(scope="session")
 def make_case() -> Callable[..., Case]:
     """`case_of`."""
@@ -114,7 +136,7 @@ class Digits:
         return target
 
     def measured(
-        self, images: Path, only: Any = "all", edit: Any = None, checkpoint: Path = CHECKPOINT, **keys: Any
+        self, images: Path, /, only: Any = "all", edit: Any = None, checkpoint: Path = CHECKPOINT, **keys: Any
     ) -> Any:
         """The measurement of the digits' network on a folder. `keys` are further keys of the recipe; `edit`
         gets the audit and returns another."""
@@ -137,7 +159,7 @@ class Digits:
         audit = edit(audit) if edit else audit
         return measure_main(audit, self.folder / f"evidence-{self.count}", lambda *_: None)
 
-    def verdicts(self, images: Path, only: Any = "all", **keys: Any) -> dict[str, Verdict]:
+    def verdicts(self, images: Path, /, only: Any = "all", **keys: Any) -> dict[str, Verdict]:
         """The verdicts of the checks by name."""
         return verdicts_of(self.measured(images, only, **keys))
 
