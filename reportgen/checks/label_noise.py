@@ -75,7 +75,7 @@ class LabelNoise:
             remedy=REMEDY if bad else self._more(status, n, share, high, own),
             exhibits=Exhibits(images=tuple(answers.numbers[named].tolist())),
             figures=(_table(case, answers.numbers, margin, order[:LISTED]),) if bad else (),
-            explains=("accuracy", "calibration") if bad else (),
+            explains=("accuracy", "calibration", "abstention") if bad else (),
         )
 
     def without(self, case: Case, verdict: Verdict) -> Case:
