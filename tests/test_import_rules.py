@@ -48,6 +48,7 @@ CHECKS_MAY = {
     "reportgen.checks.case",
     "reportgen.checks.copies",
     "reportgen.checks.parts",
+    "reportgen.checks.ranked",
     "reportgen.checks.unlike",
     "reportgen.checks.words",
     "reportgen.stats",

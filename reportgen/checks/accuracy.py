@@ -7,14 +7,14 @@ from scipy.stats import fisher_exact
 from sklearn.metrics import (
     matthews_corrcoef,
     precision_recall_fscore_support,
-    roc_auc_score,
 )
 
 from reportgen.checks import check
 from reportgen.checks.case import Answers, Case, unjudged
+from reportgen.checks.ranked import Ranked
 from reportgen.checks.words import counted, interval, listed, percent, rounded_up
-from reportgen.findings import GRAVE, Array, Exhibits, Status, Table, Verdict
-from reportgen.stats import finite, holm, newcombe, wilson
+from reportgen.findings import GRAVE, Array, Exhibits, Finding, Status, Table, Verdict
+from reportgen.stats import holm, newcombe, wilson
 
 FEWEST = 30  # labelled images; fewer decide nothing
 AUC_AT_MOST = 50  # classes of which a ROC is looked at
@@ -30,8 +30,8 @@ class Accuracy:
     Measurement. Accuracy with its 95 % interval is held against the share of the commonest label. Each class'
     accuracy is held against that of all other classes: the difference with Newcombe's interval, where
     Fisher's exact test, corrected for the number of classes (Holm), shows one. Balanced accuracy, precision,
-    recall and F1 as means over classes (macro) and over images (weighted), Matthews' correlation and the
-    label among the first five answers stand in the table.
+    recall and F1 as means over classes (macro) and over images (weighted), Matthews' correlation, the label
+    among the first five answers, the area under the ROC and average precision stand in the table.
 
     Reading. A class far below the others is weak whatever the accuracy of the set; balanced accuracy shows
     how much of it the large classes make. A class that is never answered cannot be right.
@@ -64,16 +64,16 @@ class Accuracy:
         return Verdict(
             status=status,
             sentence=f"{text}.{why}",
-            effect=gap,
-            low=ends[0] if ends else None,
-            high=ends[1] if ends else None,
+            effect=gap if n >= FEWEST else None,  # of a few images it says nothing in 60 points' width
+            low=ends[0] if ends and n >= FEWEST else None,
+            high=ends[1] if ends and n >= FEWEST else None,
             unit="points",
             limit=self.limit,
             limit_reason="a class ten points below the others is another model for whoever meets it",
             n=n,
             remedy=self._remedy(status, answers, gap, ends[1] if ends else None),
             exhibits=Exhibits(images=tuple(int(k) for k in shown)),
-            figures=(_table(case, answers, balanced),),
+            figures=_figures(case, answers, balanced),
         )
 
     def _weak(self, answers: Answers) -> tuple[Array, float | None, tuple[float, float] | None]:
@@ -160,8 +160,8 @@ def _balanced(answers: Answers) -> float:
     return float((right[counts > 0] / counts[counts > 0]).mean())
 
 
-def _table(case: Case, answers: Answers, balanced: float) -> Table:
-    """All the usual numbers."""
+def _figures(case: Case, answers: Answers, balanced: float) -> tuple[Finding, ...]:
+    """All the usual numbers; of few classes the ROC and precision over recall, too."""
     rows: list[tuple[str, float | None]] = [("balanced accuracy", balanced)]
     for name in ("macro", "weighted"):
         p, r, f, _ = precision_recall_fscore_support(
@@ -170,13 +170,13 @@ def _table(case: Case, answers: Answers, balanced: float) -> Table:
         rows += [(f"precision, {name}", float(p)), (f"recall, {name}", float(r)), (f"F1, {name}", float(f))]
     if len(np.unique(answers.labels)) > 1:
         rows.append(("Matthews' correlation", float(matthews_corrcoef(answers.labels, answers.answers))))
-    rows += _of_logits(case, answers)
-    return Table("numbers", "Answers in numbers", ("number", "value"), tuple(rows))
+    more, curves = _of_logits(case, answers)
+    table = Table("numbers", "Answers in numbers", ("number", "value"), tuple(rows + more))
+    return (table, *curves)
 
 
-def _of_logits(case: Case, answers: Answers) -> list[tuple[str, float | None]]:
-    """The share whose label is among the first answers, and the area under the ROC, one class against the
-    rest, as a mean over classes."""
+def _of_logits(case: Case, answers: Answers) -> tuple[list[tuple[str, float | None]], tuple[Finding, ...]]:
+    """The share whose label is among the first answers, and of few classes how well each is ranked."""
     label = {int(n): int(k) for n, k in zip(answers.numbers, answers.labels, strict=True)}
     among, scores, truths = 0, [], []
     for numbers, logits in case.sources.logits():
@@ -192,12 +192,8 @@ def _of_logits(case: Case, answers: Answers) -> list[tuple[str, float | None]]:
     if len(case.classes) > TOP and label:
         rows.append((f"label among the first {TOP} answers", among / len(label)))
     if truths and len(np.concatenate(truths)):
-        rows.append(("area under the ROC, macro", _auc(np.concatenate(scores), np.concatenate(truths))))
-    return rows
-
-
-def _auc(logits: Array, labels: Array) -> float | None:
-    p = np.exp(logits)
-    p /= p.sum(1, keepdims=True)
-    areas = [roc_auc_score(labels == k, p[:, k]) for k in np.unique(labels) if not (labels == k).all()]
-    return finite(float(np.mean(areas))) if areas else None
+        p = np.exp(np.concatenate(scores))
+        ranked = Ranked(p / p.sum(1, keepdims=True), np.concatenate(truths), case.classes)
+        rows += ranked.rows()
+        return rows, ranked.curves()
+    return rows, ()

@@ -23,8 +23,9 @@ def standardised(features: Array) -> Array:
 
 
 def unlike_the_rest(features: Array) -> Array:
-    """Which rows (n,) of features (n, F) lie far from the others: their distance to the n/15-th nearest is
-    unusually large. None of fewer than 60, or of more than 5,000, rows are looked at in part."""
+    """Which rows (n,) of features (n, F) are unlike the others: their distance to the n/15-th nearest is
+    unusually large, or the features are unusually weak, as of pictures in which nothing is recognised
+    (Dhamija, Günther & Boult 2018). None of fewer than 60 rows; of many the first 5,000 are looked at."""
     n = min(len(features), AT_MOST)
     far = np.zeros(len(features), dtype=bool)
     if n < FEWEST:
@@ -34,8 +35,14 @@ def unlike_the_rest(features: Array) -> Array:
         return far
     k = max(5, n // NEIGHBOURS)
     distance = NearestNeighbors(n_neighbors=k).fit(x).kneighbors()[0][:, -1]
-    log = np.log(np.maximum(distance, 1e-12))
+    weak = np.linalg.norm(np.nan_to_num(features[:n].astype(np.float64)), axis=1)
+    far[:n] = _beyond(distance) | _beyond(1 / np.maximum(weak, 1e-12))
+    return far
+
+
+def _beyond(values: Array) -> Array:
+    """Which positive values (n,) lie far above the median of their logarithms."""
+    log = np.log(np.maximum(values, 1e-12))
     middle = np.median(log)
     spread = max(1.4826 * float(np.median(np.abs(log - middle))), 0.05)
-    far[:n] = log > middle + SPREADS * spread
-    return far
+    return np.asarray(log > middle + SPREADS * spread)

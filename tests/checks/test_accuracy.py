@@ -111,3 +111,31 @@ def test_an_output_that_is_not_finite_is_not_said_to_lack_a_label(make_case):
     for check in (Accuracy(), Calibration(), ClassNames(), LabelNoise()):
         said = check.judge(case)
         assert said.status == "untested" and "no labelled image has an answer" in said.sentence
+
+
+def test_a_handful_of_images_has_no_interval_of_sixty_points(make_case, make_answers):
+    from reportgen.checks.class_names import ClassNames
+
+    case = graded(make_case, make_answers, [0.8] * 3, [2] * 3)
+    for check in (Accuracy(), ClassNames()):
+        said = check.judge(case)
+        assert said.status == "undecided" and (said.effect, said.low, said.high) == (None, None, None)
+    assert Accuracy().judge(case).sentence.endswith("Too few images to judge.")
+
+
+def test_of_few_classes_there_are_curves_and_of_two_one_line(make_case, make_answers):
+    from sklearn import metrics
+
+    case = graded(make_case, make_answers, [0.8, 0.7, 0.9], [60, 40, 50])
+    rows, roc, precision = (Accuracy().judge(case).figures[k] for k in range(3))
+    p = np.exp(case.sources.all) / np.exp(case.sources.all).sum(1, keepdims=True)
+    y = case.answers.labels
+    expected = np.mean([metrics.average_precision_score(y == k, p[:, k]) for k in range(3)])
+    assert dict(rows.rows)["average precision, macro"] == pytest.approx(expected)
+    assert roc.labels == NAMES[:3] and (np.diff(roc.values[0], axis=1) >= 0).all()
+    area = np.trapezoid(roc.values[0, 0], roc.x)
+    assert area == pytest.approx(metrics.roc_auc_score(y == 0, p[:, 0]), abs=0.01)
+    assert (np.diff(precision.values[0], axis=1) <= 1e-9).all()
+    two = graded(make_case, make_answers, [0.8, 0.7], [60, 40])
+    figures = Accuracy().judge(two).figures
+    assert figures[1].labels == NAMES[1:2] and "average precision, of ring" in dict(figures[0].rows)
