@@ -48,8 +48,8 @@ CHECKS_MAY = {
     "reportgen.checks.case",
     "reportgen.checks.copies",
     "reportgen.checks.parts",
-    "reportgen.checks.ranked",
     "reportgen.checks.unlike",
+    "reportgen.checks.curves",
     "reportgen.checks.words",
     "reportgen.stats",
 }

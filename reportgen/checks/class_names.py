@@ -81,7 +81,7 @@ class ClassNames:
             status=status,
             sentence=text or (_in_order(status, n, high) if fits else NO_ORDER),
             effect=(gained - lost) / n if n >= FEWEST else None,
-            low=low if n >= FEWEST else None,  # of a few images it says nothing in 60 points' width
+            low=low if n >= FEWEST else None,
             high=high if n >= FEWEST else None,
             unit="points",
             limit=self.limit,

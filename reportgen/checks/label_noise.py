@@ -92,7 +92,9 @@ class LabelNoise:
         if own > OWN_ERRORS:
             return "undecided"
         if low > self.limit:
-            return "fault" if own <= OWN_ERRORS / 2 else "warning"
+            # the model's own mistakes are an estimate, too, and the rougher the more labels are wrong: where
+            # most contradictions look like wrong labels these are shown
+            return "fault" if own <= max(OWN_ERRORS / 2, share) else "warning"
         if high <= self.limit:
             return "clear"
         likely = share > self.limit and low > self.limit / 2 and own <= OWN_ERRORS / 2

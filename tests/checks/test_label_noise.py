@@ -105,3 +105,9 @@ def test_more_wrong_labels_are_no_weaker_verdict(make_case, errors):
         assert ranks == sorted(ranks) and said[1].status == said[2].status == "fault", [
             v.sentence for v in said
         ]
+
+
+def test_many_wrong_labels_are_a_fault(make_case):
+    for seed in range(12):
+        said = LabelNoise().judge(mixed(make_case, 0.15, 0.04, seed)[0])
+        assert said.status == "fault", said.sentence

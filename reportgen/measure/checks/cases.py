@@ -36,6 +36,7 @@ def case_of(m: Measurement) -> Case:
         seed=m.model.recipe.run.seed,
         wished_sample=m.model.checks.sample,
         sources=_Evidence(m, records),
+        preprocessing=m.model.subject.preprocessing.as_json(),
     )
 
 
