@@ -168,9 +168,7 @@ def _probed(halves: Halves, seed: int) -> dict[str, Array]:
     return told
 
 
-def _sentence(
-    layer: str, own: Array, right: Mapping[str, Array], best: str, status: str, high: float
-) -> str:
+def _sentence(layer: str, own: Array, right: Mapping[str, Array], best: str, status: str, high: float) -> str:
     n, won = counted(len(own), "image"), int(right[best].sum())
     if status in GRAVE:
         now = f"{percent(won / len(own))} {interval(*wilson(won, len(own)))}"

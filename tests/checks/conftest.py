@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from safetensors.torch import save_file
 
 from reportgen.checks.case import Answers, Case, Sample, Sources
@@ -83,6 +83,27 @@ def answering(labels: Any, accuracy: Any, draw: np.random.Generator, classes: in
     logits = draw.normal(0, 0.5, (len(labels), classes))
     logits[np.arange(len(labels)), np.where(right, labels, other)] += sure
     return logits
+
+
+def copy_of(file: Path, target: Path, how: str) -> None:
+    """A copy of a picture, made in one of several ways."""
+    picture = Image.open(file)
+    if how == "bytes":
+        shutil.copy(file, target)
+    elif how == "pixels":
+        picture.save(target.with_suffix(".bmp"))
+    elif how == "jpeg":
+        picture.convert("RGB").resize((56, 56), Image.Resampling.BICUBIC).save(
+            target.with_suffix(".jpg"), quality=90
+        )
+    elif how == "mirror":
+        ImageOps.mirror(picture).save(target)
+
+
+@pytest.fixture(scope="session")
+def again() -> Callable[..., None]:
+    """`copy_of`."""
+    return copy_of
 
 
 @pytest.fixture(scope="session")

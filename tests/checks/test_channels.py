@@ -51,7 +51,6 @@ def test_without_the_visualization_it_is_untested(make_case):
 
 def test_a_layer_silenced_in_a_network_is_found_and_the_network_itself_is_clear(digits, tmp_path):
 
-
     state = load_file(digits.network.parent / "checkpoints" / "epoch-10.safetensors")
     silent = copy.deepcopy(state)
     silent["conv2.bias"] = torch.full((20,), -1e4)

@@ -120,9 +120,7 @@ class Preprocessing:
             n=found.n,
             sample=len(answers.numbers),
             remedy=found.tried.way.remedy,
-            exhibits=Exhibits(
-                images=tuple(answers.numbers[better].tolist()), settings=found.tried.way.keys
-            ),
+            exhibits=Exhibits(images=tuple(answers.numbers[better].tolist()), settings=found.tried.way.keys),
             figures=figures_of(ways, answers),
             explains=FOLLOWS,
         )

@@ -153,9 +153,14 @@ class _Evidence(Sources):
                 yield np.array([r["number"] for r in seen]), logits[[r["row"] for r in seen]]
 
     def greys(self, numbers: Sequence[int], training: bool = False) -> Mapping[int, Array]:
-        files = self.m.audit.training if training else self.m.audit.files
-        decoded = self._decoded(files, numbers, facts=True)
-        return {image.file.number: image.facts.grey for image in decoded if image.facts is not None}
+        if not training:
+            decoded = self._decoded(self.m.audit.files, numbers, facts=True)
+            return {image.file.number: image.facts.grey for image in decoded if image.facts is not None}
+        rows = _facts(self.m, shards.TRAINING)
+        used = sorted(rows[1]) if rows else []  # in the order of `Case.training`
+        places = {used[place]: int(place) for place in numbers}
+        decoded = self._decoded(self.m.audit.training, list(places), facts=True)
+        return {places[image.file.number]: image.facts.grey for image in decoded if image.facts is not None}
 
     def seen(self, numbers: Sequence[int]) -> Mapping[int, Array]:
         decoded = self._decoded(self.m.audit.files, numbers)
