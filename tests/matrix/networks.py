@@ -54,12 +54,12 @@ def tv(name: str, **options: Any) -> Callable[[], nn.Module]:
     return make
 
 
-def hf(name: str, **options: Any) -> Callable[[], nn.Module]:
+def hf(name: str, head: str = "", **options: Any) -> Callable[[], nn.Module]:
     def make() -> nn.Module:
         import transformers
 
         config = getattr(transformers, f"{name}Config")(num_labels=5, **options)
-        return Logits(getattr(transformers, f"{name}ForImageClassification")(config))
+        return Logits(getattr(transformers, f"{name}ForImageClassification{head}")(config))
 
     return make
 

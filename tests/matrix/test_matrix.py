@@ -18,6 +18,7 @@ from matrix.networks import SAMPLE, Known, built
 from matrix.timm_networks import TIMM
 from matrix.torchvision_networks import TORCHVISION
 from matrix.transformers_networks import TRANSFORMERS
+from matrix.unchosen_networks import UNCHOSEN
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
@@ -30,7 +31,7 @@ from reportgen.probes.grad_cam import GradCam
 from reportgen.probes.occlusion import Occlusion
 from reportgen.probes.saliency import Saliency
 
-ALL = (*SAMPLE, *TORCHVISION, *TIMM, *TRANSFORMERS)
+ALL = (*SAMPLE, *TORCHVISION, *TIMM, *TRANSFORMERS, *UNCHOSEN)
 # of every kind one: they are tried by `make test`
 QUICK = (
     *("timm ViT, class token", "timm ViT, registers", "timm ViT, attention pool", "torchvision ViT"),
