@@ -26,14 +26,15 @@ class Known:
 
 
 class Logits(nn.Module):
-    """What `model.output` does for a network of transformers: its logits."""
+    """What `model.output` does for a network of transformers: its logits, or the one output that it has."""
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
         self.net = net
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.net(pixel_values=x).logits
+        outputs = self.net(pixel_values=x)
+        return outputs.logits if "logits" in outputs else outputs[0]
 
 
 def timm(name: str, **options: Any) -> Callable[[], nn.Module]:

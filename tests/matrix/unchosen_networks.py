@@ -190,7 +190,7 @@ TRANSFORMERS = (
     transformer(
         "Perceiver",
         hf("Perceiver", "ConvProcessing", **PERCEIVER),
-        *("perceiver.encoder.cross_attention.attention.self.layernorm2", "tokens", (16, 16)),
+        *("perceiver.encoder.cross_attention.attention.self.layernorm2", "tokens", (15, 15)),
     ),
     transformer(
         "timm wrapper", hf("TimmWrapper", architecture="resnet18"), "timm_model.layer4", "maps", GRID, 0, WIDE
