@@ -123,16 +123,14 @@ def kept_by_a_hook(network: nn.Module, name: str, x: Tensor) -> tuple[Tensor, Te
 
     def keep(_module: nn.Module, _args: object, out: Any) -> Any:
         first = out[0] if isinstance(out, tuple) else out
-        first.retain_grad()
         kept["a"] = first
         copied = first.clone()  # a rectifier in place may follow
         return (copied, *out[1:]) if isinstance(out, tuple) else copied
 
     handle = network.get_submodule(name).register_forward_hook(keep)
-    network(x).max(1).values.sum().backward()
+    score = network(x).max(1).values.sum()
     handle.remove()
-    gradient = kept["a"].grad
-    assert gradient is not None
+    (gradient,) = torch.autograd.grad(score, kept["a"])  # none by the weights, which torch aborts on
     return kept["a"].detach(), gradient
 
 

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from reportgen.engine.network.layout import Layout
 from reportgen.engine.network.trace import trace
 
-SIDES = (16, 24)  # of the image; 4×6 patches
+SIDES = (32, 48)  # of the image; 8×12 patches
 
 
 class Taken(nn.Module):
@@ -74,7 +74,7 @@ def test_places_are_kept(step, prefix):
     with torch.no_grad():
         network(torch.zeros(1, 3, *SIDES))
     facts = trace(network.eval(), (3, *SIDES))
-    assert facts.layer("step").layout == Layout("tokens", (4, 6), prefix)
+    assert facts.layer("step").layout == Layout("tokens", (8, 12), prefix)
     assert facts.auto == "step"
 
 
@@ -101,7 +101,7 @@ class Linear(nn.Module):
 def test_auto_is_before_linear_attention_and_no_encoding_that_the_class_token_does_not_see():
     network = Linear()
     facts = trace(network.eval(), (3, *SIDES))
-    assert facts.layer("near").layout == Layout("maps", (4, 6))
+    assert facts.layer("near").layout == Layout("maps", (8, 12))
     assert facts.auto == "norm"
     kept = []
     network.near.register_forward_hook(lambda _m, _i, out: kept.append(out))
@@ -129,4 +129,4 @@ class Beside(nn.Module):
 def test_a_head_beside_the_main_one_is_no_layer_of_auto(both, auto):
     facts = trace(Beside(both).eval(), (3, *SIDES))
     assert facts.auto == auto
-    assert facts.layer("each").layout == Layout("tokens", (4, 6))  # it may be named
+    assert facts.layer("each").layout == Layout("tokens", (8, 12))  # it may be named
