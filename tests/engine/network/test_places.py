@@ -1,4 +1,4 @@
-"""What keeps a place and what has none where networks add, pick and pad, and which layer `auto` takes then."""
+"""What keeps a place and what has none where networks add, pick and pad, and what `auto` takes then."""
 
 from __future__ import annotations
 
