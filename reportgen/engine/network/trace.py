@@ -170,11 +170,12 @@ def _forward(
         call.own_macs //= len(x)
         call.output_bytes //= len(x)
     seen.keys = observer.follower.keys
-    seen.auto = last_depended_on(seen, observer.track_of(logits))
+    graph = observer.recorder.finish(logits)
+    seen.auto = last_depended_on(seen, observer.track_of(logits), graph)
     met = found(meeting.met, len(x), seen.calls)
     with _unfused():
         attentions = read_by(met, lambda: _raw(network, torch.zeros_like(x), output).values)
-    return seen, observer.recorder.finish(logits), raw, attentions
+    return seen, graph, raw, attentions
 
 
 def _raw(network: nn.Module, x: Tensor, output: Output) -> Raw:
