@@ -4,12 +4,13 @@ JOBS ?= 2
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo test matrix lint types lock clean
+.PHONY: help setup demo test matrix flaws lint types lock clean
 
 help:
 	@echo "make demo   set up and write the demo report to demo-report/"
 	@echo "make test   set up and pass the checks and tests (JOBS=$(JOBS) at a time)"
 	@echo "make matrix the tours of many and large networks that make test leaves out"
+	@echo "make flaws  plants faults in small networks and sets; what the audit says of each, as a table"
 	@echo "make setup  only make .venv      make lock  pin new versions      make clean"
 
 setup: $(READY)
@@ -43,6 +44,9 @@ test: lint types
 matrix: export OMP_NUM_THREADS ?= 1
 matrix: $(READY)
 	$(BIN)/python -m pytest -m matrix --timeout 1200 -n $(JOBS) --dist loadfile -rs -q
+
+flaws: $(READY)
+	PYTHONPATH=tests $(BIN)/python -m flaws --say
 
 lock: $(READY)
 	$(BIN)/python -m pip install --quiet uv

@@ -70,9 +70,7 @@ def class_scores(labelled: Labelled) -> dict[int, ClassScores]:
     }
 
 
-def of_classes(
-    labelled: Labelled, scores: Mapping[int, ClassScores], class_count: int
-) -> OfClasses:
+def of_classes(labelled: Labelled, scores: Mapping[int, ClassScores], class_count: int) -> OfClasses:
     """What is said of all classes together, given that every labelled image has an answer."""
     if not labelled:
         return NO_CLASSES

@@ -60,9 +60,7 @@ def _map(findings: Findings, name: str) -> Heatmap | None:
     return next((map for map in slots[0] if isinstance(map, Heatmap) and map.name == "map"), None)
 
 
-def summary(
-    images: Mapping[str, Mapping[str, Likeness]], methods: Sequence[str]
-) -> dict[str, MeanLikeness]:
+def summary(images: Mapping[str, Mapping[str, Likeness]], methods: Sequence[str]) -> dict[str, MeanLikeness]:
     """By visualization: the mean over the images where both maps explain one class."""
     means: dict[str, MeanLikeness] = {}
     for name in methods:

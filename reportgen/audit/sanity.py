@@ -78,9 +78,7 @@ def summary(evidence: Evidence) -> Trust | None:
     return summarise(records, manifest["recipe"]["trust"]["limits"], names)
 
 
-def summarise(
-    records: Sequence[Mapping[str, Any]], limits: Limits, methods: Iterable[str]
-) -> Trust | None:
+def summarise(records: Sequence[Mapping[str, Any]], limits: Limits, methods: Iterable[str]) -> Trust | None:
     """Means over the images, 95 % intervals and verdicts; None without records.
 
     `methods` gives the order; those of which no map was tested are left out. A map with a flag

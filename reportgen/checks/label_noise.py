@@ -87,7 +87,9 @@ class LabelNoise:
         if n < FEWEST or own > OWN_ERRORS[1]:
             return "undecided"
         if low > self.limit:
-            return "fault" if own <= OWN_ERRORS[0] else "warning"
+            # the model's own mistakes are an estimate, too, and the rougher the more labels are wrong: where
+            # most contradictions look like wrong labels these are shown
+            return "fault" if own <= max(OWN_ERRORS[0], share) else "warning"
         if high <= self.limit:
             return "clear"
         likely = share > self.limit and low > self.limit / 2 and own <= OWN_ERRORS[0]

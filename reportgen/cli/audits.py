@@ -103,9 +103,7 @@ def _audit(
     from reportgen.cli.terminal import progress
 
     with progress(quiet) as shown:
-        outcome = audit(
-            recipe, checkpoint, images, out, limit=limit, save_maps=save_maps, progress=shown
-        )
+        outcome = audit(recipe, checkpoint, images, out, limit=limit, save_maps=save_maps, progress=shown)
     _tell(outcome, as_json)
     if strict and (failed := _failed_checks(outcome)):
         raise Fault(

@@ -20,9 +20,7 @@ def inspect(
     checkpoint: Checkpoint,
     model: Model = None,
     recipe: RecipeFile = None,
-    size: Annotated[
-        str | None, typer.Option("--input", metavar="CxHxW", help="Such as 3x224x224.")
-    ] = None,
+    size: Annotated[str | None, typer.Option("--input", metavar="CxHxW", help="Such as 3x224x224.")] = None,
     verbose: Verbose = False,
     as_json: Json = False,
 ) -> None:
@@ -47,9 +45,7 @@ def _shape(size: str) -> tuple[int, int, int]:
     except ValueError:
         channels = height = width = 0
     if min(channels, height, width) < 1:
-        raise RecipeError(
-            f"--input {size!r} is no size", "write channels, height, width: --input 3x224x224"
-        )
+        raise RecipeError(f"--input {size!r} is no size", "write channels, height, width: --input 3x224x224")
     return channels, height, width
 
 

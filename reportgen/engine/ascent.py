@@ -207,9 +207,7 @@ class Climber:
         def answers(layer: str) -> Tensor:
             return self.facts.as_maps(layer, kept[layer])
 
-        return torch.stack(
-            [driven(need.unit, logits, answers)[n] for n, need in enumerate(needs)]
-        )
+        return torch.stack([driven(need.unit, logits, answers)[n] for n, need in enumerate(needs)])
 
     def _normalised(self, pictures: Tensor) -> Tensor:
         mean = pictures.new_tensor(self.normalisation.mean)[:, None, None]

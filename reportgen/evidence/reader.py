@@ -177,5 +177,3 @@ class Evidence:
             yield from other.altered()
         else:  # what it says of its shards is not to be relied on
             yield sealed.name
-
-

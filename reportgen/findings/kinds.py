@@ -276,6 +276,8 @@ Finding: TypeAlias = (
     | Table
     | Graph
 )
+
+
 def at(finding: Finding, n: int) -> Finding:
     """Image n's view of a batch's finding: its per-image fields without the leading axis."""
     per_image = {name: getattr(finding, name) for name in finding.per_image}

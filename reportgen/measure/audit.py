@@ -97,9 +97,7 @@ class Audit:
         return hashlib.sha256(canonical_json(depends)).hexdigest()
 
 
-def prepare(
-    recipe: Recipe, checkpoint: Path, images: Path, limit: int | None, save_maps: bool
-) -> Audit:
+def prepare(recipe: Recipe, checkpoint: Path, images: Path, limit: int | None, save_maps: bool) -> Audit:
     """Reads the model, and the one beside it, and surveys the images.
 
     Raises RecipeError and InputError.

@@ -68,9 +68,7 @@ def sample(m: Measurement) -> None:
         _round(m, f"{shards.SAMPLE}-{size:06d}", files, engine, partial(_sampled, several))
 
 
-def _round(
-    m: Measurement, kind: str, files: Iterable[ImageFile], engine: OnePass, write: WriteShard
-) -> None:
+def _round(m: Measurement, kind: str, files: Iterable[ImageFile], engine: OnePass, write: WriteShard) -> None:
     """Streams files in full batches, each to a shard of a kind, past those already there."""
     done = {record["number"] for record in m.writer.records(kind)}
     todo = [file for file in files if file.number not in done]
@@ -99,9 +97,7 @@ def _perturbed(m: Measurement) -> Callable[[int], None]:
     return tell
 
 
-def _scored(
-    m: Measurement, name: str, engine: OnePass, images: list[Decoded], refused: list[Record]
-) -> None:
+def _scored(m: Measurement, name: str, engine: OnePass, images: list[Decoded], refused: list[Record]) -> None:
     """One batch of the first round."""
     if not images:
         m.writer.write(name, {}, refused)
@@ -165,9 +161,7 @@ def _findings(m: Measurement, tapes: list[BatchTape]) -> Findings:
 
 def _tallies_of_set(m: Measurement, tape: BatchTape, images: list[Decoded]) -> dict[str, Tally]:
     """What every probe of scope `set` keeps of a batch, and the batch's strongest images."""
-    kept: dict[str, Tally] = {
-        v.name: v.probe.measure(tape) for v in m.model.visualizations.of_scope("set")
-    }
+    kept: dict[str, Tally] = {v.name: v.probe.measure(tape) for v in m.model.visualizations.of_scope("set")}
     best = top_images.rank(m.model.plan, tape, [image.file.number for image in images])
     return kept | ({RANKS: best} if best else {})
 
@@ -184,9 +178,7 @@ def _records(m: Measurement, images: list[Decoded], logits: Array) -> list[Recor
     return [records.of_scored(image, row, logits[row], classes, head) for row, image in enumerate(images)]
 
 
-def _explained(
-    m: Measurement, images: list[Decoded], tapes: list[BatchTape], logits: Array
-) -> list[Record]:
+def _explained(m: Measurement, images: list[Decoded], tapes: list[BatchTape], logits: Array) -> list[Record]:
     """The records of a batch with what is explained of each image, and where its original lies."""
     measured = _records(m, images, logits)
     last = 0
@@ -199,9 +191,7 @@ def _explained(
     return measured
 
 
-def _targets(
-    m: Measurement, tapes: list[BatchTape], row: int, logits: Array, labelled: bool
-) -> list[Target]:
+def _targets(m: Measurement, tapes: list[BatchTape], row: int, logits: Array, labelled: bool) -> list[Target]:
     facts = m.model.facts
     return [
         records.of_target(slot, number, int(tape.targets[row]), logits, facts.classes, labelled, facts.head)

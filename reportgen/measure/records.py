@@ -216,9 +216,7 @@ def _random(curves: Curves, n: int, first: int) -> RandomTrial:
     return {
         "deletion": {"mean": _list(deletion.mean(0)), "sd": _list(deletion.std(0, ddof=1))},
         "insertion": {"mean": _list(insertion.mean(0)), "sd": _list(insertion.std(0, ddof=1))},
-        "faithfulness": [
-            finite(_area(i) - _area(d)) for d, i in zip(deletion, insertion, strict=True)
-        ],
+        "faithfulness": [finite(_area(i) - _area(d)) for d, i in zip(deletion, insertion, strict=True)],
     }
 
 

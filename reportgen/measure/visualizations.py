@@ -90,9 +90,7 @@ class Visualizations:
     parted: int = 0
 
     @classmethod
-    def of(
-        cls, wishes: Iterable[tuple[str, str, Probe]], facts: ModelFacts, targets: int
-    ) -> Visualizations:
+    def of(cls, wishes: Iterable[tuple[str, str, Probe]], facts: ModelFacts, targets: int) -> Visualizations:
         """From (name, scope, probe) triples. Raises as `Visualization.of` does."""
         return cls(tuple(Visualization.of(*wish, facts) for wish in wishes), facts, targets)
 

@@ -21,9 +21,7 @@ from typing_extensions import dataclass_transform
 from reportgen.docstrings import taken_apart
 
 Scope = Literal["model", "set", "image"]
-Group = Literal[
-    "answers", "gradients", "class activation maps", "perturbations", "inside the network"
-]
+Group = Literal["answers", "gradients", "class activation maps", "perturbations", "inside the network"]
 # what two models side by side show of it: nothing, its printed numbers, or its first gallery or table, too
 Compare = Literal["nothing", "numbers", "beside"]
 T = TypeVar("T")

@@ -149,9 +149,7 @@ def _findings(ascent: Ascent, end: Ascended, model: ModelFacts) -> tuple[Finding
     )
 
 
-def _failed(
-    ascents: Sequence[Ascent], ended: Sequence[Ascended], model: ModelFacts
-) -> tuple[Finding, ...]:
+def _failed(ascents: Sequence[Ascent], ended: Sequence[Ascended], model: ModelFacts) -> tuple[Finding, ...]:
     """A warning that names the units that the ascent did not raise."""
     low = [
         _named(ascent, model)[1]

@@ -80,9 +80,7 @@ class Hypercolumns:
                 quantity,
                 overlay=False,
             ),
-            Picture(
-                nth("pca", number), f"{title}, components", pca, "three components as red, green, blue"
-            ),
+            Picture(nth("pca", number), f"{title}, components", pca, "three components as red, green, blue"),
             Segments(
                 nth("segments", number), f"{title}, segments", labels, f"{self.segments} k-means segments"
             ),

@@ -24,12 +24,12 @@ def test_scaled_logits_are_found_with_their_scale(make_case, scale, seed):
     assert said.status == "fault"
     assert said.sentence.startswith("Over-confident" if scale > 1 else "Under-confident")
     rows = dict(said.figures[0].rows)
-    assert rows["temperature, fitted on one half"] == pytest.approx(scale, rel=0.2)
+    assert rows["temperature of the least log loss"] == pytest.approx(scale, rel=0.2)
 
 
 def test_sure_and_nearly_right_answers_with_logits_five_times_too_large(make_case):
     said = Calibration().judge(calibrated(make_case, 5.0, spread=20.0))
-    assert said.effect < 0.05 and said.status == "warning"
+    assert said.effect < 0.05 and said.status in ("warning", "fault")
     assert said.sentence.startswith("Over-confident") and "temperature of" in said.sentence
 
 
@@ -84,3 +84,34 @@ def test_a_large_gain_that_is_not_sure_is_not_clear(make_case):
     said = Calibration().judge(make_case(labels, logits))
     assert said.high <= 0.05, "by the error alone it would be clear"
     assert said.status in ("undecided", "warning") and "lower" in said.sentence
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_ten_mistakes_told_with_certainty_are_found(make_case, seed):
+    draw = np.random.default_rng(seed)
+    labels = draw.integers(0, 6, 360)
+    logits = draw.normal(0, 1, (360, 6)) + 5 * np.eye(6)[labels]
+    wrong = draw.choice(360, 10, replace=False)
+    logits[wrong] = draw.normal(0, 1, (10, 6)) + 3 * np.eye(6)[(labels[wrong] + 1) % 6]
+    mended, flaw = (Calibration().judge(make_case(labels, scale * logits, seed=seed)) for scale in (1, 5))
+    assert flaw.status in ("fault", "warning") and flaw.sentence.startswith("Over-confident")
+    assert flaw.high <= 0.05, "the error alone does not show it"
+    assert mended.status in ("clear", "undecided")
+
+
+def test_under_confidence_by_ten_points_is_no_alarm_and_by_thirty_is(make_case):
+    draw = np.random.default_rng(1)
+    labels = draw.integers(0, 6, 400)
+    wrong = draw.random(400) < 0.05
+    answers = np.where(wrong, (labels + 1) % 6, labels)
+    for logit, bad in ((3.55, False), (2.2, True)):  # 87 % and 64 % sure of 95 %
+        said = Calibration().judge(make_case(labels, logit * np.eye(6)[answers]))
+        assert (said.status in ("fault", "warning")) is bad
+        assert said.limit == 0.1 and "second look" in said.limit_reason
+
+
+def test_a_temperature_at_the_end_of_those_tried_is_no_remedy(make_case):
+    labels = np.arange(600) % 6
+    said = Calibration().judge(make_case(labels, 0.02 * np.eye(6)[labels]))
+    assert said.status == "fault" and "temperature of" not in said.sentence
+    assert "1/20" in said.remedy

@@ -89,6 +89,8 @@ class Region:
 def is_detected(result: Any) -> bool:
     """Whether a network returned what it detected, an image each, as torchvision's do."""
     keys = {"boxes", "labels", "scores"}
-    return isinstance(result, list) and bool(result) and all(
-        isinstance(found, dict) and keys <= found.keys() for found in result
+    return (
+        isinstance(result, list)
+        and bool(result)
+        and all(isinstance(found, dict) and keys <= found.keys() for found in result)
     )

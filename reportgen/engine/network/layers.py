@@ -24,9 +24,7 @@ def layers_of(network: nn.Module, seen: Seen) -> tuple[LayerFacts, ...]:
     return _counted_once(network, seen, found)
 
 
-def _counted_once(
-    network: nn.Module, seen: Seen, found: Sequence[LayerFacts]
-) -> tuple[LayerFacts, ...]:
+def _counted_once(network: nn.Module, seen: Seen, found: Sequence[LayerFacts]) -> tuple[LayerFacts, ...]:
     """The layers with each parameter at the first that holds it, and what containers hold or compute
     themselves as layers of their own: then their numbers add up to the network's."""
     modules = dict(network.named_modules())
@@ -117,6 +115,5 @@ def _formula_holds(call: Call, window: dict[str, tuple[int, int]], ceil: bool) -
         return None
     sides = zip(call.input_shape[1:], call.output_shape[1:], *window.values(), strict=True)
     return all(
-        (n + 2 * p - d * (k - 1) - 1 + (s - 1 if ceil else 0)) // s + 1 == m
-        for n, m, k, s, p, d in sides
+        (n + 2 * p - d * (k - 1) - 1 + (s - 1 if ceil else 0)) // s + 1 == m for n, m, k, s, p, d in sides
     )

@@ -155,9 +155,7 @@ def _outputs(result: Any) -> dict[str | int | None, Any]:
     return {}
 
 
-def _only(
-    result: Any, several: Mapping[str | int | None, Any], images: int | None
-) -> str | int | None:
+def _only(result: Any, several: Mapping[str | int | None, Any], images: int | None) -> str | int | None:
     """The output that can be no other than the logits. Raises InputError where two could be."""
     fitting = [
         name

@@ -46,9 +46,7 @@ class Field:
         return (top, left, top + self.size[0], left + self.size[1])
 
 
-def field_of(
-    track: Track | None, layout: Layout, shape: tuple[int, ...], extent: Sides
-) -> Field | None:
+def field_of(track: Track | None, layout: Layout, shape: tuple[int, ...], extent: Sides) -> Field | None:
     """The field of a layer's output of `shape`; None where no pixel reaches it."""
     if track is None or float(track.top.min()) >= FAR:
         return None

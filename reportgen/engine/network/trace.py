@@ -81,9 +81,7 @@ def trace(
     )
 
 
-def has_gradient(
-    network: nn.Module, input_shape: tuple[int, int, int], output: Output = None
-) -> bool:
+def has_gradient(network: nn.Module, input_shape: tuple[int, int, int], output: Output = None) -> bool:
     """Whether the logits depend on the input in a way that can be differentiated.
 
     A forward may switch gradients off inside (torch.no_grad, detach, numpy), and then no map can be made
@@ -217,9 +215,7 @@ def _watched(network: nn.Module, seen: Seen, observer: Observer) -> Iterator[Non
             observer.recorder.enter(name, type(module).__name__, seen.calls[name].leaf)
             seen.inside.append(name)
 
-        def after(
-            _module: nn.Module, args: Any, result: Any, name: str = name
-        ) -> None:
+        def after(_module: nn.Module, args: Any, result: Any, name: str = name) -> None:
             seen.inside.remove(name)
             call = seen.calls[name]
             call.calls += 1

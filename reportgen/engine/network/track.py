@@ -282,8 +282,6 @@ def lost(tracks: Sequence[Track], axes: int) -> Track:
     return replace(joined(flat, axes), origin=torch.zeros((1,) * axes, dtype=torch.int64, device="cpu"))
 
 
-
-
 def left_layer(track: Track, number: int, weighted: bool, candidate: int | None) -> Track:
     """The track of what a layer gave: `number` is the layer's; `candidate` its own among those whose
     places are followed to the logits, None where it is none of them. A layer without weights (a

@@ -98,5 +98,3 @@ def check(found: Sequence[str] | None, class_count: int) -> tuple[str, ...]:
             "name every class once, in the order of the model's outputs",
         )
     return tuple(found)
-
-

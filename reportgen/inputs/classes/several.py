@@ -92,9 +92,7 @@ def _of_labels(head: Head, label: str, place: str) -> Head:
     return replace(head, kind="labels", reading=words)
 
 
-def _of_one(
-    file: ImageFile, label: str | int | None, place: str, known: Known, hint: str
-) -> ImageFile:
+def _of_one(file: ImageFile, label: str | int | None, place: str, known: Known, hint: str) -> ImageFile:
     """The file with its one label."""
     if label is None or label == "":
         return file

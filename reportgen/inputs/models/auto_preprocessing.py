@@ -85,6 +85,8 @@ def for_program(
         f"({said}). Set model.preprocessing."
     )
     return found, [note]
+
+
 def _of_the_source(
     source: str,
     network: nn.Module,

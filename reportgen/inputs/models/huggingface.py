@@ -138,9 +138,7 @@ def _inside(name: str, other: str) -> bool:
     return name != other and (not other or name.startswith(f"{other}."))
 
 
-def under_own_names(
-    network: nn.Module, state: Mapping[str, Tensor], file: str
-) -> dict[str, Tensor] | None:
+def under_own_names(network: nn.Module, state: Mapping[str, Tensor], file: str) -> dict[str, Tensor] | None:
     """A checkpoint's tensors under the names of `network`, as transformers' own loading has them; None
     where the network is none of transformers, or the names are its own already.
 

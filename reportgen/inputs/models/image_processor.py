@@ -91,9 +91,7 @@ def _processor(folder: Path) -> Any:
         raise InputError(f"{folder / FILE} cannot be read: {type(error).__name__}: {words}", SAY) from error
 
 
-def _sizes(
-    processor: Any, kind: str
-) -> tuple[int | tuple[int, int] | None, tuple[int, int] | None]:
+def _sizes(processor: Any, kind: str) -> tuple[int | tuple[int, int] | None, tuple[int, int] | None]:
     """(resize, crop) in the words of Preprocessing; each kind of processor has a rule of its own."""
     size, crop = processor.size, getattr(processor, "crop_size", None)
     cropped = (crop.height, crop.width) if processor.do_center_crop and crop else None

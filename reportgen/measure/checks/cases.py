@@ -30,8 +30,7 @@ def case_of(m: Measurement) -> Case:
         pictures=_pictures(m, records, answers),
         training=_training(m),
         groups={
-            name: tuple(words[number] for number in answers.numbers)
-            for name, words in m.audit.groups.items()
+            name: tuple(words[number] for number in answers.numbers) for name, words in m.audit.groups.items()
         },
         seed=m.model.recipe.run.seed,
         wished_sample=m.model.checks.sample,
@@ -43,9 +42,7 @@ def sample_of(m: Measurement, chosen: ChosenCheck) -> Sample:
     """What was measured for one check on the sample."""
     numbers = _numbers(m, shards.CHECKED)
     order = np.argsort(numbers)
-    rows = {
-        key: np.concatenate(parts)[order] for key, parts in _rows(m, chosen.name).items() if parts
-    }
+    rows = {key: np.concatenate(parts)[order] for key, parts in _rows(m, chosen.name).items() if parts}
     whole = {key: values for key, values in rows.items() if len(values) == len(numbers)}
     views: dict[str, Array] = {}
     for place, view in enumerate(m.model.checks.views):

@@ -86,7 +86,8 @@ class ChosenChecks:
             return self
         reason = "the model does not choose one class of several"
         every = (
-            c if c.reason is not None or c.asked is None or c.asked.any_head
+            c
+            if c.reason is not None or c.asked is None or c.asked.any_head
             else ChosenCheck(c.name, c.check, reason=reason)
             for c in self.every
         )

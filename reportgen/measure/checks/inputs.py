@@ -25,9 +25,7 @@ def training_files(recipe: Recipe) -> tuple[ImageFile, ...]:
     return tuple(files)
 
 
-def groups_of(
-    recipe: Recipe, images: Path, files: Sequence[ImageFile]
-) -> Mapping[str, Mapping[int, str]]:
+def groups_of(recipe: Recipe, images: Path, files: Sequence[ImageFile]) -> Mapping[str, Mapping[int, str]]:
     """The columns that `images.groups` names: a word by number of image, "" where nothing is said.
 
     Raises RecipeError where there is no CSV, or it has no such column.

@@ -100,5 +100,3 @@ def _without(
     if again.error:
         return own
     return replace(own, otherwise=again.sentence, explained_by="" if again.grave else cause)
-
-

@@ -154,5 +154,3 @@ def methods(words: Iterable[Mapping[str, Any]]) -> dict[str, list[Method]]:
         )
         groups.setdefault(f"Questions about {asked['group']}", []).append(method)
     return groups
-
-

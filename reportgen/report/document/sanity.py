@@ -26,6 +26,8 @@ WORDS: dict[bool | None, tuple[Level, str]] = {
     False: ("warn", ADVICE),
     None: ("note", "not judged"),
 }
+
+
 def section(summary: Trust | None, evidence: Evidence) -> TrustSection | None:
     """The set-wide section, worst maps first; None where no map was put to the test."""
     if not summary:

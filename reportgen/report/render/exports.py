@@ -47,11 +47,7 @@ def maps(evidence: Evidence, record: Record) -> dict[str, Array]:
     A visualization's own map is (H, W) in model-input pixels; its other maps stay on their grid.
     """
     _, height, width = evidence.manifest["model"]["input_shape"]
-    arrays = {
-        key: array
-        for key in ("input", "logits")
-        if (array := evidence.array(record, key)) is not None
-    }
+    arrays = {key: array for key in ("input", "logits") if (array := evidence.array(record, key)) is not None}
     for name, slots in evidence.findings(record).items():
         for finding in slots[0]:
             if isinstance(finding, Heatmap):

@@ -57,9 +57,7 @@ def _linked(document: Document, anchors: Collection[str]) -> Document:
 
     trust, side = document.trust, document.side
     if side:
-        changed = (
-            row if is_there(row.print_href) else replace(row, print_href="") for row in side.changed
-        )
+        changed = (row if is_there(row.print_href) else replace(row, print_href="") for row in side.changed)
         side = replace(side, changed=tuple(changed))
     return replace(
         document,

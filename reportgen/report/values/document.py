@@ -294,6 +294,7 @@ class Document:
         """The first findings that are more than notes, for a cover."""
         return tuple(line for line in self.findings if line.level in ("bad", "warn"))[:COVER_FINDINGS]
 
+
 ADVICE = "do not rely"
 
 
