@@ -1,4 +1,4 @@
-"""Spares the import of torch's compiler, which costs seconds and some 100 MB, where nothing is compiled.
+"""Spares the import of torch's compiler, which costs two seconds and some 100 MB, where nothing is compiled.
 
 torch keeps its compiler out of what runs on `meta` and out of dispatch modes: at the first such call it
 imports the compiler, in order to tell it so. A compiler that nobody has imported compiles nothing:

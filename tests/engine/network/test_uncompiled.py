@@ -1,4 +1,4 @@
-"""torch's compiler, seconds and some 100 MB, is imported by nothing that reportgen does itself."""
+"""torch's compiler, two seconds and some 100 MB, is imported by nothing that reportgen does itself."""
 
 from __future__ import annotations
 
