@@ -31,6 +31,7 @@ from reportgen.engine.network.observer import Call, Observer, Seen, last_depende
 from reportgen.engine.network.output import Output, Raw, first_tensor, logits_of, raw_of
 from reportgen.engine.network.refusals import refusal
 from reportgen.engine.network.track import of_input
+from reportgen.engine.network.uncompiled import spare_compiler
 from reportgen.errors import InputError
 
 # of networks that do not answer a single image: on `meta` a batch costs nothing
@@ -133,6 +134,7 @@ def _observed(
 
 def _bare_copy(network: nn.Module, device: str) -> nn.Module:
     """The network in eval mode and without anybody's hooks; on `meta` no weight is copied."""
+    spare_compiler()
     memo: dict[int, Any] = {}
     for tensor in [*network.parameters(), *network.buffers()] if device == "meta" else []:
         empty = torch.empty_like(tensor, device="meta")
