@@ -69,7 +69,7 @@ class Channels:
     Limits. It holds for these images: a channel that sleeps on few may wake on others. Some dead channels are
     left by every training, and a narrow task needs few. Aliased channels, and those that repeat the input,
     are told under channel-health and are no finding here. Only layers that channel-health looks at are
-    judged. Found in trials: a branch whose channels are all dead, and a third of a layer zeroed.
+    judged. Found in tests: a branch whose channels are all dead.
 
     Remedy. Look at what comes before the layer; train again with a lower rate, or remove the branch.
 

@@ -41,7 +41,7 @@ class Head:
     Limits. A probe that learns from a few images of each class is weaker than a trained layer: that it does
     not win proves little, and classes with fewer than three images in the half are left out of the
     comparison. Fewer than 40 images in a half decide nothing. A network that answers in two ways is looked
-    at where most layers lead. Found in trials: a last layer that was initialised anew, or of which two rows
+    at where most layers lead. Found in tests: a last layer that was initialised anew, or of which two rows
     were lost, among ten classes of thirty images.
 
     Remedy. Load or train the last layer.

@@ -54,8 +54,8 @@ class InputStatistics:
 
     Limits. Networks without batch normalisation hold no statistics, and are not tested. A shift alone is no
     harm: without better answers by other statistics it is a warning, and below the limit nothing. A mean over
-    channels hides a single one. A sample of few classes has statistics of its own. Found in trials: a
-    mean that is two deviations of the pixels off, and statistics that were never updated.
+    channels hides a single one. A sample of few classes has statistics of its own. Found in tests: a
+    mean that is 2.2 deviations of the pixels off, and statistics that were never updated.
 
     Remedy. Mend the preprocessing, or renew the statistics.
 
