@@ -46,6 +46,7 @@ CHECKS_MAY = {
     "reportgen.findings",
     "reportgen.checks",
     "reportgen.checks.case",
+    "reportgen.checks.likeness",
     "reportgen.checks.words",
     "reportgen.stats",
 }

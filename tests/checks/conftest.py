@@ -114,7 +114,7 @@ class Digits:
         return target
 
     def measured(
-        self, images: Path, only: Any = "all", edit: Any = None, checkpoint: Path = CHECKPOINT, **keys: Any
+        self, images: Path, /, only: Any = "all", edit: Any = None, checkpoint: Path = CHECKPOINT, **keys: Any
     ) -> Any:
         """The measurement of the digits' network on a folder. `keys` are further keys of the recipe; `edit`
         gets the audit and returns another."""
@@ -137,7 +137,7 @@ class Digits:
         audit = edit(audit) if edit else audit
         return measure_main(audit, self.folder / f"evidence-{self.count}", lambda *_: None)
 
-    def verdicts(self, images: Path, only: Any = "all", **keys: Any) -> dict[str, Verdict]:
+    def verdicts(self, images: Path, /, only: Any = "all", **keys: Any) -> dict[str, Verdict]:
         """The verdicts of the checks by name."""
         return verdicts_of(self.measured(images, only, **keys))
 

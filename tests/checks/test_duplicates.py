@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from reportgen.checks.duplicates import Duplicates, alike, correlated, groups_of
+from reportgen.checks.duplicates import Duplicates
+from reportgen.checks.likeness import alike, correlated, groups_of
 from reportgen.inputs.images.facts import facts_of
 
 
