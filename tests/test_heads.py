@@ -103,7 +103,7 @@ def test_labels_are_read_each_by_itself(tmp_path: Path) -> None:
     assert p["red"] == pytest.approx(float(torch.sigmoid(torch.tensor(20 * 200 / 255 - 8))), rel=1e-5)
     text = page(outcome)
     assert "3 of 4 labelled images with all labels right" in text and "mean average precision" in text
-    assert "answered blue, the most probable" in text and "the labels are none of them" in text
+    assert "answered blue, the most probable" in text and "its labels are none of them" in text
 
 
 def test_values_have_errors_and_no_classes(tmp_path: Path) -> None:

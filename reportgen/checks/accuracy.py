@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.stats import fisher_exact
 from sklearn.metrics import (
+    average_precision_score,
     matthews_corrcoef,
     precision_recall_fscore_support,
     roc_auc_score,
@@ -12,8 +15,9 @@ from sklearn.metrics import (
 
 from reportgen.checks import check
 from reportgen.checks.case import Answers, Case, unjudged
+from reportgen.checks.curves import operating_curves
 from reportgen.checks.words import counted, interval, listed, percent, rounded_up
-from reportgen.findings import GRAVE, Array, Exhibits, Status, Table, Verdict
+from reportgen.findings import GRAVE, Array, Exhibits, Finding, Status, Table, Verdict
 from reportgen.stats import finite, holm, newcombe, wilson
 
 FEWEST = 30  # labelled images; fewer decide nothing
@@ -30,8 +34,9 @@ class Accuracy:
     Measurement. Accuracy with its 95 % interval is held against the share of the commonest label. Each class'
     accuracy is held against that of all other classes: the difference with Newcombe's interval, where
     Fisher's exact test, corrected for the number of classes (Holm), shows one. Balanced accuracy, precision,
-    recall and F1 as means over classes (macro) and over images (weighted), Matthews' correlation and the
-    label among the first five answers stand in the table.
+    recall and F1 as means over classes (macro) and over images (weighted), Matthews' correlation, the
+    label among the first five answers and the areas under the curves stand in the table; of up to five
+    classes the curves are drawn.
 
     Reading. A class far below the others is weak whatever the accuracy of the set; balanced accuracy shows
     how much of it the large classes make. A class that is never answered cannot be right.
@@ -60,6 +65,8 @@ class Accuracy:
         text += f"accuracy {percent(right / n)} {interval(low, high)}"
         balanced = _balanced(answers)
         text += f", balanced accuracy {percent(balanced)}" if abs(balanced - right / n) >= 0.01 else ""
+        if n < FEWEST:  # an interval over them would only look like a finding
+            gap = ends = None
         shown = answers.numbers[~answers.right & np.isin(answers.labels, weak)] if len(weak) else ()
         return Verdict(
             status=status,
@@ -73,7 +80,7 @@ class Accuracy:
             n=n,
             remedy=self._remedy(status, answers, gap, ends[1] if ends else None),
             exhibits=Exhibits(images=tuple(int(k) for k in shown)),
-            figures=(_table(case, answers, balanced),),
+            figures=_figures(case, answers, balanced),
         )
 
     def _weak(self, answers: Answers) -> tuple[Array, float | None, tuple[float, float] | None]:
@@ -160,8 +167,8 @@ def _balanced(answers: Answers) -> float:
     return float((right[counts > 0] / counts[counts > 0]).mean())
 
 
-def _table(case: Case, answers: Answers, balanced: float) -> Table:
-    """All the usual numbers."""
+def _figures(case: Case, answers: Answers, balanced: float) -> tuple[Finding, ...]:
+    """All the usual numbers, and the operating curves of few classes."""
     rows: list[tuple[str, float | None]] = [("balanced accuracy", balanced)]
     for name in ("macro", "weighted"):
         p, r, f, _ = precision_recall_fscore_support(
@@ -170,34 +177,39 @@ def _table(case: Case, answers: Answers, balanced: float) -> Table:
         rows += [(f"precision, {name}", float(p)), (f"recall, {name}", float(r)), (f"F1, {name}", float(f))]
     if len(np.unique(answers.labels)) > 1:
         rows.append(("Matthews' correlation", float(matthews_corrcoef(answers.labels, answers.answers))))
-    rows += _of_logits(case, answers)
-    return Table("numbers", "Answers in numbers", ("number", "value"), tuple(rows))
+    among, scores, labels = _of_logits(case, answers)
+    if among is not None:
+        rows.append((f"label among the first {TOP} answers", among))
+    if len(labels):
+        rows += [
+            ("area under the ROC, macro", _mean_area(roc_auc_score, scores, labels)),
+            ("average precision, macro", _mean_area(average_precision_score, scores, labels)),
+        ]
+    table = Table("numbers", "Answers in numbers", ("number", "value"), tuple(rows))
+    return (table, *(operating_curves(scores, labels, case.classes) if len(labels) else ()))
 
 
-def _of_logits(case: Case, answers: Answers) -> list[tuple[str, float | None]]:
-    """The share whose label is among the first answers, and the area under the ROC, one class against the
-    rest, as a mean over classes."""
+def _of_logits(case: Case, answers: Answers) -> tuple[float | None, Array, Array]:
+    """The share whose label is among the first answers, None where all classes are; and, where the classes
+    are not too many for it, the probabilities (n, C) with their labels (n,)."""
     label = {int(n): int(k) for n, k in zip(answers.numbers, answers.labels, strict=True)}
-    among, scores, truths = 0, [], []
+    among, scores, truths = 0, [np.zeros((0, len(case.classes)))], [np.zeros(0, dtype=np.int64)]
     for numbers, logits in case.sources.logits():
         kept = [row for row, number in enumerate(numbers) if int(number) in label]
+        if not kept:
+            continue
         own = np.array([label[int(numbers[row])] for row in kept], dtype=np.int64)
         of = logits[kept].astype(np.float64)
-        above = (of > np.take_along_axis(of, own[:, None], 1)).sum(1) if len(own) else np.zeros(0)
-        among += int((above < TOP).sum())
+        among += int(((of > np.take_along_axis(of, own[:, None], 1)).sum(1) < TOP).sum())
         if len(case.classes) <= AUC_AT_MOST:
-            scores.append(of - of.max(1, keepdims=True) if len(own) else of)
+            p = np.exp(of - of.max(1, keepdims=True))
+            scores.append(p / p.sum(1, keepdims=True))
             truths.append(own)
-    rows: list[tuple[str, float | None]] = []
-    if len(case.classes) > TOP and label:
-        rows.append((f"label among the first {TOP} answers", among / len(label)))
-    if truths and len(np.concatenate(truths)):
-        rows.append(("area under the ROC, macro", _auc(np.concatenate(scores), np.concatenate(truths))))
-    return rows
+    first = among / len(label) if len(case.classes) > TOP and label else None
+    return first, np.concatenate(scores), np.concatenate(truths)
 
 
-def _auc(logits: Array, labels: Array) -> float | None:
-    p = np.exp(logits)
-    p /= p.sum(1, keepdims=True)
-    areas = [roc_auc_score(labels == k, p[:, k]) for k in np.unique(labels) if not (labels == k).all()]
+def _mean_area(area: Callable[[Array, Array], float], scores: Array, labels: Array) -> float | None:
+    """The mean over classes of the area under a curve, each class against the rest."""
+    areas = [area(labels == k, scores[:, k]) for k in np.unique(labels) if not (labels == k).all()]
     return finite(float(np.mean(areas))) if areas else None

@@ -149,7 +149,9 @@ class Sources:
 @dataclass(frozen=True)
 class Case:
     """All that a check may judge by. `model` are the facts of the network, `groups` the columns of the
-    labels' CSV that the recipe names, a word (or "") for every readable image."""
+    labels' CSV that the recipe names, a word (or "") for every readable image. `preprocessing` has resize,
+    crop, mean, std and the rest of the model's as JSON values; `mended` names another one that the answers
+    are by."""
 
     answers: Answers
     classes: tuple[str, ...]
@@ -161,6 +163,7 @@ class Case:
     wished_sample: int = 0
     sample: Sample = Sample(np.zeros(0, dtype=np.int64))
     sources: Sources = field(default_factory=Sources)
+    preprocessing: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def first_half(self) -> Array:

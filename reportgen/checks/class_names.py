@@ -80,9 +80,9 @@ class ClassNames:
         return Verdict(
             status=status,
             sentence=text or (_in_order(status, n, high) if fits else NO_ORDER),
-            effect=(gained - lost) / n if n else None,
-            low=low if n else None,
-            high=high if n else None,
+            effect=(gained - lost) / n if n >= FEWEST else None,
+            low=low if n >= FEWEST else None,
+            high=high if n >= FEWEST else None,
             unit="points",
             limit=self.limit,
             limit_reason="one answer in twenty would be right in another order",

@@ -10,13 +10,11 @@ from scipy.sparse.csgraph import connected_components
 
 from reportgen.checks import check
 from reportgen.checks.case import Case, Pictures, untested
-from reportgen.checks.likeness import FLAT, alike, confirmed, first_by_content, groups_of
+from reportgen.checks.copies import alike, compared, confirmed, greys_of, groups_of
 from reportgen.checks.words import counted, interval, listed, percent
 from reportgen.findings import Array, Exhibits, Finding, Gallery, Status, Verdict
 from reportgen.stats import wilson
 
-COMPARED_AT_MOST = 20_000  # pictures that are compared with one another by their perceptual hashes
-CONFIRMED_AT_MOST = 2_000  # pictures that are decoded again to confirm that they are alike
 SHOWN = 6  # pairs side by side
 REMEDY_LABELS = "Decide which label is right, and keep one copy of each picture."
 REMEDY_COPIES = "Keep one copy of each picture: copies make intervals too narrow."
@@ -100,14 +98,11 @@ class Duplicates:
     def _near(self, case: Case, pictures: Pictures) -> Array:
         """Pairs (P, 2) of places of pictures that are nearly alike, of one of each group of equal pixels."""
         first = np.unique(groups_of(pictures.pixels), return_index=True)[1]
-        patterned = first[pictures.column("contrast")[first] >= FLAT]
-        patterned = first_by_content(patterned, pictures.hashes, COMPARED_AT_MOST)
+        patterned = compared(pictures, first)
         pairs = alike(pictures.perceptual[patterned], pictures.perceptual[patterned], self.distance)
         pairs = patterned[pairs[pairs[:, 0] < pairs[:, 1]]]
-        used = list(dict.fromkeys(pairs.ravel().tolist()))[:CONFIRMED_AT_MOST]
-        greys = case.sources.greys([int(case.answers.numbers[k]) for k in used])
-        known = {k: greys[n] for k in used if (n := int(case.answers.numbers[k])) in greys}
-        return confirmed(pairs, known, known, self.correlation)
+        greys = greys_of(case, pairs.ravel())
+        return confirmed(pairs, greys, greys, self.correlation)
 
     def _joined(self, exact: Array, pairs: Array) -> Array:
         """The group of each picture (N,): equal ones, and those that a chain of pairs joins."""

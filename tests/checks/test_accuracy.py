@@ -67,10 +67,36 @@ def test_the_numbers_are_those_of_the_field(make_case, make_answers):
     p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     area = metrics.roc_auc_score(y, p, multi_class="ovr")
     assert rows["area under the ROC, macro"] == pytest.approx(area)
+    mean = metrics.average_precision_score(np.eye(6)[y], p, average="macro")
+    assert rows["average precision, macro"] == pytest.approx(mean)
+
+
+@pytest.mark.parametrize("classes, lines", [(2, 1), (4, 4), (6, 0)])
+def test_operating_curves_of_few_classes(make_case, make_answers, classes, lines):
+    case = graded(make_case, make_answers, [0.8] * classes, [40] * classes)
+    curves = Accuracy().judge(case).figures[1:]
+    assert len(curves) == (2 if lines else 0)
+    y, p = case.answers.labels, np.exp(case.sources.all)
+    p /= p.sum(1, keepdims=True)
+    for curve in curves:
+        assert curve.values.shape == (lines, 101) and ((curve.values >= 0) & (curve.values <= 1)).all()
+        for line, name in zip(curve.values, curve.labels, strict=True):
+            truth, score = y == NAMES.index(name), p[:, NAMES.index(name)]
+            for x, value in zip(np.linspace(0, 1, 101), line, strict=True):  # every threshold, one by one
+                best = 0.0
+                for threshold in [*score, np.inf]:
+                    said = score >= threshold
+                    recall, false = said[truth].mean(), said[~truth].mean()
+                    if curve.name == "roc" and false <= x + 1e-12:
+                        best = max(best, recall)
+                    if curve.name == "precision" and said.any() and recall >= x - 1e-12:
+                        best = max(best, (said & truth).sum() / said.sum())
+                assert value == pytest.approx(best), (curve.name, name, x)
 
 
 def test_few_or_no_labels(make_case, make_answers):
-    assert Accuracy().judge(graded(make_case, make_answers, [0.5] * 3, [5] * 3)).status == "undecided"
+    few = Accuracy().judge(graded(make_case, make_answers, [0.5] * 3, [5] * 3))
+    assert few.status == "undecided" and few.effect is few.low is few.high is None
     assert Accuracy().judge(make_case([-1, -1], np.eye(2))).status == "untested"
     one = Accuracy().judge(make_case([0] * 40, np.tile([1.0, 0.0], (40, 1))))
     assert one.status == "clear" and one.effect is None
@@ -111,3 +137,13 @@ def test_an_output_that_is_not_finite_is_not_said_to_lack_a_label(make_case):
     for check in (Accuracy(), Calibration(), ClassNames(), LabelNoise()):
         said = check.judge(case)
         assert said.status == "untested" and "no labelled image has an answer" in said.sentence
+
+
+def test_a_handful_of_images_has_no_interval_of_sixty_points(make_case, make_answers):
+    from reportgen.checks.class_names import ClassNames
+
+    case = graded(make_case, make_answers, [0.8] * 3, [2] * 3)
+    for check in (Accuracy(), ClassNames()):
+        said = check.judge(case)
+        assert said.status == "undecided" and (said.effect, said.low, said.high) == (None, None, None)
+    assert Accuracy().judge(case).sentence.endswith("Too few images to judge.")

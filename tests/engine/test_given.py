@@ -106,3 +106,20 @@ def test_a_network_of_one_layer_has_no_features():
     facts = trace(nn.Sequential(nn.Flatten(), nn.Linear(3 * 16, 4)), (3, 4, 4))
     with pytest.raises(NotApplicable, match="no layer before"):
         Features().work(facts)
+
+
+class TwoWays(nn.Module):
+    """A second way to an answer, which is called last and starts at the picture."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 6, 4, 4)
+        self.head = nn.Linear(6, 4)
+        self.aside = nn.Linear(3, 4)
+
+    def forward(self, x):
+        return self.head(self.stem(x).relu().mean((2, 3))) + self.aside(x.mean((2, 3)))
+
+
+def test_of_two_ways_to_an_answer_the_features_are_those_of_the_longer():
+    assert Features().layer(trace(TwoWays(), (3, 32, 32))).name == "head"

@@ -3,10 +3,11 @@ normalisations see. Each is answered by a forward of its own, of which only smal
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reportgen.engine.needs.work import Cost, Work
-from reportgen.engine.network.facts import LayerFacts, ModelFacts
+from reportgen.engine.network.facts import Graph, LayerFacts, ModelFacts
 from reportgen.findings import NotApplicable
 
 
@@ -27,13 +28,31 @@ class Features:
         return Work(cost=Cost(forwards=1), kept_bytes=4 * size)
 
     def layer(self, model: ModelFacts) -> LayerFacts:
-        """The layer that makes the answer of these features. Raises as `work` does."""
+        """The layer that makes the answer of these features: of those that put out a value a class, the one
+        with the most layers before it, for a network may have several ways to an answer. Raises as `work`."""
         weighted = [x for x in model.leaves() if len(x.weight_shape or ()) > 1]  # not a normalisation's
         if not weighted or weighted[0] is weighted[-1]:
             raise NotApplicable("the model has no layer before the one that answers")
-        if weighted[-1].input_shape is None:
+        answering = [x for x in weighted[1:] if x.maps == model.class_count] or weighted[-1:]
+        found = max(reversed(answering), key=lambda x: _before(model.graph, x.name, weighted))
+        if found.input_shape is None:
             raise NotApplicable("the model never calls the layer that answers, but reads its weights")
-        return weighted[-1]
+        return found
+
+
+def _before(graph: Graph, layer: str, weighted: Sequence[LayerFacts]) -> int:
+    """How many layers with weights a layer's input is made by."""
+    makers: dict[int, list[int]] = {}
+    for maker, reader in graph.edges:
+        makers.setdefault(reader, []).append(maker)
+    waiting = [number for number, each in enumerate(graph.operations) if each.layer == layer]
+    seen: set[int] = set()
+    while waiting:
+        new = [maker for maker in makers.get(waiting.pop(), []) if maker not in seen]
+        seen |= set(new)
+        waiting += new
+    names = {x.name for x in weighted}
+    return len({graph.operations[number].layer for number in seen} & names)
 
 
 @dataclass(frozen=True)

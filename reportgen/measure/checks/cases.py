@@ -36,6 +36,7 @@ def case_of(m: Measurement) -> Case:
         seed=m.model.recipe.run.seed,
         wished_sample=m.model.checks.sample,
         sources=_Evidence(m, records),
+        preprocessing=m.model.subject.preprocessing.as_json(),
     )
 
 
@@ -119,11 +120,6 @@ def _training(m: Measurement) -> Pictures | None:
     return Pictures(FIELDS, values, pixels, perceptual, hashes, paths)
 
 
-def _training_numbers(m: Measurement) -> list[int]:
-    """The numbers of the training's readable pictures, in the order of its facts."""
-    return sorted(_numbers(m, shards.TRAINING).tolist())
-
-
 def _facts(m: Measurement, kind: str) -> tuple[tuple[Array, Array, Array], dict[int, int]] | None:
     """The arrays of facts of all shards of a kind, and the row of each number; None where there are none."""
     parts: list[tuple[Array, ...]] = []
@@ -157,12 +153,14 @@ class _Evidence(Sources):
                 yield np.array([r["number"] for r in seen]), logits[[r["row"] for r in seen]]
 
     def greys(self, numbers: Sequence[int], training: bool = False) -> Mapping[int, Array]:
-        files = self.m.audit.training if training else self.m.audit.files
-        own = _training_numbers(self.m) if training else []
-        place_of = {own[place]: place for place in numbers} if training else {}
-        decoded = self._decoded(files, list(place_of) if training else numbers, facts=True)
-        greys = {image.file.number: image.facts.grey for image in decoded if image.facts is not None}
-        return {place_of[number]: grey for number, grey in greys.items()} if training else greys
+        if not training:
+            decoded = self._decoded(self.m.audit.files, numbers, facts=True)
+            return {image.file.number: image.facts.grey for image in decoded if image.facts is not None}
+        rows = _facts(self.m, shards.TRAINING)
+        used = sorted(rows[1]) if rows else []  # in the order of `Case.training`
+        places = {used[place]: int(place) for place in numbers}
+        decoded = self._decoded(self.m.audit.training, list(places), facts=True)
+        return {places[image.file.number]: image.facts.grey for image in decoded if image.facts is not None}
 
     def seen(self, numbers: Sequence[int]) -> Mapping[int, Array]:
         decoded = self._decoded(self.m.audit.files, numbers)

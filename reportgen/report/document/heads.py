@@ -137,13 +137,13 @@ def answered(record: Record, classes: list[str]) -> tuple[str, float | None]:
 
 
 def wrong_labels(record: Record, classes: list[str]) -> str:
-    """Which labels were answered, and which hold, as a sentence; "" of a record of one class."""
+    """Which labels were answered, and which hold, in words; "" of a record of one class."""
     if "answered_indices" not in record:
         return ""
     words, p = answered(record, classes)
     return (
-        f"{record['id']} {record['path']}: answered {words}, the most probable at {probability(p)}; the"
-        f" labels are {record['label']}."
+        f"{record['id']} {record['path']}, answered {words}, the most probable at {probability(p)} (its"
+        f" labels are {record['label']})"
     )
 
 

@@ -1,12 +1,11 @@
-"""What the answers to the whole set say, as sentences: how many are wrong or unsure, where it is weak."""
+"""What the answers to the whole set say, as sentences: how many are wrong, and where it is weak."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from reportgen.audit.calibration import JUDGED_FROM
-from reportgen.audit.metrics import UNSURE_BELOW
 from reportgen.report.values.document import FindingLine
 from reportgen.report.wording import number, plural, probability, share
 from reportgen.stats import wilson
@@ -17,21 +16,24 @@ FREQUENT_FROM = 2  # times that a wrong answer was given to be called frequent
 Totals = Mapping[str, Any]  # `metrics` of results.json
 
 
-def wrong(totals: Totals) -> Iterable[FindingLine]:
-    """How many of the labelled answers are wrong, and where more than elsewhere."""
+def wrong(totals: Totals, surest: Sequence[str] = ()) -> Iterable[FindingLine]:
+    """How many of the labelled answers are wrong, and which were the surest: one line, as no single answer
+    says more than the pattern that the checks found."""
     labelled = totals["labelled"]
     missed = labelled - totals["right"]
-    if missed and not totals.get("values"):
-        text = f"{missed:,} of {plural(labelled, 'labelled answer')} {'is' if missed == 1 else 'are'} wrong"
-        if totals.get("labels"):
-            have = "has" if missed == 1 else "have"
-            text = f"{missed:,} of {plural(labelled, 'labelled image')} {have} a label too many or too few"
-        what = "exact match" if totals.get("labels") else "accuracy"
-        if totals["accuracy"] is not None:
-            interval = f"{share(totals['accuracy_low'])} to {share(totals['accuracy_high'])}"
-            text += f": {what} {share(totals['accuracy'])} (95 % interval {interval})"
-        text += "."
-        yield FindingLine("bad", "wrong", text, "#answers", "numbers")
+    if not missed or totals.get("values"):
+        return
+    text = f"{missed:,} of {plural(labelled, 'labelled answer')} {'is' if missed == 1 else 'are'} wrong"
+    if totals.get("labels"):
+        have = "has" if missed == 1 else "have"
+        text = f"{missed:,} of {plural(labelled, 'labelled image')} {have} a label too many or too few"
+    what = "exact match" if totals.get("labels") else "accuracy"
+    if totals["accuracy"] is not None:
+        interval = f"{share(totals['accuracy_low'])} to {share(totals['accuracy_high'])}"
+        text += f": {what} {share(totals['accuracy'])} (95 % interval {interval})"
+    if surest:
+        text += f". The surest: {'; '.join(surest)}" if len(surest) < missed else f": {'; '.join(surest)}"
+    yield FindingLine("bad", "wrong", f"{text}.", "#images", "images")
 
 
 def weak(totals: Totals, asked: Collection[str] = ()) -> Iterable[FindingLine]:
@@ -101,12 +103,3 @@ def _pairs(confusion: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
         for answer, times in zip(names, row, strict=True):
             if answer != label:
                 yield {"label": label, "answer": answer, "count": times, "images": sum(row)}
-
-
-def unsure(totals: Totals) -> Iterable[FindingLine]:
-    """How many answers have too little probability to be called one."""
-    answers = plural(totals["images"] - totals["rejected"] - totals["unanswered"], "answer")
-    if totals["unsure"]:
-        are = "is" if totals["unsure"] == 1 else "are"
-        text = f"{totals['unsure']:,} of {answers} {are} unsure: below p = {UNSURE_BELOW:g}."
-        yield FindingLine("warn", "unsure", text, "#images", "images")

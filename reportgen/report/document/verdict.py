@@ -7,10 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from reportgen.audit.gates import FAILED, PASSED, UNJUDGED
-from reportgen.audit.metrics import UNSURE_BELOW
 from reportgen.evidence import Findings, Record, is_unanswered
 from reportgen.findings import Flag
-from reportgen.report.cards.cards import anchor, unsure
+from reportgen.report.cards.cards import anchor
 from reportgen.report.document import checks, heads, set_findings
 from reportgen.report.document.answers import has_answers
 from reportgen.report.document.sanity import lines as doubted
@@ -20,7 +19,7 @@ from reportgen.report.values.document import ADVICE, FindingLine, TrustSection
 from reportgen.report.values.second_model import SideBySide
 from reportgen.report.wording import listed, plural, probability, share
 
-LISTED = 6  # images named one by one before the rest are counted
+SUREST = 3  # wrong answers named one by one
 Signs = Mapping[str, Sequence[tuple[str, Sign]]]  # image id -> (visualization, sign)
 
 
@@ -77,12 +76,9 @@ def findings(
         *_not_finite(records),
         *_warnings(manifest["model"].get("warnings", ())),
         *patterns,
-        *set_findings.wrong(results["metrics"]),
-        *_wrong(records, manifest["model"]["classes"]),
+        *set_findings.wrong(results["metrics"], surest_wrong(records, manifest["model"]["classes"])),
         *doubted(trust),
         *set_findings.weak(results["metrics"], checks.asked(results.get("checks", ()))),
-        *set_findings.unsure(results["metrics"]),
-        *_unsure(records),
         *_flagged(signs, sum(record["measured"] for record in records)),
         *_of_the_whole(whole or {}),
         *_rejected(records),
@@ -112,36 +108,22 @@ def _not_finite(records: Sequence[Record]) -> Iterable[FindingLine]:
         yield FindingLine("bad", "not finite", text, *_evidence(broken[0]))
 
 
-def _wrong(records: Sequence[Record], classes: list[str]) -> Iterable[FindingLine]:
+def surest_wrong(records: Sequence[Record], classes: list[str]) -> tuple[str, ...]:
+    """The wrong answers that were given with the most probability, each in words; a few stand for all."""
     wrong = [record for record in records if record["correct"] is False]
     wrong.sort(key=lambda record: -(record["predictions"][0]["probability"] or 0))
-    for record in wrong[:LISTED]:
-        best = record["predictions"][0]
-        text = heads.wrong_labels(record, classes) or (
-            f"{record['id']} {record['path']}: answered {best['class_name']} at"
-            f" {probability(best['probability'])}; the label is {record['label']}"
-            f" at {probability(record['label_probability'])}."
-        )
-        yield FindingLine("bad", "wrong", text, *_evidence(record))
-    if len(wrong) > LISTED:
-        text = f"{plural(len(wrong) - LISTED, 'more wrong answer')}, each less probable than these."
-        yield FindingLine("bad", "wrong", text, "#images", "images")
+    return tuple(_in_words(record, classes) for record in wrong[:SUREST])
 
 
-def _unsure(records: Sequence[Record]) -> Iterable[FindingLine]:
-    doubtful = [r for r in records if r["status"] == "ok" and unsure(r) and r["correct"] is not False]
-    doubtful.sort(key=lambda record: record["predictions"][0]["probability"] or 0)
-    for record in doubtful[:LISTED]:
-        best, second = record["predictions"][0], record["predictions"][1:2]
-        rival = "".join(f", {s['class_name']} at {probability(s['probability'])}" for s in second)
-        text = (
-            f"{record['id']} {record['path']}: best answer {best['class_name']} at only"
-            f" {probability(best['probability'])}{rival}."
-        )
-        yield FindingLine("warn", "unsure", text, *_evidence(record))
-    if len(doubtful) > LISTED:
-        text = f"{plural(len(doubtful) - LISTED, 'more answer')} below p = {UNSURE_BELOW:g}."
-        yield FindingLine("warn", "unsure", text, "#images", "images")
+def _in_words(record: Record, classes: list[str]) -> str:
+    if of_labels := heads.wrong_labels(record, classes):
+        return of_labels
+    best = record["predictions"][0]
+    sure = probability(best["probability"])
+    return (
+        f"{record['id']} {record['path']}, answered {best['class_name']} at {sure}"
+        f" (its label {record['label']} has {probability(record['label_probability'])})"
+    )
 
 
 def _flagged(signs: Signs, shown: int) -> Iterable[FindingLine]:

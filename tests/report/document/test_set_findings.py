@@ -35,14 +35,13 @@ def texts(lines: Any) -> list[str]:
 
 def test_nothing_is_said_where_nothing_is_wrong() -> None:
     held = totals((40, 0, 0, 0.99), (40, 1, 1, 0.98))
-    for said in (set_findings.wrong, set_findings.weak, set_findings.unsure):
+    for said in (set_findings.wrong, set_findings.weak):
         assert texts(said(held)) == []
 
 
 def test_nothing_is_said_of_labels_where_there_are_none() -> None:
     held = totals((4, None, 0, 0.2), (4, None, 1, 0.9))
     assert texts(set_findings.wrong(held)) == texts(set_findings.weak(held)) == []
-    assert texts(set_findings.unsure(held)) == ["4 of 8 answers are unsure: below p = 0.4."]
 
 
 def test_wrong_answers_are_counted_with_the_interval() -> None:
@@ -50,7 +49,14 @@ def test_wrong_answers_are_counted_with_the_interval() -> None:
     assert line.text == (
         "1 of 4 labelled answers is wrong: accuracy 75.0 % (95 % interval 30.1 % to 95.4 %)."
     )
-    assert (line.level, line.href) == ("bad", "#answers")
+    assert (line.level, line.href) == ("bad", "#images")
+
+
+def test_the_surest_of_the_wrong_answers_stand_in_the_same_line() -> None:
+    held = totals((2, 0, 0, 0.9), (2, 0, 1, 0.9))
+    (some,), (all_,) = (set_findings.wrong(held, named) for named in (("a",), ("a", "b")))
+    assert some.text.endswith("to 85.0 %). The surest: a.")
+    assert all_.text.endswith("to 85.0 %): a; b.")
 
 
 def test_a_class_is_weak_only_by_more_than_chance() -> None:
