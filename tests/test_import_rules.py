@@ -47,6 +47,7 @@ CHECKS_MAY = {
     "reportgen.checks",
     "reportgen.checks.case",
     "reportgen.checks.copies",
+    "reportgen.checks.nearby",
     "reportgen.checks.parts",
     "reportgen.checks.unlike",
     "reportgen.checks.curves",

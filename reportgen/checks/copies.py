@@ -12,7 +12,9 @@ from reportgen.findings import Array
 COMPARED_AT_MOST = 20_000  # pictures that are compared with one another by their perceptual hashes
 CONFIRMED_AT_MOST = 2_000  # pictures that are decoded again to confirm that they are alike
 FLAT = 0.02  # contrast below which a picture has no pattern to be told by
-CHUNK = 256  # pictures that are held against all others at once
+SAME = 0.9999  # correlation of a picture with itself, but for rounding
+OUTSTANDING = 0.25  # of what a correlation lacks of one
+CROWD = 200  # pictures of the set that a pair has to stand out from
 
 
 def groups_of(pixels: Array) -> Array:
@@ -23,24 +25,12 @@ def groups_of(pixels: Array) -> Array:
     return np.asarray(rank[groups.ravel()])
 
 
-def alike(hashes: Array, others: Array, distance: int) -> Array:
-    """Pairs (P, 2) of places of pictures (N, 2) and others (M, 2) whose perceptual hashes, or that of one and
-    of the other's mirror image, differ in at most so many bits."""
-    found = []
-    for first in range(0, len(hashes), CHUNK):
-        own = hashes[first : first + CHUNK, None, :1]  # (b, 1, 1)
-        bits = np.bitwise_count(own ^ others[None]).min(2)  # (b, M)
-        rows, columns = np.nonzero(bits <= distance)
-        found.append(np.stack([rows + first, columns], 1))
-    return np.concatenate(found) if found else np.zeros((0, 2), dtype=np.int64)
-
-
-def compared(pictures: Pictures, places: Array) -> Array:
+def compared(pictures: Pictures, places: Array, at_most: int = COMPARED_AT_MOST) -> Array:
     """Those of some places (k,) whose pictures have a pattern to be told by, in order; of very many those
     that the hash of the content puts first."""
     patterned = places[pictures.column("contrast")[places] >= FLAT]
-    if len(patterned) > COMPARED_AT_MOST:
-        order = np.argsort([pictures.hashes[k] for k in patterned])[:COMPARED_AT_MOST]
+    if len(patterned) > at_most:
+        order = np.argsort([pictures.hashes[k] for k in patterned])[:at_most]
         patterned = patterned[order]
     return np.sort(patterned)
 
@@ -64,6 +54,35 @@ def confirmed(
         if a in greys and b in others and correlated(greys[a], others[b]) >= correlation
     ]
     return np.array(sure, dtype=np.int64).reshape(-1, 2)
+
+
+def crowd_of(case: Case, pictures: Pictures) -> Array:
+    """The small grey pictures of some of the set (C, 64, 64)."""
+    some = compared(pictures, np.arange(len(pictures)), CROWD)
+    greys = greys_of(case, some)
+    return np.stack(list(greys.values())) if greys else np.zeros((0, 64, 64), dtype=np.uint8)
+
+
+def standing_out(
+    pairs: Array, greys: Mapping[int, Array], others: Mapping[int, Array], crowd: Array
+) -> Array:
+    """Which of the pairs (P, 2) are far more alike than the first of them is to any of a crowd (C, 64, 64),
+    itself left out: what their correlation lacks of one is a quarter at most of what it lacks there, (P,)."""
+    if not len(pairs):
+        return np.zeros(0, dtype=bool)
+    around = _standardised(np.concatenate([crowd, crowd[:, :, ::-1]]))  # (2C, 4096)
+    first = _standardised(np.stack([greys[a] for a in pairs[:, 0].tolist()]))  # (P, 4096)
+    to_all = first @ around.T
+    to_all = np.where(to_all > SAME, -1, to_all)  # itself, and copies that the crowd has of it
+    rival = to_all.max(1, initial=0)
+    own = np.array([correlated(greys[a], others[b]) for a, b in pairs.tolist()])
+    return np.asarray(1 - own <= OUTSTANDING * (1 - rival))
+
+
+def _standardised(greys: Array) -> Array:
+    flat = greys.reshape(len(greys), -1).astype(np.float32)
+    flat = flat - flat.mean(1, keepdims=True)
+    return np.asarray(flat / np.maximum(np.sqrt((flat**2).sum(1, keepdims=True)), 1e-6))
 
 
 def correlated(a: Array, b: Array) -> float:

@@ -10,7 +10,8 @@ from scipy.sparse.csgraph import connected_components
 
 from reportgen.checks import check
 from reportgen.checks.case import Case, Pictures, untested
-from reportgen.checks.copies import alike, compared, confirmed, greys_of, groups_of
+from reportgen.checks.copies import compared, confirmed, greys_of, groups_of
+from reportgen.checks.nearby import alike
 from reportgen.checks.words import counted, interval, listed, percent
 from reportgen.findings import Array, Exhibits, Finding, Gallery, Status, Verdict
 from reportgen.stats import wilson

@@ -6,7 +6,8 @@ import numpy as np
 
 from reportgen.checks import check
 from reportgen.checks.case import Answers, Case, Pictures, untested
-from reportgen.checks.copies import alike, compared, confirmed, greys_of
+from reportgen.checks.copies import compared, confirmed, crowd_of, greys_of, standing_out
+from reportgen.checks.nearby import alike
 from reportgen.checks.words import counted, interval, listed, percent, points
 from reportgen.findings import GRAVE, Array, Exhibits, Status, Table, Verdict
 from reportgen.stats import newcombe, wilson
@@ -20,29 +21,32 @@ REMEDY = "Take the named images out of this set, or out of the training: an answ
 class Leakage:
     """Leakage: were images of this set among those of the training?
 
-    Measurement. Every picture is held against those of `images.training`: equal pixels whatever the file, and
-    pictures that are nearly alike: their perceptual hashes of 64 bits, or that of one and of the other's
-    mirror image, differ in at most `distance` bits, and their grey versions of 64×64 pixels correlate by at
-    least `correlation`. Accuracy is told on the pictures of the training and on the new ones apart.
+    Measurement. Every picture is held against those of `images.training`: equal pixels whatever the file,
+    and pictures that are nearly alike: their perceptual hashes of 64 bits, or that of one and of the
+    other's mirror image, differ in at most `distance` bits, and their grey versions of 64×64 pixels
+    correlate by at least `correlation`, and lack a quarter at most of what the picture's correlation with
+    any of 200 others of the set lacks: simple pictures of one thing are alike without being copies.
+    Accuracy is told on the pictures of the training and on the new ones apart.
 
-    Reading. What was trained on is known by heart: accuracy there says nothing of new pictures. The accuracy
-    on the new ones is that of the model. Where both are alike, the set is still smaller than it looks.
+    Reading. What was trained on is known by heart: accuracy there says nothing of new pictures. The
+    accuracy on the new ones is that of the model. Where both are alike, the set is still smaller than it
+    looks.
 
     Limits. It sees what stands in the folder or list that is named, and none of what it leaves out. Other
     pictures of the same scene, crops, turns and shifts are not found. Pictures that are nearly alike, none
-    with equal pixels, may be of one series: they are a fault only where they are surely more than the limit.
-    Of more than 20,000 pictures in either set near copies are looked for in a sample; equal pixels always
-    are. One equal picture of 200 was found, and so were pictures saved again as JPEG at twice the size.
+    with equal pixels, may be of one series: they are a fault only where they are surely more than the
+    limit. Of more than 20,000 pictures near copies are looked for in a sample; equal pixels always are. One
+    equal picture of 200 was found, and so were pictures saved again as JPEG at twice the size.
 
     Remedy. Take the named images out of the set, and judge the model on the others.
 
-    Source. Barz & Denzler 2020, Do We Train on Test Data? (arXiv:1902.00423); Kaufman et al. 2012, Leakage in
-    Data Mining.
+    Source. Barz & Denzler 2020, Do We Train on Test Data? (arXiv:1902.00423); Kaufman et al. 2012, Leakage
+    in Data Mining.
     """
 
     limit: float = 0.005
     distance: int = 6
-    correlation: float = 0.98
+    correlation: float = 0.99
 
     def judge(self, case: Case) -> Verdict:
         pictures, training = case.pictures, case.training
@@ -88,11 +92,14 @@ class Leakage:
     def _near(self, case: Case, pictures: Pictures, training: Pictures, equal: Array) -> Array:
         """For each picture (N,) the place of one of the training that is nearly alike, -1 where none is."""
         found = np.full(len(pictures), -1, dtype=np.int64)
-        own, other = compared(pictures, np.flatnonzero(equal < 0)), compared(training, _one_of_each(training))
+        own = compared(pictures, np.flatnonzero(equal < 0))
+        other = compared(training, _one_of_each(training), len(training))
         pairs = alike(pictures.perceptual[own], training.perceptual[other], self.distance)
         pairs = np.stack([own[pairs[:, 0]], other[pairs[:, 1]]], 1)
         greys, others = greys_of(case, pairs[:, 0]), greys_of(case, pairs[:, 1], training=True)
         sure = confirmed(pairs, greys, others, self.correlation)
+        if len(sure):
+            sure = sure[standing_out(sure, greys, others, crowd_of(case, pictures))]
         found[sure[::-1, 0]] = sure[::-1, 1]  # the first of several stands
         return found
 

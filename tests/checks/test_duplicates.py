@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reportgen.checks.copies import alike, correlated, groups_of
+from reportgen.checks.copies import correlated, groups_of
 from reportgen.checks.duplicates import Duplicates
+from reportgen.checks.nearby import alike
 from reportgen.inputs.images.facts import facts_of
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from reportgen.checks.case import Pictures
+from reportgen.checks.case import Pictures, Sources
 from reportgen.checks.leakage import Leakage, _equal
 
 
@@ -103,3 +103,28 @@ def test_half_a_million_pictures_take_seconds_not_squares(make_case):
     own.pixels[7] = training.pixels[399_999]
     found = _equal(own, training)
     assert found[7] == 399_999 and (found >= 0).sum() == 1
+
+
+class Greys(Sources):
+    """Small grey pictures that a test made, of the set and of the training."""
+
+    def __init__(self, own, training):
+        self.parts = own, training
+
+    def greys(self, numbers, training=False):
+        return {number: self.parts[training][number] for number in numbers}
+
+
+@pytest.mark.parametrize("noise, crowded, found", [(2, False, 60), (2, True, 60), (30, True, 0)])
+def test_what_is_alike_by_chance_is_no_copy(make_case, make_answers, noise, crowded, found):
+    """A copy stands out of pictures that show the same thing; one more of these does not, however alike."""
+    draw = np.random.default_rng(0)
+    things = draw.normal(0, 300, (1 if crowded else 60, 64, 64))
+    own = things + draw.normal(0, 30, (60, 64, 64))
+    theirs = (own if noise < 30 else things) + draw.normal(0, noise, (60, 64, 64))
+    labels = np.arange(60) % 4
+    case = make_case(labels, make_answers(labels, 1.0, draw, 4))
+    of_set, training = pictures(draw, 60), pictures(draw, 60)
+    training.perceptual[:] = of_set.perceptual
+    case = replace(case, pictures=of_set, training=training, sources=Greys(own, theirs))
+    assert len(Leakage().judge(case).exhibits.images) == found
