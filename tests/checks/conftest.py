@@ -227,7 +227,7 @@ class NormedDigits:
         return network.eval()
 
     def verdicts(
-        self, network: Any, only: Sequence[Any], sample: int = 300, **model: Any
+        self, network: Any, only: Sequence[Any], sample: int = 300, batch_size: int = 64, **model: Any
     ) -> dict[str, Verdict]:
         """What the checks say of a network on the first thirty digits of each class."""
         self.digits.count += 1
@@ -235,7 +235,11 @@ class NormedDigits:
         save_file({k: v.contiguous() for k, v in network.state_dict().items()}, checkpoint)
         checks = {"sample": sample, "only": list(only)}
         return self.digits.verdicts(
-            self.digits.images(30), checks, checkpoint=checkpoint, model={"source": self.source, **model}
+            self.digits.images(30),
+            checks,
+            checkpoint=checkpoint,
+            model={"source": self.source, **model},
+            run={"batch_size": batch_size},
         )
 
 
