@@ -15,6 +15,12 @@ from reportgen.findings import Array, Exhibits, Finding, Status, Tally, Verdict
 
 NO_LABEL = -1
 NO_ANSWER = -1
+# the checks whose verdicts rest on which answers are right, and on how sure they are: they may follow from
+# whatever makes answers wrong
+OF_ANSWERS = (
+    *("accuracy", "calibration", "label-noise", "class-names", "abstention", "head", "slices", "groups"),
+    *("properties", "training", "odd-images"),
+)
 
 
 @dataclass(frozen=True)

@@ -10,17 +10,14 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from reportgen.checks import check
-from reportgen.checks.case import Case, decided, unjudged
+from reportgen.checks.case import OF_ANSWERS, Case, decided, unjudged
 from reportgen.checks.words import counted, interval, percent
 from reportgen.findings import GRAVE, Array, Exhibits, Status, Verdict
 from reportgen.stats import paired_difference, wilson
 
 FEWEST = 30  # images of the half that confirms; fewer decide nothing
 MOST_CLASSES = 2000  # above, only orders that have a name are tried: the table of all pairs would not fit
-FOLLOWS = (
-    *("accuracy", "calibration", "label-noise", "abstention", "head", "preprocessing", "slices"),
-    *("groups", "properties", "training", "input-statistics"),
-)
+FOLLOWS = (*OF_ANSWERS, "preprocessing", "input-statistics")
 REMEDY = (
     "Put the class names, or the labels, into the network's own order: model.classes, images.labels, or the "
     "class_to_idx of the training."

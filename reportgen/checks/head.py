@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from reportgen.checks import check
-from reportgen.checks.case import Case, decided, unjudged, untested
+from reportgen.checks.case import OF_ANSWERS, Case, decided, unjudged, untested
 from reportgen.checks.words import counted, interval, percent, points
 from reportgen.engine.needs import Features, ModelFacts, Tape
 from reportgen.findings import GRAVE, Array, Exhibits, Table, Verdict
@@ -21,7 +21,6 @@ from reportgen.stats import mcnemar, paired_difference, wilson
 FEWEST = 40  # images of each half; fewer teach a probe nothing
 FEWEST_OF_CLASS = 3  # of half A, for a class to be learned
 KEPT = 2048  # features of an image that are kept, those that spread most
-FOLLOWS = "accuracy", "calibration", "label-noise", "training", "abstention", "slices", "class-names"
 SURE = 0.05
 
 
@@ -106,7 +105,7 @@ class Head:
                 layers=(layer,) if bad else (),
             ),
             figures=(_table(own, right),),
-            explains=FOLLOWS if bad else (),
+            explains=OF_ANSWERS if bad else (),
         )
 
     def without(self, case: Case, verdict: Verdict) -> Case:

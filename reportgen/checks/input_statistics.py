@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from reportgen.checks import check
-from reportgen.checks.case import Case, View, untested
+from reportgen.checks.case import OF_ANSWERS, Case, View, untested
 from reportgen.checks.words import counted, interval, percent
 from reportgen.engine.needs import GivenMoments, LayerFacts, ModelFacts, Tape
 from reportgen.findings import Array, Exhibits, NotApplicable, Status, Table, Tally, Verdict
@@ -23,7 +23,6 @@ RENEW = (
     "Let the network see some training images in training mode before it is saved, so that the running "
     "statistics are renewed; or load the checkpoint that has them."
 )
-FOLLOWS = "accuracy", "calibration", "label-noise", "head", "training", "preprocessing"
 
 
 @dataclass(frozen=True)
@@ -107,8 +106,7 @@ class InputStatistics:
                 settings=("model.preprocessing",) if off and not fresh else (),
             ),
             figures=(_table(norms),),
-            # statistics of these images make good for a wrong scale, too: then the scale is the cause
-            explains=FOLLOWS if mended and (fresh or not off) else (),
+            explains=_follows(fresh=bool(fresh), off=off) if mended else (),
         )
 
     def without(self, case: Case, verdict: Verdict) -> Case:
@@ -139,6 +137,14 @@ class Gain:
     low: float
     high: float
     n: int
+
+
+def _follows(fresh: bool, off: bool) -> tuple[str, ...]:
+    """What follows from other statistics than these images': those of these images make good for a wrong
+    preprocessing, too, which is then the cause; but statistics that saw no batch are one by themselves."""
+    if fresh:
+        return (*OF_ANSWERS, "preprocessing")
+    return () if off else OF_ANSWERS
 
 
 def _norms(model: ModelFacts) -> list[LayerFacts]:

@@ -21,6 +21,7 @@ MINORITY = 0.2  # a larger share is another kind of picture, not an odd one
 FEWEST = 5  # images of a kind that are held against the rest
 SPREADS = 4.0  # robust standard deviations from the median
 NAMED = 3
+FOLLOWS = "accuracy", "calibration", "label-noise", "abstention", "properties", "slices", "groups"
 SHOWN = 12
 FAR_SHARE = 0.01  # of the sample, from which pictures unlike the rest are likely no accident
 REMEDY = "Look at the named images: take out what is not meant for the model, or train with such pictures."
@@ -151,7 +152,12 @@ class OddImages:
             remedy=(REMEDY_BLANK if blank.any() and not worse[1:] else REMEDY) if bad else "",
             exhibits=Exhibits(images=images),
             figures=_figures(case, images, kinds, blank),
+            explains=FOLLOWS if bad and images else (),
         )
+
+    def without(self, case: Case, verdict: Verdict) -> Case:
+        """The case without the pictures that are named."""
+        return case.with_answers(case.answers.only(~np.isin(case.answers.numbers, verdict.exhibits.images)))
 
     def _sentence(
         self,

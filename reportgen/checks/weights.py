@@ -18,7 +18,10 @@ FEWEST_FILTERS = 4
 ALIKE = 0.01  # the p-value above which weights are as their initialiser draws them
 REMEDY = "Load the checkpoint that was meant, look at how it was saved, or train again."
 
-FOLLOWS = ("accuracy", "calibration", "input-statistics", "head", "training")
+FOLLOWS = (
+    *("accuracy", "calibration", "input-statistics", "head", "training", "channels", "abstention"),
+    *("properties", "slices", "groups", "preprocessing"),
+)
 
 
 @dataclass(frozen=True)

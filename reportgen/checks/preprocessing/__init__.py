@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from reportgen.checks import check
-from reportgen.checks.case import Answers, Case, Sources, View, untested
+from reportgen.checks.case import OF_ANSWERS, Answers, Case, Sources, View, untested
 from reportgen.checks.preprocessing.alternatives import alternatives
 from reportgen.checks.preprocessing.telling import figures_of, sentence, surer_in_words
 from reportgen.checks.preprocessing.trying import (
@@ -26,10 +26,7 @@ from reportgen.checks.words import counted, rounded_up
 from reportgen.engine.needs import ModelFacts
 from reportgen.findings import Array, Exhibits, Verdict
 
-FOLLOWS = (
-    *("accuracy", "calibration", "label-noise", "class-names", "abstention", "head", "slices", "groups"),
-    *("properties", "training", "input-statistics", "odd-images"),
-)
+FOLLOWS = (*OF_ANSWERS, "input-statistics")
 REASON = "two answers in a hundred would be right by another setting"
 SURER = 0.05
 
