@@ -64,5 +64,7 @@ def expected(folder: Path) -> Expected:
 
 
 def outcome(named_by: Iterable[str], planted: Expected, results: Iterable[Result]) -> Outcome:
-    """What the peer's results make of the flaw, by the rule that the audit's verdicts are judged by."""
-    return judged(named_by, planted.says, planted.touched, told(results))
+    """What the peer's results make of the flaw, by the rule that the audit's verdicts are judged by, in the
+    peer's favour in one thing: where images were planted and it names them, no number is asked for."""
+    says = [said for said in planted.says if not planted.touched or said.number is None]
+    return judged(named_by, says, planted.touched, told(results))

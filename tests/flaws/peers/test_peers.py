@@ -21,17 +21,23 @@ CLASSES = ("a", "b")
 @pytest.mark.parametrize(
     ("result", "said"),
     [
-        (Result("label", True, "6 of 60 images", SIX), "found"),
-        (Result("label", True, "9 of 60 images", SIX), "partly"),  # another number
-        (Result("label", True, "6 of 60 images", frozenset(["b/1.png"])), "partly"),  # other images
-        (Result("label", False, "6 of 60 images", SIX), "partly"),  # told, and not decided
-        (Result("label", False, "9 of 60 images", SIX), "missed"),
-        (Result("outlier", True, "6 of 60 images", SIX), "missed"),  # another kind
+        (Result("label", True, "9 of 60 images of a", SIX), "found"),  # the images are the number
+        (Result("label", True, "6 of 60 images of b", SIX), "partly"),  # another class
+        (Result("label", True, "6 of 60 images of a", frozenset(["b/1.png"])), "partly"),  # other images
+        (Result("label", False, "6 of 60 images of a", SIX), "partly"),  # told, and not decided
+        (Result("label", False, "6 of 60 images of b", SIX), "missed"),
+        (Result("outlier", True, "6 of 60 images of a", SIX), "missed"),  # another kind
     ],
 )
 def test_a_peer_is_judged_as_the_audit_is(result: Result, said: str) -> None:
-    planted = Expected("twin", SIX, (Said(number=6),))
+    planted = Expected("twin", SIX, (Said(number=6), Said(("of a",))))
     assert outcome(("label",), planted, [result]) == said
+
+
+def test_where_no_image_was_planted_the_number_is_asked_for() -> None:
+    filters = Expected("twin", frozenset(), (Said(number=14),))
+    assert outcome(("weights",), filters, [Result("weights", True, "14 filters are zero")]) == "found"
+    assert outcome(("weights",), filters, [Result("weights", True, "a filter is zero")]) == "partly"
 
 
 def test_what_is_information_only_is_no_alarm() -> None:
