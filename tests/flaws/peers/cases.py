@@ -119,7 +119,8 @@ def prepared(pictures: list[Pixels], recipe: Mapping[str, Any]) -> Tensor:
     wide = [_fitted(Image.fromarray(picture), recipe) for picture in pictures]
     values = torch.from_numpy(np.stack([np.asarray(picture) for picture in wide])).float() / 255
     values = values[:, None] if values.ndim == 3 else values.permute(0, 3, 1, 2)
-    return ((values - recipe["mean"][0]) / recipe["std"][0]).contiguous()
+    mean, std = float(recipe["mean"][0]), float(recipe["std"][0])
+    return ((values - mean) / std).contiguous()
 
 
 def _fitted(picture: Image.Image, recipe: Mapping[str, Any]) -> Image.Image:
