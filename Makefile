@@ -39,7 +39,7 @@ types: $(READY)
 # -rs lists what is skipped and why; one thread a worker, or the workers fight for the cores
 test: export OMP_NUM_THREADS ?= 1
 test: lint types
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -rs -q
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -rs -q
 
 matrix: export OMP_NUM_THREADS ?= 1
 matrix: $(READY)

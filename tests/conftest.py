@@ -28,7 +28,7 @@ from reportgen.progress import silent
 from reportgen.recipe import load
 
 # files beside this one; the first is imported by others
-pytest_plugins = ["oracles", "attending", "left_out", "matrix_table"]
+pytest_plugins = ["oracles", "attending", "heavy_first", "left_out", "matrix_table"]
 
 # a slow machine is no failure
 calm = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}

@@ -46,6 +46,10 @@ CHECKS_MAY = {
     "reportgen.findings",
     "reportgen.checks",
     "reportgen.checks.case",
+    "reportgen.checks.copies",
+    "reportgen.checks.parts",
+    "reportgen.checks.unlike",
+    "reportgen.checks.curves",
     "reportgen.checks.words",
     "reportgen.stats",
 }

@@ -19,17 +19,30 @@ NO_ANSWER = -1
 
 @dataclass(frozen=True)
 class View:
-    """Another way to preprocess the images: what is None stays as the recipe has it.
+    """Another way to preprocess the images: what is None or False stays as the recipe has it.
 
-    `fit` is how an image comes to the input's size: `squash` to it, or `crop` the middle of what is resized
-    by the shorter side to the crop's. `mean` and `std` have one value a channel, or one for all.
+    `fit` is how an image comes to the input's size: `squash` to it, `crop` the middle of what is resized
+    by the shorter side to the crop's, or `pad` with black what is resized by the longer side. `mean` and
+    `std` have one value a channel, or one for all; `images` are those that the sample's own pixels have.
+    `reversed` turns the order of the channels round, `inverted` makes black white, and `turned` turns what
+    the model sees by so many degrees, counter-clockwise. `adapted` leaves the images and gives every batch
+    normalisation the statistics of some of them.
     """
 
     name: str
-    fit: Literal["squash", "crop"] | None = None
+    fit: Literal["squash", "crop", "pad"] | None = None
     interpolation: Literal["bilinear", "bicubic", "nearest", "lanczos"] | None = None
-    mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
+    mean: tuple[float, ...] | Literal["images"] | None = None
+    std: tuple[float, ...] | Literal["images"] | None = None
+    reversed: bool = False
+    inverted: bool = False
+    turned: Literal[0, 90, 180, 270] = 0
+    adapted: bool = False
+
+    @property
+    def decoding(self) -> tuple[str | None, str | None]:
+        """What of it has to be known when a file is decoded; all else is worked out of the input."""
+        return self.fit, self.interpolation
 
 
 @dataclass(frozen=True)
@@ -136,7 +149,9 @@ class Sources:
 @dataclass(frozen=True)
 class Case:
     """All that a check may judge by. `model` are the facts of the network, `groups` the columns of the
-    labels' CSV that the recipe names, a word (or "") for every readable image."""
+    labels' CSV that the recipe names, a word (or "") for every readable image. `preprocessing` has resize,
+    crop, mean, std and the rest of the model's as JSON values; `mended` names another one that the answers
+    are by."""
 
     answers: Answers
     classes: tuple[str, ...]
@@ -148,6 +163,7 @@ class Case:
     wished_sample: int = 0
     sample: Sample = Sample(np.zeros(0, dtype=np.int64))
     sources: Sources = field(default_factory=Sources)
+    preprocessing: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def first_half(self) -> Array:

@@ -10,13 +10,11 @@ from scipy.sparse.csgraph import connected_components
 
 from reportgen.checks import check
 from reportgen.checks.case import Case, Pictures, untested
+from reportgen.checks.copies import alike, compared, confirmed, greys_of, groups_of
 from reportgen.checks.words import counted, interval, listed, percent
 from reportgen.findings import Array, Exhibits, Finding, Gallery, Status, Verdict
 from reportgen.stats import wilson
 
-COMPARED_AT_MOST = 20_000  # pictures that are compared with one another by their perceptual hashes
-CONFIRMED_AT_MOST = 2_000  # pictures that are decoded again to confirm that they are alike
-FLAT = 0.02  # contrast below which a picture has no pattern to be told by
 SHOWN = 6  # pairs side by side
 REMEDY_LABELS = "Decide which label is right, and keep one copy of each picture."
 REMEDY_COPIES = "Keep one copy of each picture: copies make intervals too narrow."
@@ -100,22 +98,11 @@ class Duplicates:
     def _near(self, case: Case, pictures: Pictures) -> Array:
         """Pairs (P, 2) of places of pictures that are nearly alike, of one of each group of equal pixels."""
         first = np.unique(groups_of(pictures.pixels), return_index=True)[1]
-        patterned = first[pictures.column("contrast")[first] >= FLAT]
-        if len(patterned) > COMPARED_AT_MOST:  # those that the hash of the content puts first
-            order = np.argsort([pictures.hashes[k] for k in patterned])[:COMPARED_AT_MOST]
-            patterned = np.sort(patterned[order])
+        patterned = compared(pictures, first)
         pairs = alike(pictures.perceptual[patterned], pictures.perceptual[patterned], self.distance)
         pairs = patterned[pairs[pairs[:, 0] < pairs[:, 1]]]
-        used = list(dict.fromkeys(pairs.ravel().tolist()))[:CONFIRMED_AT_MOST]
-        greys = case.sources.greys([int(case.answers.numbers[k]) for k in used])
-        numbers = {k: int(case.answers.numbers[k]) for k in used}
-        known = {k: greys[number] for k, number in numbers.items() if number in greys}
-        sure = [
-            (a, b)
-            for a, b in pairs.tolist()
-            if a in known and b in known and correlated(known[a], known[b]) >= self.correlation
-        ]
-        return np.array(sure, dtype=np.int64).reshape(-1, 2)
+        greys = greys_of(case, pairs.ravel())
+        return confirmed(pairs, greys, greys, self.correlation)
 
     def _joined(self, exact: Array, pairs: Array) -> Array:
         """The group of each picture (N,): equal ones, and those that a chain of pairs joins."""
@@ -182,38 +169,6 @@ class Duplicates:
                 together=2,
             ),
         )
-
-
-def groups_of(pixels: Array) -> Array:
-    """The group of each row (N, B) of equal bytes, numbered in order of first appearance (N,)."""
-    _, first, groups = np.unique(pixels, axis=0, return_index=True, return_inverse=True)
-    rank = np.empty(len(first), dtype=np.int64)
-    rank[np.argsort(first)] = np.arange(len(first))
-    return np.asarray(rank[groups.ravel()])
-
-
-def alike(hashes: Array, others: Array, distance: int) -> Array:
-    """Pairs (P, 2) of places of pictures (N, 2) and others (M, 2) whose perceptual hashes, or that of one and
-    of the other's mirror image, differ in at most so many bits."""
-    found = []
-    for first in range(0, len(hashes), 1024):
-        own = hashes[first : first + 1024, None, :1]  # (b, 1, 1)
-        bits = np.bitwise_count(own ^ others[None]).min(2)  # (b, M)
-        rows, columns = np.nonzero(bits <= distance)
-        found.append(np.stack([rows + first, columns], 1))
-    return np.concatenate(found) if found else np.zeros((0, 2), dtype=np.int64)
-
-
-def correlated(a: Array, b: Array) -> float:
-    """How much two grey pictures (64, 64) are alike, or the one and the other's mirror image."""
-    return max(_correlation(a, b), _correlation(a, b[:, ::-1]))
-
-
-def _correlation(a: Array, b: Array) -> float:
-    x, y = a.astype(np.float64).ravel(), b.astype(np.float64).ravel()
-    x, y = x - x.mean(), y - y.mean()
-    below = float(np.sqrt((x @ x) * (y @ y)))
-    return float(x @ y) / below if below > 0 else 0.0
 
 
 def _torn(groups: Array, labels: Array) -> Array:

@@ -13,7 +13,8 @@ from reportgen.stats import wilson
 FEWEST = 100  # labelled images; fewer decide nothing
 LISTED = 40  # suspicious images in the table
 NAMED = 3  # in the sentence
-OWN_ERRORS = (0.05, 0.1)  # share of the model's own mistakes, past which it is no judge of labels
+OWN_ERRORS = 0.1  # share of the model's own mistakes, past which it is no judge of labels
+AS_SURE = 0.5  # of its own mistakes, what may be counted as wrong labels: a fourth as sure as right answers
 REMEDY = "Look at the named images, and mend the labels that are wrong."
 
 
@@ -32,9 +33,9 @@ class LabelNoise:
 
     Limits. It holds for images that the model was not trained on: labels that it learned by heart it does not
     contradict. Where wrong labels are not spread at random over a class, twice the number is too many or too
-    few. A model that is wrong itself on more than a tenth of the images, or against most labels, is no judge,
-    and nothing is decided. Fewer than some 400 images cannot exclude 2 % of wrong labels.
-    Of 600 images, 8 % of planted wrong labels were a fault, and 5 % at least a warning.
+    few. A model that is wrong itself on more than a tenth of the images, or against most labels, is no judge:
+    nothing is decided, but where far more answers are sure. Fewer than some 400 images cannot exclude 2 %.
+    Of 600 images, 8 % of planted wrong labels and more were a fault, and 5 % at least a warning.
 
     Remedy. Look at the named images, and mend the labels that are wrong.
 
@@ -75,7 +76,7 @@ class LabelNoise:
             remedy=REMEDY if bad else self._more(status, n, share, high, own),
             exhibits=Exhibits(images=tuple(answers.numbers[named].tolist())),
             figures=(_table(case, answers.numbers, margin, order[:LISTED]),) if bad else (),
-            explains=("accuracy", "calibration") if bad else (),
+            explains=("accuracy", "calibration", "abstention") if bad else (),
         )
 
     def without(self, case: Case, verdict: Verdict) -> Case:
@@ -84,20 +85,24 @@ class LabelNoise:
         return case.with_answers(case.answers.only(~doubted))
 
     def _status(self, n: int, share: float, low: float, high: float, own: float) -> Status:
-        if n < FEWEST or own > OWN_ERRORS[1]:
+        if n < FEWEST:
+            return "undecided"
+        if low - AS_SURE * own > self.limit and own <= 2.5 * OWN_ERRORS:
+            return "fault"  # however many of the mistakes are the model's: there are too many sure ones
+        if own > OWN_ERRORS:
             return "undecided"
         if low > self.limit:
             # the model's own mistakes are an estimate, too, and the rougher the more labels are wrong: where
             # most contradictions look like wrong labels these are shown
-            return "fault" if own <= max(OWN_ERRORS[0], share) else "warning"
+            return "fault" if own <= max(OWN_ERRORS / 2, share) else "warning"
         if high <= self.limit:
             return "clear"
-        likely = share > self.limit and low > self.limit / 2 and own <= OWN_ERRORS[0]
+        likely = share > self.limit and low > self.limit / 2 and own <= OWN_ERRORS / 2
         return "warning" if likely else "undecided"
 
     def _more(self, status: Status, n: int, share: float, high: float, own: float) -> str:
         """How many images would decide it, as the width of an interval goes by their root."""
-        if status != "undecided" or own > OWN_ERRORS[1] or (self.limit <= share and n >= FEWEST):
+        if status != "undecided" or own > OWN_ERRORS or (self.limit <= share and n >= FEWEST):
             return ""
         times = ((high - share) / (self.limit - share)) ** 2 if share < self.limit else 1.0
         return f"Label more images: about {rounded_up(max(FEWEST, n * times)):,} may decide it."
@@ -114,7 +119,7 @@ class LabelNoise:
     ) -> str:
         if n < FEWEST:
             return f"{counted(n, 'labelled image')} are too few to tell wrong labels from mistakes."
-        if status == "undecided" and own > OWN_ERRORS[1]:
+        if status == "undecided" and own > OWN_ERRORS:
             return f"The model itself is wrong on {percent(own)} of {n:,} images: it is no judge of labels."
         text = f"About {percent(share)} {interval(*ends)} of {n:,} labels look wrong"
         if status == "clear":

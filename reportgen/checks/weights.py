@@ -30,6 +30,7 @@ class Fault:
     share: float
     grave: bool
     channels: tuple[int, ...] = ()
+    not_finite: bool = False
 
 
 @check("weights", group="the network", any_head=True)
@@ -77,6 +78,8 @@ class Weights:
             last and last in fault.layers for fault in faults
         )  # no answer is better than its last layer
         said = listed([fault.words for fault in faults], 4)
+        if any(fault.not_finite for fault in faults) and case.answers.answered.all():
+            said += "; every answer is finite all the same: no image of this set reaches it"
         sound = f"All {values:,} values of {read:,} tensors are finite; "
         sound += f"{said}: too few to matter." if faults else "no filter is zero or there twice."
         return Verdict(
@@ -103,7 +106,7 @@ class Weights:
         if bad := int((~np.isfinite(value)).sum()):
             words = f"{bad:,} of {counted(value.size, 'value')} of {name} "
             words += "is not finite" if bad == 1 else "are not finite"
-            return [Fault((layer,), words, bad / value.size, True)]
+            return [Fault((layer,), words, bad / value.size, True, not_finite=True)]
         if kind != "weight" or value.ndim < 2 or len(value) < 2:
             return []
         return [*self._filters(layer, value, layer == last), *_untouched(layer, value)]

@@ -37,6 +37,7 @@ def inspect(
         tell(json.dumps(network.as_json(), indent=1))
     else:
         architecture(network.block(), f"{network.source}, {checkpoint.name}", network.containers())
+        tell(f"Head: {network.head}")
 
 
 def _shape(size: str) -> tuple[int, int, int]:

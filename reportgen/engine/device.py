@@ -78,8 +78,7 @@ def enough_memory(device: torch.device, batch: int) -> Iterator[None]:
 def repeatable(seed: int) -> Iterator[None]:
     """Seeds torch and forbids algorithms whose results differ from run to run; restores all after."""
     before = (
-        torch.are_deterministic_algorithms_enabled(),
-        torch.is_deterministic_algorithms_warn_only_enabled(),
+        torch.get_deterministic_debug_mode(),
         torch.backends.cudnn.benchmark,
         torch.backends.cudnn.allow_tf32,
         torch.backends.cuda.matmul.allow_tf32,
@@ -87,7 +86,7 @@ def repeatable(seed: int) -> Iterator[None]:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only so
     state = torch.random.get_rng_state()
     torch.manual_seed(seed)
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.set_deterministic_debug_mode("warn")  # the other way to say it imports torch's compiler
     torch.backends.cudnn.benchmark = False
     # float32 means float32: TF32 keeps ten bits of the mantissa
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
@@ -95,9 +94,9 @@ def repeatable(seed: int) -> Iterator[None]:
         yield
     finally:
         torch.random.set_rng_state(state)
-        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
-        torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32 = before[2:4]
-        torch.backends.cuda.matmul.allow_tf32 = before[4]
+        torch.set_deterministic_debug_mode(before[0])
+        torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32 = before[1:3]
+        torch.backends.cuda.matmul.allow_tf32 = before[3]
 
 
 def peak_memory_bytes(device: torch.device) -> int:

@@ -91,6 +91,19 @@ def recognised(
     return replace(facts, head=head, class_count=head.class_count(facts.class_count))
 
 
+def described(facts: ModelFacts) -> str:
+    """The head that was recognised, in one line: what the outputs are, how many, and how that is known."""
+    head, count = facts.head, facts.class_count
+    outputs = {
+        "classes": f"{count} classes, one an image",
+        "binary": "two classes by one output",
+        "labels": f"{count} labels, each by itself",
+        "values": f"{count} {'value' if count == 1 else 'values'}",
+    }
+    words = head.reading or f"its outputs are read as logits, by {head.formula.split()[0]}"
+    return f"{outputs[head.kind]}; {words}{f' {head.warning}' if head.warning else ''}"
+
+
 def _decided(asked: Asked, wish: Wish) -> tuple[Kind, Form, str, str]:
     """The kind of head, what it puts out already, how that is read, and what is not sure."""
     if wish == "scores":

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
+from reportgen.engine import given
 from reportgen.engine.attended import Attending
 from reportgen.engine.needs import (
     Activation,
@@ -23,6 +24,8 @@ from reportgen.engine.needs import (
     AttentionRelevance,
     Backward,
     BlockGradient,
+    Features,
+    GivenMoments,
     Gradient,
     Logits,
     MeanAttention,
@@ -146,3 +149,14 @@ def _(need: MeanGradient, batch: Batch) -> Solution:
             asker.counted.backwards += len(pixels)
             means[slot].index_add_(0, image, gradient * weights[number][:, None, None, None])
     return {need: means}
+
+
+@solve.register
+def _(need: Features, batch: Batch) -> Solution:
+    layer = need.layer(batch.asker.facts)
+    return {need: batch.shared(given.features(batch.asker, batch.source.x, layer))}
+
+
+@solve.register
+def _(need: GivenMoments, batch: Batch) -> Solution:
+    return {need: batch.shared(given.moments(batch.asker, batch.source.x, need.layers))}

@@ -8,8 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from reportgen.engine.needs import ModelFacts
+from reportgen.engine.network.dense import Region
+from reportgen.engine.network.head import Head
 from reportgen.engine.network.trace import trace
+from reportgen.engine.recognise import described, recognised
 from reportgen.engine.tape import ModelTape
+from reportgen.errors import InputError
 from reportgen.inputs import load_subject
 from reportgen.probes import methods
 from reportgen.recipe import Recipe
@@ -23,10 +27,11 @@ class Inspected:
 
     source: str
     facts: ModelFacts
+    head: str  # what its outputs are and how that is known, in words
 
     def as_json(self) -> dict[str, Any]:
         """Everything that is known of it, as JSON values."""
-        return {"source": self.source, **dataclasses.asdict(self.facts)}
+        return {"source": self.source, "head_words": self.head, **dataclasses.asdict(self.facts)}
 
     def block(self) -> Block:
         """What the report shows of it: the table of layers, the totals, the graph."""
@@ -46,4 +51,11 @@ def inspected(recipe: Recipe, checkpoint: Path, shape: tuple[int, int, int] | No
     """
     subject = load_subject(recipe, checkpoint)
     shape = shape or subject.preprocessing.input_shape
-    return Inspected(subject.source, trace(subject.network, shape, subject.classes, recipe.model.output))
+    wish, target = recipe.model, recipe.model.target
+    region = None if target is None else Region(target.box, shape[1:], len(subject.classes or ()))
+    facts = trace(subject.network, shape, subject.classes, Head(output=wish.output, region=region))
+    try:
+        known = recognised(subject.network, facts, subject.preprocessing.normalisation, wish.head)
+    except InputError as error:  # the layers can be listed whatever the outputs are
+        return Inspected(subject.source, facts, f"not known: {error.cause}; {error.remedy}")
+    return Inspected(subject.source, known, described(known))

@@ -148,6 +148,9 @@ class ImagesRecipe(Part):
         min_length=1,
         description="auto, none, folder, imagefolder, or a CSV file with path,label",
     )
+    first_index: Literal[0, 1] | None = Field(
+        default=None, description="0 or 1: the number of the first class, where labels are numbers"
+    )
     parts: StrictStr | None = Field(
         default=None, min_length=1, description="a CSV file with path,part,left,top,right,bottom"
     )

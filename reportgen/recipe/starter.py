@@ -34,6 +34,7 @@ model:
 
 images:
   labels: auto          # auto, none, folder, imagefolder (by the names' order), a CSV file with path,label
+  first_index:          # 0 or 1: the number of the first class, where labels are numbers
   parts:                # a CSV file with path,part,left,top,right,bottom, in pixels of the original image
   training:             # a folder, a list or a CSV of the training's images: none of them should be here
   groups: []            # columns of the labels' CSV whose groups of images are compared

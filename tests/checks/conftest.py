@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import runpy
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -12,6 +13,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image, ImageOps
+from safetensors.torch import save_file
 
 from reportgen.checks.case import Answers, Case, Sample, Sources
 from reportgen.findings import Verdict
@@ -81,6 +85,27 @@ def answering(labels: Any, accuracy: Any, draw: np.random.Generator, classes: in
     return logits
 
 
+def copy_of(file: Path, target: Path, how: str) -> None:
+    """A copy of a picture, made in one of several ways."""
+    picture = Image.open(file)
+    if how == "bytes":
+        shutil.copy(file, target)
+    elif how == "pixels":
+        picture.save(target.with_suffix(".bmp"))
+    elif how == "jpeg":
+        picture.convert("RGB").resize((56, 56), Image.Resampling.BICUBIC).save(
+            target.with_suffix(".jpg"), quality=90
+        )
+    elif how == "mirror":
+        ImageOps.mirror(picture).save(target)
+
+
+@pytest.fixture(scope="session")
+def again() -> Callable[..., None]:
+    """`copy_of`."""
+    return copy_of
+
+
 @pytest.fixture(scope="session")
 def make_case() -> Callable[..., Case]:
     """`case_of`."""
@@ -114,7 +139,13 @@ class Digits:
         return target
 
     def measured(
-        self, images: Path, only: Any = "all", edit: Any = None, checkpoint: Path = CHECKPOINT, **keys: Any
+        self,
+        images: Path,
+        /,
+        only: Any = "all",
+        edit: Any = None,
+        checkpoint: Path = CHECKPOINT,
+        **keys: Any,
     ) -> Any:
         """The measurement of the digits' network on a folder. `keys` are further keys of the recipe; `edit`
         gets the audit and returns another."""
@@ -137,7 +168,7 @@ class Digits:
         audit = edit(audit) if edit else audit
         return measure_main(audit, self.folder / f"evidence-{self.count}", lambda *_: None)
 
-    def verdicts(self, images: Path, only: Any = "all", **keys: Any) -> dict[str, Verdict]:
+    def verdicts(self, images: Path, /, only: Any = "all", **keys: Any) -> dict[str, Verdict]:
         """The verdicts of the checks by name."""
         return verdicts_of(self.measured(images, only, **keys))
 
@@ -163,3 +194,51 @@ def with_checks(audit: Any, checks: Any) -> Any:
     main = audit.main
     chosen = ChosenChecks.of(list(checks.items()), main.facts, main.recipe.checks.sample)
     return replace(audit, models=(replace(main, checks=chosen), *audit.models[1:]))
+
+
+class NormedDigits:
+    """A network with batch normalisations, trained on the last digits of each class; a test audits the first
+    thirty."""
+
+    path = str(Path(__file__).with_name("normed.py"))
+    source = f"{path}:Normed"
+
+    def __init__(self, digits: Digits) -> None:
+        self.digits = digits
+        files = [file for file in sorted((MNIST / "digits").rglob("*.png")) if file.parent.is_dir()]
+        by_class: dict[str, list[Path]] = {}
+        for file in files:
+            by_class.setdefault(file.parent.name, []).append(file)
+        pairs = [(file, int(name)) for name, own in by_class.items() for file in own[30:]]
+        pixels = np.stack([np.asarray(Image.open(file).convert("L")) for file, _ in pairs])
+        self.x = (torch.from_numpy(pixels).float()[:, None] / 255 - 0.1307) / 0.3081
+        self.y = torch.tensor([label for _, label in pairs])
+
+    def trained(self, epochs: int = 30) -> Any:
+        """The network after so many epochs."""
+        torch.manual_seed(0)
+        network = runpy.run_path(self.path)["Normed"]().train()
+        optimiser = torch.optim.Adam(network.parameters(), 3e-3)
+        for _ in range(epochs):
+            for batch in torch.randperm(len(self.x)).split(50):
+                optimiser.zero_grad()
+                torch.nn.functional.cross_entropy(network(self.x[batch]), self.y[batch]).backward()
+                optimiser.step()
+        return network.eval()
+
+    def verdicts(
+        self, network: Any, only: Sequence[Any], sample: int = 300, **model: Any
+    ) -> dict[str, Verdict]:
+        """What the checks say of a network on the first thirty digits of each class."""
+        self.digits.count += 1
+        checkpoint = self.digits.folder / f"normed-{self.digits.count}.safetensors"
+        save_file({k: v.contiguous() for k, v in network.state_dict().items()}, checkpoint)
+        checks = {"sample": sample, "only": list(only)}
+        return self.digits.verdicts(
+            self.digits.images(30), checks, checkpoint=checkpoint, model={"source": self.source, **model}
+        )
+
+
+@pytest.fixture(scope="session")
+def normed(digits: Digits) -> NormedDigits:
+    return NormedDigits(digits)

@@ -137,3 +137,13 @@ def test_an_output_that_is_not_finite_is_not_said_to_lack_a_label(make_case):
     for check in (Accuracy(), Calibration(), ClassNames(), LabelNoise()):
         said = check.judge(case)
         assert said.status == "untested" and "no labelled image has an answer" in said.sentence
+
+
+def test_a_handful_of_images_has_no_interval_of_sixty_points(make_case, make_answers):
+    from reportgen.checks.class_names import ClassNames
+
+    case = graded(make_case, make_answers, [0.8] * 3, [2] * 3)
+    for check in (Accuracy(), ClassNames()):
+        said = check.judge(case)
+        assert said.status == "undecided" and (said.effect, said.low, said.high) == (None, None, None)
+    assert Accuracy().judge(case).sentence.endswith("Too few images to judge.")

@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
-
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image
 
-from reportgen.checks.duplicates import Duplicates, alike, correlated, groups_of
+from reportgen.checks.copies import alike, correlated, groups_of
+from reportgen.checks.duplicates import Duplicates
 from reportgen.inputs.images.facts import facts_of
 
 
-def again(file, target, how):
-    """A copy of a picture, made in one of several ways."""
-    picture = Image.open(file)
-    if how == "bytes":
-        shutil.copy(file, target)
-    elif how == "pixels":
-        picture.save(target.with_suffix(".bmp"))
-    elif how == "jpeg":
-        picture.convert("RGB").resize((56, 56), Image.Resampling.BICUBIC).save(
-            target.with_suffix(".jpg"), quality=90
-        )
-    elif how == "mirror":
-        ImageOps.mirror(picture).save(target)
-
-
-def copied(images, labels, count, how, other):
+def copied(again, images, labels, count, how, other):
     """Copies of the first `count` files, into the same folder or into that of another label."""
     files = sorted(images.glob("*/*.png"))[:: max(1, 200 // count)][:count]
     for number, file in enumerate(files):
@@ -40,9 +24,9 @@ LABELS = [str(k) for k in range(10)]
 
 
 @pytest.mark.parametrize("how", ["bytes", "pixels", "jpeg", "mirror"])
-def test_copies_of_every_kind_are_found(digits, how):
+def test_copies_of_every_kind_are_found(digits, again, how):
     images = digits.images(each=20)
-    copied(images, LABELS, 20, how, other=False)
+    copied(again, images, LABELS, 20, how, other=False)
     said = digits.verdicts(images, ["duplicates"])["duplicates"]
     assert said.status == "fault"
     assert said.effect == pytest.approx(20 / 220) and said.n == 220
@@ -54,9 +38,9 @@ def test_copies_of_every_kind_are_found(digits, how):
 
 
 @pytest.mark.parametrize("count, how", [(1, "bytes"), (15, "pixels")])
-def test_a_picture_under_two_labels_is_a_fault_in_any_number(digits, count, how):
+def test_a_picture_under_two_labels_is_a_fault_in_any_number(digits, again, count, how):
     images = digits.images(each=20)
-    files = copied(images, LABELS, count, how, other=True)
+    files = copied(again, images, LABELS, count, how, other=True)
     verdicts = digits.verdicts(images, ["duplicates"])
     said = verdicts["duplicates"]
     assert said.status == "fault" and f"{count} of them under two labels" in said.sentence

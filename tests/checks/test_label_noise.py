@@ -96,7 +96,18 @@ def test_where_most_answers_contradict_the_labels_it_is_no_judge(make_case):
     assert said.status == "undecided" and 0 <= said.low <= said.effect <= said.high <= 1
 
 
-def test_more_wrong_labels_are_no_weaker_verdict(make_case):
+@pytest.mark.parametrize("errors", [0.03, 0.07])
+def test_more_wrong_labels_are_no_weaker_verdict(make_case, errors):
+    order = ["clear", "undecided", "warning", "fault"]
+    for seed in range(4):
+        said = [LabelNoise().judge(mixed(make_case, noise, errors, seed)[0]) for noise in (0.08, 0.15, 0.22)]
+        ranks = [order.index(verdict.status) for verdict in said]
+        assert ranks == sorted(ranks) and said[1].status == said[2].status == "fault", [
+            v.sentence for v in said
+        ]
+
+
+def test_many_wrong_labels_are_a_fault(make_case):
     for seed in range(12):
         said = LabelNoise().judge(mixed(make_case, 0.15, 0.04, seed)[0])
         assert said.status == "fault", said.sentence

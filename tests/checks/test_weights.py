@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -46,6 +48,16 @@ def test_a_value_that_is_not_finite_is_a_fault_wherever_it_is(verdict, name, bad
     said = verdict(tensors)
     size = tensors[name].size
     assert said.status == "fault" and f"1 of {size:,} values of {name} is not finite" in said.sentence
+    assert "no image of this set reaches it" in said.sentence
+
+
+def test_a_value_that_is_not_finite_and_is_reached_is_told_without_that(make_case):
+    tensors = trained()
+    tensors["fc.bias"][3] = np.nan
+    case = make_case([0, 1], EYE, tensors=tensors)
+    case = case.with_answers(replace(case.answers, answers=np.array([0, -1])))
+    said = Weights().judge(case)
+    assert said.status == "fault" and "reaches it" not in said.sentence
 
 
 @pytest.mark.parametrize("count", [3, 14])

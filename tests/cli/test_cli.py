@@ -134,7 +134,7 @@ def test_a_failed_gate_is_exit_1_with_the_report_written(recipe: Path, tmp_path:
     recipe.write_text(RECIPE.replace("{metric: rejected, max: 0}", "{metric: accuracy, min: 0.5}"))
     out = tmp_path / "out"
     arguments = ("--recipe", recipe, "--out", out, "--limit", 2, "--labels", "none", "--quiet")
-    done = program("run", CHECKPOINT, MNIST / "digits", *arguments)
+    done = reportgen("run", CHECKPOINT, MNIST / "digits", *arguments)
     assert done.returncode == 1
     assert done.stdout == f"{out / 'report.html'}\n"
     said = "gate cannot be judged: accuracy ≥ 50 %: accuracy is not known: no image has a label"
@@ -164,7 +164,7 @@ def test_a_second_model_is_named_on_the_command_line(
 
 def test_a_misspelt_layer_is_found_in_the_recipe(recipe: Path, tmp_path: Path) -> None:
     recipe.write_text(RECIPE.replace("layer: conv2", "layer: conf2"))
-    done = program("run", CHECKPOINT, MNIST / "digits", "--recipe", recipe, "--out", tmp_path / "out")
+    done = reportgen("run", CHECKPOINT, MNIST / "digits", "--recipe", recipe, "--out", tmp_path / "out")
     is_told(done, 2, "recipe.yaml:5:61: unknown layer", "'conf2'", "did you mean 'conv2'?")
     assert not (tmp_path / "out").exists()
 

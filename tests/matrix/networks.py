@@ -26,14 +26,15 @@ class Known:
 
 
 class Logits(nn.Module):
-    """What `model.output` does for a network of transformers: its logits."""
+    """What `model.output` does for a network of transformers: its logits, or the one output that it has."""
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
         self.net = net
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.net(pixel_values=x).logits
+        outputs = self.net(pixel_values=x)
+        return outputs.logits if "logits" in outputs else outputs[0]
 
 
 def timm(name: str, **options: Any) -> Callable[[], nn.Module]:
@@ -54,12 +55,12 @@ def tv(name: str, **options: Any) -> Callable[[], nn.Module]:
     return make
 
 
-def hf(name: str, **options: Any) -> Callable[[], nn.Module]:
+def hf(name: str, head: str = "", **options: Any) -> Callable[[], nn.Module]:
     def make() -> nn.Module:
         import transformers
 
         config = getattr(transformers, f"{name}Config")(num_labels=5, **options)
-        return Logits(getattr(transformers, f"{name}ForImageClassification")(config))
+        return Logits(getattr(transformers, f"{name}ForImageClassification{head}")(config))
 
     return make
 

@@ -18,6 +18,7 @@ from matrix.networks import SAMPLE, Known, built
 from matrix.timm_networks import TIMM
 from matrix.torchvision_networks import TORCHVISION
 from matrix.transformers_networks import TRANSFORMERS
+from matrix.unchosen_networks import UNCHOSEN
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
@@ -30,7 +31,7 @@ from reportgen.probes.grad_cam import GradCam
 from reportgen.probes.occlusion import Occlusion
 from reportgen.probes.saliency import Saliency
 
-ALL = (*SAMPLE, *TORCHVISION, *TIMM, *TRANSFORMERS)
+ALL = (*SAMPLE, *TORCHVISION, *TIMM, *TRANSFORMERS, *UNCHOSEN)
 # of every kind one: they are tried by `make test`
 QUICK = (
     *("timm ViT, class token", "timm ViT, registers", "timm ViT, attention pool", "torchvision ViT"),
@@ -39,7 +40,7 @@ QUICK = (
     *("transformers BEiT", "transformers DINOv2", "transformers SegFormer", "transformers ConvNeXt"),
     *("transformers RegNet", "timm DeiT, distilled"),
 )
-UNCLEAR = 0.06  # of the image's side
+UNCLEAR = 0.1  # of the image: less may be chance where all is mixed with all
 LAYERS = 12  # that are looked at of each network
 # parts of names where a tensor may look like maps and be none
 SUSPECT = ("attn", "attention", "q_norm", "k_norm", "bias", "pos", "rel", "proj", "pool", "token")
@@ -55,7 +56,10 @@ class Case:
 
     @cached_property
     def pixels(self) -> Tensor:
-        return torch.randn(2, *self.known.shape, generator=torch.Generator().manual_seed(1))
+        """Two images in the memory format that is measured in. In another, float32 rounds otherwise, and what
+        stands on the edge of a rectifier falls to its other side: captum is up to 5 % off itself then."""
+        pixels = torch.randn(2, *self.known.shape, generator=torch.Generator().manual_seed(1))
+        return pixels.contiguous(memory_format=torch.channels_last)
 
     @property
     def occlusion(self) -> Occlusion:
@@ -83,7 +87,7 @@ def case(request: pytest.FixtureRequest, measured: Any) -> Case:
     for package in ("timm", "transformers"):
         if known.name.startswith(package):
             pytest.importorskip(package)
-    return Case(known, built(known), measured)
+    return Case(known, built(known).to(memory_format=torch.channels_last), measured)
 
 
 @pytest.fixture
@@ -119,16 +123,14 @@ def kept_by_a_hook(network: nn.Module, name: str, x: Tensor) -> tuple[Tensor, Te
 
     def keep(_module: nn.Module, _args: object, out: Any) -> Any:
         first = out[0] if isinstance(out, tuple) else out
-        first.retain_grad()
         kept["a"] = first
         copied = first.clone()  # a rectifier in place may follow
         return (copied, *out[1:]) if isinstance(out, tuple) else copied
 
     handle = network.get_submodule(name).register_forward_hook(keep)
-    network(x).max(1).values.sum().backward()
+    score = network(x).max(1).values.sum()
     handle.remove()
-    gradient = kept["a"].grad
-    assert gradient is not None
+    (gradient,) = torch.autograd.grad(score, kept["a"])  # none by the weights, which torch aborts on
     return kept["a"].detach(), gradient
 
 
@@ -166,13 +168,12 @@ def test_parameters_and_multiply_adds_are_torchs_own(case, tells):
 
 
 def test_saliency_and_occlusion_are_captums(case, tells):
-    x, side = case.pixels, case.known.shape[1] // 2
-    got = case.measured
-    targets = case.network(x).argmax(1)
-    saliency = captum.attr.Saliency(case.network).attribute(x.clone().requires_grad_(), targets).amax(1)
+    x, side, network, got = case.pixels, case.known.shape[1] // 2, case.network, case.measured
+    targets = network(x).argmax(1)
+    saliency = captum.attr.Saliency(network).attribute(x.clone().requires_grad_(), targets).amax(1)
     assert tells("saliency", off(got.findings(Saliency())["map"].values, saliency)) <= 1e-3
     with torch.no_grad():
-        occlusion = captum.attr.Occlusion(case.network).attribute(
+        occlusion = captum.attr.Occlusion(network).attribute(
             x, (3, side, side), strides=(3, side, side), target=targets, baselines=0.0
         )
     assert tells("occlusion", off(got.findings(case.occlusion)["map"].values, occlusion[:, 0])) <= 1e-3
@@ -187,8 +188,8 @@ def chosen(facts: ModelFacts) -> list[LayerFacts]:
 
 
 def test_what_is_shown_as_maps_lies_as_the_image_does_and_sees_what_its_field_says(case, tells):
-    """Rows run down the image and columns across it, found by gradients in float64; and no place sees
-    more than its receptive field."""
+    """Rows run down the image and columns across it, found by gradients in float64; and no place sees more
+    than its receptive field."""
     facts, network = case.facts, case.network.double()
     try:
         x = case.pixels[:1].double().requires_grad_()
@@ -207,27 +208,31 @@ def test_what_is_shown_as_maps_lies_as_the_image_does_and_sees_what_its_field_sa
 
 
 def check_places(layer: LayerFacts, maps: Tensor, x: Tensor) -> float:
-    """How far what places see drifts from the first to the last row and column, as a share of the image."""
+    """How far what is seen moves down from the first to the last row, or across from the first to the last
+    column, whichever is less, as a share of the image. None sees more than its field."""
     height, width = maps.shape[2:]
-    centres = {}
-    for row, column in ((0, 0), (height - 1, 0), (0, width - 1)):
-        value = maps[0, :, row, column].square().sum()
-        (gradient,) = torch.autograd.grad(value, x, retain_graph=True)
-        seen = gradient[0].abs().sum(0)
-        if not bool((seen > 0).any()):
-            return 0.0  # a stack that no pixel of this network's reaches through its weights
-        rows, columns = (seen > 0).nonzero().unbind(1)
-        top, left, bottom, right = layer.receptive.box(row, column)
-        assert top <= rows.min() and rows.max() < bottom, (layer.name, row, column)
-        assert left <= columns.min() and columns.max() < right, (layer.name, row, column)
-        weights = seen / seen.sum()
-        centres[row, column] = (
-            float((weights.sum(1) * torch.arange(len(weights))).sum()),
-            float((weights.sum(0) * torch.arange(weights.shape[1])).sum()),
-        )
-    down = centres[height - 1, 0][0] - centres[0, 0][0]
-    across = centres[0, width - 1][1] - centres[0, 0][1]
-    # what attention gives sees all of the image nearly alike: then the drift is small either way
-    assert height == 1 or down > -UNCLEAR * x.shape[2], f"rows of {layer.name}"
-    assert width == 1 or across > -UNCLEAR * x.shape[3], f"columns of {layer.name}"
-    return min(down / x.shape[2], across / x.shape[3])
+    corners = [layer.receptive.box(row, column) for row, column in ((0, 0), (height - 1, width - 1))]
+    moved = []
+    for axis, stack in enumerate((maps[0], maps[0].transpose(1, 2))):
+        centres = []
+        for place, box in zip((0, -1), corners, strict=True):
+            (gradient,) = torch.autograd.grad(stack[:, place].square().sum(), x, retain_graph=True)
+            seen = gradient[0].abs().sum(0)
+            if not bool((seen > 0).any()):
+                return 0.0  # a stack that no pixel of this network's reaches through its weights
+            reached = (seen > 0).nonzero()[:, axis]
+            assert box[axis] <= reached.min() and reached.max() < box[axis + 2], (layer.name, axis, place)
+            centres.append(centre(seen))
+        moved.append((centres[1] - centres[0])[[axis, 1 - axis]])
+    for (along, aside), places in zip(moved, (height, width), strict=True):
+        # what attention gives sees all of the image nearly alike: then it moves little either way
+        clear = places > 1 and max(abs(along), abs(aside)) > UNCLEAR
+        assert not clear or along > abs(aside), f"{layer.name} does not lie as the image does"
+    return min(float(along) for along, _ in moved)
+
+
+def centre(seen: Tensor) -> Tensor:
+    """The middle of what is seen (H, W), down and across, as shares of the image."""
+    weights, sides = seen / seen.sum(), seen.shape
+    along = [torch.linspace(0, 1, side, dtype=seen.dtype) for side in sides]
+    return torch.stack([(weights.sum(1 - axis) * along[axis]).sum() for axis in (0, 1)])

@@ -37,6 +37,7 @@ from reportgen.engine.needs.batch import (
     Target,
     Weights,
 )
+from reportgen.engine.needs.given import Features, GivenMoments
 from reportgen.engine.needs.perturbations import (
     Ablated,
     Baseline,
@@ -122,7 +123,9 @@ __all__ = [
     "CoveredParts",
     "Evolved",
     "Extent",
+    "Features",
     "Flat",
+    "GivenMoments",
     "Gradient",
     "Graph",
     "Keep",

@@ -9,7 +9,17 @@ import torch
 from torch import Tensor
 
 from reportgen.engine.network.rules import POINTWISE, RULES, Args, Find, elementwise, tensors, upsample
-from reportgen.engine.network.track import NOWHERE, POSITIONS, Track, joined, lost, mixed, unseen
+from reportgen.engine.network.track import (
+    FAR,
+    NOWHERE,
+    POSITIONS,
+    Track,
+    gap,
+    joined,
+    lost,
+    mixed,
+    unseen,
+)
 
 MATRICES = {"mm": (0, 1), "bmm": (0, 1), "addmm": (1, 2), "baddbmm": (1, 2)}
 
@@ -20,6 +30,7 @@ class Follower:
     def __init__(self) -> None:
         self.keys: set[int] = set()
         self.products: list[set[int]] = []  # what was multiplied with what, but with no weights
+        self.summed: set[int] = set()  # the numbers of those that were summed over places
 
     def after(self, func: Any, args: Args, kwargs: dict[str, Any], result: Any, find: Find) -> Any:
         """The tracks of an operation's results: a list as long as the results, None where none is.
@@ -70,6 +81,8 @@ class Follower:
         """
         weights = a is None or b is None
         left, right = a or unseen(axes), b or unseen(axes)
+        if left.paired and _elsewhere((left.y, left.x), (left.key_y, left.key_x), -1):
+            left = left.nowhere()
         places = [*_kept(left, -1, weights), *_kept(right, -2, weights)][:2]
         if len(places) == 2 and all(torch.equal(*planes) for planes in zip(*places, strict=True)):
             places = places[:1]  # a window of one token: a pair of one place
@@ -85,16 +98,22 @@ class Follower:
         waiting = min(int(left.origin.min()), int(right.origin.min()))
         if weights:
             return min(waiting, 0)
+        summed = _varies(left, -1) and _varies(right, -2)
         if waiting >= 0:
             self.products.append(_origins(left) | _origins(right))
+            if summed:
+                self.summed.add(len(self.products))
             return -len(self.products)
-        if _varies(left, -1) and _varies(right, -2):  # summed over places: these are the values
+        # summed over places: these are the values; or keys and values were before (linear attention)
+        if summed or -waiting in self.summed:
             self.keys |= self.products[-waiting - 1] | _origins(left) | _origins(right)
         return 0
 
     def _attention(self, _f: Any, args: Args, _kw: Any, _result: Any, find: Find) -> Track:
         axes = args[0].ndim
         query, key, value = (find(x) or unseen(axes) for x in args[:3])
+        if _elsewhere((query.y, query.x), (key.y, key.x), -2):
+            query = query.nowhere()
         self.keys |= _origins(query) | _origins(key) | _origins(value)
         every = [mixed(query, [axes - 1]), *(mixed(x, [axes - 2, axes - 1]).nowhere() for x in (key, value))]
         return replace(joined(every, axes), origin=torch.zeros((1,) * axes, dtype=torch.int64, device="cpu"))
@@ -106,6 +125,20 @@ def _origins(track: Track) -> set[int]:
     shape = torch.broadcast_shapes(placed.shape, track.origin.shape)
     found = track.origin.expand(shape)[placed.expand(shape)].unique().tolist()
     return {number for number in found if number > 0}
+
+
+def _elsewhere(queries: tuple[Tensor, Tensor], keys: tuple[Tensor, Tensor], axis: int) -> bool:
+    """Whether queries, one a row, lie beside the places of the keys that they look at: what they are told is
+    of a window of the image, and they are of the whole. Then the answer lies nowhere by itself."""
+    for query, key in zip(queries, keys, strict=True):
+        there, step = key != NOWHERE, gap(key)
+        if not step:
+            continue
+        low = torch.where(there, key, FAR).amin(axis, keepdim=True) - step
+        high = torch.where(there, key, -FAR).amax(axis, keepdim=True) + step
+        if bool(((query != NOWHERE) & ((query < low) | (query > high))).any()):
+            return True
+    return False
 
 
 def _varies(track: Track, axis: int) -> bool:

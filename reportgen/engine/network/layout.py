@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from reportgen.engine.network.track import NOWHERE, Track
+from reportgen.engine.network.track import FAR, NOWHERE, Track
 
 Kind: TypeAlias = Literal["maps", "maps last", "tokens", "none"]
 
@@ -87,16 +87,16 @@ def _runs(track: Track, shape: tuple[int, ...], down: int, across: int, channel:
 
 
 def _merged(plane: Tensor, channel: int) -> Tensor | None:
-    """The places, where those of different channels lie within one; None where they do not."""
+    """The places, where those of different channels lie within one; None where they do not. Channels that
+    lie nowhere (coordinates that were added) are where the others are."""
     if plane.shape[channel] == 1:
         return plane
-    if bool((plane == NOWHERE).any()):
+    low = torch.where(plane == NOWHERE, FAR, plane).amin(channel, keepdim=True)
+    there, spread = low != FAR, plane.amax(channel, keepdim=True) - low
+    levels = low[there].unique()
+    if len(levels) < 2 or spread[there].max() >= levels.diff().min():
         return None
-    low, high = plane.amin(channel, keepdim=True), plane.amax(channel, keepdim=True)
-    levels = low.unique()
-    if len(levels) < 2 or (high - low).max() >= levels.diff().min():
-        return None
-    return low
+    return torch.where(there, low, NOWHERE)
 
 
 def _tokens(track: Track, shape: tuple[int, ...]) -> Layout:

@@ -10,11 +10,10 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
+from reportgen.engine.network.padding import behind, padded
 from reportgen.engine.network.patches import columns_of, maps_of
 from reportgen.engine.network.track import (
     Track,
-    aligned,
-    compact,
     joined,
     mixed,
     moved,
@@ -84,6 +83,8 @@ def _track(x: Tensor, find: Find) -> Track:
 def _move(func: Any, args: Args, kwargs: Any, result: Any, find: Find) -> Any:
     """What moves elements moves their tracks."""
     track, x = _track(args[0], find), args[0]
+    if func.overloadpacket.__name__ == "index" and _within_a_place(track, args[1]):
+        return track
     if any(find(y) is not None or y.is_meta for y in tensors((args[1:], kwargs))):
         raise ValueError("moved by values that are not known")
     if isinstance(result, Tensor):
@@ -93,6 +94,14 @@ def _move(func: Any, args: Args, kwargs: Any, result: Any, find: Find) -> Any:
         return moved(track, x.shape, lambda p: func(p, *args[1:], **kwargs)[number])
 
     return [nth(number) for number in range(len(result))]
+
+
+def _within_a_place(track: Track, indices: Sequence[Tensor | None]) -> bool:
+    """Whether a list of indices picks along one axis that changes no plane: values of the same place."""
+    axes = [axis for axis, index in enumerate(indices) if index is not None]
+    if len(axes) != 1 or indices[axes[0]].ndim != 1:  # type: ignore[union-attr]
+        return False
+    return all(plane.shape[axes[0]] == 1 for plane in track.planes().values())
 
 
 def _copy(_f: Any, args: Args, _kw: Any, _result: Any, find: Find) -> Track:
@@ -106,36 +115,13 @@ def _copied(_f: Any, args: Args, _kw: Any, result: Tensor, find: Find) -> Track:
 def _cat(_f: Any, args: Args, kwargs: Any, result: Tensor, find: Find) -> Track:
     axis = (args[1] if len(args) > 1 else kwargs.get("dim", 0)) % result.ndim
     given = [x for x in args[0] if x.ndim == result.ndim]
-    return _behind([_track(x, find) for x in given], [x.shape[axis] for x in given], axis)
+    return behind([_track(x, find) for x in given], [x.shape[axis] for x in given], axis)
 
 
 def _stack(_f: Any, args: Args, kwargs: Any, result: Tensor, find: Find) -> Track:
     axis = (args[1] if len(args) > 1 else kwargs.get("dim", 0)) % result.ndim
     tracks = [_track(x, find).each(lambda _n, p: p.unsqueeze(axis)) for x in args[0]]
-    return _behind(tracks, [1] * len(tracks), axis)
-
-
-def _behind(tracks: Sequence[Track], sizes: Sequence[int], axis: int) -> Track:
-    """Tensors of these sizes along an axis, one behind the other."""
-    newest = max(track.newest for track in tracks)
-    tracks = [aligned(track, replace(tracks[0], newest=newest))[0] for track in tracks]
-    steps = [track.step for track in tracks if track.placed] or [tracks[0].step]
-
-    def together(name: str) -> Tensor:
-        planes = [getattr(track, name) for track in tracks]
-        if all(p.shape[axis] == 1 and torch.equal(p, planes[0]) for p in planes):
-            return compact(planes[0])
-        others = ([1 if a == axis else n for a, n in enumerate(p.shape)] for p in planes)
-        shape = list(torch.broadcast_shapes(*others))
-        parts = []
-        for plane, size in zip(planes, sizes, strict=True):
-            shape[axis] = size
-            parts.append(plane.expand(shape))
-        return compact(torch.cat(parts, axis))
-
-    found = tracks[0].each(lambda name, _plane: together(name))
-    step = (min(s[0] for s in steps), min(s[1] for s in steps))
-    return replace(found, newest=newest, step=step, blur=max(track.blur for track in tracks))
+    return behind(tracks, [1] * len(tracks), axis)
 
 
 def _reduction(func: Any, args: Args, kwargs: Any, result: Any, find: Find) -> Any:
@@ -257,16 +243,9 @@ def _pixel_shuffle(_f: Any, args: Args, _kw: Any, result: Tensor, find: Find) ->
     return windowed(mixed(_track(x, find), [x.ndim - 3]), x.shape, taps, centres)
 
 
-def _pad(_f: Any, args: Args, _kw: Any, result: Tensor, find: Find) -> Track:
-    x, amounts = args[0], args[1]
-    taps, centres = {}, {}
-    for n in range(len(amounts) // 2):
-        axis = x.ndim - 1 - n
-        index = torch.arange(result.shape[axis], device="cpu") - int(amounts[2 * n])
-        taps[axis], centres[axis] = Taps(index[:, None]), index.float()
-    track = _track(x, find)
-    shifted = windowed(track, x.shape, taps, centres)
-    return replace(shifted, step=track.step)
+def _pad(func: Any, args: Args, _kw: Any, result: Tensor, find: Find) -> Track:
+    constant = func.overloadpacket.__name__ == "constant_pad_nd"
+    return padded(_track(args[0], find), args[0].shape, args[1], result.shape, constant)
 
 
 def _im2col(_f: Any, args: Args, _kw: Any, result: Tensor, find: Find) -> Track:

@@ -31,6 +31,7 @@ from reportgen.engine.network.observer import Call, Observer, Seen, last_depende
 from reportgen.engine.network.output import Output, Raw, first_tensor, logits_of, raw_of
 from reportgen.engine.network.refusals import refusal
 from reportgen.engine.network.track import of_input
+from reportgen.engine.network.uncompiled import spare_compiler
 from reportgen.errors import InputError
 
 # of networks that do not answer a single image: on `meta` a batch costs nothing
@@ -133,6 +134,7 @@ def _observed(
 
 def _bare_copy(network: nn.Module, device: str) -> nn.Module:
     """The network in eval mode and without anybody's hooks; on `meta` no weight is copied."""
+    spare_compiler()
     memo: dict[int, Any] = {}
     for tensor in [*network.parameters(), *network.buffers()] if device == "meta" else []:
         empty = torch.empty_like(tensor, device="meta")
@@ -170,11 +172,12 @@ def _forward(
         call.own_macs //= len(x)
         call.output_bytes //= len(x)
     seen.keys = observer.follower.keys
-    seen.auto = last_depended_on(seen, observer.track_of(logits))
+    graph = observer.recorder.finish(logits)
+    seen.auto = last_depended_on(seen, observer.track_of(logits), graph)
     met = found(meeting.met, len(x), seen.calls)
     with _unfused():
         attentions = read_by(met, lambda: _raw(network, torch.zeros_like(x), output).values)
-    return seen, observer.recorder.finish(logits), raw, attentions
+    return seen, graph, raw, attentions
 
 
 def _raw(network: nn.Module, x: Tensor, output: Output) -> Raw:

@@ -14,6 +14,7 @@ import yaml
 
 from reportgen.errors import RecipeError
 from reportgen.inputs.classes.table import in_order
+from reportgen.inputs.images.coco import categories_of
 from reportgen.inputs.images.listing import lines_of
 
 NUMBERED = re.compile(r"(\d{1,9})(?:\s*[:,;.]\s*|\s+)(\S.*)")
@@ -57,6 +58,10 @@ def _table(text: str, name: str, suffix: str) -> ClassFile:
     except (ValueError, SyntaxError, yaml.YAMLError, RecursionError, MemoryError) as error:
         words = " ".join(str(error).split())[:120]
         raise RecipeError(f"model.classes: {name} is not readable as {suffix}: {words}", FORMS) from error
+    if isinstance(found, dict) and isinstance(found.get("categories"), list):
+        found = found["categories"]
+    if isinstance(found, list) and (names := categories_of(found)) is not None:
+        return ClassFile(names, note=f"The classes are the categories of {name}, in the order of their ids.")
     while isinstance(found, dict) and in_order_or_none(found) is None:
         inner = next((found[key] for key in INNER if isinstance(found.get(key), dict | list)), None)
         if inner is None:

@@ -4,86 +4,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 from reportgen.engine.network.facts import index_of
 from reportgen.errors import InputError, UnknownName, did_you_mean, nearest
+from reportgen.inputs.classes.known import NOTHING, Known, quoted
 from reportgen.inputs.images.listing import ImageFile
+from reportgen.inputs.images.matching import SPLITS
 
 # a file's label as text or as a class's index (None where it has none), and where that stands
 Labelling: TypeAlias = Callable[[ImageFile], "tuple[str | int | None, str]"]
 
-SPLITS = ("train", "training", "val", "valid", "validation", "test", "testing", "eval", "dev", "holdout")
 NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
-WHOLE = re.compile(r"\d{1,9}\.0+")  # pandas writes a column of whole numbers with gaps so
-NOTHING = ("nan", "<na>", "none", "null")
+NUMBERED = re.compile(r"(\d{1,9})(?:\s*[._ \-]\s*\S.*)?")  # 7, 07_ant
 FEW = 8
 
 
 class Reading(NamedTuple):
-    """Another way to read the folders as labels: in words, how to take it, and the index by file number."""
+    """Another way to read the folders, or what `of` says, as labels: in words, how to take it, and the index
+    by file number."""
 
     words: str
     remedy: str
     indices: Mapping[int, int]
-
-
-@dataclass(frozen=True)
-class Known:
-    """The classes by every spelling: names, names with case and '_' set aside, WordNet ids."""
-
-    classes: tuple[str, ...]
-    ids: tuple[str, ...] = ()
-    used: dict[str, str] = field(default_factory=dict)  # how text was read -> an example
-
-    @property
-    def unnamed(self) -> bool:
-        """Whether nobody named the classes."""
-        return all(name == f"class {n}" for n, name in enumerate(self.classes))
-
-    def index(self, text: str, numbers: bool = True) -> int | None:
-        """The index that a text means, None where it is no class; notes how it was read."""
-        found = self._by_name(text)
-        if found is None and numbers:
-            number = text.partition(".")[0] if WHOLE.fullmatch(text) else text
-            found = self._by_number(number)
-            if found is not None and number != text:
-                self.used["whole"] = text
-        return found
-
-    def _by_name(self, text: str) -> int | None:
-        if self.classes.count(text) == 1:
-            return self.classes.index(text)
-        if text in self.ids:
-            self.used["id"] = text
-            return self.ids.index(text)
-        if text in self.classes:  # several: an error that says so
-            return None
-        alike = [n for n, name in enumerate(self.classes) if _folded(name) == _folded(text)]
-        if len(alike) != 1:
-            return None
-        self.used["folded"] = f"{text} is '{self.classes[alike[0]]}'"
-        return alike[0]
-
-    def _by_number(self, text: str) -> int | None:
-        try:
-            return None if text in self.classes else index_of(text, self.classes)
-        except UnknownName:
-            return None
-
-    def notes(self) -> list[str]:
-        """What a reader should know of how texts were read."""
-        words = {
-            "id": "Labels are read as WordNet ids of the classes, such as {}.",
-            "folded": "In labels, case and '_' for a space do not count: {}.",
-            "whole": "Labels such as {} are read as whole numbers, indices of classes.",
-        }
-        return [words[how].format(example) for how, example in self.used.items()]
-
-
-def _folded(name: str) -> str:
-    return re.sub(r"[\s_-]+", " ", name).strip().casefold()
+    of: str = "folders"
 
 
 class Folders(NamedTuple):
@@ -214,12 +158,26 @@ def _unlabelled(names: list[str], found: Mapping[str, int | None], known: Known)
         )
     remedy = "name them in model.classes, in the order of the model's outputs"
     if len(names) == len(known.classes):
-        listed = f": [{', '.join(names)}]" if len(names) <= FEW else " to them"
+        listed = f": [{_some(names)}]" if len(names) <= FEW else " to them"
         remedy += (
             f". If that is the order of the names (ImageFolder's), set images.labels: imagefolder, or "
             f"model.classes{listed}"
         )
     return f"No labels: the folders ({shown}) are no class indices, and the classes have no names; {remedy}."
+
+
+def _by_number(names: Sequence[str]) -> list[str] | None:
+    """The names by the numbers that they are or begin with, the lowest first; None where one has none, or
+    two have the same."""
+    parts = {name: found[1] for name in names if (found := NUMBERED.fullmatch(name))}
+    if len({int(part) for part in parts.values()}) < len(names):
+        return None
+    return sorted(names, key=lambda name: int(parts[name]))
+
+
+def _some(names: Sequence[str]) -> str:
+    """The names as a recipe lists them, the first few of many."""
+    return ", ".join(quoted(name) for name in names[:FEW]) + (", …" if len(names) > FEW else "")
 
 
 def _others(files: Sequence[ImageFile], names: list[str], known: Known, level: int) -> tuple[Reading, ...]:
@@ -229,11 +187,9 @@ def _others(files: Sequence[ImageFile], names: list[str], known: Known, level: i
         return ()
     text = {name: rank for rank, name in enumerate(names)}
     ways = [("in ImageFolder's order (as text, 10 before 2)", "images.labels: imagefolder", text)]
-    if all(name.isdecimal() for name in names):
-        counted = sorted(names, key=int)
-        listed = ", ".join(f'"{name}"' for name in counted[:FEW]) + (", …" if len(counted) > FEW else "")
+    if (counted := _by_number(names)) is not None:
         from_one = {name: rank for rank, name in enumerate(counted)}
-        ways.append(("by number, the lowest first", f"model.classes: [{listed}]", from_one))
+        ways.append(("by number, the lowest first", f"model.classes: [{_some(counted)}]", from_one))
     used = {name: known.index(name) for name in names}
     known.used.clear()
     found: list[tuple[str, str, dict[str, int]]] = []
@@ -260,7 +216,7 @@ def agreement(
             continue
         now = f"As labelled, {mine} of {len(labelled)} answers are right; read" if labelled else "Read"
         notes.append(
-            f"{now} {one.words}, the folders fit {fits} of {len(seen)} answers: for that set {one.remedy}."
+            f"{now} {one.words}, the {one.of} fit {fits} of {len(seen)} answers: for that set {one.remedy}."
         )
     return notes
 

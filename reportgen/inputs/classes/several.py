@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 
 from reportgen.engine.network.head import Head
 from reportgen.errors import InputError, did_you_mean, nearest
-from reportgen.inputs.classes.labels import Known, Labelling, label_index
+from reportgen.inputs.classes.known import Known
+from reportgen.inputs.classes.labels import Labelling, label_index
 from reportgen.inputs.images.listing import ImageFile
 
 MARKS = ("|", ";", ",", " ")  # what may stand between labels, the surest first

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from reportgen.inputs.images.listing import ImageFile, absolute, beside, meant, read_table
+from reportgen.inputs.images.listing import ImageFile, absolute, beside
+from reportgen.inputs.images.matching import meant
+from reportgen.inputs.images.tables import read_table
 
 
 def columns(table: Path, files: Sequence[ImageFile], images: Path) -> dict[str, dict[int, str]]:
@@ -14,9 +16,9 @@ def columns(table: Path, files: Sequence[ImageFile], images: Path) -> dict[str, 
     Paths are relative to the CSV's folder, or to the image set's where that fits more. Raises InputError with
     file:line.
     """
-    head, rows = read_table(table, ("path",), ("path", "label"))
-    full = meant([beside(table, cells["path"]) for _, cells in rows], files, table.parent, images)
-    by_path = {full[beside(table, cells["path"])]: cells for _, cells in reversed(rows)}
-    named = [name for name in head if name and name not in ("path", "label")]
+    listed = read_table(table, ("path",), ("path", "label"))
+    full = meant([beside(table, cells["path"]) for _, cells in listed.rows], files, table.parent, images)
+    by_path = {full[beside(table, cells["path"])]: cells for _, cells in reversed(listed.rows)}
+    named = listed.others("path", "label")
     cells_of = {file.number: by_path.get(absolute(file.path), {}) for file in files}
     return {name: {number: cells.get(name, "") for number, cells in cells_of.items()} for name in named}

@@ -1,15 +1,12 @@
-"""Finds the images of a folder, a list or a CSV, and the label that stands beside each."""
+"""The images of a folder: which files are, how they are numbered and hashed, and what was passed over."""
 
 from __future__ import annotations
 
 import codecs
-import csv
 import hashlib
-import io
 import os
-import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -32,16 +29,10 @@ OTHER_PICTURES = (
     *(".nef", ".arw", ".raf", ".orf", ".rw2", ".raw", ".nii", ".nrrd", ".mha", ".czi", ".svs", ".ndpi"),
     *(".mp4", ".mov", ".avi", ".mkv", ".webm", ".npz", ".pdf"),
 )
-PATH_HEADS = (
-    *("file_name", "filename", "filepath", "file_path", "image_path", "image_file"),
-    *("image", "file", "img", "img_path"),
-)
-LABEL_HEADS = ("class", "class_name", "class_id", "label_name", "category", "target")
 LARGEST_FILE_BYTES = 1 << 28  # 256 MiB: above it a picture is a mistake or an attack
+ABSENT = "there is no such file"
 NAMED = 3  # columns, or reports in the image set, that a note names
 LARGEST_LIST_BYTES = 1 << 28
-LISTED = re.compile(r"(\S.*?)[\s,;]+([^\s,;]+)")  # a line of a list: a path, and the label behind it
-LOOKED_AT = 20  # lines of a list that are looked for on the disk
 
 
 def suffixes() -> tuple[str, ...]:
@@ -185,98 +176,6 @@ def lines_of(text: str) -> list[str]:
     return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
-def read_list(path: Path) -> tuple[list[Row], bool]:
-    """A file list: one path a line, relative to the list's folder, and whether labels follow the paths, as
-    in `a.png 3`. Blank lines do not count."""
-    text = read_text(path, "the file list")
-    lines = [(n, line.strip()) for n, line in enumerate(lines_of(text), 1) if line.strip()]
-    pairs = [LISTED.fullmatch(line) for _, line in lines]
-    labelled = bool(pairs) and all(pairs) and _paths_end_before(path, pairs[:LOOKED_AT])
-    rows = []
-    for (number, line), pair in zip(lines, pairs, strict=True):
-        listed, label = (pair[1], pair[2]) if labelled and pair else (line, None)
-        rows.append(Row(beside(path, listed), label, f"{path}:{number}"))
-    return rows, labelled
-
-
-def _paths_end_before(path: Path, pairs: Sequence[re.Match[str] | None]) -> bool:
-    """Whether no line is a file's path, and some is one without its last word."""
-    found = [pair for pair in pairs if pair]
-    whole = any(os.path.lexists(beside(path, pair[0])) for pair in found if "\0" not in pair[0])
-    return not whole and any(os.path.lexists(beside(path, pair[1])) for pair in found if "\0" not in pair[0])
-
-
-def read_csv(path: Path) -> tuple[list[Row], bool, list[str]]:
-    """The rows of a CSV with a `path` and perhaps a `label` column, whether it has labels, and its other
-    columns.
-
-    Paths are relative to the CSV's folder. Raises InputError with file:line.
-    """
-    head, found = read_table(path, ("path",), ("path", "label"))
-    rows = [Row(beside(path, cells["path"]), cells.get("label", ""), place) for place, cells in found]
-    return rows, "label" in head, [name for name in head if name and name not in ("path", "label")]
-
-
-def read_table(
-    path: Path, needed: tuple[str, ...], known: tuple[str, ...]
-) -> tuple[list[str], list[tuple[str, dict[str, str]]]]:
-    """A CSV's heads, and its rows as (file:line, cells by head) but for blank ones; no path is empty.
-
-    `known` are all the heads that mean something. Raises InputError with file:line.
-    """
-    text = read_text(path, "the CSV").replace("\0", "\N{REPLACEMENT CHARACTER}")  # csv of 3.10 stops there
-    skipped = 0
-    if said := re.match(r"sep=(.)\r?\n", text):  # a line of Excel's
-        text, skipped = text[said.end() :], 1
-    first = text.split("\n", 1)[0]
-    delimiter = said[1] if said else next((mark for mark in (",", ";", "\t") if mark in first), ",")
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    rows = []
-    try:
-        head = _heads([name.strip().lower() for name in next(reader, [])], known, path)
-        for wanted in known:
-            if head.count(wanted) > 1:
-                raise InputError(f"{path}:1: two columns are named '{wanted}'", "rename one")
-        for wanted in needed:
-            if wanted not in head:
-                raise InputError(
-                    f"{path}:1: no column is named '{wanted}' (columns: {', '.join(head)[:80] or 'none'})",
-                    f"begin the CSV with a line `{','.join(known)}`",
-                )
-        line = reader.line_num + 1 + skipped
-        for cells in reader:
-            place, line = f"{path}:{line}", reader.line_num + 1 + skipped
-            if not any(cell.strip() for cell in cells):
-                continue
-            row = dict(zip(head, (cell.strip() for cell in cells), strict=False))
-            if not row.get("path"):
-                raise InputError(f"{place}: the path is empty", "fill it in or remove the line")
-            rows.append((place, row))
-    except csv.Error as error:
-        raise InputError(
-            f"{path}:{reader.line_num}: not a CSV ({error})", "check the quotes of this line"
-        ) from error
-    return head, rows
-
-
-def _heads(head: list[str], known: tuple[str, ...], path: Path) -> list[str]:
-    """The heads, with `path` and `label` for the one column of another usual name that stands for them.
-
-    Raises InputError where several could be meant.
-    """
-    for wanted, others in (("path", PATH_HEADS), ("label", LABEL_HEADS)):
-        found = [name for name in head if name in others]
-        if wanted not in known or wanted in head or not found:
-            continue
-        if len(found) > 1:
-            raise InputError(
-                f"{path}:1: no column is named '{wanted}', and {' and '.join(found)} could be meant",
-                f"rename the column that is meant to `{wanted}`",
-            )
-        head = [wanted if name == found[0] else name for name in head]
-    return head
-
-
 def beside(list_file: Path, listed: str) -> Path:
     """A path as it stands in a list, which is relative to the list's folder.
 
@@ -285,17 +184,6 @@ def beside(list_file: Path, listed: str) -> Path:
     if "\\" in listed and "\0" not in listed and not os.path.lexists(list_file.parent / listed):
         listed = listed.replace("\\", "/")
     return Path(os.path.normpath(list_file.parent / listed))
-
-
-def meant(listed: Iterable[Path], files: Sequence[ImageFile], folder: Path, images: Path) -> dict[Path, str]:
-    """The absolute path that each listed one means: below the list's `folder`, or below the image set
-    where that names more of the files."""
-    known = {absolute(file.path) for file in files}
-    root = images if images.is_dir() else images.parent
-    paths = list(listed)
-    by_list = {path: absolute(path) for path in paths}
-    by_set = {path: absolute(root / os.path.relpath(path, folder)) for path in paths}
-    return max(by_list, by_set, key=lambda by: len(known & set(by.values())))
 
 
 def absolute(path: Path) -> str:
@@ -308,7 +196,7 @@ def hashed(image: ImageFile) -> ImageFile:
     path = image.path
     try:
         if not path.exists():
-            reason = "a link to nothing" if path.is_symlink() else "there is no such file"
+            reason = "a link to nothing" if path.is_symlink() else ABSENT
             return replace(image, reason=reason)
         if not path.is_file():  # opening a pipe would wait for ever
             return replace(image, reason="a folder" if path.is_dir() else "not a regular file")

@@ -12,8 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from reportgen.errors import InputError
-from reportgen.inputs.images.listing import ImageFile, absolute, beside, meant, printable, read_table
+from reportgen.inputs.images.listing import ImageFile, absolute, beside, printable
+from reportgen.inputs.images.matching import meant
 from reportgen.inputs.images.preprocessing import Geometry
+from reportgen.inputs.images.tables import read_table
 
 Box: TypeAlias = tuple[float, float, float, float]  # left, top, right, bottom
 SIDES = ("left", "top", "right", "bottom")
@@ -43,7 +45,7 @@ class PartsList:
 
 def read_parts(file: Path) -> PartsList:
     """A CSV with the columns path, part, left, top, right and bottom. Raises InputError with file:line."""
-    rows = [_row(file, place, cells) for place, cells in read_table(file, COLUMNS, COLUMNS)[1]]
+    rows = [_row(file, place, cells) for place, cells in read_table(file, COLUMNS, COLUMNS).rows]
     if not rows:
         raise InputError(f"{file}: no part is listed", f"add a line `{','.join(COLUMNS)}` for each part")
     first: dict[tuple[Path, str], PartRow] = {}

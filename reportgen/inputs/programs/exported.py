@@ -181,10 +181,12 @@ class _Reader:
     def _operand(self, kind: str, told: Any) -> Any:
         """An argument of a call, by how the file says it. Raises InputError for what is no plain value."""
         if kind in ("as_tensor", "as_sym_int", "as_sym_bool", "as_sym_float", "as_optional_tensor"):
-            inner = told if "name" in told else None
-            if inner is None:
-                return self._operand(*_one(told)) if kind == "as_optional_tensor" else _one(told)[1]
-            return self._named(inner["name"])
+            if "name" in told:
+                return self._named(told["name"])
+            inner, value = _one(told)
+            if kind == "as_optional_tensor":
+                return self._operand(inner, value)
+            return self._named(value) if inner == "as_name" else value  # a size that is computed, or a number
         if kind == "as_sym_int" or kind == "as_none":
             return None
         if kind == "as_tensors":

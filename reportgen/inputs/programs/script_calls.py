@@ -47,6 +47,11 @@ def _append(holder: list[Any], item: Any) -> list[Any]:
     return holder
 
 
+def _set_item(holder: Any, key: Any, item: Any) -> Any:
+    operator.setitem(holder, key, item)
+    return holder
+
+
 def _size(value: Any, axis: int | None = None) -> Any:
     return list(value.shape) if axis is None else value.shape[axis]
 
@@ -109,6 +114,10 @@ PLAIN: dict[str, Callable[..., Any]] = {
     "list": list,
     "to": lambda x, *_: x,
     "rsub": lambda a, b: b - a,
+    "slice": lambda holder, start=None, end=None, step=1: holder[start:end:step],
+    "add_": operator.iadd,
+    "extend": operator.iadd,
+    "_set_item": _set_item,
 }
 # the same on tensors as on all else
 SHAPES: dict[str, Callable[..., Any]] = {
@@ -120,6 +129,7 @@ SHAPES: dict[str, Callable[..., Any]] = {
     "__is__": operator.is_,
     "__isnot__": operator.is_not,
     "append": _append,
+    "_set_item": _set_item,
     "format": lambda text, *_: text,  # only messages are formatted
     "warn": lambda *_, **__: None,
     "is_grad_enabled": lambda: True,
@@ -142,6 +152,8 @@ PRIM: dict[str, Callable[..., Any]] = {
     "layout": lambda _x: None,
     "is_cuda": lambda _x: False,
     "is_quantized": lambda _x: False,
+    "is_nested": lambda _x: False,
+    "is_cpu": lambda x: x.device.type == "cpu",
     "requires_grad": lambda _x: True,  # or attention would take a fused way that shows nothing
     "type": _device_type,
     "data": lambda x: x.detach(),

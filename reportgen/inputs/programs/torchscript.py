@@ -15,12 +15,12 @@ from torch import Tensor, nn
 
 from reportgen.errors import InputError
 from reportgen.inputs.programs.layers import layer_of
-from reportgen.inputs.programs.operators import REMEDY, aten, refused, schema_names
+from reportgen.inputs.programs.operators import ALLOWED, REMEDY, aten, refused, schema_names
 from reportgen.inputs.programs.parts import add
 from reportgen.inputs.programs.program import Members, Program
 from reportgen.inputs.programs.records import Reader, Record
 from reportgen.inputs.programs.script import CONSTANTS, Interpreter, calls_in
-from reportgen.inputs.programs.script_calls import KNOWN, TRAINING
+from reportgen.inputs.programs.script_calls import TRAINING
 
 LARGEST_TEXT_BYTES = 20_000_000
 FILES = ("save", "load", "from_file", "_save", "_load")  # operators that read or write one
@@ -218,7 +218,7 @@ def _layer(part: nn.Module, calls: list[Any]) -> nn.Module | None:
     mine = {id(x) for x in (*part.parameters(), *part.buffers())}
     found = []
     for name, given, named in (call for call in calls if call[0] not in SHAPE_CALLS):
-        names = schema_names(aten(name, None, "")) if name in KNOWN and given else ()
+        names = schema_names(aten(name, None, "")) if name in ALLOWED and given else ()
         arguments = {**dict(zip(names[1:], given[1:], strict=False)), **named}
         if name in TRAINING:
             arguments.update(dict.fromkeys(("training", "train"), False))

@@ -15,6 +15,7 @@ from reportgen.inputs.images.facts import FIELDS
 from reportgen.inputs.images.loading import Decoded
 from reportgen.measure.checks.chosen import ChosenCheck
 from reportgen.measure.checks.sampled import tally_name
+from reportgen.measure.checks.viewing import answered_by
 from reportgen.measure.measurement import Measurement
 from reportgen.measure.second_model import small
 
@@ -35,6 +36,7 @@ def case_of(m: Measurement) -> Case:
         seed=m.model.recipe.run.seed,
         wished_sample=m.model.checks.sample,
         sources=_Evidence(m, records),
+        preprocessing=m.model.subject.preprocessing.as_json(),
     )
 
 
@@ -45,9 +47,9 @@ def sample_of(m: Measurement, chosen: ChosenCheck) -> Sample:
     rows = {key: np.concatenate(parts)[order] for key, parts in _rows(m, chosen.name).items() if parts}
     whole = {key: values for key, values in rows.items() if len(values) == len(numbers)}
     views: dict[str, Array] = {}
-    for place, view in enumerate(m.model.checks.views):
+    for view in m.model.checks.views:
         if view in chosen.views:
-            own, logits = _view(m, f"{shards.VIEWED}-{place:02d}")
+            own, logits = answered_by(m, view)
             numbers, order = (own, np.arange(len(own))) if not len(numbers) else (numbers, order)
             views[view.name] = _aligned(numbers[order], own, logits)
     return Sample(numbers[order], whole, m.writer.tally(tally_name(chosen.name)), views)
@@ -65,16 +67,6 @@ def _rows(m: Measurement, check: str) -> dict[str, list[Array]]:
 def _numbers(m: Measurement, kind: str) -> Array:
     """The images that have rows in the shards of a kind, in the order of these."""
     return np.array([r["number"] for r in m.writer.records(kind) if r["row"] is not None], dtype=np.int64)
-
-
-def _view(m: Measurement, kind: str) -> tuple[Array, Array]:
-    """The numbers (n,) and logits (n, C) of a view."""
-    names = m.writer.shards(kind)
-    numbers = _numbers(m, kind)
-    none = np.zeros((0, m.model.facts.class_count), dtype=np.float32)
-    logits = np.concatenate([none, *(m.writer.array(name, "logits") for name in names)])
-    order = np.argsort(numbers)
-    return numbers[order], logits[order]
 
 
 def _aligned(numbers: Array, own: Array, logits: Array) -> Array:
@@ -161,9 +153,14 @@ class _Evidence(Sources):
                 yield np.array([r["number"] for r in seen]), logits[[r["row"] for r in seen]]
 
     def greys(self, numbers: Sequence[int], training: bool = False) -> Mapping[int, Array]:
-        files = self.m.audit.training if training else self.m.audit.files
-        decoded = self._decoded(files, numbers, facts=True)
-        return {image.file.number: image.facts.grey for image in decoded if image.facts is not None}
+        if not training:
+            decoded = self._decoded(self.m.audit.files, numbers, facts=True)
+            return {image.file.number: image.facts.grey for image in decoded if image.facts is not None}
+        rows = _facts(self.m, shards.TRAINING)
+        used = sorted(rows[1]) if rows else []  # in the order of `Case.training`
+        places = {used[place]: int(place) for place in numbers}
+        decoded = self._decoded(self.m.audit.training, list(places), facts=True)
+        return {places[image.file.number]: image.facts.grey for image in decoded if image.facts is not None}
 
     def seen(self, numbers: Sequence[int]) -> Mapping[int, Array]:
         decoded = self._decoded(self.m.audit.files, numbers)

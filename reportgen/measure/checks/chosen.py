@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -12,8 +12,8 @@ from reportgen.checks.case import View
 from reportgen.engine.needs import ModelFacts, Need
 from reportgen.engine.plan import Plan
 from reportgen.findings import NotApplicable
-from reportgen.inputs.images.preprocessing import Preprocessing
 
+ADAPTED_TO = 64  # images of the sample whose statistics stand for those of all
 OF_THE_SET = "the images", "the labels"
 
 
@@ -129,7 +129,9 @@ class ChosenChecks:
         """Forwards, backwards and perturbed forwards, in images."""
         drawn = self.drawn(readable)
         total = self.plan.cost(drawn if self.watching else 0)
-        total["forwards"] += drawn * len(self.views)
+        total["forwards"] += drawn * len(self.views) + min(drawn, ADAPTED_TO) * any(
+            view.adapted for view in self.views
+        )
         return total
 
     def lines(self, readable: int) -> list[str]:
@@ -142,18 +144,3 @@ class ChosenChecks:
             f"{cost['backwards']} backwards, {cost['perturbed_forwards']} forwards of perturbed images"
         ]
 
-
-def viewed(view: View, own: Preprocessing) -> Preprocessing:
-    """A preprocessing as a view changes it. It keeps the size of the network's input."""
-    _, height, width = own.input_shape
-    change: dict[str, Any] = {"origin": view.name}
-    if view.fit == "squash":
-        change |= {"resize": (height, width), "crop": None}
-    elif view.fit == "crop":
-        change |= {"resize": min(height, width), "crop": (height, width)}
-    if view.interpolation is not None:
-        change["interpolation"] = view.interpolation
-    for name, values in (("mean", view.mean), ("std", view.std)):
-        if values is not None:
-            change[name] = values * own.channels if len(values) == 1 else values
-    return replace(own, **change)

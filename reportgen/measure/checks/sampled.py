@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import TypeAlias
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from reportgen.engine.needs import Tape
 from reportgen.engine.onepass import OnePass
-from reportgen.engine.perturb.asking import Counter
 from reportgen.engine.perturb.part_boxes import PartBoxes
 from reportgen.engine.plan import Plan
-from reportgen.engine.targets import Slot
 from reportgen.errors import InputError
 from reportgen.evidence import shards
-from reportgen.evidence.records import Seen
 from reportgen.findings import Array, Tally, as_array
-from reportgen.inputs import ImageFile, stream
+from reportgen.inputs import stream
 from reportgen.inputs.images.loading import Decoded, Rejected
-from reportgen.inputs.images.preprocessing import Preprocessing
-from reportgen.measure.checks.chosen import ChosenCheck, viewed
+from reportgen.measure.checks.chosen import ChosenCheck
+from reportgen.measure.checks.streaming import check_cost, in_shards, seen_of
+from reportgen.measure.checks.viewing import view
 from reportgen.measure.measurement import Measurement, boxes_of, labels_of, pixels_of
 from reportgen.measure.records import picture_facts
 from reportgen.measure.selection import sample
 
 TRAINING_BATCH = 256
-PREDICTED = (Slot("predicted"),)
 
 
 def ask(m: Measurement) -> None:
@@ -38,38 +33,10 @@ def ask(m: Measurement) -> None:
     drawn = set(sample(m.audit.files, checks.drawn(m.audit.readable), m.model.recipe.run.seed))
     files = [file for file in m.audit.files if file.number in drawn]
     if checks.watching:
-        _shards(m, shards.CHECKED, files, None, _observed)
-    for number, view in enumerate(checks.views):
-        other = viewed(view, m.model.subject.preprocessing)
-        _shards(m, f"{shards.VIEWED}-{number:02d}", files, other, _answered)
+        in_shards(m, shards.CHECKED, files, None, _observed)
+    view(m, files)
     if checks.training and m.model is m.audit.main:
         _training(m)
-
-
-def check_cost(counted: Counter) -> dict[str, int]:
-    """What was spent on checks, by the names that the evidence has for it."""
-    return {
-        "check_forwards": counted.forwards + counted.perturbed_forwards,
-        "check_backwards": counted.backwards,
-    }
-
-
-Write: TypeAlias = Callable[[Measurement, str, list[Decoded], list[Rejected], OnePass], None]
-
-
-def _shards(
-    m: Measurement, kind: str, files: Sequence[ImageFile], other: Preprocessing | None, write: Write
-) -> None:
-    """Streams the sample in full batches, each to a shard of a kind, past those already there."""
-    done = {record["number"] for record in m.writer.records(kind)}
-    todo = [file for file in files if file.number not in done]
-    finished = len(files) - len(todo)
-    m.progress("check", finished, len(files))
-    for images, rejected in m.batches(todo, preprocessing=other):
-        engine = replace(m.engine, plan=m.model.checks.plan, slots=PREDICTED, counted=Counter())
-        write(m, m.writer.next(kind), images, rejected, engine)
-        finished += len(images) + len(rejected)
-        m.progress("check", finished, len(files))
 
 
 def _observed(
@@ -82,7 +49,7 @@ def _observed(
         with m.watch.on("checks"):
             for chosen, kept in _tapes(m, engine, images):
                 _keep(m, chosen, kept, arrays, tallies)
-    seen = _seen(images, [image.file.number for image in rejected])
+    seen = seen_of(images, [image.file.number for image in rejected])
     m.writer.write(name, {}, seen, arrays, check_cost(engine.counted), tallies)
 
 
@@ -144,24 +111,6 @@ def tally_name(check: str) -> str:
     return f"check:{check}"
 
 
-def _answered(
-    m: Measurement, name: str, images: list[Decoded], rejected: list[Rejected], engine: OnePass
-) -> None:
-    """One batch of the sample, preprocessed in another way: the logits."""
-    logits = np.zeros((0, m.model.facts.class_count), dtype=np.float32)
-    if images:
-        with m.watch.on("checks"):
-            logits = engine.score(pixels_of(images)).cpu().numpy()
-    seen = _seen(images, [image.file.number for image in rejected])
-    m.writer.write(name, {}, seen, {"logits": logits}, check_cost(engine.counted))
-
-
-def _seen(images: Sequence[Decoded], without: Sequence[int]) -> list[Seen]:
-    """The records of images with a row each, and of those that could not be used."""
-    seen: list[Seen] = [{"number": image.file.number, "row": row} for row, image in enumerate(images)]
-    return seen + [{"number": number, "row": None} for number in without]
-
-
 def _training(m: Measurement) -> None:
     """The facts of the training's pictures, a shard a few hundred."""
     done = {record["number"] for record in m.writer.records(shards.TRAINING)}
@@ -172,6 +121,6 @@ def _training(m: Measurement) -> None:
         decoded = stream(part, m.model.subject.preprocessing, facts=True)
         images = [image for image in decoded if isinstance(image, Decoded)]
         used = {image.file.number for image in images}
-        seen = _seen(images, [file.number for file in part if file.number not in used])
+        seen = seen_of(images, [file.number for file in part if file.number not in used])
         m.writer.write(m.writer.next(shards.TRAINING), {}, seen, picture_facts(images))
         m.progress("training", first + len(part), len(todo))

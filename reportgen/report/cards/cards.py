@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from reportgen.report.cards.grouping import explained, groups
 from reportgen.report.cards.paired import Seen, paired
 from reportgen.report.cards.sanity import trial
 from reportgen.report.pictures import figures
+from reportgen.report.scores import readout
 from reportgen.report.values.card import Answer, Card, Fact, Figure, Rival, Sign
 from reportgen.report.values.document import TrustSection, badges
 from reportgen.report.values.second_model import SideBySide
@@ -70,8 +72,11 @@ def _rival(other: Evidence, record: Record, side: SideBySide) -> Seen | None:
     return Seen(side.other, record, findings, _of_images(other), scene, side.badges, "beside-maps")
 
 
-def _beside(card: Card, mine: Seen, rival: Seen, side: SideBySide) -> Card:
-    """The card with the second model's answers and, where it differs, its view of the image."""
+def _beside(
+    card: Card, mine: Seen, rival: Seen, side: SideBySide, models: Sequence[Mapping[str, Any]]
+) -> Card:
+    """The card with the second model's answers and, where it differs, its view of the image; `models` are
+    both manifests' facts."""
     sign = side.signs.get(card.number)
     return replace(
         card,
@@ -79,8 +84,8 @@ def _beside(card: Card, mine: Seen, rival: Seen, side: SideBySide) -> Card:
         figures=(*card.figures, *_another_view(mine, rival)),
         explained=tuple(
             replace(target, note=f"{target.note}, by {seen.model}")
-            for seen in (mine, rival)
-            for target in explained(seen.record)
+            for seen, model in zip((mine, rival), models, strict=True)
+            for target in explained(seen.record, model)
         ),
         facts=(*_facts(mine.record, mine.model), *_judged(rival.record, rival.model)),
         rival=_rival_of(rival, side.main),
@@ -155,6 +160,7 @@ def _card(
 ) -> Card:
     findings = evidence.findings(record)
     scene = _scene(evidence, record, anchor(record))
+    model = evidence.manifest["model"]
     mine = Seen(side.main if side else "", record, findings, visualizations, scene, badges(trust))
     if side and rival:
         all_groups = paired(mine, rival, side.alike.get(record["id"], {}))
@@ -173,12 +179,16 @@ def _card(
         notes=(*record["notes"], *(t["note"] for t in record["targets"] if t["note"])),
         answers=_answers(record),
         figures=_photographs(record, scene),
-        explained=explained(record),
+        explained=explained(record, model),
         groups=tuple(group for group in all_groups if group.pictured),
         side=tuple(block for group in all_groups for block in group.blocks if not block.pictured),
-        trial=trial(tested, trust.stage, titles, anchor(record)) if trust and tested else None,
+        trial=(
+            trial(tested, trust.stage, titles, anchor(record), readout(model)) if trust and tested else None
+        ),
     )
-    return _beside(card, mine, rival, side) if side and rival else card
+    if not side or not rival or evidence.beside is None:
+        return card
+    return _beside(card, mine, rival, side, (model, evidence.beside.manifest["model"]))
 
 
 def _facts(record: Record, model: str = "") -> tuple[Fact, ...]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from reportgen.evidence import Findings, Record
 from reportgen.report.cards.blocks import Scene, Visualization, block
+from reportgen.report.scores import target_words
 from reportgen.report.values.card import Block, Explained, Group, Sign
-from reportgen.report.wording import number, probability, sentence
+from reportgen.report.wording import sentence
 
 TARGET_KINDS = {
     "predicted": "the predicted class",
@@ -61,13 +63,12 @@ def about(scene: Scene, visualization: Visualization, slot: int) -> Scene:
     return replace(scene, anchor=f"{scene.anchor}-t{slot}") if slot and visualization["per_target"] else scene
 
 
-def explained(record: Record) -> tuple[Explained, ...]:
-    """The explained classes, why each was chosen, and the logits that the maps explain."""
+def explained(record: Record, model: Mapping[str, Any]) -> tuple[Explained, ...]:
+    """The explained classes, why each was chosen, and the scores that the maps explain."""
     return tuple(
         Explained(
             target["class_name"],
-            f"{TARGET_KINDS.get(target['kind'], target['kind'])}, logit {number(target['logit'])},"
-            f" probability {probability(target['probability'])}",
+            f"{TARGET_KINDS.get(target['kind'], target['kind'])}, {target_words(model, target)}",
         )
         for target in record["targets"]
     )

@@ -11,25 +11,28 @@ from reportgen.audit.sanity import CASCADE
 from reportgen.evidence import Stage, TrustRecord
 from reportgen.report.pictures.plots import plot
 from reportgen.report.values.card import Figure, Trial
-from reportgen.report.wording import fixed, plural, probability, sentence, signed
+from reportgen.report.wording import fixed, number, plural, probability, sentence, signed
 
 
-def trial(record: TrustRecord, stage: Stage, titles: Mapping[str, str], anchor: str) -> Trial:
+def trial(
+    record: TrustRecord, stage: Stage, titles: Mapping[str, str], anchor: str, readout: str
+) -> Trial:
     """One image's panel: deletion and insertion along every map's order, beside random orders."""
     methods = {name: record["methods"][name] for name in titles if name in record["methods"]}
     random = record["random"]
     curves = [c for tests in methods.values() for c in (tests["insertion"], tests["deletion"])]
     highest = max((np.max(c) for c in (*curves, random["insertion"]["mean"]) if c), default=1.0)
     figures = tuple(
-        _figure(f"{anchor}-trust-{name}", titles[name], tests, record, stage, float(highest))
+        _figure(f"{anchor}-trust-{name}", titles[name], tests, record, stage, float(highest), readout)
         for name, tests in methods.items()
     )
     drawn = next((figure.plot.lines for figure in figures if figure.plot), ())
     name, cells = record["target"]["class_name"], record["cells"]
+    axis = "probability p" if readout == "probability" else readout
     return Trial(
         summary="Put to the test",
         lead=f"The image's {cells} × {cells} squares in the order of each map: uncovered from the blurred"
-        f" image (insertion), or blurred (deletion), against the probability p of {name}. Bands:"
+        f" image (insertion), or blurred (deletion), against the {axis} of {name}. Bands:"
         f" {plural(len(random['faithfulness']), 'random order')}, mean ± standard deviation. Below:"
         f" AUC of insertion − deletion = faithfulness, {signed(_mean(random['faithfulness']))} for random"
         f" orders; ρ with the {CASCADE[stage]} shuffled.",
@@ -39,8 +42,15 @@ def trial(record: TrustRecord, stage: Stage, titles: Mapping[str, str], anchor: 
 
 
 def _figure(
-    id_: str, title: str, tests: Mapping[str, Any], record: TrustRecord, stage: Stage, highest: float
+    id_: str,
+    title: str,
+    tests: Mapping[str, Any],
+    record: TrustRecord,
+    stage: Stage,
+    highest: float,
+    readout: str,
 ) -> Figure:
+    of_class = readout == "probability"
     target = record["target"]["class_name"]
     about = f"{title}: deletion and insertion of {record['id']} for the class {target}"
     if tests["flag"] or not tests["insertion"]:
@@ -54,10 +64,11 @@ def _figure(
         [(kind, np.array(tests[kind])) for kind in kinds],
         bands,
         "% of the image",
-        "p",
+        "p" if of_class else readout,
         (0.0, highest),
     )
-    auc = f"{probability(tests['insertion_auc'])} − {probability(tests['deletion_auc'])}"
+    said = probability if of_class else number
+    auc = f"{said(tests['insertion_auc'])} − {said(tests['deletion_auc'])}"
     rho = f"ρ\N{NO-BREAK SPACE}{fixed(tests['randomised'].get(stage))}, stability {fixed(tests['stability'])}"
     caption = f"{auc} = {signed(tests['faithfulness'])}"
     details = (rho,)

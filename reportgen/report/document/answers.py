@@ -49,6 +49,18 @@ def accuracy(totals: Mapping[str, Any]) -> tuple[Fact, ...]:
     )
 
 
+def means(totals: Mapping[str, Any]) -> str:
+    """How to read precision and F1, and their means over the classes, each counting the same."""
+    if totals["macro_f1"] is None:
+        return ""
+    return (
+        "The accuracy of a class is its recall; its precision is the share of right ones among the images"
+        " answered with it, F1 the harmonic mean of both. Means over the classes: precision"
+        f" {share(totals['macro_precision'])}, recall {share(totals['macro_recall'])}, F1"
+        f" {share(totals['macro_f1'])}."
+    )
+
+
 def has_answers(totals: Mapping[str, Any]) -> bool:
     """Whether there is a section on the answers to labelled images."""
     return bool(totals["labelled"] or totals["unanswered_labelled"])
@@ -71,6 +83,8 @@ def by_class(per_class: Sequence[Mapping[str, Any]]) -> tuple[tuple[ClassRow, ..
             low=round(100 * row["low"], 1),
             high=round(100 * row["high"], 1),
             middle=round(100 * row["accuracy"], 1),
+            precision=share(row["precision"]),
+            f1=share(row["f1"]),
         )
         for row in kept
     ), note

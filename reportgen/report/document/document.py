@@ -22,6 +22,7 @@ from reportgen.report.document.answers import (
     confused,
     has_answers,
     interval,
+    means,
     mistakes,
 )
 from reportgen.report.document.glossary import glossary
@@ -32,6 +33,7 @@ from reportgen.report.document.second_model import method as how_two
 from reportgen.report.document.second_model import side_by_side
 from reportgen.report.document.verdict import Signs, findings, verdict
 from reportgen.report.pictures import figures
+from reportgen.report.scores import readout, scores
 from reportgen.report.values.card import Block, Fact, Sign
 from reportgen.report.values.document import Document, ImageRow, Method, MethodGroup, Sheet
 from reportgen.report.values.second_model import SideBySide
@@ -57,7 +59,8 @@ def document(evidence: Evidence, results: Results) -> Document:
     lines = findings(results, manifest, records, signs, trust, evidence.model_findings(), side)
     word, details = verdict(results, lines)
     printed = tuple(row for row in rows if row.picture or row.states)
-    classes, classes_note = by_class(results["metrics"]["per_class"] or [])
+    classes, left_out = by_class(results["metrics"]["per_class"] or [])
+    classes_note = " ".join(filter(None, (means(results["metrics"]), left_out)))
     return Document(
         title=manifest["title"],
         created=date(manifest["created"]),
@@ -212,9 +215,9 @@ def _sections(evidence: Evidence, manifest: Mapping[str, Any]) -> tuple[Block, .
 
 def _cards_note(manifest: Mapping[str, Any]) -> str:
     return (
-        "All maps of an image explain the same logits; a figure that explains a class names it. Maps"
-        " over the image are drawn on its grey version. A scale whose end reads ≥ ends at the map's"
-        f" 99.5th percentile. {manifest['images']['chosen']}"
+        f"All maps of an image explain the same {scores(manifest['model'])}; a figure that explains a class"
+        " names it. Maps over the image are drawn on its grey version. A scale whose end reads ≥ ends at the"
+        f" map's 99.5th percentile. {manifest['images']['chosen']}"
     )
 
 
@@ -237,7 +240,7 @@ def _methods(
     for shown in manifest["visualizations"]:
         by_kind.setdefault(sentence(shown.get("group", "")), []).append(_method(shown))
     by_kind |= checks.methods(manifest.get("checks", ()))
-    if tests := how_trust(trust, manifest["recipe"]):
+    if tests := how_trust(trust, manifest["recipe"], readout(manifest["model"])):
         by_kind["Can the maps be relied on?"] = [tests]
     if side:
         by_kind["Two models"] = [how_two(side)]

@@ -103,8 +103,8 @@ def lines(trust: TrustSection | None) -> Iterable[FindingLine]:
             yield FindingLine(row.word.level, ADVICE, f"{row.title} {text}.", f"#{row.id}", "test")
 
 
-def method(summary: Trust | None, recipe: Mapping[str, Any]) -> Method | None:
-    """How to read the tests."""
+def method(summary: Trust | None, recipe: Mapping[str, Any], readout: str) -> Method | None:
+    """How to read the tests, which follow the `readout` of a class: its probability, or a value."""
     if not summary:
         return None
     options = recipe.get("trust")
@@ -117,7 +117,7 @@ def method(summary: Trust | None, recipe: Mapping[str, Any]) -> Method | None:
         definition=(
             "Each map is averaged on squares, and these are ranked. Insertion uncovers the squares of a"
             " blurred image in that order, deletion blurs those of the image; the area under the"
-            " probability of the class is the AUC. Faithfulness is the insertion AUC less the deletion"
+            f" {readout} of the class is the AUC. Faithfulness is the insertion AUC less the deletion"
             " AUC, and the advantage is what a map has over random orders. The weights are then shuffled"
             " within each tensor, from the output down (the last layer, the upper half of the layers,"
             " all), and the map is made again: ρ is Spearman's rank correlation of the two. Stability is"

@@ -47,7 +47,8 @@ class FindingLine:
 
 @dataclass(frozen=True)
 class ClassRow:
-    """Accuracy of one class with its 95 % interval, percents as whole numbers for the bar."""
+    """Accuracy of one class with its 95 % interval, percents as whole numbers for the bar; its precision and
+    F1."""
 
     name: str
     count: str
@@ -57,6 +58,8 @@ class ClassRow:
     low: float
     high: float
     middle: float
+    precision: str
+    f1: str
 
     @property
     def width(self) -> float:

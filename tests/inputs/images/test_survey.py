@@ -284,7 +284,7 @@ def test_a_list_of_paths_and_labels(tmp_path, mark):
 
 
 def test_a_csv_whose_labels_have_no_usual_name_says_so(tmp_path):
-    path = csv_set(tmp_path, "path,tags,split\na.png,rose,test\n")
+    path = csv_set(tmp_path, "path,tags,split\na.png,red,test\n")
     _, notes = survey(path, "auto", FLOWERS, tmp_path)
     assert any("set.csv has no column `label`, but tags, split" in note for note in notes)
     path.write_text("path,label,split\na.png,rose,test\n")  # as the note says

@@ -246,6 +246,50 @@ def test_what_networks_compute_is_computed(name, kind, tmp_path, save, subject):
     assert close(program.network(y), net(y))
 
 
+class Sized(nn.Module):
+    """Attention and windows as torchvision's ViT, Swin and EfficientNet write them: sizes that are computed,
+    lists that are cut and changed, a name among several, a question after nested tensors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention, self.drop = nn.MultiheadAttention(4, 2, batch_first=True), Row(0.1, "row")
+
+    def forward(self, x):
+        sizes = list(x.shape)
+        shift = [3, 0]
+        shift[1] = sizes[2:][0] // 4
+        x = torch.roll(self.drop(x), shift, [2, 3])
+        n, c, h, w = sizes
+        windows = x.view(n, c, 2, h // 2, 2, w // 2).permute(0, 2, 4, 3, 5, 1).reshape(n * 4, h * w // 4, c)
+        return self.attention(windows, windows, windows)[0].reshape(n, -1)
+
+
+class Row(nn.Module):
+    """Stochastic depth's question: which of two modes, and whether it is training."""
+
+    def __init__(self, p: float, mode: str) -> None:
+        super().__init__()
+        self.p, self.mode = p, mode
+
+    def forward(self, x):
+        if self.mode not in ["batch", "row"]:
+            raise ValueError("mode")
+        return x * self.p if self.training else x
+
+
+@pytest.mark.parametrize("kind", ["pt2", "traced", "scripted"])
+def test_sizes_and_lists_are_computed_as_the_network_does(kind, tmp_path, save):
+    torch.manual_seed(0)
+    net, x = Sized().eval(), torch.randn(2, 4, 8, 8)
+    axes = {"dynamic_shapes": ({0: torch.export.Dim("n", min=1, max=9)},)} if kind == "pt2" else {}
+    path = save(net, kind, tmp_path, x, **axes)
+    program, _ = load_program(path, kind_of(path))
+    y = torch.randn(2, 4, 8, 8)
+    assert close(program.network(y), net(y))
+    if kind != "traced":  # a trace holds its sizes as numbers
+        assert close(program.network(y[:1]), net(y[:1]))
+
+
 def test_channels_last_are_handed_over_so(tmp_path, save, subject):
     class Last(nn.Module):
         def forward(self, x):

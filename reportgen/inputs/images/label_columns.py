@@ -1,0 +1,212 @@
+"""Which columns of a table say the labels: one that is called so, a column a class, or one of class names."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from reportgen.engine.network.head import SOFTMAX, Head
+from reportgen.errors import InputError
+from reportgen.inputs.classes.known import NOTHING, Known, quoted
+from reportgen.inputs.images.listing import NAMED
+from reportgen.inputs.images.tables import Table, folded_head
+
+LABEL_HEADS = (
+    *("class", "classname", "classid", "classindex", "classlabel", "labelname", "labelid", "labels"),
+    *("category", "categoryname", "categoryid", "target", "groundtruth", "findinglabels"),
+)
+TRUTHS = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0}
+
+
+class Labels(NamedTuple):
+    """The label of each row as text ("" is none), None where the table has none; and notes."""
+
+    texts: list[str] | None
+    notes: list[str]
+
+
+def labels_of(table: Table, known: Known, head: Head = SOFTMAX) -> Labels:
+    """The labels of a table's rows.
+
+    A column `label` is meant; else one of a usual name, or several that say the same of every row; else a
+    column a class, of 0 and 1; else the one column whose every text is a class's name. Raises InputError
+    where columns contradict each other.
+    """
+    if "label" in table.head:
+        return Labels(_cells(table, "label"), [])
+    usual = [name for name in table.others("path") if folded_head(name) in LABEL_HEADS]
+    if usual:
+        return _usual(table, usual, known)
+    if head.kind == "values" or not known.classes:
+        return Labels(None, _none(table))
+    found = _a_column_a_class(table, known, head)
+    if found is None:
+        found = _by_content(table, known)
+    known.used.clear()
+    return found or Labels(None, _none(table, known))
+
+
+def _cells(table: Table, name: str) -> list[str]:
+    return [cells.get(name, "") for _, cells in table.rows]
+
+
+def _usual(table: Table, usual: Sequence[str], known: Known) -> Labels:
+    """The labels of columns of usual names. Raises InputError where several do not say the same."""
+    if len(usual) == 1:
+        return Labels(_cells(table, usual[0]), [])
+    said = [_indices(_cells(table, name), known) for name in usual]
+    known.used.clear()
+    if None in said or any(one != said[0] for one in said):
+        raise InputError(
+            f"{table.file}:1: no column is named 'label', and {' and '.join(usual)} could be meant",
+            "rename the column that is meant to `label`",
+        )
+    note = f"The columns {' and '.join(usual)} of {table.file.name} name the same class in every row."
+    return Labels(_cells(table, usual[0]), [note])
+
+
+def _indices(texts: Sequence[str], known: Known) -> list[int | None] | None:
+    """The classes that texts mean, None for those that are empty; None where one means no class."""
+    by_text = {text: None if _is_nothing(text) else known.index(text) for text in set(texts)}
+    if any(index is None and not _is_nothing(text) for text, index in by_text.items()):
+        return None
+    return [by_text[text] for text in texts]
+
+
+def _is_nothing(text: str) -> bool:
+    return not text or text.casefold() in NOTHING
+
+
+def _by_content(table: Table, known: Known) -> Labels | None:
+    """The labels of the one column whose every text is a class's name: numbers prove nothing."""
+    if known.unnamed:
+        return None
+    fits = []
+    for name in table.others("path"):
+        texts = {text for text in _cells(table, name) if not _is_nothing(text)}
+        if texts and all(known.index(text, numbers=False) is not None for text in texts):
+            fits.append(name)
+    if len(fits) != 1:
+        return None
+    note = f"Labels are the column {table.written[fits[0]]} of {table.file.name}"
+    return Labels(_cells(table, fits[0]), [f"{note}: every text there is a class."])
+
+
+# -- a column a class --------------------------------------------------------------------------------------
+
+
+def _a_column_a_class(table: Table, known: Known, head: Head) -> Labels | None:
+    """Labels from columns that are called like classes and hold 0 and 1. Raises InputError where two are
+    the same class."""
+    columns = _class_columns(table, known)
+    alone = len(columns) == 1 and len(known.classes) == 2 and head.exclusive
+    if len(columns) < 2 and not alone:
+        return None
+    numbers = {name: [_number(text) for text in _cells(table, name)] for name in columns}
+    odd = next((name for name in columns if not {0.0, 1.0, -1.0, None} >= set(numbers[name])), None)
+    if odd is not None:
+        written = table.written[odd]
+        note = f"No labels: the columns of {table.file.name} that are called like classes, such as {written}"
+        return Labels(None, [f"{note}, hold other numbers than 0 and 1; name a column of labels `label`."])
+    if alone:
+        ((name, index),) = columns.items()
+        return _of_two(table, known, name, index, numbers[name])
+    return _rows(table, known, head, columns, numbers)
+
+
+def _class_columns(table: Table, known: Known) -> dict[str, int]:
+    """The columns that are called like classes, with the class's index. Raises InputError."""
+    found: dict[str, int] = {}
+    for name in table.others("path"):
+        index = known.index(name, numbers=False)
+        if index is None:
+            continue
+        if index in found.values():
+            raise InputError(
+                f"{table.file}:1: two columns are called like the class '{known.classes[index]}'",
+                "remove or rename one",
+            )
+        found[name] = index
+    return found
+
+
+def _of_two(
+    table: Table, known: Known, name: str, index: int, numbers: Sequence[float | None]
+) -> Labels:
+    """Labels of two classes by the one column that is called like one of them."""
+    this, other = known.classes[index], known.classes[1 - index]
+    words = {1.0: this, 0.0: other}
+    note = f"Labels are the column {table.written[name]} of {table.file.name}: 1 is {this}, 0 is {other}."
+    return Labels([words.get(one, "") if one is not None else "" for one in numbers], [note])
+
+
+def _rows(
+    table: Table,
+    known: Known,
+    head: Head,
+    columns: Mapping[str, int],
+    numbers: Mapping[str, Sequence[float | None]],
+) -> Labels:
+    """Labels of a column a class: the classes with a 1; of several labels in any row, each by itself."""
+    rows = list(zip(*numbers.values(), strict=True))
+    called = [known.classes[index] for index in columns.values()]
+    held = [[name for name, one in zip(called, row, strict=True) if one == 1] for row in rows]
+    unsure = [-1.0 in row for row in rows]
+    several = head.kind == "labels" or any(len(own) > 1 for own in held)
+    nothing = "|" if several else ""
+    texts = ["" if odd else "|".join(own) or nothing for own, odd in zip(held, unsure, strict=True)]
+    note = f"Labels are the {len(columns)} columns of {table.file.name} that are called like classes: 1 holds"
+    notes = [f"{note}{', several may' if several else ''}."]
+    if absent := [name for n, name in enumerate(known.classes) if n not in columns.values()]:
+        notes.append(f"No column is called like {_listed(absent)}: no image is labelled so.")
+    if any(unsure):
+        notes.append(f"{sum(unsure)} rows hold -1 (not sure) and are read as not labelled.")
+    if empty := sum(one is None for row in rows for one in row):
+        notes.append(f"{empty} empty cells of these columns are read as 0.")
+    if not several and (bare := sum(not own and not odd for own, odd in zip(held, unsure, strict=True))):
+        more = [table.written[name] for name in table.others("path", *columns) if _is_binary(table, name)]
+        also = f" (columns that are no class hold 0 and 1 as well: {_listed(more)})" if more else ""
+        notes.append(f"{bare} rows have no 1 in these columns and are read as not labelled{also}.")
+    return Labels(texts, notes)
+
+
+def _number(text: str) -> float | None:
+    """A cell as a number, None of nothing; NaN of what is none."""
+    if _is_nothing(text):
+        return None
+    if (truth := TRUTHS.get(text.casefold())) is not None:
+        return truth
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def _is_binary(table: Table, name: str) -> bool:
+    found = {_number(text) for text in _cells(table, name)}
+    return 1.0 in found and found <= {0.0, 1.0, None}
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:NAMED]) + (", …" if len(names) > NAMED else "")
+
+
+# -- none --------------------------------------------------------------------------------------------------
+
+
+def _none(table: Table, known: Known | None = None) -> list[str]:
+    """The note on a table whose columns, among them perhaps those of the labels, have other names."""
+    others = table.others("path")
+    if not others:
+        return []
+    named = _listed([table.written[name] for name in others])
+    words = f"No labels: {table.file.name} has no column `label`, but {named}"
+    binary = [table.written[name] for name in others if _is_binary(table, name)]
+    if known and known.unnamed and len(binary) == len(known.classes):
+        order = ", ".join(quoted(name) for name in binary)
+        return [
+            f"{words}. The columns of 0 and 1 are as many as the classes, which have no names: if they stand"
+            f" in the order of the model's outputs, set model.classes: [{order}]."
+        ]
+    return [f"{words}; name the one that holds the labels so."]
