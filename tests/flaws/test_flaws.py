@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from flaws import in_networks, in_pictures  # noqa: F401  # they register their flaws
-from flaws.audit import audited, names_images, outcome
+from flaws.audit import audited, outcome
+from flaws.judging import names_images
 from flaws.planting import FLAWS, Said, clean_digits
 from flaws.training import answered
 
