@@ -15,6 +15,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 TESTED_WITH = (
     "pyproject.toml",
     "tests/conftest.py",
+    "tests/heavy_first.py",
     "tests/attending.py",
     "tests/left_out.py",
     "tests/matrix/networks.py",

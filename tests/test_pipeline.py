@@ -49,6 +49,7 @@ images:
   show: {{at_most: {at_most}}}
 run: {{device: cpu, batch_size: 2}}
 trust: {trust}
+checks: false
 visualizations:
 {visualizations}
 output: {{pdf: false}}

@@ -191,13 +191,13 @@ def _risk(answers: Answers) -> tuple[Curve, float]:
     band = np.stack([np.minimum(band[0], risk[places]), np.maximum(band[1], risk[places])])
     curve = Curve(
         "risk-coverage",
-        "Wrong answers among the surest",
-        np.stack([best, risk[places]])[None],
+        "Wrong answers among the most confident",
+        np.stack([best, risk[places]]),
         (places + 1) / n,
-        ("in the best order", "surest first"),
+        ("in the best order", "most confident first"),
         "share of images answered",
         "share of them wrong",
-        band[None],
+        band,
         (0.0, max(0.05, float(band.max()))),
     )
     return curve, float(risk.mean())

@@ -175,11 +175,11 @@ def _curve(name: str, values: Array, right: Array) -> Curve:
     return Curve(
         "along",
         f"Answers along {name.replace('_', ' ')}",
-        mean[None, None],
+        mean[None],
         np.array([np.median(values[known][part]) for part in bins]),
         ("share right",),
         name.replace("_", " "),
         "share right",
-        np.array(shares).T[None],
+        np.array(shares).T,
         (0.0, 1.0),
     )

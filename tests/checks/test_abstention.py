@@ -68,9 +68,9 @@ def test_area_and_interval():
 def test_the_curve_ends_at_the_share_that_is_wrong(make_case):
     case = answered(make_case, 0)
     curve = Abstention().judge(case).figures[0]
-    assert curve.values[0, -1, -1] == pytest.approx((~case.answers.right).mean())
-    assert curve.x[-1] == 1 and (curve.values[0, 1] >= curve.values[0, 0] - 1e-9).all()
-    assert (curve.band[0, 0] <= curve.values[0, 1]).all() and (curve.values[0, 1] <= curve.band[0, 1]).all()
+    assert curve.values[-1, -1] == pytest.approx((~case.answers.right).mean())
+    assert curve.x[-1] == 1 and (curve.values[1] >= curve.values[0] - 1e-9).all()
+    assert (curve.band[0] <= curve.values[1]).all() and (curve.values[1] <= curve.band[1]).all()
 
 
 def test_few_images_or_few_mistakes_decide_nothing(make_case):

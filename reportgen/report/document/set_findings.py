@@ -32,7 +32,7 @@ def wrong(totals: Totals, surest: Sequence[str] = ()) -> Iterable[FindingLine]:
         interval = f"{share(totals['accuracy_low'])} to {share(totals['accuracy_high'])}"
         text += f": {what} {share(totals['accuracy'])} (95 % interval {interval})"
     if surest:
-        text += f". The surest: {'; '.join(surest)}" if len(surest) < missed else f": {'; '.join(surest)}"
+        text += f". Most confident: {'; '.join(surest)}" if len(surest) < missed else f": {'; '.join(surest)}"
     yield FindingLine("bad", "wrong", f"{text}.", "#images", "images")
 
 

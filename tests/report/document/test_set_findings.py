@@ -55,7 +55,7 @@ def test_wrong_answers_are_counted_with_the_interval() -> None:
 def test_the_surest_of_the_wrong_answers_stand_in_the_same_line() -> None:
     held = totals((2, 0, 0, 0.9), (2, 0, 1, 0.9))
     (some,), (all_,) = (set_findings.wrong(held, named) for named in (("a",), ("a", "b")))
-    assert some.text.endswith("to 85.0 %). The surest: a.")
+    assert some.text.endswith("to 85.0 %). Most confident: a.")
     assert all_.text.endswith("to 85.0 %): a; b.")
 
 

@@ -142,7 +142,7 @@ def test_a_failed_gate_is_said_and_leads_to_the_top_where_there_are_no_labels() 
 def test_of_many_wrong_answers_the_surest_are_named_in_one_line() -> None:
     records = [answered(n, 1, 0.5 + n / 100) for n in range(SUREST + 3)]
     (line,) = (line for line in said(records) if line.tag == "wrong")
-    named = line.text.split("The surest: ")[1].split("; ")
+    named = line.text.split("Most confident: ")[1].split("; ")
     assert [text[:6] for text in named] == [f"{n:06}" for n in range(SUREST + 2, 2, -1)]
     assert line.href == "#images"
 
