@@ -15,6 +15,7 @@ LISTED = 40  # suspicious images in the table
 NAMED = 3  # in the sentence
 OWN_ERRORS = 0.1  # share of the model's own mistakes, past which it is no judge of labels
 AS_SURE = 0.5  # of its own mistakes, what may be counted as wrong labels: a fourth as sure as right answers
+FOLLOWS = "accuracy", "calibration", "abstention", "properties", "slices", "groups"
 REMEDY = "Look at the named images, and mend the labels that are wrong."
 
 
@@ -76,7 +77,7 @@ class LabelNoise:
             remedy=REMEDY if bad else self._more(status, n, share, high, own),
             exhibits=Exhibits(images=tuple(answers.numbers[named].tolist())),
             figures=(_table(case, answers.numbers, margin, order[:LISTED]),) if bad else (),
-            explains=("accuracy", "calibration", "abstention") if bad else (),
+            explains=FOLLOWS if bad else (),
         )
 
     def without(self, case: Case, verdict: Verdict) -> Case:

@@ -21,7 +21,10 @@ MINORITY = 0.2  # a larger share is another kind of picture, not an odd one
 FEWEST = 5  # images of a kind that are held against the rest
 SPREADS = 4.0  # robust standard deviations from the median
 NAMED = 3
-FOLLOWS = "accuracy", "calibration", "label-noise", "abstention", "properties", "slices", "groups"
+FOLLOWS = (
+    *("accuracy", "calibration", "label-noise", "abstention", "properties", "slices", "groups"),
+    "duplicates",  # blank pictures are alike
+)
 SHOWN = 12
 FAR_SHARE = 0.01  # of the sample, from which pictures unlike the rest are likely no accident
 REMEDY = "Look at the named images: take out what is not meant for the model, or train with such pictures."

@@ -3,9 +3,13 @@ be without it; a clean set gives no alarm at all."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import pytest
 
-from reportgen.findings import GRAVE
+from reportgen.findings import GRAVE, Verdict
+from reportgen.measure.checks.verdicts import folded
 
 ASKED = ["accuracy", "balance", "calibration", "class-names", "duplicates", "label-noise", "weights"]
 
@@ -33,7 +37,33 @@ def test_a_shifted_list_of_names_is_the_one_row(digits, images, shift):
     rows = [name for name, said in verdicts.items() if said.grave and not said.explained_by]
     assert rows == ["class-names"]
     assert "shifted by one" in verdicts["class-names"].sentence
-    folded = {name for name, said in verdicts.items() if said.explained_by == "class-names"}
-    assert {"accuracy", "calibration"} <= folded
+    under = {name for name, said in verdicts.items() if said.explained_by == "class-names"}
+    assert {"accuracy", "calibration"} <= under
     told = verdicts["accuracy"]
     assert told.sentence.startswith(tuple("0123456789")) and "accuracy 9" in told.otherwise
+
+
+class Said:
+    """A check whose verdict is read off the case: the first of those that are left in it."""
+
+    def __init__(self, name, *explains):
+        self.name, self.explains = name, explains
+
+    def judge(self, case):
+        grave = self.name in case.classes
+        return Verdict("fault" if grave else "clear", self.name, explains=self.explains if grave else ())
+
+    def without(self, case, verdict):
+        """Each cause takes itself along, and only `blank` what both explain."""
+        gone = {self.name, "calibration"} if self.name == "blank" else {self.name}
+        return replace(case, classes=tuple(name for name in case.classes if name not in gone))
+
+
+def test_what_the_first_cause_does_not_explain_the_second_may(make_case):
+    case = make_case([0, 1], [[1.0, 0, 0], [0, 1.0, 0]], ["twice", "blank", "calibration"])
+    checks = [Said("twice", "calibration"), Said("blank", "calibration"), Said("calibration")]
+    chosen = {each.name: SimpleNamespace(check=each) for each in checks}
+    cases = dict.fromkeys(chosen, case)
+    said = folded(chosen, cases, {name: each.check.judge(case) for name, each in chosen.items()})
+    assert said["calibration"].explained_by == "blank"
+    assert not said["twice"].explained_by and not said["blank"].explained_by

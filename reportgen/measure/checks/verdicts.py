@@ -73,7 +73,7 @@ def folded(
         if not verdict.grave or not verdict.explains or verdict.explained_by:
             continue
         for name in verdict.explains:
-            if name in result and name != cause and not result[name].otherwise:
+            if name in result and name != cause and not result[name].explained_by:
                 result[name] = _without(chosen, cases, cause, verdict, name, result[name])
     return result
 
