@@ -45,10 +45,12 @@ PROBES_MAY = {"reportgen.findings", "reportgen.probes", "reportgen.stats"}
 CHECKS_MAY = {
     "reportgen.findings",
     "reportgen.checks",
+    "reportgen.checks.answering",
     "reportgen.checks.case",
     "reportgen.checks.copies",
     "reportgen.checks.nearby",
     "reportgen.checks.parts",
+    "reportgen.checks.showing",
     "reportgen.checks.unlike",
     "reportgen.checks.curves",
     "reportgen.checks.words",

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from reportgen.checks import check
+from reportgen.checks.answering import probabilities
 from reportgen.checks.case import Answers, Case, decided, unjudged
 from reportgen.checks.words import counted, interval, percent
 from reportgen.findings import GRAVE, Array, Curve, Exhibits, Table, Verdict
@@ -26,11 +27,10 @@ class Abstention:
 
     Measurement. How often, of a right and a wrong answer, the wrong one is the surer is the harm: one less
     the area under the ROC of the confidence, with DeLong's interval over images. On one half of them the
-    lowest
-    confidence is searched above which `accuracy` of the answers are right; how many are right above it, and
-    how many are given at all, is told on the other half. The curve has the share of wrong answers among the
-    surest ones (risk) over their share of all (coverage), and its mean (AURC). Beside it is the size of the
-    sets of classes that hold the label for `sure` of images (split conformal prediction).
+    lowest confidence is searched above which `accuracy` of the answers are right; how many are right above
+    it, and how many are given at all, is told on the other half. The curve has the share of wrong answers
+    among the most confident ones (risk) over their share of all (coverage), and its mean (AURC). Beside it is
+    the size of the sets of classes that hold the label for `sure` of images (split conformal prediction).
 
     Reading. Give the answers above the threshold, and refer the others to a person. Where the surest
     answers are no better than the rest, no threshold helps.
@@ -217,9 +217,7 @@ def _sets(case: Case, answers: Answers, sure: float) -> tuple[float, float] | No
     count = size = held = 0
     for numbers, logits in case.sources.logits():
         rows = [k for k, number in enumerate(numbers.tolist()) if np.isfinite(label.get(number, np.nan))]
-        wide = logits[rows].astype(np.float64)
-        p = np.exp(wide - wide.max(1, keepdims=True)) if len(rows) else wide
-        p = p / p.sum(1, keepdims=True) if len(rows) else p
+        p = probabilities(logits[rows])
         count, size = count + len(rows), size + int((p >= least - 1e-9).sum())
         held += int(sum(label[int(numbers[k])] >= least - 1e-9 for k in rows))
     return (size / count, held / count) if count else None

@@ -14,6 +14,7 @@ from sklearn.metrics import (
 )
 
 from reportgen.checks import check
+from reportgen.checks.answering import probabilities
 from reportgen.checks.case import Answers, Case, unjudged
 from reportgen.checks.curves import operating_curves
 from reportgen.checks.words import counted, interval, listed, percent, rounded_up
@@ -202,8 +203,7 @@ def _of_logits(case: Case, answers: Answers) -> tuple[float | None, Array, Array
         of = logits[kept].astype(np.float64)
         among += int(((of > np.take_along_axis(of, own[:, None], 1)).sum(1) < TOP).sum())
         if len(case.classes) <= AUC_AT_MOST:
-            p = np.exp(of - of.max(1, keepdims=True))
-            scores.append(p / p.sum(1, keepdims=True))
+            scores.append(probabilities(of))
             truths.append(own)
     first = among / len(label) if len(case.classes) > TOP and label else None
     return first, np.concatenate(scores), np.concatenate(truths)

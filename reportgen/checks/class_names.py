@@ -10,6 +10,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from reportgen.checks import check
+from reportgen.checks.answering import probabilities
 from reportgen.checks.case import OF_ANSWERS, Case, decided, unjudged
 from reportgen.checks.words import counted, interval, percent
 from reportgen.findings import GRAVE, Array, Exhibits, Status, Verdict
@@ -205,9 +206,7 @@ def _of(case: Case, labels: Array) -> Array:
     known = np.full(len(labels), np.nan)
     places = {int(number): place for place, number in enumerate(case.answers.numbers)}
     for numbers, logits in case.sources.logits():
-        wide = logits.astype(np.float64)
-        p = np.exp(wide - wide.max(1, keepdims=True))
-        p /= p.sum(1, keepdims=True)
+        p = probabilities(logits)
         for row, number in enumerate(numbers):
             place = places.get(int(number))
             if place is not None and labels[place] >= 0:

@@ -12,8 +12,9 @@ from reportgen.checks import check
 from reportgen.checks.case import Case, Pictures, untested
 from reportgen.checks.copies import compared, confirmed, greys_of, groups_of
 from reportgen.checks.nearby import alike
+from reportgen.checks.showing import pictures_of
 from reportgen.checks.words import counted, interval, listed, percent
-from reportgen.findings import Array, Exhibits, Finding, Gallery, Status, Verdict
+from reportgen.findings import Array, Exhibits, Finding, Status, Verdict
 from reportgen.stats import wilson
 
 SHOWN = 6  # pairs side by side
@@ -53,8 +54,7 @@ class Duplicates:
         pictures = case.pictures
         if pictures is None or not len(pictures):
             return untested("the facts of the pictures are not in the evidence")
-        exact = groups_of(pictures.pixels)
-        groups = self._joined(exact, self._near(case, pictures))
+        exact, groups = self._grouped(case, pictures)
         sizes = np.bincount(groups)
         copies = int((sizes - 1).sum())
         torn = _torn(exact, case.answers.labels)  # one picture, two labels
@@ -83,22 +83,18 @@ class Duplicates:
 
     def without(self, case: Case, verdict: Verdict) -> Case:
         """The case with one picture of each group, and none of those under two labels."""
-        return case.with_answers(case.answers.only(self._kept(case)))
+        assert case.pictures is not None  # else nothing was judged
+        _, groups = self._grouped(case, case.pictures)
+        return case.with_answers(case.answers.only(_counted_once(groups, case.answers.labels)))
 
-    def _kept(self, case: Case) -> Array:
-        """Which images count once (N,): the first of each group, and none of a group whose labels differ."""
-        pictures = case.pictures
-        assert pictures is not None  # else nothing was judged
+    def _grouped(self, case: Case, pictures: Pictures) -> tuple[Array, Array]:
+        """The group of each picture by equal pixels, and by nearly alike ones, (N,) each."""
         exact = groups_of(pictures.pixels)
-        groups = self._joined(exact, self._near(case, pictures))
-        kept = np.zeros(len(groups), dtype=bool)
-        kept[np.unique(groups, return_index=True)[1]] = True
-        torn = _torn(groups, case.answers.labels)
-        return np.asarray(kept & ~np.isin(groups, torn))
+        return exact, self._joined(exact, self._near(case, pictures, exact))
 
-    def _near(self, case: Case, pictures: Pictures) -> Array:
+    def _near(self, case: Case, pictures: Pictures, exact: Array) -> Array:
         """Pairs (P, 2) of places of pictures that are nearly alike, of one of each group of equal pixels."""
-        first = np.unique(groups_of(pictures.pixels), return_index=True)[1]
+        first = np.unique(exact, return_index=True)[1]
         patterned = compared(pictures, first)
         pairs = alike(pictures.perceptual[patterned], pictures.perceptual[patterned], self.distance)
         pairs = patterned[pairs[pairs[:, 0] < pairs[:, 1]]]
@@ -130,14 +126,14 @@ class Duplicates:
         if len(torn):
             names = [_with_labels(case, np.flatnonzero(exact == group)) for group in torn]
             text += f"; {len(torn):,} of them under two labels: {listed(names, 3)}"
-        return f"{text}.{self._again(case)}"
+        return f"{text}.{self._again(case, groups)}"
 
-    def _again(self, case: Case) -> str:
+    def _again(self, case: Case, groups: Array) -> str:
         """The accuracy as it is with one of each."""
         answers = case.answers
         if not answers.judged.any():
             return ""
-        once = answers.only(self._kept(case))
+        once = answers.only(_counted_once(groups, answers.labels))
         right, of = int(once.right.sum()), int(once.judged.sum())
         if not of or of == int(answers.judged.sum()):
             return ""
@@ -151,25 +147,16 @@ class Duplicates:
         """The first pairs side by side."""
         pairs = [group[:2] for group in order[:SHOWN]]
         numbers = [int(case.answers.numbers[k]) for pair in pairs for k in pair]
-        seen = case.sources.seen(numbers)
-        if not pairs or any(number not in seen for number in numbers):
-            return ()
-        tiles = np.stack([seen[number] for number in numbers]).astype(np.float32) / 255  # (2P, h, w, C)
-        tiles = tiles[..., 0] if tiles.shape[3] != 3 else tiles.transpose(0, 3, 1, 2)
-        title, quantity = "The same picture twice, pair by pair", "pixels as the model saw them"
-        return (
-            Gallery(
-                "pairs",
-                title,
-                tiles,
-                np.array(numbers),
-                quantity,
-                scale="unit",
-                columns=4,
-                counted="image",
-                together=2,
-            ),
+        return pictures_of(
+            case, numbers, "pairs", "The same picture twice, pair by pair", columns=4, together=2
         )
+
+
+def _counted_once(groups: Array, labels: Array) -> Array:
+    """Which images count once (N,): the first of each group, and none of a group whose labels differ."""
+    kept = np.zeros(len(groups), dtype=bool)
+    kept[np.unique(groups, return_index=True)[1]] = True
+    return np.asarray(kept & ~np.isin(groups, _torn(groups, labels)))
 
 
 def _torn(groups: Array, labels: Array) -> Array:

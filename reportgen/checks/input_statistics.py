@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from reportgen.checks import check
+from reportgen.checks.answering import answered_instead
 from reportgen.checks.case import OF_ANSWERS, Case, View, untested
 from reportgen.checks.words import counted, interval, percent
 from reportgen.engine.needs import GivenMoments, LayerFacts, ModelFacts, Tape
@@ -85,18 +86,18 @@ class InputStatistics:
         gain = _gain(case)
         first = norms[0]
         off = first.shift > self.limit or max(first.factor, 1 / max(first.factor, 1e-9)) > SPREAD
-        mended = gain is not None and gain.low > MENDS
-        status: Status = "fault" if mended else "warning" if fresh or off else "clear"
+        renewed = gain is not None and gain.low > MENDS
+        status: Status = "fault" if renewed else "warning" if fresh or off else "clear"
         if status == "clear" and images < 2:
             status = "undecided"
         return Verdict(
             status=status,
-            sentence=_sentence(norms, fresh, off, mended, gain, images),
-            effect=gain.share if mended and gain is not None else first.shift,
-            low=gain.low if mended and gain is not None else None,
-            high=gain.high if mended and gain is not None else None,
-            unit="points" if mended else "deviations",
-            limit=MENDS if mended else self.limit,
+            sentence=_sentence(norms, fresh, off, renewed, gain, images),
+            effect=gain.share if renewed and gain is not None else first.shift,
+            low=gain.low if renewed and gain is not None else None,
+            high=gain.high if renewed and gain is not None else None,
+            unit="points" if renewed else "deviations",
+            limit=MENDS if renewed else self.limit,
             limit_reason="images like those of the training shift a mean by a fraction of a deviation",
             n=images,
             sample=images,
@@ -106,24 +107,12 @@ class InputStatistics:
                 settings=("model.preprocessing",) if off and not fresh else (),
             ),
             figures=(_table(norms),),
-            explains=_follows(fresh=bool(fresh), off=off) if mended else (),
+            explains=_follows(fresh=bool(fresh), off=off) if renewed else (),
         )
 
     def without(self, case: Case, verdict: Verdict) -> Case:
         """The sample as it is answered with the statistics of these images."""
-        logits = case.sample.views[ADAPTED.name].astype(np.float64)
-        p = np.exp(logits - logits.max(1, keepdims=True))
-        p /= p.sum(1, keepdims=True)
-        answers = case.sampled
-        of_label = p[np.arange(len(p)), answers.labels.clip(0)]
-        return case.with_answers(
-            replace(
-                answers,
-                answers=p.argmax(1),
-                confidence=p.max(1),
-                label_probability=np.where(answers.labels >= 0, of_label, np.nan),
-            )
-        )
+        return answered_instead(case, case.sample.views[ADAPTED.name])
 
 
 @dataclass(frozen=True)
@@ -207,7 +196,7 @@ def _gain(case: Case) -> Gain | None:
 
 
 def _sentence(
-    norms: Sequence[Norm], fresh: Sequence[Norm], off: bool, mended: bool, gain: Gain | None, images: int
+    norms: Sequence[Norm], fresh: Sequence[Norm], off: bool, renewed: bool, gain: Gain | None, images: int
 ) -> str:
     first = norms[0]
     if fresh:
@@ -217,14 +206,14 @@ def _sentence(
         text = f"{first.layer}, the first batch normalisation, was trained to see other numbers: the mean of"
         text += f" {counted(images, 'image')} is {first.shift:.1f} of its deviations off, their deviation"
         text += f" {first.factor:.2g} times its own"
-    elif mended:
+    elif renewed:
         worst = max(norms, key=lambda norm: norm.shift)
         text = f"The statistics of the batch normalisations are stale (most at {worst.layer}, where the mean"
         text += f" is {worst.shift:.1f} deviations off)"
     else:
         text = f"{counted(images, 'image')} give {counted(len(norms), 'batch normalisation')} what they were"
         text += f" trained to see: the mean is {first.shift:.2f} deviations off at the first"
-    if gain is not None and (mended or fresh):
+    if gain is not None and (renewed or fresh):
         right = round(gain.adapted * gain.n)
         text += f"; with those of these images {percent(gain.adapted)} {interval(*wilson(right, gain.n))} of"
         text += f" {gain.n} answers are right, instead of {percent(gain.held)}"

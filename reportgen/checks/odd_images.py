@@ -10,6 +10,7 @@ import numpy as np
 from reportgen.checks import check
 from reportgen.checks.case import Case, Pictures, untested
 from reportgen.checks.parts import Part, Worst, judged_parts, part_of
+from reportgen.checks.showing import pictures_of
 from reportgen.checks.unlike import unlike_the_rest
 from reportgen.checks.words import counted, listed
 from reportgen.engine.needs import Features, ModelFacts, Need, Tape
@@ -271,14 +272,5 @@ def _figures(
             of = int((member & judged).sum())
             rows.append((name, int(member.sum()), f"{int((member & right).sum())} of {of}" if of else "–"))
     table = Table("kinds", "Pictures unlike the rest", ("kind", "images", "right"), tuple(rows))
-    seen = case.sources.seen(list(images[:SHOWN]))
-    numbers = [number for number in images[:SHOWN] if number in seen]
-    if not numbers:
-        return (table,) if rows else ()
-    tiles = np.stack([seen[number] for number in numbers]).astype(np.float32) / 255  # (P, h, w, C)
-    tiles = tiles[..., 0] if tiles.shape[3] != 3 else tiles.transpose(0, 3, 1, 2)
-    what = "pixels as the model saw them"
-    gallery = Gallery(
-        "odd", "Odd images", tiles, np.array(numbers), what, scale="unit", columns=6, counted="image"
-    )
-    return gallery, table
+    shown = pictures_of(case, images[:SHOWN], "odd", "Odd images")
+    return (*shown, table) if shown or rows else ()

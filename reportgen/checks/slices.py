@@ -11,6 +11,7 @@ from sklearn.cluster import KMeans
 from reportgen.checks import check
 from reportgen.checks.case import Case, unjudged, untested
 from reportgen.checks.parts import Part, judged_parts
+from reportgen.checks.showing import pictures_of
 from reportgen.checks.unlike import standardised
 from reportgen.checks.words import counted, points
 from reportgen.engine.needs import Features, ModelFacts, Need, Tape
@@ -185,14 +186,4 @@ def _gallery(case: Case, images: Sequence[int], whole: Array) -> tuple[Gallery, 
     """The group's pictures, wrong ones first."""
     own = case.sampled.only(whole)
     order = own.numbers[np.argsort(own.right, kind="stable")][:SHOWN].tolist()
-    seen = case.sources.seen(order)
-    numbers = [number for number in order if number in seen]
-    if not numbers:
-        return ()
-    tiles = np.stack([seen[number] for number in numbers]).astype(np.float32) / 255  # (P, h, w, C)
-    tiles = tiles[..., 0] if tiles.shape[3] != 3 else tiles.transpose(0, 3, 1, 2)
-    what = "pixels as the model saw them"
-    title = "Images of the group, wrong ones first"
-    return (
-        Gallery("slice", title, tiles, np.array(numbers), what, scale="unit", columns=6, counted="image"),
-    )
+    return pictures_of(case, order, "slice", "Images of the group, wrong ones first")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from reportgen.checks import check
-from reportgen.checks.case import OF_ANSWERS, Answers, Case, Sources, View, untested
+from reportgen.checks.answering import answered_instead
+from reportgen.checks.case import OF_ANSWERS, Answers, Case, View, untested
 from reportgen.checks.preprocessing.alternatives import alternatives
 from reportgen.checks.preprocessing.telling import figures_of, sentence, surer_in_words
 from reportgen.checks.preprocessing.trying import (
@@ -24,7 +23,7 @@ from reportgen.checks.preprocessing.trying import (
 )
 from reportgen.checks.words import counted, rounded_up
 from reportgen.engine.needs import ModelFacts
-from reportgen.findings import Array, Exhibits, Verdict
+from reportgen.findings import Exhibits, Verdict
 
 FOLLOWS = (*OF_ANSWERS, "input-statistics")
 REASON = "two answers in a hundred would be right by another setting"
@@ -75,23 +74,8 @@ class Preprocessing:
         found = self._found(case, tried(case))
         if found is None:
             return case
-        answers, p = case.sampled, found.tried.probabilities
-        rows = np.arange(len(p))
-        of_label = np.where(answers.labels >= 0, p[rows, answers.labels.clip(0)], np.nan)
-        mended = replace(
-            answers,
-            answers=np.where(found.where, found.tried.answers, answers.answers),
-            confidence=np.where(found.where, p.max(1), answers.confidence),
-            label_probability=np.where(found.where, of_label, answers.label_probability),
-        )
-        logits = case.sample.views[found.tried.way.view.name]
-        where = found.where
-        rows_of = dict(zip(answers.numbers[where].tolist(), logits[where], strict=True))
-        return replace(
-            case.with_answers(mended),
-            sources=_Mended(case.sources, rows_of),
-            preprocessing={**case.preprocessing, "mended": found.tried.way.view.name},
-        )
+        mended = answered_instead(case, case.sample.views[found.tried.way.view.name], found.where)
+        return replace(mended, preprocessing={**case.preprocessing, "mended": found.tried.way.view.name})
 
     def _found(self, case: Case, ways: Sequence[Tried]) -> Found | None:
         answers, first = case.sampled, first_half(case)
@@ -176,20 +160,3 @@ def _open(ways: int, n: int) -> Verdict:
     remedy = "Label some of the images: 100 may decide it."
     shown = Exhibits(settings=("images.labels",))
     return Verdict("undecided", text, n=n, sample=n, remedy=remedy, exhibits=shown)
-
-
-class _Mended(Sources):
-    """A case's sources with the logits of some images as another preprocessing gives them."""
-
-    def __init__(self, own: Sources, logits: Mapping[int, Array]) -> None:
-        self.own, self.rows = own, logits
-        self.greys, self.seen = own.greys, own.seen  # type: ignore[method-assign]
-        self.tensors, self.findings = own.tensors, own.findings  # type: ignore[method-assign]
-
-    def logits(self) -> Iterator[tuple[Array, Array]]:
-        for numbers, logits in self.own.logits():
-            changed = np.array(logits)
-            for row, number in enumerate(numbers.tolist()):
-                if number in self.rows:
-                    changed[row] = self.rows[number]
-            yield numbers, changed

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from reportgen.checks.answering import answers_of, probabilities
 from reportgen.checks.case import NO_ANSWER, Answers, Case
 from reportgen.checks.preprocessing.alternatives import Alternative, alternatives
 from reportgen.findings import Array
@@ -58,12 +59,8 @@ def tried(case: Case) -> list[Tried]:
         logits = case.sample.views.get(way.view.name)
         if logits is None or not np.isfinite(logits).any():
             continue
-        wide = logits.astype(np.float64)
-        bad = ~np.isfinite(wide).all(1)
-        wide[bad] = 0.0
-        p = np.exp(wide - wide.max(1, keepdims=True))
-        p /= p.sum(1, keepdims=True)
-        found.append(Tried(way, np.where(bad, NO_ANSWER, wide.argmax(1)), p))
+        p = probabilities(logits)
+        found.append(Tried(way, answers_of(p), np.nan_to_num(p)))
     return found
 
 
