@@ -32,7 +32,7 @@ class Abstention:
     among the most confident ones (risk) over their share of all (coverage), and its mean (AURC). Beside it is
     the size of the sets of classes that hold the label for `sure` of images (split conformal prediction).
 
-    Reading. Give the answers above the threshold, and refer the others to a person. Where the surest
+    Reading. Give the answers above the threshold, and refer the others to a person. Where the most confident
     answers are no better than the rest, no threshold helps.
 
     Limits. The threshold holds for images like these, in the same mix. A share of 99 % right has an

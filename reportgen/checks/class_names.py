@@ -126,7 +126,9 @@ class ClassNames:
         right, of = int(mended.sum()), counted(n, "image")
         low, high = wilson(right, n)
         before = percent(as_listed.mean())
-        found = f"with the order mended {percent(right / n)} {interval(low, high)} of the {of} held back for"
+        found = (
+            f"with the names put right {percent(right / n)} {interval(low, high)} of the {of} held back for"
+        )
         what = f"The class names look {name}" if name else self._described(case, order)
         return f"{what}: {found} this test are answered right, instead of {before}."
 

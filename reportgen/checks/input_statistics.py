@@ -78,7 +78,7 @@ class InputStatistics:
 
     def judge(self, case: Case) -> Verdict:
         if case.preprocessing.get("mended"):
-            return untested("what the network would be given by a mended preprocessing was not measured")
+            return untested("what the network would be given by that other preprocessing was not measured")
         norms, images = _measured(case)
         if not norms:
             return untested("no image gave the normalisations finite numbers")

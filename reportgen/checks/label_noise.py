@@ -29,8 +29,8 @@ class LabelNoise:
     Twice their number, as half of the right answers lie above that median, is the estimate of wrong labels,
     with the interval of a share.
 
-    Reading. The estimate says how many labels are wrong; the table names the images, the surest first, with
-    the label and the answer. What is left of the contradictions are mistakes of the model.
+    Reading. The estimate says how many labels are wrong; the table names the images, the likeliest first,
+    with the label and the answer. What is left of the contradictions are mistakes of the model.
 
     Limits. It holds for images that the model was not trained on: labels that it learned by heart it does not
     contradict. Where wrong labels are not spread at random over a class, twice the number is too many or too
@@ -133,7 +133,7 @@ class LabelNoise:
             f" {case.classes[answers.answers[k]]})"
             for k in order[: min(NAMED, round(share * n))]
         ]
-        return f"{text}, the surest {listed(named, NAMED)}, if the model was not trained on these images."
+        return f"{text}, first of all {listed(named, NAMED)}, if the model was not trained on these images."
 
 
 def _margins(case: Case, numbers: Array) -> Array:
@@ -175,4 +175,4 @@ def _table(case: Case, numbers: Array, margin: Array, order: Array) -> Table:
         for k in order
     )
     heads = ("image", "file", "label", "answer", "margin, logit")
-    return Table("suspicious", "Labels that look wrong, the surest first", heads, rows)
+    return Table("suspicious", "Labels that look wrong, the likeliest first", heads, rows)

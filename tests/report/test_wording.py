@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reportgen.checks import questions
 from reportgen.probes import methods
 from reportgen.report.document.glossary import glossary
 from reportgen.report.wording import cell, count, date, number, place, plural, probability, size
@@ -81,15 +82,17 @@ NOBODY_UNDERSTOOD = (
 
 
 def test_words_that_nobody_understood_do_not_reach_a_reader(rendered: Path) -> None:
-    """In the page, in what visualizations say of themselves, in the words of the plan and of README."""
+    """In the page, in what visualizations and checks say, in the words of the plan and of README."""
     page = re.sub(r"(?s)<(style|script)>.*?</\1>", " ", (rendered / "report.html").read_text())
     page = html.unescape(re.sub(r"<[^>]*>", " ", page)).replace("broken.png", "")
     root = Path(__file__).parents[2]
     held = {"report.html": page, "README.md": (root / "README.md").read_text()}
-    held |= {name: " ".join(map(str, method.words().values())) for name, method in methods().items()}
+    for asked in (methods(), questions()):
+        held |= {name: " ".join(map(str, each.words().values())) for name, each in asked.items()}
     for path in (*root.glob("templates/**/*.j2"), *root.glob("templates/script/*.js")):
         held[path.name] = re.sub(r"(?ms)\{#.*?#\}|^\s*//[^\n]*$", " ", path.read_text())
-    for path in (*root.glob("reportgen/report/**/*.py"), *root.glob("reportgen/probes/**/*.py")):
+    said_by = ("report", "probes", "checks")
+    for path in (path for room in said_by for path in (root / "reportgen" / room).glob("**/*.py")):
         held[path.name] = " ".join(printed_words(ast.parse(path.read_text())))
     found = [
         (name, word)
