@@ -98,7 +98,7 @@ def _numbers(files: Sequence[ImageFile], labelling: Labelling, known: Known) -> 
             if label and known.index(label) is None and label.casefold() in NOTHING:
                 continue
             return None
-        if any(part in known.classes for part in (*parts, *whole)):
+        if any(known.is_name(part) for part in (*parts, *whole)):
             return None
         if whole:
             by_file[file.number], places[file.number] = [int(part) for part in whole], place

@@ -32,6 +32,10 @@ class Known:
         """Whether nobody named the classes."""
         return all(name == f"class {n}" for n, name in enumerate(self.classes))
 
+    def is_name(self, text: str) -> bool:
+        """Whether a class, or several, are called so to the letter."""
+        return text in self._exact
+
     def index(self, text: str, numbers: bool = True) -> int | None:
         """The index that a text means, None where it is no class; notes how it was read."""
         found = self._by_name(text)
@@ -43,8 +47,8 @@ class Known:
         return found
 
     def _by_name(self, text: str) -> int | None:
-        if self._places(text):  # of several: an error that says so
-            return self._places(text)[0] if len(self._places(text)) == 1 else None
+        if places := self._exact.get(text, ()):  # of several: an error that says so
+            return places[0] if len(places) == 1 else None
         if text in self.ids:
             self.used["id"] = text
             return self.ids.index(text)
@@ -68,9 +72,6 @@ class Known:
         yield "numbered", folded, self._behind_numbers
         if part := ID_BEFORE.fullmatch(text):
             yield "id", part[1], {one: (n,) for n, one in enumerate(self.ids) if one.startswith("n")}
-
-    def _places(self, text: str) -> tuple[int, ...]:
-        return self._exact.get(text, ())
 
     @cached_property
     def _exact(self) -> dict[str, tuple[int, ...]]:
@@ -96,7 +97,7 @@ class Known:
 
     def _by_number(self, text: str) -> int | None:
         try:
-            return None if text in self.classes else index_of(text, self.classes)
+            return None if self.is_name(text) else index_of(text, self.classes)
         except UnknownName:
             return None
 
