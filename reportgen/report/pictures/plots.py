@@ -20,7 +20,8 @@ LEFT, TOP, RIGHT, BOTTOM = 26.0, 19.0, 157.0, 101.0  # room for the labels
 WIDE, DEEP = 60.0, 10.0  # by how much a curve of its own is larger than one of many maps
 CHARACTER = 6.0  # about what a digit is wide
 ROW = 24.0  # of a comparison
-LONGEST = 16  # characters of a row's name
+LONGEST = 32  # characters of a row's name
+ACROSS = 130.0  # the room beside the names
 LEAST = 1e-6  # the smallest probability that an axis has room for
 STYLES = 4  # kinds of stroke that are told apart without colour
 Band = tuple[Array, Array]  # lower and upper limits, (P,) each
@@ -89,7 +90,8 @@ def of_comparison(comparison: Comparison) -> Plot:
     everything = (*comparison.values, *comparison.reference.flat)
     across = ticks(float(min(everything)), float(max(everything)))
     names = [short(name) for name in comparison.labels]
-    left, right, top = 12 + CHARACTER * max(map(len, names)), 236.0, 8.0
+    left, top = 12 + CHARACTER * max(map(len, names)), 8.0
+    right = left + ACROSS
     bottom = top + ROW * len(names)
 
     def at(value: float) -> float:

@@ -19,6 +19,7 @@ from reportgen.report.pictures.plots import (
     plot,
     ticks,
 )
+from reportgen.report.render.templates import environment
 
 WORDS = {"name": "new-method", "title": "New", "summary": "what is new."}
 SCENE = Scene("i000000", "000000 a.png", np.zeros((64, 64, 3), np.uint8), classes=("ant", "bee", "cat"))
@@ -81,12 +82,12 @@ def test_a_comparison_has_a_dot_a_row_and_the_bar_of_its_reference() -> None:
         "Delta",
         np.array([0.2, 0.4]),
         np.array([[0.3, 0.35, 0.4], [0.2, 0.3, 0.4]]),
-        ("left eye", "a name that is far too long"),
+        ("left eye", "a name that is far too long to stand beside it"),
         "share",
         "dot: the part",
     )
     drawn = of_comparison(held)
-    assert [tick.text for tick in drawn.y_ticks] == ["left eye", "a name that is …"]
+    assert [tick.text for tick in drawn.y_ticks] == ["left eye", "a name that is far too long to …"]
     assert [(point.x, point.y) for point in drawn.points] == [
         (drawn.left, drawn.y_ticks[0].at),
         (drawn.right, drawn.y_ticks[1].at),
@@ -195,3 +196,13 @@ def test_named_classes_differ_in_grey_print_too() -> None:
     for a in range(NAMED):
         for b in range(a):
             assert (patterns[a] != patterns[b]).mean() > 0.1
+
+
+def test_a_comparison_of_many_rows_has_one_key_and_whole_names():
+    names = tuple(f"another way to prepare {n}" for n in range(18))
+    reference = np.tile([0.2, 0.4, 0.6], (18, 1))
+    drawn = of_comparison(Comparison("ways", "Ways", np.full(18, 0.5), reference, names, "share", "dot: one"))
+    assert [tick.text for tick in drawn.y_ticks] == list(names)
+    assert drawn.left >= 6 * max(map(len, names)) and drawn.right <= drawn.width
+    common = environment(str).get_template("draw/common.html.j2").make_module()
+    assert common.legend(drawn.lines).count('class="key"') == 1
