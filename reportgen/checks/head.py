@@ -67,10 +67,7 @@ class Head:
             return untested("the features of some images are not known")
         halves = _halves(case, features.astype(np.float64))
         if min(halves.learn.sum(), halves.tell.sum()) < FEWEST:
-            n = int(halves.tell.sum())
-            text = f"{counted(n, 'labelled image')} of classes that are seen often enough are too few for a"
-            more = f"Label more images: {4 * FEWEST} in all may decide it."
-            return Verdict("undecided", f"{text} probe of the features.", n=n, remedy=more)
+            return _too_few(int(halves.learn.sum()), int(halves.tell.sum()))
         return self._verdict(case, halves, _probed(halves, case.seed))
 
     def _verdict(self, case: Case, halves: Halves, told: Mapping[str, Array]) -> Verdict:
@@ -132,6 +129,17 @@ class Halves:
     own: Array
     learn: Array
     tell: Array
+
+
+def _too_few(learn: int, tell: int) -> Verdict:
+    """The verdict where a probe has too few images to learn from, or to be told on."""
+    enough = (
+        f"{counted(min(learn, tell), 'labelled image')} of classes that are seen often enough are too few"
+    )
+    text = enough if learn and tell else f"No class has {FEWEST_OF_CLASS} labelled images"
+    on = " for a probe of the features" if learn and tell else " for a probe of the features to learn from"
+    more = f"Label more images: {4 * FEWEST} in all may decide it."
+    return Verdict("undecided", f"{text}{on}.", n=tell, remedy=more)
 
 
 def _halves(case: Case, features: Array) -> Halves:

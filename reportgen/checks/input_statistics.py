@@ -17,6 +17,7 @@ from reportgen.findings import Array, Exhibits, NotApplicable, Status, Table, Ta
 from reportgen.stats import paired_difference, wilson
 
 ADAPTED = View("statistics of these images", adapted=True)
+LISTED = 8  # rows of the table
 SPREAD = 4.0  # times that a deviation may be off: of images like those of the training it is near 1
 MENDS = 0.02  # of the accuracy: what adapted statistics have to win, surely, before stale ones are a fault
 SCALE = "Look at model.preprocessing.mean and std: the network was trained on other numbers."
@@ -221,8 +222,13 @@ def _sentence(
 
 
 def _table(norms: Sequence[Norm]) -> Table:
+    """The first normalisation, and those that are furthest off, in call order."""
+    furthest = sorted(range(1, len(norms)), key=lambda n: -norms[n].shift)[: LISTED - 1]
+    shown = [norms[n] for n in sorted({0, *furthest})]
     rows: tuple[tuple[Any, ...], ...] = tuple(
-        (norm.layer, norm.shift, norm.factor, "0 and 1" if norm.fresh else "") for norm in norms
+        (norm.layer, norm.shift, norm.factor, "0 and 1" if norm.fresh else "") for norm in shown
     )
     columns = ("batch normalisation", "shift of the mean, deviations", "factor of the deviation", "held")
-    return Table("norms", "What batch normalisations are given", columns, rows)
+    title = "What batch normalisations are given"
+    more = f": the first and the furthest off of {len(norms)}" if len(shown) < len(norms) else ""
+    return Table("norms", title + more, columns, rows)

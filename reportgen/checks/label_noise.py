@@ -67,9 +67,9 @@ class LabelNoise:
         return Verdict(
             status=status,
             sentence=self._sentence(case, status, n, share, (low, high), own, order),
-            effect=float(share),
-            low=float(low),
-            high=float(high),
+            effect=float(share) if n >= FEWEST else None,  # of few it would only look like a finding
+            low=float(low) if n >= FEWEST else None,
+            high=float(high) if n >= FEWEST else None,
             unit="share",
             limit=self.limit,
             limit_reason="as many wrong labels as a good model has mistakes",

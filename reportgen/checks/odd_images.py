@@ -11,6 +11,7 @@ from reportgen.checks import check
 from reportgen.checks.case import Case, Pictures, untested
 from reportgen.checks.parts import Part, Worst, judged_parts, part_of
 from reportgen.checks.showing import pictures_of
+from reportgen.checks.unlike import FEWEST as FEWEST_COMPARED
 from reportgen.checks.unlike import unlike_the_rest
 from reportgen.checks.words import counted, listed
 from reportgen.engine.needs import Features, ModelFacts, Need, Tape
@@ -192,7 +193,16 @@ class OddImages:
         ]
         if noted:
             text.append(f"{'Also noted' if text else 'Noted'}, {_how(found)}: {listed(noted, 4)}.")
-        return " ".join(text) or f"None of {counted(len(blank), 'picture')} is blank or unlike the rest."
+        if text:
+            return " ".join(text)
+        none = f"None of {counted(len(blank), 'picture')} is blank or unlike the rest"
+        compared = len(case.sample.rows.get("features", ())) >= FEWEST_COMPARED
+        by = (
+            ""
+            if compared
+            else f" by size, colours or sharpness; features are compared from {FEWEST_COMPARED}"
+        )
+        return f"{none}{by}{'' if compared else ' on'}."
 
 
 def _how(found: Worst | None) -> str:

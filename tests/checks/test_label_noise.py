@@ -64,7 +64,8 @@ def test_the_interval_covers(make_case):
 
 def test_few_labels_decide_nothing(make_case):
     case, _ = mixed(make_case, 0.2, 0.0, n=60)
-    assert LabelNoise().judge(case).status == "undecided"
+    few = LabelNoise().judge(case)
+    assert few.status == "undecided" and few.effect is few.low is few.high is None
     none = replace(case.answers, labels=np.full(60, -1))
     assert LabelNoise().judge(replace(case, answers=none)).status == "untested"
 

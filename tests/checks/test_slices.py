@@ -61,7 +61,18 @@ def test_few_images_no_features_no_labels(make_case, make_answers):
 def test_features_of_no_variation_give_no_groups(make_case, make_answers):
     case, _ = with_hidden(make_case, make_answers, 0.2, 0.9, 0)
     flat = replace(case, sample=Sample(np.arange(480), {"features": np.ones((480, 3))}))
-    assert Slices().judge(flat).status == "clear"
+    said = Slices().judge(flat)
+    assert said.status == "undecided" and "not excluded" in said.sentence
+
+
+@pytest.mark.parametrize("each, status", [(120, "clear"), (40, "undecided")])
+def test_it_is_clear_only_where_the_wrong_answers_are_too_few_for_a_group(
+    make_case, make_answers, each, status
+):
+    case, _ = with_hidden(make_case, make_answers, 0.2, 0.0, 0, each=each, usual=1.0)
+    said = Slices().judge(case)
+    assert said.status == status and (said.high <= 0.15) == (status == "clear")
+    assert bool(said.remedy) == (status == "undecided")
 
 
 def test_a_set_of_digits_is_clear_or_open(digits):
