@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from reportgen.checks import check
@@ -17,6 +19,17 @@ NAMED = 3
 REMEDY = (
     "Look at the images of the named group; train with more of them, or say that it is not meant for them."
 )
+
+
+@dataclass(frozen=True)
+class Row:
+    """A group of a column: how many images, how many of them right, and confidence less accuracy."""
+
+    column: str
+    name: str
+    count: int
+    right: int
+    gap: float
 
 
 @check("groups", group="the answers")
@@ -76,13 +89,11 @@ class Groups:
             figures=figures,
         )
 
-    def _parts(
-        self, case: Case
-    ) -> tuple[dict[tuple[str, str], Part], list[tuple[object, ...]], list[str], list[str]]:
+    def _parts(self, case: Case) -> tuple[dict[tuple[str, str], Part], list[Row], list[str], list[str]]:
         """The groups that can be judged by (column, word), the table's rows, the words of those too few, and
         the columns that have too many groups."""
         parts: dict[tuple[str, str], Part] = {}
-        rows: list[tuple[object, ...]] = []
+        rows: list[Row] = []
         few: list[str] = []
         crowded: list[str] = []
         for column, words in case.groups.items():
@@ -95,7 +106,8 @@ class Groups:
             right = np.bincount(member, answers.right, len(names)).astype(int)
             sure = np.bincount(member, answers.confidence, len(names)) / counts
             for k, name in enumerate(names.tolist()):
-                rows.append((column, name, int(counts[k]), int(right[k]), sure[k] - right[k] / counts[k]))
+                gap = float(sure[k] - right[k] / counts[k])
+                rows.append(Row(column, name, int(counts[k]), int(right[k]), gap))
                 others = int(counts.sum() - counts[k])
                 if counts[k] < self.fewest:
                     few.append(f"{column} {name} ({counts[k]:,})")
@@ -143,13 +155,13 @@ def _wrong(answers: Answers) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
     return np.asarray(answers.judged & ~answers.right)
 
 
-def _table(rows: list[tuple[object, ...]]) -> Table:
+def _table(rows: list[Row]) -> Table:
     """The groups, column by column, the lowest accuracy first."""
-    order = sorted(rows, key=lambda row: (row[0], row[3] / row[2]))[:TABLE_AT_MOST]  # type: ignore[operator]
+    order = sorted(rows, key=lambda row: (row.column, row.right / row.count))[:TABLE_AT_MOST]
     shown = []
-    for column, name, count, right, gap in order:
-        low, high = wilson(right, count)  # type: ignore[arg-type]
+    for row in order:
+        low, high = wilson(row.right, row.count)
         ends = f"{100 * low:.1f} % to {100 * high:.1f} %"
-        shown.append((column, name, count, right, ends, gap))
+        shown.append((row.column, row.name, row.count, row.right, ends, row.gap))
     heads = ("column", "group", "images", "right", "95 % interval", "confidence less accuracy")
     return Table("groups", "Accuracy and calibration by group", heads, tuple(shown))

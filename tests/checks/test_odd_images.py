@@ -9,7 +9,8 @@ import pytest
 from PIL import Image, ImageFilter
 
 from reportgen.checks.case import Pictures, Sample
-from reportgen.checks.odd_images import OddImages, kinds_of
+from reportgen.checks.odd_images import OddImages
+from reportgen.checks.odd_images.kinds import kinds_of
 from reportgen.checks.unlike import unlike_the_rest
 from reportgen.inputs.images.facts import FIELDS
 

@@ -98,7 +98,7 @@ def test_a_comparison_has_a_dot_a_row_and_the_bar_of_its_reference() -> None:
     assert (bar[:, 0].min(), bar[:, 0].max()) == (pytest.approx((drawn.left + drawn.right) / 2), drawn.right)
     (figure,) = block(WORDS, (held,), SCENE).figures
     assert figure.caption == "dot: the part"
-    assert figure.alt.endswith("left eye 0.200, a name that is far too long 0.400")
+    assert figure.alt.endswith("a name that is far too long to stand beside it 0.400")
 
 
 def test_a_line_runs_from_corner_to_corner_where_its_values_do() -> None:

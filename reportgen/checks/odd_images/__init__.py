@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from reportgen.checks import check
-from reportgen.checks.case import Case, Pictures, untested
+from reportgen.checks.case import Case, untested
+from reportgen.checks.odd_images.kinds import kinds_of
 from reportgen.checks.parts import Part, Worst, judged_parts, part_of
 from reportgen.checks.showing import pictures_of
 from reportgen.checks.unlike import FEWEST as FEWEST_COMPARED
@@ -17,11 +18,7 @@ from reportgen.checks.words import counted, listed
 from reportgen.engine.needs import Features, ModelFacts, Need, Tape
 from reportgen.findings import GRAVE, Array, Exhibits, Gallery, Status, Table, Verdict
 
-BLANK = 1e-4  # contrast of a picture that has one value
-GREY = 0.03  # largest difference of two colours of a pixel: JPEG rounds a grey one to a little
-MINORITY = 0.2  # a larger share is another kind of picture, not an odd one
 FEWEST = 5  # images of a kind that are held against the rest
-SPREADS = 4.0  # robust standard deviations from the median
 NAMED = 3
 FOLLOWS = (
     *("accuracy", "calibration", "label-noise", "abstention", "properties", "slices", "groups"),
@@ -31,22 +28,6 @@ SHOWN = 12
 FAR_SHARE = 0.01  # of the sample, from which pictures unlike the rest are likely no accident
 REMEDY = "Look at the named images: take out what is not meant for the model, or train with such pictures."
 REMEDY_BLANK = "Take the blank pictures out, and look how they came about: no answer to them means anything."
-LEAST = {
-    "luminance": 0.02,
-    "contrast": 0.02,
-    "saturation": 0.03,
-    "sharpness": 0.15,
-    "size": 0.1,
-    "shape": 0.05,
-}
-WORDS = {
-    "luminance": ("very dark", "very bright"),
-    "contrast": ("of little contrast", "of much contrast"),
-    "saturation": ("pale", "gaudy"),
-    "sharpness": ("blurred", "very sharp or noisy"),
-    "size": ("small", "large"),
-    "shape": ("narrow", "wide"),
-}
 
 
 @check("odd-images", group="the images", any_head=True)
@@ -213,62 +194,6 @@ def _how(found: Worst | None) -> str:
 
 def _names(case: Case, member: Array) -> str:
     return listed([case.answers.paths[k] for k in np.flatnonzero(member)], NAMED)
-
-
-def kinds_of(pictures: Pictures) -> dict[str, Array]:
-    """The kinds of odd pictures by what a sentence calls them, bool (N,) each; none that is empty, that is
-    more than a minority, or that has the same pictures as one before it."""
-    n = len(pictures)
-    column = pictures.column
-    blank = (column("contrast") < BLANK) & (column("colour") < 2 * GREY)
-    grey, tall = column("colour") <= GREY, column("height") > 1.1 * column("width")
-    wide = column("width") > 1.1 * column("height")
-    named: dict[str, Array] = {
-        "blank (one value in all pixels)": blank,
-        "grey among coloured ones": grey & ~blank,
-        "coloured among grey ones": ~grey,
-        "upright among lying ones": tall if wide.mean() >= 1 - MINORITY else np.zeros(n, dtype=bool),
-        "lying among upright ones": wide if tall.mean() >= 1 - MINORITY else np.zeros(n, dtype=bool),
-        "turned by their EXIF tag": column("orientation") != 1,
-    }
-    for name in ("format", "mode"):
-        values, counts = np.unique(column(name), return_counts=True)
-        usual = values[counts.argmax()]
-        named[f"of another {name} than most"] = column(name) != usual
-    quality = column("jpeg_quality")
-    known = quality[quality > 0]
-    if len(known):
-        named["much compressed JPEGs"] = (quality > 0) & (quality < np.median(known) - 20)
-    named |= _far_along(pictures, blank)
-    kept: dict[str, Array] = {}
-    for name, member in named.items():
-        is_blank = name.startswith("blank")
-        few = member.any() and (is_blank or member.mean() <= MINORITY)
-        if few and not any((member == other).all() for other in kept.values()):
-            kept[name] = member
-    return kept
-
-
-def _far_along(pictures: Pictures, blank: Array) -> dict[str, Array]:
-    """Pictures far from the median along a property, below and above, in robust standard deviations."""
-    area = np.maximum(pictures.column("width") * pictures.column("height"), 1)
-    values = {
-        **{name: pictures.column(name) for name in ("luminance", "contrast", "saturation")},
-        "sharpness": np.log(np.maximum(pictures.column("sharpness"), 1e-8)),
-        "size": np.log(area) / 2,
-        "shape": np.log(pictures.column("width") / np.maximum(pictures.column("height"), 1)),
-    }
-    found = {}
-    for name, column in values.items():
-        usual = column[~blank]
-        if not len(usual):
-            continue
-        middle = np.median(usual)
-        spread = max(1.4826 * float(np.median(np.abs(usual - middle))), LEAST[name])
-        low, high = WORDS[name]
-        found[low] = (column < middle - SPREADS * spread) & ~blank
-        found[high] = (column > middle + SPREADS * spread) & ~blank
-    return found
 
 
 def _figures(
