@@ -91,12 +91,11 @@ class Abstention:
             return f"No threshold was found above which {goal} are right."
         threshold, words, right, given, n = found
         share = f"{percent(right / given)} {interval(*wilson(right, given))}" if given else "none"
-        held = f"of the {n:,} images held back for this test"
+        told_on = f"of the {n:,} images held back for this test"
         if threshold <= 0:
-            return f"Without any threshold {share} {held} are right: {goal} were wished for."
-        return (
-            f"Below {words} it should not answer: above, {share} are right, on {percent(given / n)} {held}."
-        )
+            return f"Without any threshold {share} {told_on} are right: {goal} were wished for."
+        answered = f"{share} are right, on {percent(given / n)} {told_on}"
+        return f"Below {words} it should not answer: above, {answered}."
 
     def _table(
         self, case: Case, answers: Answers, aurc: float, found: tuple[float, str, int, int, int] | None
@@ -150,8 +149,8 @@ def _threshold(answers: Answers, first: Array, goal: float) -> tuple[float, str,
     half B how many above it are right, how many there are, and how many images in all. None where there is
     none, or a half has too few images."""
     sure, right = answers.confidence[first], answers.right[first]
-    held = int((~first).sum())
-    if len(sure) < FEWEST_GIVEN or not held:
+    told_on = int((~first).sum())
+    if len(sure) < FEWEST_GIVEN or not told_on:
         return None
     order = np.argsort(-sure, kind="stable")
     share = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
@@ -164,7 +163,7 @@ def _threshold(answers: Answers, first: Array, goal: float) -> tuple[float, str,
     if last + 1 < len(order):
         threshold, words = _between(float(sure[order[last + 1]]), float(sure[order[last]]))
     above = answers.confidence[~first] > threshold
-    return threshold, words, int(answers.right[~first][above].sum()), int(above.sum()), held
+    return threshold, words, int(answers.right[~first][above].sum()), int(above.sum()), told_on
 
 
 def _between(low: float, high: float) -> tuple[float, str]:
@@ -214,13 +213,13 @@ def _sets(case: Case, answers: Answers, sure: float) -> tuple[float, float] | No
     if place < 0:
         return None
     least, label = own[place], dict(zip(answers.numbers[~first].tolist(), known[~first], strict=True))
-    count = size = held = 0
+    count = size = containing = 0
     for numbers, logits in case.sources.logits():
         rows = [k for k, number in enumerate(numbers.tolist()) if np.isfinite(label.get(number, np.nan))]
         p = probabilities(logits[rows])
         count, size = count + len(rows), size + int((p >= least - 1e-9).sum())
-        held += int(sum(label[int(numbers[k])] >= least - 1e-9 for k in rows))
-    return (size / count, held / count) if count else None
+        containing += int(sum(label[int(numbers[k])] >= least - 1e-9 for k in rows))
+    return (size / count, containing / count) if count else None
 
 
 def _surest_wrong(answers: Answers) -> tuple[int, ...]:

@@ -112,10 +112,12 @@ class Head:
         told = _probed(halves, case.seed)
         labels = halves.labels[halves.tell]
         best = max(told.values(), key=lambda answer: int((answer == labels).sum()))
-        held = case.sampled.only(halves.tell)
+        told_on = case.sampled.only(halves.tell)
         # how sure it would be is not known: what is told of the confidence is judged without it
         unknown = np.full(len(best), np.nan)
-        return case.with_answers(replace(held, answers=best, confidence=unknown, label_probability=unknown))
+        return case.with_answers(
+            replace(told_on, answers=best, confidence=unknown, label_probability=unknown)
+        )
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,7 @@ class Gain:
     """What the statistics of these images win: shares right as held and by them, and the difference with its
     95 % interval."""
 
-    held: float
+    running: float
     adapted: float
     share: float
     low: float
@@ -152,17 +152,17 @@ def _measured(case: Case) -> tuple[list[Norm], int]:
     if tally is None or not images:
         return [], 0
     mean, square = tally.sums["moments"] / images
-    held = _held(case)
+    running = _running(case)
     norms, start = [], 0
     for layer in _norms(case.model):
         channels = (layer.output_shape or (0,))[0]
         own, start = slice(start, start + channels), start + channels
-        if layer.name in held:
-            norms.append(_norm(layer.name, held[layer.name], mean[own], square[own]))
+        if layer.name in running:
+            norms.append(_norm(layer.name, running[layer.name], mean[own], square[own]))
     return norms, images
 
 
-def _held(case: Case) -> dict[str, dict[str, Array]]:
+def _running(case: Case) -> dict[str, dict[str, Array]]:
     """The statistics of every normalisation that holds any, by layer."""
     found: dict[str, dict[str, Array]] = {}
     for name, value in case.sources.tensors():
@@ -172,13 +172,13 @@ def _held(case: Case) -> dict[str, dict[str, Array]]:
     return {layer: both for layer, both in found.items() if len(both) == 2}
 
 
-def _norm(layer: str, held: Mapping[str, Array], mean: Array, square: Array) -> Norm:
-    deviation = np.sqrt(np.maximum(held["running_var"], 1e-12))
+def _norm(layer: str, running: Mapping[str, Array], mean: Array, square: Array) -> Norm:
+    deviation = np.sqrt(np.maximum(running["running_var"], 1e-12))
     own = np.sqrt(np.maximum(square - mean**2, 0))
     used = deviation > 1e-3 * max(float(np.median(deviation)), 1e-12)  # a dead channel has no unit
-    shift = np.abs(mean - held["running_mean"]) / deviation
+    shift = np.abs(mean - running["running_mean"]) / deviation
     factor = np.exp(np.mean(np.log(np.maximum(own[used], 1e-9) / deviation[used]))) if used.any() else 1.0
-    fresh = not held["running_mean"].any() and bool((held["running_var"] == 1).all())
+    fresh = not running["running_mean"].any() and bool((running["running_var"] == 1).all())
     return Norm(layer, float(shift[used].mean()) if used.any() else 0.0, float(factor), fresh)
 
 
@@ -192,8 +192,8 @@ def _gain(case: Case) -> Gain | None:
     gained, lost = int((right & ~answers.right)[where].sum()), int((answers.right & ~right)[where].sum())
     n = int(where.sum())
     low, high = paired_difference(gained, lost, n)
-    held, adapted = float(answers.right[where].mean()), float(right[where].mean())
-    return Gain(held, adapted, adapted - held, low, high, n)
+    running, adapted = float(answers.right[where].mean()), float(right[where].mean())
+    return Gain(running, adapted, adapted - running, low, high, n)
 
 
 def _sentence(
@@ -217,7 +217,7 @@ def _sentence(
     if gain is not None and (renewed or fresh):
         right = round(gain.adapted * gain.n)
         text += f"; with those of these images {percent(gain.adapted)} {interval(*wilson(right, gain.n))} of"
-        text += f" {gain.n} answers are right, instead of {percent(gain.held)}"
+        text += f" {gain.n} answers are right, instead of {percent(gain.running)}"
     return f"{text}."
 
 

@@ -112,12 +112,12 @@ class Properties:
         )
 
     def _sentence(self, worse: tuple[Part, ...], worst: Part, status: str, tried: int) -> str:
-        held = f"of the {worst.count + worst.others:,} images held back for this test"
+        told_on = f"of the {worst.count + worst.others:,} images held back for this test"
         if worse:
-            return f"Of {worst.name} of the pictures ({worst.count:,} {held}) {worst.words()}."
+            return f"Of {worst.name} of the pictures ({worst.count:,} {told_on}) {worst.words()}."
         what = f"{100 * self.limit:.0f} points worse than the rest"
         low, high = worst.ends
-        ends = f"{worst.name} {points(worst.gap)} [{points(low)} to {points(high)}] {held}"
+        ends = f"{worst.name} {points(worst.gap)} [{points(low)} to {points(high)}] {told_on}"
         if status == "clear":
             return (
                 f"None of {tried} ends of brightness, contrast, sharpness and size is {what}: at most {ends}."

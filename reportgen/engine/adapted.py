@@ -26,13 +26,13 @@ def adapted(asker: Asker, batches: Iterable[Tensor]) -> Iterator[None]:
     """The network with statistics of these batches (N, C, H, W), the mean over them, while it is entered.
     Every value, counter and mode comes back as it was."""
     norms = tracking(asker.network)
-    held = [{name: value.clone() for name, value in norm.named_buffers(recurse=False)} for norm in norms]
+    stored = [{name: value.clone() for name, value in norm.named_buffers(recurse=False)} for norm in norms]
     modes = [(norm.training, norm.momentum) for norm in norms]
     try:
         _renew(asker, norms, batches)
         yield
     finally:
-        for norm, buffers, (training, momentum) in zip(norms, held, modes, strict=True):
+        for norm, buffers, (training, momentum) in zip(norms, stored, modes, strict=True):
             norm.training, norm.momentum = training, momentum
             for name, value in buffers.items():
                 getattr(norm, name).copy_(value)

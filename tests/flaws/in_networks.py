@@ -25,10 +25,10 @@ def wrong_mean_std(seed: int) -> Planted:
     return at.but(recipe=other, says=(Said(("mean", "standard", "scal")),))
 
 
-def _wide(held: Labelled) -> Labelled:
-    draw = np.random.default_rng(len(held.pictures))
-    pictures = [shape(label, draw, size=(48, 96)) for label in held.labels]
-    return Labelled(pictures, held.labels)
+def _wide(shapes: Labelled) -> Labelled:
+    draw = np.random.default_rng(len(shapes.pictures))
+    pictures = [shape(label, draw, size=(48, 96)) for label in shapes.labels]
+    return Labelled(pictures, shapes.labels)
 
 
 def squashed(picture: Pixels) -> Pixels:
@@ -39,8 +39,8 @@ def squashed(picture: Pixels) -> Pixels:
 @cache
 def _of_squashed(seed: int) -> SmallNet:
     wide = _wide(drawn("shapes", 600, 1100 + seed))
-    held = Labelled([squashed(picture) for picture in wide.pictures], wide.labels)
-    return trained(held, 6, seed, epochs=14)
+    shapes = Labelled([squashed(picture) for picture in wide.pictures], wide.labels)
+    return trained(shapes, 6, seed, epochs=14)
 
 
 def clean_wide(seed: int) -> Planted:
@@ -94,8 +94,8 @@ def _with_crosses(seed: int) -> SmallNet:
 
 def _alpha(seed: int, network: SmallNet) -> tuple[Planted, list[str]]:
     each = {"disc": 63, "cross": 9, "square": 72, "star": 72, "triangle": 72}
-    held, names = _greek(each, 2300 + seed)
-    pictures = placed(held, GREEK)
+    shapes, names = _greek(each, 2300 + seed)
+    pictures = placed(shapes, GREEK)
     at = clean_shapes(seed).but(
         pictures=pictures,
         network=copy.deepcopy(network),

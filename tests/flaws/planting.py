@@ -77,11 +77,11 @@ def flaw(*named_by: str, twin: Callable[[int], Planted]) -> Callable[[Callable[[
     return register
 
 
-def placed(held: Labelled, classes: Sequence[str]) -> dict[str, Pixels]:
+def placed(drawn_set: Labelled, classes: Sequence[str]) -> dict[str, Pixels]:
     """The pictures by path: a folder a class, numbered."""
     return {
         f"{classes[label]}/{number:04d}.png": picture
-        for number, (picture, label) in enumerate(zip(held.pictures, held.labels, strict=True))
+        for number, (picture, label) in enumerate(zip(drawn_set.pictures, drawn_set.labels, strict=True))
     }
 
 

@@ -45,7 +45,7 @@ def batched(pictures: Sequence[Pixels]) -> Tensor:
 
 
 def trained(
-    held: Labelled,
+    drawn_set: Labelled,
     classes: int,
     seed: int,
     epochs: int = EPOCHS,
@@ -54,7 +54,7 @@ def trained(
     """The network after so many epochs of Adam with a rate that falls to nothing; `before` may change it
     before the first."""
     torch.manual_seed(seed)
-    inputs, labels = batched(held.pictures), torch.tensor(held.labels)
+    inputs, labels = batched(drawn_set.pictures), torch.tensor(drawn_set.labels)
     network = SmallNet(inputs.shape[1], classes)
     before(network)
     optimiser = torch.optim.Adam(

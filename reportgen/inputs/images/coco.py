@@ -60,14 +60,14 @@ def read_coco(path: Path) -> tuple[list[Annotated], tuple[str, ...]]:
 
 def _annotated(path: Path, data: Mapping[str, Any]) -> list[Annotated]:
     names = {one["id"]: one["name"].strip() for one in data["categories"]}
-    held: dict[Any, dict[str, None]] = {}
+    categories: dict[Any, dict[str, None]] = {}
     for one in data["annotations"]:
-        held.setdefault(one["image_id"], {})[names[one["category_id"]]] = None
+        categories.setdefault(one["image_id"], {})[names[one["category_id"]]] = None
     rows = []
     for number, image in enumerate(data["images"]):
         listed = image["file_name"]
         if not isinstance(listed, str) or not listed.strip():
             raise InputError(f"{path}: images[{number}] has no file_name", HOW)
-        own = tuple(held.get(image["id"], ()))
+        own = tuple(categories.get(image["id"], ()))
         rows.append(Annotated(Row(beside(path, listed), None, f"{path}: images[{number}]"), own))
     return rows

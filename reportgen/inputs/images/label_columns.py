@@ -151,11 +151,11 @@ def _rows(
     """Labels of a column a class: the classes with a 1; of several labels in any row, each by itself."""
     rows = list(zip(*numbers.values(), strict=True))
     called = [known.classes[index] for index in columns.values()]
-    held = [[name for name, one in zip(called, row, strict=True) if one == 1] for row in rows]
+    present = [[name for name, one in zip(called, row, strict=True) if one == 1] for row in rows]
     unsure = [-1.0 in row for row in rows]
-    several = head.kind == "labels" or any(len(own) > 1 for own in held)
+    several = head.kind == "labels" or any(len(own) > 1 for own in present)
     nothing = "|" if several else ""
-    texts = ["" if odd else "|".join(own) or nothing for own, odd in zip(held, unsure, strict=True)]
+    texts = ["" if odd else "|".join(own) or nothing for own, odd in zip(present, unsure, strict=True)]
     note = f"Labels are the {len(columns)} columns of {table.file.name} that are called like classes: 1 holds"
     notes = [f"{note}{', several may' if several else ''}."]
     if absent := [name for n, name in enumerate(known.classes) if n not in columns.values()]:
@@ -164,7 +164,7 @@ def _rows(
         notes.append(f"{sum(unsure)} rows hold -1 (not sure) and are read as not labelled.")
     if empty := sum(one is None for row in rows for one in row):
         notes.append(f"{empty} empty cells of these columns are read as 0.")
-    if not several and (bare := sum(not own and not odd for own, odd in zip(held, unsure, strict=True))):
+    if not several and (bare := sum(not own and not odd for own, odd in zip(present, unsure, strict=True))):
         more = [table.written[name] for name in table.others("path", *columns) if _is_binary(table, name)]
         also = f" (columns that are no class hold 0 and 1 as well: {_listed(more)})" if more else ""
         notes.append(f"{bare} rows have no 1 in these columns and are read as not labelled{also}.")

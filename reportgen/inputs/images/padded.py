@@ -20,6 +20,6 @@ class Padded(Preprocessing):
 
 def padded(own: Preprocessing, origin: str) -> Padded:
     """A preprocessing with padding in place of its resize and crop."""
-    held = {field.name: getattr(own, field.name) for field in fields(own)}
+    options = {field.name: getattr(own, field.name) for field in fields(own)}
     _, height, width = own.input_shape
-    return Padded(**{**held, "resize": None, "crop": (height, width), "origin": origin})
+    return Padded(**{**options, "resize": None, "crop": (height, width), "origin": origin})
