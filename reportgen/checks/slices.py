@@ -26,6 +26,7 @@ MOST_CLASSES = 200  # those with most wrong answers
 CONFIRMED = 3  # slices that are held against the rest of their class
 ERRORS = 2.0  # weight of being wrong beside the features
 SHOWN = 12
+MOSTLY = 0.5  # share right below which a group is a kind that the model does not know
 LEAST_PART = 0.25  # of a class: smaller groups are not excluded where none is suspected
 REASON = "a kind of picture that is wrong so much more often is another task to the model"
 MORE = "Label more images, or look at more: checks.sample."
@@ -46,6 +47,7 @@ class Slices:
     is for the reader to name. A class that is wrong all over has no such group.
 
     Limits. It sees what the features tell apart: a kind that looks to the network like the rest is not found.
+    Wrong answers gather where two classes meet: a group of which not most are wrong is left open.
     Fewer than 16 images of a class in the sample, or 4 of a group on either half, decide nothing. A kind that
     is an eighth of a class of 120, wrong in 90 % of its images, was found in most draws.
 
@@ -143,13 +145,16 @@ class Slices:
 
     def _verdict(self, case: Case, groups: list[tuple[int, Array, Part]], tried: int, n: int) -> Verdict:
         found = judged_parts([part for _, _, part in groups], self.limit)
-        worst, bad = found.largest, found.status in GRAVE
+        mostly = [part for part in found.worse if part.right < MOSTLY * part.count]
+        # wrong answers gather where two classes meet, in every network: that is no kind of its own
+        status = found.status if mostly or found.status not in GRAVE else "undecided"
+        worst, bad = (mostly or [found.largest])[0], status in GRAVE
         k, whole, part = next(group for group in groups if group[2] is worst)
         low, high = part.ends
         images = tuple(case.sampled.numbers[whole].tolist())
         return Verdict(
-            status=found.status,
-            sentence=self._sentence(case, found.status, k, whole, part, tried),
+            status=status,
+            sentence=self._sentence(case, status, k, whole, part, tried),
             effect=part.gap,
             low=low,
             high=high,
@@ -158,7 +163,7 @@ class Slices:
             limit_reason=REASON,
             n=part.count + part.others,
             sample=n,
-            remedy=REMEDY if bad else MORE if found.status == "undecided" else "",
+            remedy=REMEDY if bad else MORE if status == "undecided" else "",
             exhibits=Exhibits(images=images if bad else ()),
             figures=_gallery(case, images, whole) if bad else (),
         )

@@ -50,6 +50,19 @@ def test_without_one_there_is_hardly_an_alarm(make_case, make_answers):
     assert (statuses + weak).count("fault") + (statuses + weak).count("warning") <= 2
 
 
+def test_wrong_answers_where_two_classes_meet_are_no_hidden_kind(make_case, make_answers):
+    statuses = []
+    for seed in range(8):
+        draw = np.random.default_rng(seed)
+        labels = np.repeat(np.arange(2), 150)
+        along = np.where(labels == 0, -1.5, 1.5) + draw.normal(0, 1.2, 300)  # the answer is its sign
+        features = np.concatenate([along[:, None], draw.normal(0, 0.3, (300, 5))], 1)
+        case = make_case(labels, np.stack([-along, along], 1), seed=seed)
+        said = Slices().judge(replace(case, sample=Sample(np.arange(300), {"features": features})))
+        statuses.append(said.status)
+    assert statuses.count("fault") + statuses.count("warning") <= 3  # of groups across the border all is wrong
+
+
 def test_few_images_no_features_no_labels(make_case, make_answers):
     case, _ = with_hidden(make_case, make_answers, 0.2, 0.9, 0, each=6)
     assert Slices().judge(case).status == "undecided"
