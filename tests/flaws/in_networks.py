@@ -11,7 +11,8 @@ import torch
 from flaws.drawing import SHAPES, Pixels, shape
 from flaws.network import SmallNet
 from flaws.planting import Planted, Said, clean_digits, clean_shapes, flaw, placed
-from flaws.training import MEAN, STD, Labelled, answered, drawn, trained
+from flaws.training import MEAN, STD, Labelled, answered, batched, drawn, trained
+from reportgen.checks.calibration import fitted
 
 FILTERS = 14
 GREEK = ("alpha", "beta", "gamma", "delta")
@@ -187,18 +188,32 @@ def dead_branch(seed: int) -> Planted:
     return at.but(network=copy.deepcopy(_dead(seed)), says=says)
 
 
-@flaw("calibration", twin=clean_shapes)
+@cache
+def _temperature(seed: int) -> float:
+    """By what the logits of the clean network have to be divided to be calibrated on pictures of their own."""
+    at, apart = clean_shapes(seed), drawn("shapes", 60, 2700 + seed)
+    with torch.no_grad():
+        logits = at.network(batched(apart.pictures))
+    return fitted(logits.double().numpy(), np.array(apart.labels))
+
+
+def clean_calibrated(seed: int) -> Planted:
+    """The clean network with logits that keep their word."""
+    return _scaled(clean_shapes(seed), 1 / _temperature(seed))
+
+
+@flaw("calibration", twin=clean_calibrated)
 def over_confident(seed: int) -> Planted:
     """The logits are five times too large."""
-    at = clean_shapes(seed)
-    return _scaled(at, 5.0).but(says=(Said(("over-confident",)),))
+    scale = 5 / _temperature(seed)
+    return _scaled(clean_shapes(seed), scale).but(says=(Said(("over-confident",)),))
 
 
-@flaw("calibration", twin=clean_shapes)
+@flaw("calibration", twin=clean_calibrated)
 def under_confident(seed: int) -> Planted:
-    """The logits are a fifth of what they were."""
-    at = clean_shapes(seed)
-    return _scaled(at, 0.2).but(says=(Said(("under-confident",)),))
+    """The logits are a fifth of what they should be."""
+    scale = 0.2 / _temperature(seed)
+    return _scaled(clean_shapes(seed), scale).but(says=(Said(("under-confident",)),))
 
 
 def _scaled(at: Planted, scale: float) -> Planted:
