@@ -190,7 +190,7 @@ def dead_branch(seed: int) -> Planted:
 
 @cache
 def _temperature(seed: int) -> float:
-    """By what the logits of the clean network have to be divided to be calibrated on pictures of their own."""
+    """By what the clean network's logits have to be divided to be calibrated, on pictures of their own."""
     at, apart = clean_shapes(seed), drawn("shapes", 60, 2700 + seed)
     with torch.no_grad():
         logits = at.network(batched(apart.pictures))
