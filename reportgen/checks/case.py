@@ -127,6 +127,16 @@ class Sample:
     tally: Tally | None = None
     views: Mapping[str, Array] = field(default_factory=dict)
 
+    def only(self, numbers: Array) -> Sample:
+        """What was measured for those of the sample that are among some images' numbers; a tally holds sums,
+        which stay those of all."""
+        kept = np.isin(self.numbers, numbers)
+        if kept.all():
+            return self
+        rows = {name: values[kept] for name, values in self.rows.items()}
+        views = {name: logits[kept] for name, logits in self.views.items()}
+        return replace(self, numbers=self.numbers[kept], rows=rows, views=views)
+
 
 class Sources:
     """What is read only where a check asks for it. Each raises nothing that a check has to know of."""
@@ -194,12 +204,14 @@ class Case:
                 pixels=pictures.pixels[kept],
                 perceptual=pictures.perceptual[kept],
                 hashes=tuple(pictures.hashes[n] for n in places),
+                paths=tuple(pictures.paths[n] for n in places) if pictures.paths else (),
             )
         groups = {
             name: tuple(word for word, is_kept in zip(words, kept, strict=True) if is_kept)
             for name, words in self.groups.items()
         }
-        return replace(self, answers=answers, pictures=pictures, groups=groups)
+        sample = self.sample.only(answers.numbers)
+        return replace(self, answers=answers, pictures=pictures, groups=groups, sample=sample)
 
 
 def halved(content: str, seed: int) -> bool:

@@ -6,8 +6,10 @@ from __future__ import annotations
 from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
+from reportgen.checks.case import Sample
 from reportgen.findings import GRAVE, Verdict
 from reportgen.measure.checks.verdicts import folded
 
@@ -67,3 +69,31 @@ def test_what_the_first_cause_does_not_explain_the_second_may(make_case):
     said = folded(chosen, cases, {name: each.check.judge(case) for name, each in chosen.items()})
     assert said["calibration"].explained_by == "blank"
     assert not said["twice"].explained_by and not said["blank"].explained_by
+
+
+class Reads:
+    """A check that reads the rows of its sample by the images' places in it."""
+
+    name, explains = "reads", ()
+
+    def judge(self, case):
+        features = case.sample.rows["features"]
+        assert len(features) == len(case.sampled.numbers) == len(case.sample.views["other"])
+        fits = (features == case.sampled.numbers).all()
+        return Verdict("warning" if 2 in case.sampled.numbers else "clear", f"fits: {fits}")
+
+
+class Drops(Said):
+    """A cause that takes some images along."""
+
+    def without(self, case, verdict):
+        return case.with_answers(case.answers.only(~np.isin(case.answers.numbers, [0, 2])))
+
+
+def test_what_was_measured_goes_with_the_images_that_a_cause_takes_along(make_case):
+    sample = Sample(np.array([0, 1, 2, 4]), {"features": np.array([0, 1, 2, 4])}, None, {"other": np.eye(4)})
+    case = replace(make_case([0, 1, 0, 1, 0], np.eye(2)[[0, 1, 0, 1, 0]], ["blank", "b"]), sample=sample)
+    chosen = {each.name: SimpleNamespace(check=each) for each in (Drops("blank", "reads"), Reads())}
+    cases = dict.fromkeys(chosen, case)
+    said = folded(chosen, cases, {name: each.check.judge(case) for name, each in chosen.items()})
+    assert (said["reads"].explained_by, said["reads"].otherwise) == ("blank", "fits: True")

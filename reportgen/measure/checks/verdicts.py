@@ -96,7 +96,8 @@ def _without(
         mended = check.without(cases[cause], verdict)
     except Exception:  # what it would be is not known; what it is stands
         return own
-    again = judged(chosen[name], replace(mended, sample=cases[name].sample))
+    sample = cases[name].sample.only(mended.answers.numbers)
+    again = judged(chosen[name], replace(mended, sample=sample))
     if again.error:
         return own
     return replace(own, otherwise=again.sentence, explained_by="" if again.grave else cause)
