@@ -91,6 +91,7 @@ def walk(folder: Path) -> tuple[list[Path], list[str]]:
     notes: list[str] = []
     others: Counter[str] = Counter()
     reports = Reports()
+    readable = suffixes()
     seen: set[tuple[int, int]] = set()
     pending = [folder]
     while pending:
@@ -111,7 +112,7 @@ def walk(folder: Path) -> tuple[list[Path], list[str]]:
                 continue
             if os.path.isdir(entry.path):  # False, not an error, for a link to itself
                 pending.append(Path(entry.path))
-            elif Path(entry.name).suffix.lower() in suffixes():
+            elif Path(entry.name).suffix.lower() in readable:
                 found.append(Path(entry.path))
             else:
                 others[Path(entry.name).suffix.lower()] += 1

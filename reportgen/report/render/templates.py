@@ -7,9 +7,11 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import BytecodeCache, Environment, FileSystemLoader, StrictUndefined
+from jinja2.bccache import Bucket
 from markupsafe import Markup, escape
 
 from reportgen.report.pictures import figures
@@ -45,6 +47,28 @@ Source = Callable[[Raster], str]  # where a document finds a picture: a data: UR
 Levels = Callable[[RawMap], str | None]  # what a page carries of a map beside its picture, in base64
 
 
+class Compiled(BytecodeCache):
+    """The code of the templates, so that a process compiles each once: a page is rendered several times
+    to weigh it, each time with other functions in its environment."""
+
+    def __init__(self) -> None:
+        self.codes: dict[str, tuple[str, CodeType]] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Gives a template's code where its text is the same as when it was compiled."""
+        checksum, code = self.codes.get(bucket.key, ("", None))
+        if checksum == bucket.checksum:
+            bucket.code = code
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keeps what was compiled."""
+        if bucket.code is not None:
+            self.codes[bucket.key] = (bucket.checksum, bucket.code)
+
+
+COMPILED = Compiled()
+
+
 def environment(source: Source, levels: Levels | None = None) -> Environment:
     """Templates with autoescape; a name that is not known is an error, not an empty string."""
     jinja = Environment(
@@ -53,6 +77,7 @@ def environment(source: Source, levels: Levels | None = None) -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        bytecode_cache=COMPILED,
     )
     jinja.globals["src"] = source
     jinja.globals["levels"] = levels
