@@ -28,6 +28,8 @@ model:
   source: {MNIST / "network.py"}:DigitNet
   preprocessing: {{crop: 28, mean: [0.1307], std: [0.3081]}}
 run: {{device: cpu}}
+trust: false
+checks: false
 visualizations: [architecture, saliency, {{grad-cam: {{layer: conv2}}}}]
 output: {{pdf: false}}
 gates: [{{metric: rejected, max: 0}}]
@@ -165,7 +167,7 @@ def test_a_second_model_is_named_on_the_command_line(
 def test_a_misspelt_layer_is_found_in_the_recipe(recipe: Path, tmp_path: Path) -> None:
     recipe.write_text(RECIPE.replace("layer: conv2", "layer: conf2"))
     done = reportgen("run", CHECKPOINT, MNIST / "digits", "--recipe", recipe, "--out", tmp_path / "out")
-    is_told(done, 2, "recipe.yaml:5:61: unknown layer", "'conf2'", "did you mean 'conv2'?")
+    is_told(done, 2, "recipe.yaml:7:61: unknown layer", "'conf2'", "did you mean 'conv2'?")
     assert not (tmp_path / "out").exists()
 
 

@@ -43,6 +43,7 @@ RECIPE = """\
 model: {source: loud.py:Loud, preprocessing: {crop: 28, mean: [0.1307], std: [0.3081]}}
 run: {device: cpu}
 trust: false
+checks: false
 visualizations: [predictions]
 output: {pdf: false}
 """
@@ -65,7 +66,7 @@ def commands(recipe: Path, out: Path) -> dict[str, list[object]]:
     }
 
 
-@pytest.mark.parametrize("command", ["run", "second model", "inspect"])
+@pytest.mark.parametrize("command", ["run", "inspect"])
 def test_a_program_s_standard_output_is_its_results(command: str, recipe: Path, tmp_path: Path) -> None:
     arguments = map(str, commands(recipe, tmp_path / "out")[command])
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
@@ -77,7 +78,7 @@ def test_a_program_s_standard_output_is_its_results(command: str, recipe: Path, 
         assert f"NOISE {way}\n" in done.stderr
 
 
-@pytest.mark.parametrize("command", ["run", "inspect"])
+@pytest.mark.parametrize("command", ["run", "second model", "inspect"])
 def test_results_are_alone_where_the_command_runs_in_this_process(
     command: str, recipe: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -102,9 +103,9 @@ def test_help_and_short_results_are_on_standard_output() -> None:
 
 
 def test_a_process_without_standard_output_or_error_still_works() -> None:
-    for closed in (">&-", "2>&-", ">&- 2>&-"):
+    for closed, words in ((">&-", ("--help",)), ("2>&-", ("--help",)), (">&- 2>&-", ("recipe", "new"))):
         script = f'"$@" {closed}'
-        done = subprocess.run(["bash", "-c", script, "bash", *MAIN, "recipe", "new"], cwd=REPOSITORY)
+        done = subprocess.run(["bash", "-c", script, "bash", *MAIN, *words], cwd=REPOSITORY)
         assert done.returncode == 0, closed
 
 

@@ -19,6 +19,8 @@ model:
   source: network.py:DigitNet
   classes: classes.txt
   preprocessing: {crop: 28, mean: [0.1307], std: [0.3081]}
+trust: false
+checks: false
 visualizations: [architecture, predictions, saliency]
 """
 

@@ -497,8 +497,7 @@ def test_a_map_that_is_drawn_in_words_is_left_out(watched: Callable[..., Any], r
     assert "Occlusion" in offered and "Saliency" not in offered
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_axe_finds_nothing_in_the_dialog(
     watched: Callable[..., Any], rendered: Path, width: int, scheme: str
 ) -> None:

@@ -318,17 +318,26 @@ def test_every_section_image_and_figure_has_an_anchor_that_can_be_copied(
     assert lost == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+FILTERED = "#view?show=wrong&sort=-probability&class=dog"
+
+
 @pytest.mark.parametrize("width", [390, 1280, 1920])
+def test_a_filtered_view_fits_the_window(watched: Callable[..., Any], rendered: Path, width: int) -> None:
+    page = watched(rendered, width)
+    page.goto(page.url + FILTERED)
+    page.locator(".contents summary").evaluate("held => (held.parentElement.open = true)")
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
 def test_axe_finds_nothing_in_a_filtered_view(
     watched: Callable[..., Any], rendered: Path, width: int, scheme: str
 ) -> None:
     page = watched(rendered, width, scheme)
-    page.goto(page.url + "#view?show=wrong&sort=-probability&class=dog")
+    page.goto(page.url + FILTERED)
     found = axe_api.Axe().run(page)
     page.locator(".contents summary").evaluate("held => (held.parentElement.open = true)")
     found_open = axe_api.Axe().run(page, ".contents")
     for result in (found, found_open):
         held = result.response["violations"]
         assert [(v["id"], [n["html"][:120] for n in v["nodes"][:3]]) for v in held] == []
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
