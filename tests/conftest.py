@@ -199,6 +199,7 @@ model:
 images: {labels: folder, show: {at_most: AT_MOST}}
 run: {device: cpu, batch_size: 2}
 trust: {images: 1, steps: 2, random_orders: 2}
+checks: false
 visualizations:
   - architecture
   - filters

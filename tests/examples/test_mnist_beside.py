@@ -39,7 +39,7 @@ def compared(command: Callable[..., Any], tmp_path_factory: pytest.TempPathFacto
     folder = tmp_path_factory.mktemp("beside")
     text = (EXAMPLE / "beside.yaml").read_text(encoding="utf-8").replace("at_most: 12", "at_most: 2")
     kept = [line for line in text.splitlines() if "activation-maximisation" not in line]
-    text = "\n".join([*kept, "trust: {images: 1, steps: 2, random_orders: 2}"])
+    text = "\n".join([*kept, "checks: false", "trust: {images: 1, steps: 2, random_orders: 2}"])
     for name in ("network.py", "classes.txt", "checkpoints"):
         (folder / name).symlink_to(EXAMPLE / name)
     (folder / "beside.yaml").write_text(text, encoding="utf-8")

@@ -80,7 +80,7 @@ def smaller(recipe: str, checkout: Path, change: Callable[[dict[str, Any]], None
     for number, shown in enumerate(held["visualizations"]):
         ((name, options),) = shown.items() if isinstance(shown, dict) else ((shown, {}),)
         held["visualizations"][number] = {name: {**(options or {}), **CHEAP.get(name, {})}}
-    held.update(gates=[], trust=False)
+    held.update(gates=[], trust=False, checks=False)
     held["output"] = {"pdf": False}
     small = file.with_suffix(".small.yaml")
     small.write_text(yaml.safe_dump(held, sort_keys=False), encoding="utf-8")
