@@ -436,7 +436,8 @@ def chromium() -> str:
     """The system's Chromium; without one the test is skipped, and in CI it fails."""
     import os
 
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    names = ("chromium-headless-shell", "chromium", "chromium-browser")  # the first does without windows
+    found = next(filter(None, map(shutil.which, names)), None)
     if found is None and os.environ.get("CI") == "true":
         pytest.fail("CI has no Chromium")
     if found is None:
