@@ -41,8 +41,8 @@ def drawn(count: int, draw: torch.Generator) -> Drawn:
     pixels = _over(pixels, _bar(count, draw), COLOURS[other])
     pixels = _over(pixels, _shape(shapes, middle, half), COLOURS[classes])
     noise = 0.03 * torch.randn(pixels.shape, generator=draw)
-    boxes = torch.stack([middle[:, 0] - half, middle[:, 1] - half, middle[:, 0] + half, middle[:, 1] + half], 1)
-    boxes = torch.cat([boxes[:, :2].floor(), boxes[:, 2:].ceil()], 1).clamp(0, SIDE_PX).long()
+    low, high = (middle - half[:, None]).floor(), (middle + half[:, None]).ceil()
+    boxes = torch.cat([low, high], 1).clamp(0, SIDE_PX).long()
     return Drawn((pixels + noise).clamp(0, 1), classes, boxes)
 
 
