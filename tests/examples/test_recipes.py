@@ -29,7 +29,7 @@ from reportgen.recipe import Recipe, load
 ROOT = Path(__file__).resolve().parents[2]
 RECIPES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "examples").glob("*/*.yaml"))
 FETCHED = ("torchvision:", "timm:")  # sources whose weights no checkout holds
-SMALL = ("mnist", "two-conv", "shapes")  # examples whose networks are small
+SMALL = ("mnist", "two-conv")  # examples whose networks are small
 COMMAND = re.compile(r"^reportgen run (\S+) (\S+) --recipe (\S+) --out \S+$", re.MULTILINE)
 # options that make a visualization cheap and leave its kind as it is
 CHEAP: dict[str, dict[str, Any]] = {
