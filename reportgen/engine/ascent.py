@@ -26,6 +26,7 @@ from reportgen.engine.needs import (
     Normalisation,
     Parametrisation,
 )
+from reportgen.engine.network.layout import TOKENS
 from reportgen.engine.network.output import Output
 from reportgen.engine.top_images import driven
 from reportgen.errors import InputError
@@ -220,7 +221,7 @@ class Climber:
         channels, height, width = self.facts.input_shape
         side = needs[0].climb.side_px
         layers = [need.unit.layer for need in needs if not isinstance(need.unit, ClassLogit)]
-        if any(self.facts.layer(name).layout.kind == "tokens" for name in layers):
+        if any(self.facts.layer(name).layout.kind in TOKENS for name in layers):
             return self.facts.input_shape  # the grid of tokens is known for that size
         if side >= min(height, width) or not self._takes((channels, side, side)):
             return self.facts.input_shape

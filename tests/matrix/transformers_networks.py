@@ -55,7 +55,8 @@ TRANSFORMERS = (
         hidden_sizes=[16, 16, 16],
         neck_hidden_sizes=[8, 8, 8, 8, 8, 8, 16],
     ),
-    of("MobileViTV2", "mobilevitv2.encoder", "maps", (2, 2), image_size=64, width_multiplier=0.25),
+    # its encoder hands the last layer's tensor on
+    of("MobileViTV2", "mobilevitv2.encoder.layer.4", "maps", (2, 2), image_size=64, width_multiplier=0.25),
     of(
         "EfficientNet",
         *("efficientnet.encoder.top_activation", "maps", (2, 2)),

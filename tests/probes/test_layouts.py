@@ -1,5 +1,5 @@
 """What is shown of a layer's channels is the same whatever way they lie in its tensor: maps, maps with
-channels last, or tokens behind a class token."""
+channels last, or tokens behind a class token, with channels last or first."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from reportgen.probes.hypercolumns import Hypercolumns
 from reportgen.probes.invariance import Invariance
 from reportgen.recipe import load
 
-LAYOUTS = ("maps", "maps last", "tokens")
+LAYOUTS = ("maps", "maps last", "tokens", "tokens first")
 
 
 class Laid(nn.Module):
@@ -50,7 +50,10 @@ class Laid(nn.Module):
             return self.head(self.relu(y).mean((1, 2)))
         y = y.flatten(1, 2)
         token = torch.full((len(y), 1, 6), 9.0, device=y.device)  # larger than any patch
-        return self.head(self.relu(torch.cat([token, y], 1))[:, 1:].mean(1))
+        y = torch.cat([token, y], 1)
+        if self.layout == "tokens first":
+            return self.head(self.relu(y.transpose(1, 2))[:, :, 1:].mean(2))
+        return self.head(self.relu(y)[:, 1:].mean(1))
 
 
 def images(count: int) -> Tensor:

@@ -230,7 +230,7 @@ def _second_axis(layer: LayerFacts) -> int:
     """How many channels stand on the output's second axis; 0 where it holds something else."""
     shape: tuple[int, ...] = layer.output_shape or ()
     weight: tuple[int, ...] = layer.weight_shape or ()
-    if layer.layout.kind == "maps" or len(shape) == 1:
+    if layer.layout.channels_second or len(shape) == 1:
         return shape[0]
     # a convolution over parts of an image, row by row of the batch, has channels, though no places
     convolution = layer.layout.kind == "none" and len(shape) == 3 and len(weight) == 4

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from reportgen.engine.network.attention import AttentionFacts
 from reportgen.engine.network.head import SOFTMAX, Head
-from reportgen.engine.network.layout import NONE, Layout
+from reportgen.engine.network.layout import NONE, TOKENS, Layout
 from reportgen.engine.network.output import widened
 from reportgen.engine.network.receptive import Field
 from reportgen.errors import UnknownName
@@ -97,8 +97,10 @@ class LayerFacts:
     def described(self) -> str:
         """What it gives, in words, where that is not maps (C, h, w)."""
         prefix = self.layout.prefix
-        if self.layout.kind == "tokens":
-            return "patch tokens" + (f" after {prefix} other{'s' * (prefix > 1)}" if prefix else "")
+        if self.layout.kind in TOKENS:
+            others = f" after {prefix} other{'s' * (prefix > 1)}" if prefix else ""
+            first = " with channels first" if self.layout.kind == "tokens first" else ""
+            return f"patch tokens{first}{others}"
         return "maps with channels last" if self.layout.kind == "maps last" else ""
 
     def auto_words(self, wished: LayerNames) -> str:

@@ -25,10 +25,11 @@ MATRICES = {"mm": (0, 1), "bmm": (0, 1), "addmm": (1, 2), "baddbmm": (1, 2)}
 
 
 class Follower:
-    """Finds the tracks of results. `keys` are the layers whose output is a query, key or value."""
+    """Finds the tracks of results. `roles` has for each attention the layers whose output is its query, its
+    key or its value; of one that is worked out by hand the first two are not told apart."""
 
     def __init__(self) -> None:
-        self.keys: set[int] = set()
+        self.roles: list[tuple[set[int], ...]] = []
         self.products: list[set[int]] = []  # what was multiplied with what, but with no weights
         self.summed: set[int] = set()  # the numbers of those that were summed over places
 
@@ -106,7 +107,7 @@ class Follower:
             return -len(self.products)
         # summed over places: these are the values; or keys and values were before (linear attention)
         if summed or -waiting in self.summed:
-            self.keys |= self.products[-waiting - 1] | _origins(left) | _origins(right)
+            self.roles.append((self.products[-waiting - 1], _origins(left) | _origins(right)))
         return 0
 
     def _attention(self, _f: Any, args: Args, _kw: Any, _result: Any, find: Find) -> Track:
@@ -114,7 +115,7 @@ class Follower:
         query, key, value = (find(x) or unseen(axes) for x in args[:3])
         if _elsewhere((query.y, query.x), (key.y, key.x), -2):
             query = query.nowhere()
-        self.keys |= _origins(query) | _origins(key) | _origins(value)
+        self.roles.append((_origins(query), _origins(key), _origins(value)))
         every = [mixed(query, [axes - 1]), *(mixed(x, [axes - 2, axes - 1]).nowhere() for x in (key, value))]
         return replace(joined(every, axes), origin=torch.zeros((1,) * axes, dtype=torch.int64, device="cpu"))
 

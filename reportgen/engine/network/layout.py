@@ -10,13 +10,15 @@ from torch import Tensor
 
 from reportgen.engine.network.track import FAR, NOWHERE, Track
 
-Kind: TypeAlias = Literal["maps", "maps last", "tokens", "none"]
+Kind: TypeAlias = Literal["maps", "maps last", "tokens", "tokens first", "none"]
+TOKENS: tuple[Kind, ...] = ("tokens", "tokens first")
 
 
 @dataclass(frozen=True)
 class Layout:
     """Where height, width and channels of an output are: `maps` (N, C, h, w), `maps last` (N, h, w, C),
-    `tokens` (N, L, C), or `none`, where no axes are height and width.
+    `tokens` (N, L, C), `tokens first` with channels first (N, C, L), or `none`, where no axes are height
+    and width.
 
     Of tokens, `prefix` come before those of the `grid` (h, w), row by row; `order` says which they
     are where they come in another order, or where others follow.
@@ -28,17 +30,23 @@ class Layout:
     order: tuple[int, ...] | None = None
 
     def __str__(self) -> str:
-        if self.kind != "tokens":
+        if self.kind not in TOKENS:
             return self.kind
         prefix = f"{self.prefix} + " if self.prefix else ""
-        return f"tokens {prefix}{self.grid[0]}×{self.grid[1]}"
+        first = ", channels first" if self.kind == "tokens first" else ""
+        return f"tokens {prefix}{self.grid[0]}×{self.grid[1]}{first}"
+
+    @property
+    def channels_second(self) -> bool:
+        """Whether channels are the second axis of the tensor, as a convolution gives them."""
+        return self.kind in ("maps", "tokens first")
 
     def shape(self, output: tuple[int, ...] | None) -> tuple[int, ...] | None:
         """(C, h, w) of an output of this shape without the batch axis; (C,) of a vector; else None."""
         if output is None:
             return None
         if self.kind != "none":
-            return (output[0] if self.kind == "maps" else output[-1], *self.grid)
+            return (output[0] if self.channels_second else output[-1], *self.grid)
         vector = len(output) == 1 or (len(output) == 3 and output[1:] == (1, 1))
         return output if vector else None
 
@@ -47,13 +55,14 @@ class Layout:
         are dropped. What has no layout stays as it is."""
         if self.kind == "maps last":
             return output.permute(0, 3, 1, 2)
-        if self.kind != "tokens":
+        if self.kind not in TOKENS:
             return output
+        rows = output.transpose(1, 2) if self.kind == "tokens" else output  # (N, C, L)
         if self.order is None:
-            patches = output[:, self.prefix :]
+            patches = rows[:, :, self.prefix :]
         else:
-            patches = output[:, torch.tensor(self.order, device=output.device)]
-        maps: Tensor = patches.transpose(1, 2).unflatten(2, self.grid)
+            patches = rows[:, :, torch.tensor(self.order, device=output.device)]
+        maps: Tensor = patches.unflatten(2, self.grid)
         return maps
 
 
@@ -71,7 +80,10 @@ def layout_of(track: Track | None, shape: tuple[int, ...], images: int = 1) -> L
         for kind, (down, across, channel) in AXES.items():
             if _runs(track, shape, down, across, channel):
                 return Layout(kind, (shape[down], shape[across]))
-    return _tokens(track, shape) if len(shape) == 3 else NONE
+    if len(shape) != 3:
+        return NONE
+    found = _tokens(track, shape, "tokens", 1, 2)
+    return _tokens(track, shape, "tokens first", 2, 1) if found == NONE else found
 
 
 def _runs(track: Track, shape: tuple[int, ...], down: int, across: int, channel: int) -> bool:
@@ -99,11 +111,14 @@ def _merged(plane: Tensor, channel: int) -> Tensor | None:
     return torch.where(there, low, NOWHERE)
 
 
-def _tokens(track: Track, shape: tuple[int, ...]) -> Layout:
-    y, x = _merged(track.y, 2), _merged(track.x, 2)
+def _tokens(track: Track, shape: tuple[int, ...], kind: Kind, along: int, channel: int) -> Layout:
+    """The layout of tokens in a row along one axis; NONE where that axis has not all places of a grid."""
+    y, x = _merged(track.y, channel), _merged(track.x, channel)
     if y is None or x is None:
         return NONE
-    y, x = (plane.expand(1, shape[1], 1).flatten() for plane in (y, x))
+    row = [1, 1, 1]
+    row[along] = shape[along]
+    y, x = (plane.expand(row).flatten() for plane in (y, x))
     there = ((y != NOWHERE) & (x != NOWHERE)).nonzero().flatten()
     rows, columns = y[there].unique(), x[there].unique()
     grid = (len(rows), len(columns))
@@ -114,5 +129,5 @@ def _tokens(track: Track, shape: tuple[int, ...]) -> Layout:
     if len(place.unique()) != len(place):
         return NONE
     prefix = int(there[0])
-    plain = torch.equal(order, torch.arange(prefix, shape[1], device="cpu"))
-    return Layout("tokens", grid, prefix, None if plain else tuple(order.tolist()))
+    plain = torch.equal(order, torch.arange(prefix, shape[along], device="cpu"))
+    return Layout(kind, grid, prefix, None if plain else tuple(order.tolist()))

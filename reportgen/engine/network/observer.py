@@ -52,7 +52,8 @@ class Seen:
     max_pools: int = 0
     smooth: set[str] = field(default_factory=set)
     candidates: list[int] = field(default_factory=list)  # ends of layers whose places are followed on
-    keys: set[int] = field(default_factory=set)  # ends of layers that give queries, keys and values
+    # for each attention the ends of the layers that give its queries, its keys, its values
+    roles: list[tuple[set[int], ...]] = field(default_factory=list)
     auto: int = 0  # the end of the last layer whose places the logits depend on, 0 where none is
 
     def charge(self, macs: int, lent: Sequence[str] = ()) -> None:
@@ -155,7 +156,8 @@ def last_depended_on(seen: Seen, logits: Track | None, graph: Graph) -> int:
     if logits is None:
         return 0
     ends = {call.finished: name for name, call in seen.calls.items() if call.finished}
-    keys = set(seen.keys)
+    keys = {end for roles in seen.roles for role in roles for end in role}
+    keys |= _of_some_roles(seen, keys)
     while True:  # a norm of keys gets them from the layer of keys
         before = {n for key in keys if key in ends for n in _given_to(seen.calls[ends[key]])} - keys
         inside = {
@@ -170,6 +172,22 @@ def last_depended_on(seen: Seen, logits: Track | None, graph: Graph) -> int:
     weighted = {name for name, call in seen.calls.items() if call.leaf and call.macs}
     likely = (end for end in found if end in ends and end not in keys and ends[end])
     return next((end for end in likely if not is_head_beside(graph, ends[end], weighted)), 0)
+
+
+def _of_some_roles(seen: Seen, keys: set[int]) -> set[int]:
+    """The ends of layers that nothing but an attention's layers reads, and not all of those: what keys and
+    values alone are made of (a convolution before them) is a part of it. What all three are made of is
+    what attends."""
+    readers: dict[int, set[int]] = {}
+    for call in seen.calls.values():
+        for end in call.fed_by:
+            readers.setdefault(end, set()).add(call.finished)
+    return {
+        end
+        for end, own in readers.items()
+        if own <= keys
+        and any(0 < sum(bool(role & own) for role in roles) < sum(map(bool, roles)) for roles in seen.roles)
+    }
 
 
 def _given_to(call: Call) -> set[int]:

@@ -12,7 +12,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from reportgen.engine.network.layout import Layout
+from reportgen.engine.network.layout import TOKENS, Layout
 from reportgen.engine.network.track import FAR, NOWHERE, Track, gap
 
 Sides: TypeAlias = tuple[int, int]  # (vertical, horizontal)
@@ -71,7 +71,7 @@ def _sides(
         return torch.stack((low.amin(), high.amax()))[None], step
     ends = []
     for plane in (low, -high):
-        grid = layout.maps(plane.expand(1, *shape[1:]) if layout.kind == "tokens" else plane)
+        grid = layout.maps(plane.expand(1, *shape[1:]) if layout.kind in TOKENS else plane)
         ends.append(grid.amin([a for a in range(4) if a != axis + 2]).expand(layout.grid[axis]))
     return torch.stack((ends[0], -ends[1]), 1), step
 

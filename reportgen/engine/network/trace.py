@@ -171,7 +171,7 @@ def _forward(
         call.macs //= len(x)
         call.own_macs //= len(x)
         call.output_bytes //= len(x)
-    seen.keys = observer.follower.keys
+    seen.roles = observer.follower.roles
     graph = observer.recorder.finish(logits)
     seen.auto = last_depended_on(seen, observer.track_of(logits), graph)
     met = found(meeting.met, len(x), seen.calls)

@@ -61,6 +61,7 @@ class Only(nn.Module):
         (Layout("tokens", (2, 2), 1), "patch tokens after 1 other, of the last layer"),
         (Layout("tokens", (2, 2), 5), "patch tokens after 5 others, of the last layer"),
         (Layout("tokens", (2, 2)), "patch tokens, of the last layer"),
+        (Layout("tokens first", (2, 2)), "patch tokens with channels first, of the last layer"),
         (Layout("maps last", (2, 2)), "maps with channels last, of the last layer"),
     ],
 )

@@ -82,7 +82,7 @@ def _written(x: Tensor) -> Tensor:
 
 
 MAPS, LAST = Layout("maps", (4, 6)), Layout("maps last", (4, 6))
-TOKENS, NONE = Layout("tokens", (4, 6)), Layout("none")
+TOKENS, FIRST, NONE = Layout("tokens", (4, 6)), Layout("tokens first", (4, 6)), Layout("none")
 LAST_OF: dict[str, tuple[list[Callable[..., Tensor]], Layout]] = {
     "as it is": ([lambda x: x * 2], MAPS),
     "channels last": ([lambda x: x.permute(0, 2, 3, 1)], LAST),
@@ -121,7 +121,21 @@ LAST_OF: dict[str, tuple[list[Callable[..., Tensor]], Layout]] = {
     "weights of attention": ([lambda x: (tokens(x) @ x.flatten(2)).softmax(2)], NONE),
     "heads": ([lambda x: tokens(x).unflatten(2, (2, 3)).transpose(1, 2)], NONE),
     "rows": ([lambda x: x.permute(0, 2, 1, 3).flatten(2)], NONE),
-    "channels of tokens first": ([lambda x: x.flatten(2)], NONE),
+    "channels first": ([lambda x: x.flatten(2)], FIRST),
+    "channels first again": ([tokens, lambda x: x.transpose(1, 2)], FIRST),
+    "channels first, a convolution of one tap": (
+        [lambda x: F.conv1d(x.flatten(2), torch.ones(9, 6, 1))],
+        FIRST,
+    ),
+    "channels first, class token before": (
+        [lambda x: torch.cat((torch.zeros(1, 6, 1), x.flatten(2)), 2)],
+        Layout("tokens first", (4, 6), 1),
+    ),
+    "channels first, column by column": (
+        [lambda x: x.transpose(2, 3).flatten(2)],
+        Layout("tokens first", (4, 6), 0, tuple(c * 4 + r for r in range(4) for c in range(6))),
+    ),
+    "one of each row, channels first": ([lambda x: x.flatten(2)[:, :, ::6]], Layout("tokens first", (4, 1))),
     "channels that attend": (
         [lambda x: (F.normalize(x.flatten(2)) @ F.normalize(x.flatten(2)).transpose(1, 2)).softmax(2)],
         NONE,
@@ -166,6 +180,7 @@ def test_a_place_of_the_maps_is_the_place_on_the_image(name):
     maps = layout.maps(y)
     assert maps.shape[2:] == layout.grid
     alone = ("a gate", "as it is", "channels last", "rolled and back", "windows and back", "column by column")
+    alone += tuple(each for each in LAST_OF if each.startswith("channels first"))
     if name in alone or "token" in name:
         row, column = divmod(int(maps.sum(1).argmax()), layout.grid[1])
         assert (row, column) == (3, 1)
