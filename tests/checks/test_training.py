@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -14,6 +16,9 @@ from reportgen.engine.onepass import frozen
 from reportgen.engine.perturb.asking import Asker
 from reportgen.engine.stepped import descent
 
+CHECKPOINT = (
+    Path(__file__).resolve().parents[2] / "examples" / "mnist" / "checkpoints" / "epoch-10.safetensors"
+)
 ONLY = ("training", "accuracy", "calibration", "weights")
 
 
@@ -28,18 +33,23 @@ def asking(network):
     return Asker(network, trace(network, (1, 8, 8)), torch.device("cpu"), 8)
 
 
-def test_a_network_stopped_early_is_a_warning_and_one_at_its_end_is_not(normed):
-    early = normed.verdicts(normed.trained(1), ONLY)["training"]
-    late = normed.verdicts(normed.trained(15), ONLY)["training"]
+def test_a_network_stopped_early_is_a_warning_and_one_at_its_end_is_not(digits):
+    images, checks = digits.images(30), {"sample": 300, "only": list(ONLY)}
+    early, late = (
+        digits.verdicts(images, checks, checkpoint=CHECKPOINT.with_name(f"epoch-{epoch}.safetensors"))[
+            "training"
+        ]
+        for epoch in ("01", "10")
+    )
     assert early.status == "warning" and early.low > 0.02
     assert early.sentence.startswith("Trained too briefly? One step of training takes away")
     assert late.status in ("clear", "undecided")
-    assert late.effect < early.effect
+    assert late.low < 0.02
 
 
-def test_without_labels_it_is_untested(normed):
-    images = normed.digits.images(5)
-    found = normed.digits.verdicts(images, list(ONLY), images={"labels": "none"})["training"]
+def test_without_labels_it_is_untested(digits):
+    images = digits.images(5)
+    found = digits.verdicts(images, list(ONLY), images={"labels": "none"})["training"]
     assert found.status == "untested"
 
 
@@ -55,6 +65,8 @@ def test_the_direction_is_that_of_the_gradient_of_the_loss(small):
     expected = torch.autograd.grad(F.cross_entropy(small(x) / best, y), list(small.parameters()))
     for p, direction, gradient in zip(found.parameters, found.directions, expected, strict=True):
         torch.testing.assert_close(direction.norm(), p.norm(), rtol=1e-4, atol=1e-6)
+        if not p.any():  # a share of nothing: such a one stays
+            continue
         assert float(F.cosine_similarity(direction.flatten(), -gradient.flatten(), dim=0)) > 0.999
 
 
@@ -86,7 +98,7 @@ def test_what_a_temperature_wins_is_no_finding(scale, make_answers):
     labels = draw.integers(0, 5, 300)
     logits = make_answers(labels, 0.8, draw, 5)
     won = won_by(labels, scale * logits, [logits, 1.1 * scale * logits], 0)
-    assert abs(won.share) < 1e-3
+    assert abs(won.share) < 5e-3
     better = logits.copy()
     better[np.arange(300), labels] += 1.0
     won = won_by(labels, scale * logits, [better, logits], 0)

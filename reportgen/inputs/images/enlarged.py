@@ -20,16 +20,20 @@ PEAK = 10.0  # times that a period must stand out of its neighbours, along both 
 REPEATED = 0.25  # share of the rows and columns that repeat the one before
 
 
-def enlargement(grey: Values) -> float:
-    """The factor by which grey values (h, w) from 0 to 255 look enlarged along both axes, 1 for no trace."""
+def period(grey: Values, jpeg: bool = False) -> float:
+    """The period in px of what enlarging left in grey values (h, w) from 0 to 255 along both axes, 0 for no
+    trace. That of an enlargement by 2, 3 or 4 is such a factor; others leave a multiple of one.
+
+    The blocks of a `jpeg` have the periods 8, 4, 8/3 and 2, which are not looked for there.
+    """
     if min(grey.shape) < LEAST_PX:
-        return 1.0
+        return 0.0
     repeated = min(_repeated(grey), _repeated(grey.T))
     if repeated >= REPEATED:
         return float(1 / (1 - min(repeated, 1 - 1 / LARGEST)))
-    across, down = _period(grey), _period(grey.T)
+    across, down = _frequency(grey, jpeg), _frequency(grey.T, jpeg)
     if across is None or down is None or abs(across - down) > 1.5 / min(grey.shape):
-        return 1.0
+        return 0.0
     return float(1 / across)
 
 
@@ -41,7 +45,7 @@ def _repeated(grey: Values) -> float:
     return float(same.sum() / pairs.sum()) if pairs.sum() >= LEAST_PX / 2 else 0.0
 
 
-def _period(grey: Values) -> float | None:
+def _frequency(grey: Values, jpeg: bool) -> float | None:
     """The frequency, in cycles a pixel, at which the second differences along the rows vary, or none."""
     second = np.abs(grey[:, 2:] - 2 * grey[:, 1:-1] + grey[:, :-2]).mean(0)
     second = np.log(second + 1e-2)  # a bright edge is one of many
@@ -50,6 +54,9 @@ def _period(grey: Values) -> float | None:
     frequency = np.fft.rfftfreq(len(second))
     usual = _around(power)
     stands = np.where(frequency >= 0.9 / LARGEST, power / np.maximum(usual, 1e-12), 0)
+    if jpeg:
+        blocks = np.abs(frequency * 8 - np.round(frequency * 8)) / 8 < 2 / len(second)
+        stands = np.where(blocks, 0, stands)
     best = int(stands.argmax())
     if stands[best] < PEAK:
         return None
