@@ -189,6 +189,18 @@ def dead_branch(seed: int) -> Planted:
 
 
 @cache
+def _one_epoch(seed: int) -> SmallNet:
+    return trained(drawn("digits", 250, 1000 + seed), 10, seed, epochs=1)
+
+
+@flaw("training", twin=clean_digits)
+def trained_too_briefly(seed: int) -> Planted:
+    """The training was stopped after the first of nine epochs."""
+    at = clean_digits(seed)
+    return at.but(network=copy.deepcopy(_one_epoch(seed)), says=(Said(("briefly",)),))
+
+
+@cache
 def _temperature(seed: int) -> float:
     """By what the clean network's logits have to be divided to be calibrated, on pictures of their own."""
     at, apart = clean_shapes(seed), drawn("shapes", 60, 2700 + seed)
