@@ -32,7 +32,9 @@ class View:
     `std` have one value a channel, or one for all; `images` are those that the sample's own pixels have.
     `reversed` turns the order of the channels round, `inverted` makes black white, and `turned` turns what
     the model sees by so many degrees, counter-clockwise. `adapted` leaves the images and gives every batch
-    normalisation the statistics of some of them.
+    normalisation the statistics of some of them. `stepped` leaves the images and moves every tensor of
+    weights by that share of its own length down the loss of the labelled images of half A; only those of the
+    other half are answered so.
     """
 
     name: str
@@ -44,6 +46,7 @@ class View:
     inverted: bool = False
     turned: Literal[0, 90, 180, 270] = 0
     adapted: bool = False
+    stepped: float = 0.0
 
     @property
     def decoding(self) -> tuple[str | None, str | None]:

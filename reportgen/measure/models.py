@@ -200,7 +200,9 @@ def asked_of(
         checks = ChosenChecks.of([(c.name, c.check) for c in wished.only], facts, wished.sample)
         checks = checks if network.part.place is None else checks.of_second()
         plan = Plan((*needs_of(every), *checks.plan.needs), facts, len(chosen))
-        if plan.rules and not has_gradient(network.subject.network, facts.input_shape, facts.head):
+        if (plan.rules or checks.steps) and not has_gradient(
+            network.subject.network, facts.input_shape, facts.head
+        ):
             every, notes = without_gradients(every, facts), (*notes, NO_GRADIENT)
             checks = checks.without_gradients("the model's answers have no gradient")
     return Asked(network, facts, chosen, every, checks, notes)

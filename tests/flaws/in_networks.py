@@ -189,6 +189,18 @@ def dead_branch(seed: int) -> Planted:
 
 
 @cache
+def _few_steps(seed: int) -> SmallNet:
+    return trained(drawn("digits", 100, 1000 + seed), 10, seed, epochs=2)
+
+
+@flaw("training", twin=clean_digits)
+def trained_too_briefly(seed: int) -> Planted:
+    """The training was stopped after 32 steps; the twin's had 360."""
+    at = clean_digits(seed)
+    return at.but(network=copy.deepcopy(_few_steps(seed)), says=(Said(("briefly",)),))
+
+
+@cache
 def _temperature(seed: int) -> float:
     """By what the clean network's logits have to be divided to be calibrated, on pictures of their own."""
     at, apart = clean_shapes(seed), drawn("shapes", 60, 2700 + seed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from PIL import Image
 
 from flaws.drawing import Pixels, backdrop
 from flaws.planting import Planted, Said, clean_digits, clean_shapes, flaw, placed
@@ -100,6 +101,20 @@ def ood_images(seed: int) -> Planted:
     for path in odd:
         pictures[path] = backdrop(draw, 28, 28).mean(2).astype(np.uint8)
     return at.but(pictures=pictures, touched=frozenset(odd), says=(Said(number=len(odd), tolerance=6),))
+
+
+@flaw("resolution", "odd-images", "properties", twin=clean_shapes)
+def enlarged_images(seed: int) -> Planted:
+    """A sixth of the pictures were a fifth of their size, and were enlarged again."""
+    at, draw = clean_shapes(seed), np.random.default_rng(seed)
+    chosen = draw.choice(sorted(at.pictures), len(at.pictures) // 6, replace=False).tolist()
+    pictures = dict(at.pictures)
+    for path in chosen:
+        height, width = pictures[path].shape[:2]
+        small = Image.fromarray(pictures[path]).resize((width // 5, height // 5), Image.Resampling.BOX)
+        pictures[path] = np.asarray(small.resize((width, height), Image.Resampling.NEAREST))
+    says = (Said(number=len(chosen), tolerance=3), Said(("enlarged", "sharp", "blurred")))
+    return at.but(pictures=pictures, touched=frozenset(chosen), says=says)
 
 
 @flaw("preprocessing", "odd-images", "slices", "properties", twin=clean_digits)

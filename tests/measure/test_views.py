@@ -76,7 +76,9 @@ def test_a_padded_image_is_seen_whole_with_black_above_and_below(photo):
 
 def test_views_are_grouped_by_what_they_decode():
     views = [View("a"), View("b", fit="pad"), View("c", inverted=True), View("d", adapted=True)]
-    assert [(g.places, g.adapted) for g in grouped(views)] == [((0, 2), False), ((1,), False), ((3,), True)]
+    views += [View("e", stepped=0.1), View("f", interpolation=OWN.interpolation)]
+    found = [(g.places, g.adapted, g.stepped) for g in grouped(views, OWN)]
+    assert found == [((0, 2, 5), False, 0), ((1,), False, 0), ((3,), True, 0), ((4,), False, 0.1)]
 
 
 def test_adapted_statistics_are_those_of_the_images_and_leave_no_trace():

@@ -18,6 +18,7 @@ from reportgen.checks.preprocessing.trying import (
     for_a_part,
     for_all,
     highest,
+    open_ways,
     surer,
     tried,
 )
@@ -39,7 +40,8 @@ class Preprocessing:
     exchanged; inverted; turned by 90, 180 and 270 degrees; squashed, cropped, padded; other interpolations.
     On one half of the images the best is searched, on the other it is confirmed: the gain in accuracy with
     its 95 % interval for the same images (McNemar's test, Holm's correction). The same for each class by
-    itself, and for the wrong answers, where only a part of the images is prepared in another way.
+    itself, and for the wrong answers, where only a part of the images is prepared in another way. What the
+    first half excludes, or a hundred of its images, is not asked of more.
 
     Reading. A network that answers better by another setting was trained with that one: mend the recipe
     before anything else is read. A class that is right only when turned lies on its side.
@@ -59,6 +61,10 @@ class Preprocessing:
 
     def views(self, model: ModelFacts) -> Sequence[View]:
         return [way.view for way in alternatives(model)]
+
+    def promising(self, case: Case) -> frozenset[str]:
+        """The names of the views that half A, or what is known of it, leaves open."""
+        return open_ways(tried(case), case.sampled, first_half(case), self.limit)
 
     def judge(self, case: Case) -> Verdict:
         ways, answers = tried(case), case.sampled

@@ -66,19 +66,21 @@ def _cropped_away(case: Case) -> float:
 
 
 def figures_of(ways: Sequence[Tried], answers: Answers) -> tuple[Finding, ...]:
-    """Every way's accuracy on the sample, beside the recipe's own."""
-    n = int(answers.judged.sum())
-    own = float(answers.right[answers.judged].mean())
+    """Every way's accuracy on the images of the sample that it was asked, beside the recipe's own."""
+    ways = [t for t in ways if (answers.judged & t.asked).any()]
     rows: list[Any] = []
+    own: list[float] = []
     for t in ways:
-        right = int(t.right(answers.labels)[answers.judged].sum())
+        where = answers.judged & t.asked
+        n, right = int(where.sum()), int(t.right(answers.labels)[where].sum())
         low, high = wilson(right, n)
         rows.append((100 * low, 100 * right / n, 100 * high))
+        own.append(100 * float(answers.right[where].mean()))
     return (
         Comparison(
             name="alternatives",
             title="Accuracy by other ways to prepare the images",
-            values=np.full(len(ways), 100 * own),
+            values=np.array(own),
             reference=np.array(rows),
             labels=tuple(t.way.view.name for t in ways),
             quantity="images answered right, %",

@@ -33,7 +33,12 @@ class Tried:
 
     def right(self, labels: Array) -> Array:
         """Which are answered by their label, bool (n,)."""
-        return np.asarray((self.answers == labels) & (self.answers != NO_ANSWER))
+        return np.asarray((self.answers == labels) & self.asked)
+
+    @property
+    def asked(self) -> Array:
+        """Which images it answered, bool (n,): what a part of it excludes is not asked of the rest."""
+        return np.asarray(self.answers != NO_ANSWER)
 
 
 @dataclass(frozen=True)
@@ -138,6 +143,37 @@ def for_a_part(ways: Sequence[Tried], answers: Answers, first: Array, limit: flo
     return Found("part", best, wrong & mends, mended / n, low, high, n) if mended / n > limit else None
 
 
+def open_ways(ways: Sequence[Tried], answers: Answers, first: Array, limit: float) -> frozenset[str]:
+    """The names of the ways that may answer more of all images right by more than the limit, by the 95 % end
+    of what is known of half A; and the radical ones that may be right for one class, or for a part. As long
+    as not all of that half is known, these are all that answer any wrong image right."""
+    half = answers.judged & first
+    if not half.any():
+        return frozenset(t.way.view.name for t in ways)
+    kept = set()
+    for t in ways:
+        where, right = half & t.asked, t.right(answers.labels)
+        if not where.any():
+            continue
+        mends = right & ~answers.right & where
+        part = mends.any() and (
+            where.sum() < half.sum()
+            or mends.sum() >= MENDED[0] * (half & ~answers.right).sum()
+            or _mends_a_class(answers, right, half)
+        )
+        if _interval(answers.right, right, where)[1] > limit or (t.way.radical and part):
+            kept.add(t.way.view.name)
+    return frozenset(kept)
+
+
+def _mends_a_class(answers: Answers, right: Array, half: Array) -> bool:
+    labels = answers.labels
+    return any(
+        _gain(answers.right, right, half & (labels == label)) >= CLASS_GAIN
+        for label in np.unique(labels[half])
+    )
+
+
 def _gain(own: Array, other: Array, where: Array) -> float:
     return float(other[where].mean() - own[where].mean()) if where.any() else 0.0
 
@@ -156,12 +192,13 @@ def _interval(own: Array, other: Array, where: Array) -> tuple[float, float]:
 
 def highest(ways: Sequence[Tried], answers: Answers) -> tuple[float, float]:
     """The largest gain that is not excluded for any way, and the gain seen of that way, on all labelled
-    images of the sample. Each is excluded by its own interval: to exclude all, nothing is corrected."""
-    ends = [
-        (_interval(answers.right, right, answers.judged)[1], _gain(answers.right, right, answers.judged))
-        for right in (t.right(answers.labels) for t in ways)
-    ]
-    return max(ends)
+    images that it was asked. Each is excluded by its own interval: to exclude all, nothing is corrected."""
+    ends = []
+    for t in ways:
+        right, where = t.right(answers.labels), answers.judged & t.asked
+        if where.any():
+            ends.append((_interval(answers.right, right, where)[1], _gain(answers.right, right, where)))
+    return max(ends, default=(1.0, 0.0))
 
 
 def surer(ways: Sequence[Tried], answers: Answers, first: Array, limit: float) -> Found | None:

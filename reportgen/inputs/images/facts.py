@@ -14,6 +14,8 @@ import numpy.typing as npt
 from PIL import Image
 from scipy.fft import dctn
 
+from reportgen.inputs.images.enlarged import period
+
 Values: TypeAlias = npt.NDArray[np.floating[Any]]
 
 FORMATS = ("other", "JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM", "AVIF", "HEIF")
@@ -39,6 +41,7 @@ FIELDS = (
     "colour",  # largest difference between two colours of a pixel, 0 to 1: 0 of a grey picture
     "sharpness",  # variance of the Laplacian of the grey values
     "cutoff",  # share of the frequencies, from the lowest, that hold 99.9 % of the energy
+    "interpolated",  # the period in px of what enlarging leaves in the middle of it, 0 for no trace
     *(f"{place}_{colour}" for place in PLACES for colour in ("red", "green", "blue")),
 )
 
@@ -60,6 +63,7 @@ def facts_of(picture: Image.Image, data: bytes) -> Facts:
     colours = np.asarray(small, dtype=np.float32) / np.float32(255)  # (h, w, 3)
     grey = np.asarray(picture.convert("L").resize((GREY_PX, GREY_PX), Image.Resampling.BILINEAR))
     values = {**_of_file(data, picture.size), **_of_colours(colours), "cutoff": _cutoff(picture)}
+    values["interpolated"] = period(_middle(picture), FORMATS[int(values["format"])] == "JPEG")
     return Facts(
         np.array([values[name] for name in FIELDS], dtype=np.float64),
         np.frombuffer(hashlib.sha256(_content(picture)).digest()[:16], dtype=np.uint8),
@@ -160,9 +164,8 @@ def _places(colours: Values) -> dict[str, Values]:
 def _cutoff(picture: Image.Image) -> float:
     """The share of the frequencies, from the lowest, that hold 99.9 % of the energy of the middle of the
     picture, under a window that takes its edges away; 0 of a picture of one colour."""
-    side = min(*picture.size, MEASURED_PX)
-    left, top = (picture.width - side) // 2, (picture.height - side) // 2
-    grey = np.asarray(picture.crop((left, top, left + side, top + side)).convert("L"), dtype=np.float64)
+    grey = _middle(picture)
+    side = len(grey)
     window = np.hanning(side + 2)[1:-1]
     spectrum = np.abs(np.fft.rfft2((grey - grey.mean()) * window[:, None] * window)) ** 2
     total = spectrum.sum()
@@ -171,6 +174,13 @@ def _cutoff(picture: Image.Image) -> float:
     bins = _radius_bins(side)
     within = np.cumsum(np.bincount(bins.ravel(), spectrum.ravel(), RADII))
     return float(np.searchsorted(within, ENERGY * total) + 1) / RADII
+
+
+def _middle(picture: Image.Image) -> Values:
+    """The grey values (side, side) from 0 to 255 of the middle of a picture, as they are in the file."""
+    side = min(*picture.size, MEASURED_PX)
+    left, top = (picture.width - side) // 2, (picture.height - side) // 2
+    return np.asarray(picture.crop((left, top, left + side, top + side)).convert("L"), dtype=np.float64)
 
 
 @lru_cache(maxsize=8)

@@ -14,7 +14,7 @@ from reportgen.inputs import ImageFile, stream
 from reportgen.inputs.images.facts import FIELDS
 from reportgen.inputs.images.loading import Decoded
 from reportgen.measure.checks.chosen import ChosenCheck
-from reportgen.measure.checks.sampled import tally_name
+from reportgen.measure.checks.streaming import tally_name
 from reportgen.measure.checks.viewing import answered_by
 from reportgen.measure.measurement import Measurement
 from reportgen.measure.second_model import small
@@ -46,12 +46,11 @@ def sample_of(m: Measurement, chosen: ChosenCheck) -> Sample:
     order = np.argsort(numbers)
     rows = {key: np.concatenate(parts)[order] for key, parts in _rows(m, chosen.name).items() if parts}
     whole = {key: values for key, values in rows.items() if len(values) == len(numbers)}
-    views: dict[str, Array] = {}
-    for view in m.model.checks.views:
-        if view in chosen.views:
-            own, logits = answered_by(m, view)
-            numbers, order = (own, np.arange(len(own))) if not len(numbers) else (numbers, order)
-            views[view.name] = _aligned(numbers[order], own, logits)
+    answered = {view.name: answered_by(m, view) for view in chosen.views}
+    if not len(numbers) and answered:  # not every image was asked for every view
+        numbers = np.unique(np.concatenate([own for own, _ in answered.values()]))
+        order = np.arange(len(numbers))
+    views = {name: _aligned(numbers[order], own, logits) for name, (own, logits) in answered.items()}
     return Sample(numbers[order], whole, m.writer.tally(tally_name(chosen.name)), views)
 
 

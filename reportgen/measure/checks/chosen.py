@@ -96,7 +96,9 @@ class ChosenChecks:
     def without_gradients(self, reason: str) -> ChosenChecks:
         """For a network whose answers cannot be differentiated: what asks for gradients does not apply."""
         every = (
-            ChosenCheck(c.name, c.check, reason=reason) if Plan(c.needs, self.facts, 1).rules else c
+            ChosenCheck(c.name, c.check, reason=reason)
+            if Plan(c.needs, self.facts, 1).rules or any(view.stepped for view in c.views)
+            else c
             for c in self.every
         )
         return ChosenChecks(tuple(every), self.facts, self.sample)
@@ -116,6 +118,11 @@ class ChosenChecks:
         """Every other way to preprocess the sample, once."""
         return tuple(dict.fromkeys(view for c in self.every if c.reason is None for view in c.views))
 
+    @property
+    def steps(self) -> bool:
+        """Whether a gradient of the weights is asked for."""
+        return any(view.stepped for view in self.views)
+
     @cached_property
     def plan(self) -> Plan:
         """All that is asked of an image of the sample, for the class that it is answered."""
@@ -126,12 +133,16 @@ class ChosenChecks:
         return min(self.sample, readable) if self.watching or self.views else 0
 
     def cost(self, readable: int) -> dict[str, int]:
-        """Forwards, backwards and perturbed forwards, in images."""
+        """Forwards, backwards and perturbed forwards, in images: at most, for a view that is no other input,
+        or that a part of the sample has excluded, is not asked further."""
         drawn = self.drawn(readable)
         total = self.plan.cost(drawn if self.watching else 0)
         total["forwards"] += drawn * len(self.views) + min(drawn, ADAPTED_TO) * any(
             view.adapted for view in self.views
         )
+        if self.steps:  # of half A; its answers are taken before its gradient
+            total["forwards"] += 2 * drawn
+            total["backwards"] += drawn
         return total
 
     def lines(self, readable: int) -> list[str]:
@@ -139,8 +150,8 @@ class ChosenChecks:
         if not (drawn := self.drawn(readable)):
             return []
         cost, of = self.cost(readable), "" if drawn == readable else " drawn at random"
+        at_most = " at most" if self.views else ""
         return [
-            f"{drawn} images{of} are measured for the checks: {cost['forwards']} forwards, "
+            f"{drawn} images{of} are measured for the checks: {cost['forwards']} forwards{at_most}, "
             f"{cost['backwards']} backwards, {cost['perturbed_forwards']} forwards of perturbed images"
         ]
-

@@ -18,8 +18,8 @@ from reportgen.findings import Array, Tally, as_array
 from reportgen.inputs import stream
 from reportgen.inputs.images.loading import Decoded, Rejected
 from reportgen.measure.checks.chosen import ChosenCheck
-from reportgen.measure.checks.streaming import check_cost, in_shards, seen_of
-from reportgen.measure.checks.viewing import view
+from reportgen.measure.checks.narrowing import narrowed_views
+from reportgen.measure.checks.streaming import check_cost, in_shards, seen_of, tally_name
 from reportgen.measure.measurement import Measurement, boxes_of, labels_of, pixels_of
 from reportgen.measure.records import picture_facts
 from reportgen.measure.selection import sample
@@ -34,7 +34,7 @@ def ask(m: Measurement) -> None:
     files = [file for file in m.audit.files if file.number in drawn]
     if checks.watching:
         in_shards(m, shards.CHECKED, files, None, _observed)
-    view(m, files)
+    narrowed_views(m, files)
     if checks.training and m.model is m.audit.main:
         _training(m)
 
@@ -104,11 +104,6 @@ def _keep(
             tallies[tally_name(chosen.name)] = chosen.check.tally(tape)
     except Exception as error:
         m.failed_checks.setdefault(chosen.name, error)
-
-
-def tally_name(check: str) -> str:
-    """The owner of a check's tally in the evidence: no visualization has such a name."""
-    return f"check:{check}"
 
 
 def _training(m: Measurement) -> None:

@@ -48,3 +48,8 @@ def seen_of(images: Sequence[Decoded], without: Sequence[int]) -> list[Seen]:
     """The records of images with a row each, and of those that could not be used."""
     seen: list[Seen] = [{"number": image.file.number, "row": row} for row, image in enumerate(images)]
     return seen + [{"number": number, "row": None} for number in without]
+
+
+def tally_name(check: str) -> str:
+    """The owner of a check's tally in the evidence: no visualization has such a name."""
+    return f"check:{check}"

@@ -6,15 +6,18 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from reportgen.checks.case import View
+from reportgen.checks.case import View, halved
 from reportgen.engine.adapted import adapted
 from reportgen.engine.onepass import OnePass
+from reportgen.engine.perturb.asking import Counter
+from reportgen.engine.stepped import Descent, descent
 from reportgen.errors import InputError
 from reportgen.evidence import shards
 from reportgen.findings import Array
@@ -22,8 +25,8 @@ from reportgen.inputs import ImageFile
 from reportgen.inputs.images.loading import Decoded, Rejected
 from reportgen.measure.checks.chosen import ADAPTED_TO
 from reportgen.measure.checks.streaming import check_cost, in_shards, seen_of
-from reportgen.measure.checks.views import Group, Scale, grouped, viewed, worked_out
-from reportgen.measure.measurement import Measurement, pixels_of
+from reportgen.measure.checks.views import Group, Scale, grouped, unchanged, viewed, worked_out
+from reportgen.measure.measurement import Measurement, labels_of, pixels_of
 from reportgen.measure.selection import sample
 
 
@@ -32,40 +35,111 @@ def kind_of(group: Group) -> str:
     return f"{shards.VIEWED}-{group.number:02d}"
 
 
-def view(m: Measurement, files: Sequence[ImageFile]) -> None:
-    """The answers to the files of the sample by every view that a check asks for."""
-    views = m.model.checks.views
-    images = _of_images(m, files) if any("images" in (v.mean, v.std) for v in views) else None
-    for group in grouped(views):
+def view(m: Measurement, files: Sequence[ImageFile], of: Sequence[ImageFile], wanted: Sequence[View]) -> None:
+    """The answers to some files of the sample by every wanted view; `of` is all of the sample, which what
+    several images say together is taken of."""
+    views, own = m.model.checks.views, m.model.subject.preprocessing
+    asking = Asking(m, frozenset(views.index(view) for view in wanted))
+    if any("images" in (view.mean, view.std) for view in wanted):
+        asking = replace(asking, of_images=_of_images(m, of))
+    for group in grouped(views, own):
         done = {record["number"] for record in m.writer.records(kind_of(group))}
-        if all(file.number in done for file in files):
+        asked = [file for file in files if not group.stepped or in_second_half(m, file)]
+        if asking.places.isdisjoint(group.places) or all(file.number in done for file in asked):
             continue
         with ExitStack() as stack:
             if group.adapted:
-                stack.enter_context(adapted(m.engine.asker, _some(m, files)))
-            other = viewed(group.decoded_as, m.model.subject.preprocessing)
-            in_shards(m, kind_of(group), files, other, partial(_answered, group, images))
+                stack.enter_context(adapted(m.engine.asker, _some(m, of)))
+            if group.stepped and not _stepped(stack, m, group, of, asking):
+                continue
+            in_shards(
+                m, kind_of(group), asked, viewed(group.decoded_as, own), partial(_answered, group, asking)
+            )
+
+
+@dataclass(frozen=True)
+class Asking:
+    """What is asked of a part of the sample: the places of its views, and the sample's own scale where one
+    needs it. `known` are logits by what a decoded image is, so that no input is asked twice, and `spent`
+    what no shard has counted yet."""
+
+    m: Measurement
+    places: frozenset[int]
+    of_images: Scale | None = None
+    known: dict[int, Tensor] = field(default_factory=dict)
+    spent: Counter = field(default_factory=Counter)
+    descents: list[Descent | None] = field(default_factory=list)  # one, once it was taken
+
+    def of_its_own(self, images: list[Decoded]) -> Tensor:
+        """The logits (N, C) of a decoded batch as it is, by what was answered before where that is known."""
+        keys = [hash(image.pixels.tobytes()) for image in images]
+        new = [row for row, key in enumerate(keys) if key not in self.known]
+        if new:
+            engine = replace(self.m.engine, plan=self.m.model.checks.plan, counted=self.spent)
+            logits = _logits(engine, pixels_of([images[row] for row in new]))
+            self.known.update(zip([keys[row] for row in new], logits, strict=True))
+        return torch.stack([self.known[key] for key in keys])
+
+
+def in_second_half(m: Measurement, file: ImageFile) -> bool:
+    """Whether a file is of half B and has a label."""
+    return file.label_index is not None and not halved(file.sha256 or "", m.model.recipe.run.seed)
+
+
+def _stepped(stack: ExitStack, m: Measurement, group: Group, of: Sequence[ImageFile], asking: Asking) -> bool:
+    """Moves the network down the loss of half A. What fails there is a failure of the checks that ask for
+    it, not of the audit; False where nothing can be asked then."""
+    asker = replace(m.engine, counted=asking.spent).asker
+    try:
+        if not asking.descents:
+            with m.watch.on("checks"):
+                asking.descents.append(descent(asker, _half(m, of)))
+    except (InputError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        asking.descents.append(None)
+        for chosen in m.model.checks.every:
+            if any(each.stepped for each in chosen.views):
+                m.failed_checks.setdefault(chosen.name, error)
+    found = asking.descents[0]
+    if found is None:
+        return False
+    stack.enter_context(found.by(group.stepped))
+    return True
+
+
+def _half(m: Measurement, of: Sequence[ImageFile]) -> list[tuple[Tensor, Tensor]]:
+    """The labelled images of half A, in batches with their labels."""
+    files = [file for file in of if file.label_index is not None and not in_second_half(m, file)]
+    return [(pixels_of(images), labels_of(images)) for images, _ in m.batches(files) if images]
 
 
 def _answered(
     group: Group,
-    of_images: Scale | None,
+    asking: Asking,
     m: Measurement,
     name: str,
     images: list[Decoded],
     rejected: list[Rejected],
     engine: OnePass,
 ) -> None:
-    """One batch of the sample by every view of a group: the logits of each."""
+    """One batch of the sample by every wanted view of a group: the logits of each."""
     arrays: dict[str, Array] = {}
     if images:
         own, x = Scale.of(m.model.subject.preprocessing), pixels_of(images)
         with m.watch.on("checks"):
-            for place in group.places:
-                changed = worked_out(m.model.checks.views[place], x, own, of_images)
-                arrays[f"logits-{place:02d}"] = _logits(engine, changed).numpy()
+            for place in sorted(asking.places.intersection(group.places)):
+                way = m.model.checks.views[place]
+                if not group.changed and unchanged(way, own, asking.of_images):
+                    logits = asking.of_its_own(images)
+                else:
+                    logits = _logits(engine, worked_out(way, x, own, asking.of_images))
+                arrays[f"logits-{place:02d}"] = logits.numpy()
     seen = seen_of(images, [image.file.number for image in rejected])
-    m.writer.write(name, {}, seen, arrays, check_cost(engine.counted))
+    cost = check_cost(engine.counted)
+    spent = check_cost(asking.spent)
+    asking.spent.forwards = asking.spent.backwards = 0
+    m.writer.write(name, {}, seen, arrays, {key: cost[key] + spent[key] for key in cost})
 
 
 def _logits(engine: OnePass, x: Tensor) -> Tensor:
@@ -98,9 +172,11 @@ def _some(m: Measurement, files: Sequence[ImageFile]) -> Iterator[Tensor]:
 
 
 def answered_by(m: Measurement, view: View) -> tuple[Array, Array]:
-    """The numbers (n,) and logits (n, C) of the sample by one view, in order of number."""
+    """The numbers (n,) and logits (n, C) of those of the sample that were asked by one view, in order of
+    number."""
     place = m.model.checks.views.index(view)
-    group = next(group for group in grouped(m.model.checks.views) if place in group.places)
+    groups = grouped(m.model.checks.views, m.model.subject.preprocessing)
+    group = next(group for group in groups if place in group.places)
     return numbered(m, kind_of(group), f"logits-{place:02d}")
 
 
@@ -110,7 +186,7 @@ def numbered(m: Measurement, kind: str, key: str) -> tuple[Array, Array]:
     rows: list[Array] = [np.zeros((0, m.model.facts.class_count), dtype=np.float32)]
     for name in m.writer.shards(kind):
         own = [r["number"] for r in m.writer.finished[name]["records"] if r["row"] is not None]
-        if own:
+        if own and key in m.writer.keys(name, key):
             numbers += own
             rows.append(m.writer.array(name, key))
     order = np.argsort(np.array(numbers, dtype=np.int64), kind="stable")

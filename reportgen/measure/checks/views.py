@@ -17,22 +17,30 @@ from reportgen.inputs.images.preprocessing import Preprocessing
 @dataclass(frozen=True)
 class Group:
     """Views that are answered from one decoding of the images, by their places in the list of all;
-    `adapted` ones come by themselves, as the network is another one for them."""
+    `adapted` and `stepped` ones come by themselves, as the network is another one for them."""
 
     number: int
     places: tuple[int, ...]
     decoded_as: View
     adapted: bool
+    stepped: float
+
+    @property
+    def changed(self) -> bool:
+        """Whether the network is another one for them."""
+        return self.adapted or self.stepped > 0
 
 
-def grouped(views: Sequence[View]) -> list[Group]:
-    """The views by what they decode, in the order of the first of each."""
-    places: dict[tuple[Any, bool], list[int]] = {}
+def grouped(views: Sequence[View], own: Preprocessing) -> list[Group]:
+    """The views by what they decode, in the order of the first of each. What the recipe does anyway is no
+    other decoding."""
+    places: dict[tuple[Preprocessing, bool, float], list[int]] = {}
     for place, view in enumerate(views):
-        places.setdefault((view.decoding, view.adapted), []).append(place)
+        decoding = replace(viewed(view, own), origin="")
+        places.setdefault((decoding, view.adapted, view.stepped), []).append(place)
     return [
-        Group(number, tuple(of), views[of[0]], adapted)
-        for number, ((_, adapted), of) in enumerate(places.items())
+        Group(number, tuple(of), views[of[0]], adapted, stepped)
+        for number, ((_, adapted, stepped), of) in enumerate(places.items())
     ]
 
 
@@ -82,12 +90,21 @@ def worked_out(view: View, x: Tensor, own: Scale, images: Scale | None) -> Tenso
 
     `images` are the sample's own mean and deviation, where a view asks for them.
     """
+    if unchanged(view, own, images):
+        return x
     changes = (view.mean, view.std) != (None, None) or view.reversed or view.inverted
     if changes:
         pixels = own.undone(x)
         pixels = pixels.flip(1) if view.reversed else pixels
         x = _scale(view, own, images).done(1 - pixels if view.inverted else pixels)
     return x.rot90(view.turned // 90, (2, 3)).contiguous() if view.turned else x
+
+
+def unchanged(view: View, own: Scale, images: Scale | None) -> bool:
+    """Whether a view leaves an input as it was decoded: its mean and deviation may be the recipe's own."""
+    scale = _scale(view, own, images)
+    same = torch.equal(scale.mean, own.mean) and torch.equal(scale.std, own.std)
+    return same and not (view.reversed or view.inverted or view.turned)
 
 
 def _scale(view: View, own: Scale, images: Scale | None) -> Scale:
