@@ -25,7 +25,8 @@ def report(checkout: Path) -> Path:
     recipe = (checkout / "examples/mnist/recipe.yaml").read_text(encoding="utf-8")
     head = recipe[: recipe.index("visualizations:")]
     file = checkout / "examples/mnist/one.yaml"
-    file.write_text(f"{head}checks: false\ntrust: false\nvisualizations: [hires-cam: {{layer: conv2}}]\n", encoding="utf-8")
+    shown = "checks: false\ntrust: false\nvisualizations: [hires-cam: {layer: conv2}]\n"
+    file.write_text(head + shown, encoding="utf-8")
     words = (
         "run examples/mnist/checkpoints/epoch-10.safetensors examples/mnist/digits"
         " --recipe examples/mnist/one.yaml --limit 2 --quiet --out out"
