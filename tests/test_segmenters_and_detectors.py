@@ -57,10 +57,11 @@ def audited(folder: Path, net: str, target: str, more: str = "", layer: str = "a
     for name in ("a", "b"):
         (folder / "images").mkdir(exist_ok=True)
         Image.fromarray(rng.integers(0, 255, (16, 16, 3), np.uint8)).save(folder / "images" / f"{name}.png")
+    figures = FIGURES.replace("LAYER", layer)
     (folder / "r.yaml").write_text(
         f"model:\n  source: net.py:{net}\n  classes: [ground, cat, dog]\n  target: {target}\n"
         "  preprocessing: {resize: null, crop: 16, mean: [0], std: [1]}\n"
-        f"trust: {{images: 1}}\noutput: {{pdf: false}}\nvisualizations: {FIGURES.replace('LAYER', layer)}\n{more}"
+        f"trust: {{images: 1}}\noutput: {{pdf: false}}\nvisualizations: {figures}\n{more}"
     )
     return run(load(folder / "r.yaml"), folder / "c.pt", folder / "images", folder / "out")
 

@@ -117,7 +117,8 @@ def prepare(recipe: Recipe, checkpoint: Path, images: Path, limit: int | None, s
     known = ids(recipe.model.classes, recipe.folder, classes)
     head = asked[0].facts.head
     labels, first = recipe.images.labels, recipe.images.first_index
-    survey = surveyed(images, labels, classes, recipe.folder, limit, parts, known, head, first, _masks(recipe))
+    where, masks = recipe.folder, _masks(recipe)
+    survey = surveyed(images, labels, classes, where, limit, parts, known, head, first, masks)
     asked = [read_as(each, survey.head) for each in asked]
     models = [under_audit(each, _parted(survey.files)) for each in asked]
     files, notes = tuple(survey.files), tuple(survey.notes)

@@ -73,7 +73,8 @@ def test_logits_saliency_and_a_class_activation_map(batch) -> None:
     for n in range(len(x)):
         leaf = x[n : n + 1].clone().requires_grad_()
         a = network.coarse(torch.tanh(network.first(leaf)))
-        maps = nn.functional.interpolate(network.head(torch.tanh(a)), SIDE, mode="bilinear", align_corners=False)
+        maps = network.head(torch.tanh(a))
+        maps = nn.functional.interpolate(maps, SIDE, mode="bilinear", align_corners=False)
         score = maps[0, 2][masks[n]].mean()
         by_input, by_layer = torch.autograd.grad(score, (leaf, a))
         assert tape.logits[n, 2] == pytest.approx(score.item(), abs=1e-5)
