@@ -47,7 +47,9 @@ class Detector(nn.Module):
 FIGURES = "[predictions, saliency, grad-cam: {layer: LAYER}, occlusion: {window_px: 8, stride_px: 8}]"
 
 
-def audited(folder: Path, net: str, target: str, more: str = "", layer: str = "auto") -> Outcome:
+def audited(
+    folder: Path, net: str, target: str, more: str = "", layer: str = "auto", checks: str = "false"
+) -> Outcome:
     (folder / "net.py").write_text(NETS)
     space: dict = {}
     exec(NETS, space)
@@ -61,7 +63,7 @@ def audited(folder: Path, net: str, target: str, more: str = "", layer: str = "a
     (folder / "r.yaml").write_text(
         f"model:\n  source: net.py:{net}\n  classes: [ground, cat, dog]\n  target: {target}\n"
         "  preprocessing: {resize: null, crop: 16, mean: [0], std: [1]}\n"
-        f"trust: {{images: 1}}\noutput: {{pdf: false}}\nvisualizations: {figures}\n{more}"
+        f"trust: {{images: 1}}\nchecks: {checks}\noutput: {{pdf: false}}\nvisualizations: {figures}\n{more}"
     )
     return run(load(folder / "r.yaml"), folder / "c.pt", folder / "images", folder / "out")
 
@@ -109,7 +111,7 @@ def test_a_segmenter_by_masks(tmp_path: Path) -> None:
     masks["a"][2:7, 3:9], masks["b"][8:, :5], masks["b"][0] = 2, 2, 1
     for name, mask in masks.items():
         Image.fromarray(mask).save(tmp_path / "masks" / f"{name}.png")
-    audited(tmp_path, "Segmenter", "{mask: masks, value: 2, class: 2}")
+    audited(tmp_path, "Segmenter", "{mask: masks, value: 2, class: 2}", checks="[slices, preprocessing]")
     results, page = told(tmp_path)
     measures_nothing_of_classes(results, page)
     assert results["model"]["head"]["region"]["masked"] is True

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from reportgen.errors import RecipeError
 from reportgen.evidence import canonical_json
@@ -89,7 +90,7 @@ class Audit:
             **model.depends(),
             "version": __version__,
             "recipe": measured,
-            "images": [[f.shown, f.sha256, f.label_index, f.labels, f.values, f.parts, _sha(f)] for f in self.files],
+            "images": [[*_read(file)] for file in self.files],
             "training": [[f.shown, f.sha256] for f in self.training],
             "groups": {name: sorted(words.items()) for name, words in self.groups.items()},
             "save_maps": self.save_maps,
@@ -148,8 +149,11 @@ def _named_by_folders(recipe: Recipe, images: Path) -> Recipe:
     return named
 
 
-def _sha(file: ImageFile) -> str | None:
-    return file.mask.sha256 if file.mask else None
+def _read(file: ImageFile) -> tuple[Any, ...]:
+    """What is measured of an image depends on this of its files and lists."""
+    mask = file.mask.sha256 if file.mask else None
+    said = (file.label_index, file.labels, file.values, file.parts)
+    return (file.shown, file.sha256, *said, mask, file.reason)
 
 
 def _parts(recipe: Recipe) -> PartsList | None:

@@ -183,7 +183,9 @@ def test_a_network_that_answers_no_batch_says_why():
         tried(Broken())
 
 
-@pytest.mark.parametrize("kind", [FourAtATime, BufferOfEight, Squeezed, OneAtATime, ImageByImage, Viewed, InPlace])
+@pytest.mark.parametrize(
+    "kind", [FourAtATime, BufferOfEight, Squeezed, OneAtATime, ImageByImage, Viewed, InPlace]
+)
 def test_all_that_the_pass_gives_is_that_of_a_slow_loop(kind):
     """Logits, activations and gradients by a layer of five images that fill no batch, against one image a
     batch in plain torch (filled with itself); and the rest against the same images one by one."""

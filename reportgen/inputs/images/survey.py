@@ -48,7 +48,8 @@ def surveyed(
     form (.json), or one image. `labels` is auto, none, folder, imagefolder, or such a list with labels,
     relative to `base`; `ids` are the classes' WordNet ids, where they are known. `head` says what a label is:
     a class, several labels, or values; it comes back as the labels were read (see `several.labelled`).
-    `masks` says where the images' masks are, where they have any. `first_index` is the number of the first class in labels that are numbers, where somebody says.
+    `masks` says where the images' masks are. `first_index` is the number of the first class in labels that
+    are numbers, where somebody says.
     Raises InputError where there is no image, none can be opened, or a label is not a class.
     """
     paths, root, own, notes = _listed(images)

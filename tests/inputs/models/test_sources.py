@@ -55,8 +55,7 @@ def test_the_auxiliary_heads_are_as_asked_for():
     [
         ("resnet81", "did you mean 'resnet18'"),
         ("mobilnet_v2", "did you mean 'mobilenet_v2'"),
-        ("fasterrcnn_resnet50_fpn", "not a classifier"),
-        ("fcn_resnet50", "not a classifier"),
+        ("raft_small", "not a classifier"),
     ],
 )
 def test_unknown_torchvision_names(name, words):
