@@ -128,6 +128,8 @@ def head_of(manifest: Manifest) -> HeadFacts:
         "warning": "",
         "region": None,
     }
+    if region := head.get("region"):
+        head = {**head, "region": {"masked": False, **region}}  # older evidence knows boxes only
     whole: HeadFacts = {**usual, **head}
     return whole
 

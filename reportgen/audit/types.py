@@ -30,12 +30,14 @@ class Layer(TypedDict):
 
 
 class RegionFacts(TypedDict):
-    """A box of the model's input, in pixels: left, top, right, bottom; null is the whole of it."""
+    """A box of the model's input, in pixels: left, top, right, bottom; null is the whole of it. Where it is
+    `masked`, each image has a mask of its own instead."""
 
     box: list[Count] | None
     side_px: list[Count]
     classes: Count
     detects: bool
+    masked: bool
 
 
 class HeadFacts(TypedDict):

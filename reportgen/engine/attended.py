@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -49,8 +49,9 @@ class Attending:
         size = max(1, AT_ONCE // self._bytes)
         for start in range(0, len(x), size):
             targets = [target[start : start + size] for target in self.targets]
+            few = replace(self, asker=self.asker.of(torch.arange(start, min(start + size, len(x)))))
             with torch.set_grad_enabled(self._differentiates):
-                for need, slot, value in self._few(x[start : start + size], targets):
+                for need, slot, value in few._few(x[start : start + size], targets):
                     parts[need, slot].append(value.detach())
         every = range(len(self.targets))
         needs = {need for need, _ in parts}

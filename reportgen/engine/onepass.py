@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
 
 from reportgen.engine.feed import ANY, Feed
 from reportgen.engine.needs import INPUT, Activation, Backward, Gradient, Need, Normalisation, Rule
+from reportgen.engine.network.head import Head
 from reportgen.engine.network.output import Output
 from reportgen.engine.perturb.asking import Asker, Counter
 from reportgen.engine.perturb.makers import Maker, Source
@@ -76,6 +77,14 @@ class OnePass:
             self.counted,
             self.progress,
         )
+
+    def over(self, masks: Tensor | None) -> OnePass:
+        """The pass over one batch whose images have masks, bool (N, H, W), under which the network's answers
+        are taken; the same one where they have none. Both count into the same counter."""
+        if masks is None or not isinstance(self.output, Head) or self.output.region is None:
+            return self
+        region = self.output.region.over(masks.to(self.device))
+        return replace(self, output=replace(self.output, region=region))
 
     def score(self, pixels: Tensor) -> Tensor:
         """The logits (N, classes) of a batch (N, C, H, W), and nothing else."""

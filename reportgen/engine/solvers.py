@@ -142,7 +142,7 @@ def _(need: MeanGradient, batch: Batch) -> Solution:
     means = [torch.zeros_like(source.x) for _ in batch.targets]
     for image, number, pixels in asker.packed(len(source.x), made_by):
         leaf = pixels.detach().requires_grad_()
-        logits, _ = asker.forward(leaf, edit=asker.edit(made_by, image, number))
+        logits, _ = asker.of(image).forward(leaf, edit=asker.edit(made_by, image, number))
         for slot, target in enumerate(batch.targets):
             score = logits.gather(1, target[image][:, None]).sum()
             (gradient,) = torch.autograd.grad(score, leaf, retain_graph=slot < len(means) - 1)

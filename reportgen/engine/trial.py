@@ -7,8 +7,9 @@ fails, the plain way is taken, and said.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +33,7 @@ RANDOM = (
     " dropout does that is left on outside training. Every number and figure here is that of one draw."
 )
 MIXED = "The network mixes the images of a batch, as batch statistics do that are left on outside training"
+LOOPED = "The network calls its layers image by image: images are given to it one at a time."
 ALONE = f"{MIXED}: images were given to it one at a time."
 TOGETHER = f"{MIXED}, and takes no single image: every answer depends on the images beside it."
 
@@ -67,6 +69,8 @@ class Trial:
         if self._random(plain, images[:FEW]):
             # answers that change by themselves say nothing of the layout or of the other images
             return replace(plain, random=True, warnings=(RANDOM,)), size
+        if plain.images is None and size > 1 and self._looped(plain, images):
+            size, plain = 1, replace(plain, notes=(*plain.notes, LOOPED))
         if self._mixed(plain, images):
             size = 1 if plain.images is None else size
             plain = replace(plain, warnings=(ALONE if plain.images is None else TOGETHER,))
@@ -108,6 +112,29 @@ class Trial:
     def _random(self, feed: Feed, images: Tensor) -> bool:
         answers = [self._answer(feed, images).logits for _ in range(1 + REPEATS)]
         return not all(same(answers[0], other) for other in answers[1:])
+
+    def _looped(self, feed: Feed, images: Tensor) -> bool:
+        """Whether a layer is called more often for two images than for one: its last call is then that of the
+        last image, and not of the batch."""
+        return self._calls(feed, images[:2]) != self._calls(feed, images[:1])
+
+    def _calls(self, feed: Feed, images: Tensor) -> dict[str, int]:
+        calls: dict[str, int] = {}
+
+        def count(name: str) -> Callable[..., None]:
+            def hook(*_: Any) -> None:
+                calls[name] = calls.get(name, 0) + 1
+
+            return hook
+
+        leaves = [(name, m) for name, m in self.network.named_modules() if not any(m.children())]
+        handles = [module.register_forward_hook(count(name)) for name, module in leaves]
+        try:
+            self._answer(feed, images)
+        finally:
+            for handle in handles:
+                handle.remove()
+        return calls
 
     def _mixed(self, feed: Feed, images: Tensor) -> bool:
         """Whether an image is answered otherwise alone, beside another one, or in a whole batch."""

@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from reportgen.errors import RecipeError
 from reportgen.evidence import canonical_json
 from reportgen.inputs import ImageFile
 from reportgen.inputs.classes.labels import Reading
 from reportgen.inputs.classes.names import ids
+from reportgen.inputs.images.masks import MaskFolder
 from reportgen.inputs.images.part_boxes import PartsList, read_parts
 from reportgen.inputs.images.survey import class_folders, surveyed
 from reportgen.measure.checks.inputs import groups_of, training_files
@@ -88,7 +90,7 @@ class Audit:
             **model.depends(),
             "version": __version__,
             "recipe": measured,
-            "images": [[f.shown, f.sha256, f.label_index, f.labels, f.values, f.parts] for f in self.files],
+            "images": [[*_read(file)] for file in self.files],
             "training": [[f.shown, f.sha256] for f in self.training],
             "groups": {name: sorted(words.items()) for name, words in self.groups.items()},
             "save_maps": self.save_maps,
@@ -116,7 +118,8 @@ def prepare(recipe: Recipe, checkpoint: Path, images: Path, limit: int | None, s
     known = ids(recipe.model.classes, recipe.folder, classes)
     head = asked[0].facts.head
     labels, first = recipe.images.labels, recipe.images.first_index
-    survey = surveyed(images, labels, classes, recipe.folder, limit, parts, known, head, first)
+    where, masks = recipe.folder, _masks(recipe)
+    survey = surveyed(images, labels, classes, where, limit, parts, known, head, first, masks)
     asked = [read_as(each, survey.head) for each in asked]
     models = [under_audit(each, _parted(survey.files)) for each in asked]
     files, notes = tuple(survey.files), tuple(survey.notes)
@@ -146,10 +149,36 @@ def _named_by_folders(recipe: Recipe, images: Path) -> Recipe:
     return named
 
 
+def _read(file: ImageFile) -> tuple[Any, ...]:
+    """What is measured of an image depends on this of its files and lists."""
+    mask = file.mask.sha256 if file.mask else None
+    said = (file.label_index, file.labels, file.values, file.parts)
+    return (file.shown, file.sha256, *said, mask, file.reason)
+
+
 def _parts(recipe: Recipe) -> PartsList | None:
     """The boxes of parts that the recipe lists, if it does."""
     listed = recipe.images.parts
     return read_parts(recipe.folder / listed) if listed else None
+
+
+def _masks(recipe: Recipe) -> MaskFolder | None:
+    """The folder of masks that the recipe names, if it does. Raises RecipeError where two models have two."""
+    target, second = recipe.model.target, recipe.second()
+    if second is not None and _mask_of(second) != _mask_of(recipe):
+        place = recipe.place("beside", "model", "target")
+        raise RecipeError(
+            f"{place}the model beside has other masks than the main one",
+            "name masks in model.target only: both models are asked under the same",
+        )
+    if target is None or target.mask is None:
+        return None
+    return MaskFolder(recipe.folder / target.mask, target.value)
+
+
+def _mask_of(recipe: Recipe) -> tuple[str | None, int | None]:
+    target = recipe.model.target
+    return (target.mask, target.value) if target else (None, None)
 
 
 def _parted(files: Sequence[ImageFile]) -> int:

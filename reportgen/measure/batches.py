@@ -22,7 +22,7 @@ from reportgen.findings import Array, Tally
 from reportgen.inputs import ImageFile
 from reportgen.inputs.images.loading import Decoded, none_readable
 from reportgen.measure import records
-from reportgen.measure.measurement import Measurement, boxes_of, labels_of, pixels_of
+from reportgen.measure.measurement import Measurement, boxes_of, labels_of, masks_of, pixels_of
 from reportgen.measure.selection import sample as drawn_from
 from reportgen.measure.top_images import RANKS
 from reportgen.measure.visualizations import Visualization
@@ -80,7 +80,7 @@ def _round(m: Measurement, kind: str, files: Iterable[ImageFile], engine: OnePas
     facts = bool(m.model.checks.every) and kind == (shards.SCORE if m.two_rounds else shards.BATCH)
     for images, rejected in m.batches(todo, facts):
         refused = [records.of_rejected(file) for file in rejected]
-        counting = replace(engine, counted=Counter(), progress=_perturbed(m))
+        counting = replace(engine, counted=Counter(), progress=_perturbed(m)).over(masks_of(images))
         write(m, m.writer.next(kind), counting, images, refused)
         finished += len(images) + len(rejected)
         m.progress(stage, finished, total)

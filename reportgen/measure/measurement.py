@@ -135,6 +135,12 @@ def labels_of(images: Sequence[Decoded]) -> torch.Tensor:
     return torch.tensor([-1 if index is None else index for index in indices])
 
 
+def masks_of(images: Sequence[Decoded]) -> torch.Tensor | None:
+    """The images' masks, bool (N, H, W); None where they have none."""
+    masks = [image.mask for image in images if image.mask is not None]
+    return torch.from_numpy(np.stack(masks)) if masks and len(masks) == len(images) else None
+
+
 def boxes_of(images: Sequence[Decoded]) -> PartBoxes:
     """Where the recipe's parts lie on the batch."""
     boxes = torch.from_numpy(np.stack([image.boxes for image in images]))  # (N, P, 4)

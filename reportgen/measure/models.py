@@ -34,6 +34,7 @@ from reportgen.measure.checks.chosen import ChosenChecks
 from reportgen.measure.visualizations import Visualization, Visualizations, needs_of, without_gradients
 from reportgen.probes import methods
 from reportgen.recipe import Recipe
+from reportgen.recipe.fields import RegionRecipe
 from reportgen.version import __version__
 
 WORDS = {
@@ -175,11 +176,16 @@ def read_network(part: ModelPart) -> Network:
         preprocessing, wish = subject.preprocessing, part.recipe.model
         shape = preprocessing.input_shape
         count, target = len(subject.classes or ()), wish.target
-        region = None if target is None else Region(target.box, shape[1:], count)
+        region = None if target is None else region_of(target, shape, count)
         facts = trace(subject.network, shape, output=Head(output=wish.output, region=region))
         return Network(
             part, subject, recognised(subject.network, facts, preprocessing.normalisation, wish.head)
         )
+
+
+def region_of(target: RegionRecipe, shape: tuple[int, ...], classes: int) -> Region:
+    """Where a recipe takes the answers of a network with an input of `shape` (C, H, W). Raises InputError."""
+    return Region(target.box, (shape[1], shape[2]), classes, masked=target.mask is not None)
 
 
 def asked_of(
@@ -193,7 +199,7 @@ def asked_of(
     facts = replace(network.facts, classes=classes.names, parts=parts)
     with network.part.errors():
         rivals = facts.head.probable or facts.head.region is not None
-        chosen = slots(recipe.targets, facts.class_count, partial(index_of, classes=classes.names), rivals)
+        chosen = slots(recipe.explained, facts.class_count, partial(index_of, classes=classes.names), rivals)
         wishes = [(v.name, methods()[v.name].scope, v.probe) for v in recipe.visualizations]
         every = tuple(visualization(*wish, facts) for wish in wishes)
         wished = recipe.checks

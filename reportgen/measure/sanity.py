@@ -26,7 +26,7 @@ from reportgen.engine.randomise import shuffled
 from reportgen.engine.targets import Slot
 from reportgen.evidence import JUDGED, STAGES, Findings, Record, Stage, TrustRecord, Writer, records, shards
 from reportgen.findings import Array, Heatmap, faults
-from reportgen.measure.measurement import Measurement, pixels_of
+from reportgen.measure.measurement import Measurement, masks_of, pixels_of
 from reportgen.measure.models import ModelUnderAudit
 from reportgen.measure.records import of_trial
 from reportgen.measure.visualizations import Visualization, needs_of
@@ -42,7 +42,9 @@ def sanity_check(m: Measurement) -> None:
     for images, _ in m.batches(file for file in m.audit.files if file.number in chosen - done):
         measured = [m.writer.measured(image.file.number) for image in images]
         with m.watch.on("trust"):
-            tested, cost = tried(m.model, m.engine, m.writer, pixels_of(images), measured)
+            tested, cost = tried(
+                m.model, m.engine.over(masks_of(images)), m.writer, pixels_of(images), measured
+            )
         m.writer.write(m.writer.next(shards.TRUST), {}, tested, cost=cost)
         m.progress("trust", len(m.writer.records(shards.TRUST)), len(chosen))
 

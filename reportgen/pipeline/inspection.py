@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from reportgen.engine.needs import ModelFacts
-from reportgen.engine.network.dense import Region
 from reportgen.engine.network.head import Head
 from reportgen.engine.network.trace import trace
 from reportgen.engine.recognise import described, recognised
 from reportgen.engine.tape import ModelTape
 from reportgen.errors import InputError
 from reportgen.inputs import load_subject
+from reportgen.measure.models import region_of
 from reportgen.probes import methods
 from reportgen.recipe import Recipe
 from reportgen.report.cards.blocks import of_model
@@ -52,7 +52,7 @@ def inspected(recipe: Recipe, checkpoint: Path, shape: tuple[int, int, int] | No
     subject = load_subject(recipe, checkpoint)
     shape = shape or subject.preprocessing.input_shape
     wish, target = recipe.model, recipe.model.target
-    region = None if target is None else Region(target.box, shape[1:], len(subject.classes or ()))
+    region = None if target is None else region_of(target, shape, len(subject.classes or ()))
     facts = trace(subject.network, shape, subject.classes, Head(output=wish.output, region=region))
     try:
         known = recognised(subject.network, facts, subject.preprocessing.normalisation, wish.head)

@@ -67,6 +67,8 @@ class Evolution:
     def needs(self, model: ModelFacts) -> Sequence[Need]:
         if not self.checkpoints and not self.log:
             raise NotApplicable("the recipe names no checkpoints of the training run and no log of it")
+        if self.checkpoints and model.head.region is not None and model.head.region.masked:
+            raise NotApplicable("other checkpoints are not asked under the images' masks: give a box")
         needs: list[Need] = [TrainingLog(self.log)] if self.log else []
         return [*needs, self._evolved(model)] if self.checkpoints else needs
 

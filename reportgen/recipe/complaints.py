@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from reportgen.errors import RecipeError, did_you_mean, nearest
 from reportgen.recipe.source import KeyPath, Source
@@ -52,7 +53,7 @@ def _faults(item: Any, data: Mapping[str, Any], root: type[BaseModel]) -> list[_
         return _option_faults(path, inner, data)
     name = str(item["loc"][-1]) if item["loc"] else ""
     if item["type"] == "extra_forbidden":
-        return [_unknown_key(path, list(_model_at(path[:-1], root).model_fields))]
+        return [_unknown_key(path, list(_fields(_model_at(path[:-1], root))))]
     if item["type"] == "missing":
         return [_Fault(path, f"{_shown(path)} has no {name!r}", f"add {name}: …", own=True)]
     if item["type"] == "unknown_choice":
@@ -166,9 +167,14 @@ def _model_at(path: KeyPath, root: type[BaseModel]) -> type[BaseModel]:
     """The class that describes the mapping at a key path."""
     model = root
     for key in path:
-        if key in model.model_fields:
-            model = _models(model.model_fields[str(key)].annotation)[0]
+        if key in (fields := _fields(model)):
+            model = _models(fields[str(key)].annotation)[0]
     return model
+
+
+def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The fields of a mapping by their keys in a recipe."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:
@@ -182,7 +188,7 @@ def _words(path: KeyPath, root: type[BaseModel]) -> str:
     """The description of the field at a key path, or of the nearest field around it."""
     words, model = "a mapping of keys", root
     for key in path:
-        field = model.model_fields.get(str(key))
+        field = _fields(model).get(str(key))
         if field is not None:
             words = field.description or words
             model = next(iter(_models(field.annotation)), model)

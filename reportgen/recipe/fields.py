@@ -16,12 +16,14 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    SerializerFunctionWrapHandler,
     Strict,
     StrictBool,
     StrictInt,
     StrictStr,
     TypeAdapter,
     ValidationError,
+    model_serializer,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -95,6 +97,30 @@ class RegionRecipe(Part):
     box: tuple[Place, Place, Place, Place] | None = Field(
         default=None, description="[left, top, right, bottom] in pixels of the model's input"
     )
+    mask: StrictStr | None = Field(
+        default=None,
+        min_length=1,
+        description="a folder with a mask an image, PNG or NPY, called like the image",
+    )
+    value: Place | None = Field(
+        default=None, description="the value inside the masks, a whole number of at least 0; else any but 0"
+    )
+    named: StrictStr | Place | None = Field(
+        default=None, alias="class", description="the class that is explained, by name or index"
+    )
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """By the recipe's keys: `class` is no name for a field in Python."""
+        return {"class" if key == "named" else key: value for key, value in dump(self).items()}
+
+    @model_validator(mode="after")
+    def _is_one_place(self) -> Self:
+        if self.box is not None and self.mask is not None:
+            raise at(("mask",), "model.target has a box and a mask: leave one of them out")
+        if self.value is not None and self.mask is None:
+            raise at(("value",), "model.target.value is about masks, and model.target.mask names none")
+        return self
 
 
 class ModelRecipe(Part):
@@ -116,7 +142,7 @@ class ModelRecipe(Part):
         default="auto", description="auto, or a mapping with resize, crop, mean and std"
     )
     target: RegionRecipe | None = Field(
-        default=None, description="a mapping with box, for a network that segments or detects"
+        default=None, description="a mapping with box or mask, and class, where a network segments or detects"
     )
     head: Literal["auto", "softmax", "sigmoid", "probabilities", "scores"] = Field(
         default="auto",

@@ -127,6 +127,13 @@ class Recipe(Part):
         return shown
 
     @model_validator(mode="after")
+    def _one_names_the_class(self) -> Recipe:
+        target = self.model.target
+        if target is not None and target.named is not None and "targets" in self.model_fields_set:
+            raise at(("targets",), "model.target.class names the class already: leave one of them out")
+        return self
+
+    @model_validator(mode="after")
     def _gates_can_be_judged(self) -> Recipe:
         """A gate on a map that is not made, or not put to the test, could never be passed."""
         shown = {visualization.name for visualization in self.visualizations}
@@ -151,6 +158,12 @@ class Recipe(Part):
     def file(self) -> Path | None:
         """The file it was read from, or None."""
         return Path(self._source.name) if self._source else None
+
+    @property
+    def explained(self) -> tuple[str | int, ...]:
+        """What each image is explained for: the class that model.target names, or else `targets`."""
+        target = self.model.target
+        return self.targets if target is None or target.named is None else (target.named,)
 
     def place(self, *path: str | int) -> str:
         """`recipe.yaml:14:9: ` for the value at a key path, or "" where no file says it."""

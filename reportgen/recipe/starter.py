@@ -29,7 +29,8 @@ model:
   # {resize: 256, crop: 224, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225]}
   preprocessing: auto
   head: auto            # softmax, sigmoid (one logit or labels), probabilities (already), scores (values)
-  target:               # {box: [left, top, right, bottom]}: where a network answers that segments or detects
+  target:               # {box: [left, top, right, bottom]}: where a network answers that segments or detects,
+                        # or {mask: FOLDER, value: 15, class: dog}: masks called like the images
   output:               # which output holds the logits, where the network returns several
 
 images:

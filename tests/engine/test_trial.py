@@ -77,6 +77,11 @@ class OneAtATime(Base):
         return super().forward(x).view(1, 4)
 
 
+class ImageByImage(Base):
+    def forward(self, x):
+        return torch.cat([super(ImageByImage, self).forward(image[None]) for image in x])
+
+
 class FourAtATime(Base):
     def between(self, x):
         return x.reshape(4, 6, -1).mean(2)
@@ -126,6 +131,7 @@ def tried(network: nn.Module, wish: int = 5, rules=("exact", "guided")) -> tuple
         (ByMemory, Feed(False), 5),
         (ViewedBackward, Feed(False), 5),
         (OneAtATime, Feed(), 1),
+        (ImageByImage, Feed(), 1),
         (FourAtATime, Feed(images=4), 4),
         (BufferOfEight, Feed(images=8), 8),
         (Squeezed, Feed(images=5), 5),
@@ -177,7 +183,9 @@ def test_a_network_that_answers_no_batch_says_why():
         tried(Broken())
 
 
-@pytest.mark.parametrize("kind", [FourAtATime, BufferOfEight, Squeezed, OneAtATime, Viewed, InPlace])
+@pytest.mark.parametrize(
+    "kind", [FourAtATime, BufferOfEight, Squeezed, OneAtATime, ImageByImage, Viewed, InPlace]
+)
 def test_all_that_the_pass_gives_is_that_of_a_slow_loop(kind):
     """Logits, activations and gradients by a layer of five images that fill no batch, against one image a
     batch in plain torch (filled with itself); and the rest against the same images one by one."""

@@ -10,13 +10,21 @@ from reportgen.engine.network.facts import Graph
 def is_head_beside(graph: Graph, layer: str, weighted: Collection[str]) -> bool:
     """Whether a layer is the end of a branch: what it gives is the answer of each place, since none of the
     `weighted` layers follows it, and the logits have another way that it does not lie on."""
-    own = {n for n, box in enumerate(graph.operations) if _within(box.layer, layer)}
-    if not own:
-        return False
-    after = _reached(graph.edges, own, without=()) - own
-    if any(graph.operations[n].layer in weighted for n in after):
+    own = _boxes_of(graph, layer)
+    if not own or not ends_the_network(graph, layer, weighted):
         return False
     return len(graph.operations) - 1 in _reached(graph.edges, {0}, without=own)
+
+
+def ends_the_network(graph: Graph, layer: str, weighted: Collection[str]) -> bool:
+    """Whether none of the `weighted` layers follows a layer: what it gives are answers."""
+    own = _boxes_of(graph, layer)
+    after = _reached(graph.edges, own, without=()) - own
+    return not any(graph.operations[n].layer in weighted for n in after)
+
+
+def _boxes_of(graph: Graph, layer: str) -> set[int]:
+    return {n for n, box in enumerate(graph.operations) if _within(box.layer, layer)}
 
 
 def _within(name: str, layer: str) -> bool:

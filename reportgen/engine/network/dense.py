@@ -1,12 +1,14 @@
-"""Networks that segment or detect: what is explained of them is what they answer in a box, by class."""
+"""Networks that segment or detect: what is explained of them is what they answer in a box or under a mask, by
+class."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
 
 from reportgen.errors import InputError
 
@@ -14,12 +16,17 @@ from reportgen.errors import InputError
 @dataclass(frozen=True)
 class Region:
     """A box of the model's input, in pixels: (left, top, right, bottom), the whole of it where it is None.
-    `side_px` is the input's (height, width)."""
+    `side_px` is the input's (height, width).
+
+    Where each image has a mask of its own, a batch is asked by what `over` gives; where no image is known
+    yet, as when the network is traced, the whole input stands for the mask.
+    """
 
     box: tuple[int, int, int, int] | None
     side_px: tuple[int, int]
     classes: int = 0  # how many there are: what a network detects in one image does not tell
     detects: bool = False  # whether it gives boxes rather than maps
+    masked: bool = False  # whether each image has a mask of its own, and no box
 
     def __post_init__(self) -> None:
         left, top, right, bottom = self.box or (0, 0, self.side_px[1], self.side_px[0])
@@ -30,6 +37,14 @@ class Region:
                 f" {width} × {height} px",
                 "give [left, top, right, bottom] in pixels of the model's input, after resize and crop",
             )
+
+    def over(self, masks: Tensor) -> Region:
+        """The region of a batch whose images have these masks, bool (N, H, W), in pixels of the input."""
+        return Masked(self.box, self.side_px, self.classes, self.detects, self.masked, masks)
+
+    def of(self, images: Tensor) -> Region:
+        """The region of a batch that holds these images of it, (B,), some of them several times."""
+        return self
 
     def mean(self, maps: Tensor) -> Tensor:
         """The mean of maps (N, C, h, w) over the box, (N, C); a map's place counts as far as its middle
@@ -42,6 +57,11 @@ class Region:
         """What was detected in or about the box, (N, C): of each class the sum of the scores of its
         detections, each times its overlap with the box, intersection over union. Petsiuk et al. 2021,
         D-RISE, eq. 3, without its maximum, which has no gradient elsewhere."""
+        if self.masked:
+            raise InputError(
+                "model.target has masks, but the network detects: its answers are boxes",
+                "give model.target a box: [left, top, right, bottom], in pixels of the model's input",
+            )
         if not self.classes:
             raise InputError(
                 "model.target is set for a network that detects: how many classes it has is not known",
@@ -83,7 +103,27 @@ class Region:
     @property
     def words(self) -> str:
         """Where it is."""
+        if self.masked:
+            return "the mask of its image"
         return f"the box {list(self.box)} (left, top, right, bottom, px)" if self.box else "the whole image"
+
+
+@dataclass(frozen=True, eq=False)
+class Masked(Region):
+    """The region of one batch: a mask an image, bool (N, H, W), in pixels of the model's input."""
+
+    masks: Tensor = field(default_factory=lambda: torch.ones(1, 1, 1, dtype=torch.bool))
+
+    def of(self, images: Tensor) -> Region:
+        return self.over(self.masks[images.to(self.masks.device)])
+
+    def mean(self, maps: Tensor) -> Tensor:
+        """The mean of maps (N, C, h, w) under the masks, (N, C): each place counts as far as the mask covers
+        it. Images past the last mask, which only fill a batch up, have that one."""
+        lacking = len(maps) - len(self.masks)
+        masks = torch.cat([self.masks, self.masks[-1:].expand(lacking, -1, -1)]) if lacking else self.masks
+        share = adaptive_avg_pool2d(masks[:, None].to(maps), (maps.shape[2], maps.shape[3]))  # (N, 1, h, w)
+        return (maps * share).sum((2, 3)) / share.sum((2, 3))
 
 
 def is_detected(result: Any) -> bool:

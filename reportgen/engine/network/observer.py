@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from reportgen.engine.network.branches import is_head_beside
+from reportgen.engine.network.branches import ends_the_network, is_head_beside
 from reportgen.engine.network.facts import Graph
 from reportgen.engine.network.following import Follower
 from reportgen.engine.network.graph import Recorder
@@ -150,9 +150,10 @@ class Observer(TorchDispatchMode):
         self.set_track(given, left_layer(track, call.finished, call.macs > 0, candidate))
 
 
-def last_depended_on(seen: Seen, logits: Track | None, graph: Graph) -> int:
+def last_depended_on(seen: Seen, logits: Track | None, graph: Graph, dense: bool = False) -> int:
     """The end of the last layer whose places the logits depend on, of those that are more than a part
-    of an attention, or a head beside the main one."""
+    of an attention, or a head beside the main one. Where the answers are maps themselves (`dense`), one that
+    gives nothing but answers explains none: it is of those that layers with weights come after."""
     if logits is None:
         return 0
     ends = {call.finished: name for name, call in seen.calls.items() if call.finished}
@@ -171,7 +172,8 @@ def last_depended_on(seen: Seen, logits: Track | None, graph: Graph) -> int:
     found = [seen.candidates[n] for n in depended_on(logits)]
     weighted = {name for name, call in seen.calls.items() if call.leaf and call.macs}
     likely = (end for end in found if end in ends and end not in keys and ends[end])
-    return next((end for end in likely if not is_head_beside(graph, ends[end], weighted)), 0)
+    passed_over = ends_the_network if dense else is_head_beside
+    return next((end for end in likely if not passed_over(graph, ends[end], weighted)), 0)
 
 
 def _of_some_roles(seen: Seen, keys: set[int]) -> set[int]:

@@ -173,7 +173,7 @@ def _forward(
         call.output_bytes //= len(x)
     seen.roles = observer.follower.roles
     graph = observer.recorder.finish(logits)
-    seen.auto = last_depended_on(seen, observer.track_of(logits), graph)
+    seen.auto = last_depended_on(seen, observer.track_of(logits), graph, _region(output) is not None)
     met = found(meeting.met, len(x), seen.calls)
     with _unfused():
         attentions = read_by(met, lambda: _raw(network, torch.zeros_like(x), output).values)

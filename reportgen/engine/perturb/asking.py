@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
 
 from reportgen.engine.feed import ANY, Edit, Feed
 from reportgen.engine.network.facts import ModelFacts
+from reportgen.engine.network.head import Head
 from reportgen.engine.network.output import Output
 from reportgen.engine.perturb.makers import Maker, packed
 
@@ -44,6 +45,13 @@ class Asker:
     counted: Counter = field(default_factory=Counter)
     progress: Callable[[int], None] = lambda done: None
 
+    def of(self, images: Tensor) -> Asker:
+        """The asker of a batch that holds these images of its own batch, (B,), some of them several times:
+        where an image has a mask, each of its perturbations has it too."""
+        if not isinstance(self.output, Head) or self.output.region is None:
+            return self
+        return replace(self, output=replace(self.output, region=self.output.region.of(images)))
+
     def forward(
         self, x: Tensor, taps: Sequence[str] = (), edit: Edit | None = None
     ) -> tuple[Tensor, dict[str, Tensor]]:
@@ -57,7 +65,8 @@ class Asker:
         """Whose perturbations the packed ones are, (B,), batch by batch; their logits, what is tapped."""
         for image, number, pixels in self.packed(images, maker):
             edit = self.edit(maker, image, number)
-            yield image, *self.feed.ask(self.network, pixels, self.output, taps, edit)
+            output = self.of(image).output
+            yield image, *self.feed.ask(self.network, pixels, output, taps, edit)
             self.counted.perturbed_forwards += len(pixels)
             self.progress(self.counted.perturbed_forwards)
 

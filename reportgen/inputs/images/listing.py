@@ -10,9 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from reportgen.errors import InputError
 from reportgen.ownership import Reports
+
+if TYPE_CHECKING:  # a mask is hashed as the images are
+    from reportgen.inputs.images.masks import Mask
 
 SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp", ".tif", ".tiff"),
@@ -59,6 +63,7 @@ class ImageFile:
     reason: str | None = None
     # by part, (left, top, right, bottom) in pixels of the upright image; None where it lacks the part
     parts: tuple[tuple[float, float, float, float] | None, ...] = ()
+    mask: Mask | None = None  # where answers are taken, of a network that answers every pixel
 
     @property
     def id(self) -> str:

@@ -17,7 +17,7 @@ import PIL.ImageFile
 from PIL import Image, UnidentifiedImageError
 from PIL.ImageFile import ImageFile as PillowFile
 
-from reportgen.inputs.images import bands
+from reportgen.inputs.images import bands, masks
 from reportgen.inputs.images.facts import Facts, facts_of
 from reportgen.inputs.images.listing import LARGEST_FILE_BYTES, ImageFile, hashed
 from reportgen.inputs.images.part_boxes import placed
@@ -69,6 +69,7 @@ class Decoded:
     notes: tuple[str, ...]
     # (parts, 4) int64: top, left, bottom, right in pixels of the input; zeros where a part is not there
     boxes: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 4), np.int64))
+    mask: npt.NDArray[np.bool_] | None = None  # (H, W), where the image has one
     facts: Facts | None = None  # of the whole picture, where they were asked for
 
 
@@ -113,7 +114,20 @@ def decode(file: ImageFile, preprocessing: Preprocessing, facts: bool = False) -
     boxes = placed(file.parts, geometry)
     if out := sum(part is not None and not box.any() for part, box in zip(file.parts, boxes, strict=True)):
         notes.append(f"parts that are more than half out of the model's view: {out}")
-    return Decoded(file, pixels, seen, original, geometry, tuple(notes), boxes, known)
+    mask = _mask(file, geometry, notes)
+    return Decoded(file, pixels, seen, original, geometry, tuple(notes), boxes, mask, known)
+
+
+def _mask(file: ImageFile, geometry: Geometry, notes: list[str]) -> npt.NDArray[np.bool_] | None:
+    """The image's mask on the model's input, (H, W), which the notes tell of. Raises Unreadable."""
+    if file.mask is None:
+        return None
+    try:
+        mask = masks.placed(file.mask, geometry)
+    except masks.Unusable as error:
+        raise Unreadable(str(error)) from error
+    notes.append(f"mask: {100 * float(mask.mean()):.2g} % of the model's input")
+    return mask
 
 
 def stream(

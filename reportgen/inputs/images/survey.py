@@ -15,6 +15,7 @@ from reportgen.inputs.classes.labels import Folders, Reading, by_folders, by_num
 from reportgen.inputs.classes.several import labelled
 from reportgen.inputs.images.label_rows import LISTS, Listed, labels_in, read_listed, unread_lists
 from reportgen.inputs.images.listing import ABSENT, SUFFIXES, ImageFile, hashed, numbered, walk
+from reportgen.inputs.images.masks import MaskFolder, with_masks
 from reportgen.inputs.images.part_boxes import PartsList, with_parts
 
 HOW = f"name a folder, a list or a CSV of images ({', '.join(sorted(SUFFIXES))})"
@@ -39,6 +40,7 @@ def surveyed(
     ids: tuple[str, ...] = (),
     head: Head = SOFTMAX,
     first_index: int | None = None,
+    masks: MaskFolder | None = None,
 ) -> Surveyed:
     """The set's files in sorted order, each hashed and labelled, with its parts, and notes for the reader.
 
@@ -46,7 +48,8 @@ def surveyed(
     form (.json), or one image. `labels` is auto, none, folder, imagefolder, or such a list with labels,
     relative to `base`; `ids` are the classes' WordNet ids, where they are known. `head` says what a label is:
     a class, several labels, or values; it comes back as the labels were read (see `several.labelled`).
-    `first_index` is the number of the first class in labels that are numbers, where somebody says.
+    `masks` says where the images' masks are. `first_index` is the number of the first class in labels that
+    are numbers, where somebody says.
     Raises InputError where there is no image, none can be opened, or a label is not a class.
     """
     paths, root, own, notes = _listed(images)
@@ -71,6 +74,7 @@ def surveyed(
         notes.append(f"The first {limit} of {len(files)} images are used (--limit).")
         files = files[:limit]
     files = [hashed(file) for file in files]
+    files = with_masks(files, root, masks) if masks else files
     notes += _contradicted(files)
     if all(file.reason for file in files):
         raise none_readable(images, [(file.shown, file.reason or "") for file in files])

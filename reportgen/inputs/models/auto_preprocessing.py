@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
+DETECTED_PX = 320  # what torchvision's small detectors take
+
 
 def for_model(
     recipe: Recipe,
@@ -186,6 +188,8 @@ def _torchvision(
         return _assumed(3, size)
     weights = official or type(known[0]).DEFAULT
     preset: Any = weights.transforms()
+    if not hasattr(preset, "crop_size"):
+        return _of_dense(preset, f"torchvision {weights}")
     side, crop = preset.resize_size[0], preset.crop_size[0]
     if size and size != (crop, crop):  # as large beside its crop as the preset's
         side = round(side * min(size) / crop)
@@ -202,6 +206,20 @@ def _torchvision(
         "checkpoint itself does not say how its images were prepared."
     ]
     return found, [] if official else notes
+
+
+def _of_dense(preset: Any, origin: str) -> tuple[Preprocessing, list[str]]:
+    """Of torchvision's segmentation networks the preset's side, as a square; its detectors resize and
+    normalise by themselves, and take pixels in [0, 1]."""
+    if hasattr(preset, "mean"):
+        side = preset.resize_size[0]
+        mean, std = tuple(preset.mean), tuple(preset.std)
+        found = Preprocessing(side, (side, side), mean, std, preset.interpolation.value, origin=origin)
+        said = f"Preprocessing is that of {origin}, with a centre crop of {side} px: all inputs are as large."
+        return found, [said]
+    found = Preprocessing((DETECTED_PX, DETECTED_PX), None, (0.0,) * 3, (1.0,) * 3, origin=origin)
+    side = f"{DETECTED_PX} × {DETECTED_PX} px"
+    return found, [f"Images are resized to {side}, an assumption; the network normalises them itself."]
 
 
 def _assumed(channels: int, size: tuple[int, int] | None) -> tuple[Preprocessing, list[str]]:

@@ -72,17 +72,21 @@ def _refuse_places(source: str) -> None:
 def _torchvision(name: str, arguments: Mapping[str, Any]) -> nn.Module:
     from torchvision import models
 
-    known = models.list_models(module=models)
+    dense = [n for m in (models.segmentation, models.detection) for n in models.list_models(module=m)]
+    known = [*models.list_models(module=models), *dense]
     if name.lower() not in known:
         other = name.lower() in models.list_models()
         guess = did_you_mean(nearest(name, known))
         cause = "is not a classifier" if other else f"is unknown{guess}"
         raise RecipeError(
             f"model.source: torchvision model '{name}' {cause}",
-            "give a classifier of torchvision.models by name",
+            "give a classifier of torchvision.models by name, or with model.target a network of its"
+            " segmentation or detection",
         )
     builder = models.get_model_builder(name.lower())
     fixed: dict[str, Any] = {"weights": None}
+    if name.lower() in dense:
+        fixed["weights_backbone"] = None  # else they are fetched
     if name.lower() in ("googlenet", "inception_v3"):
         fixed["init_weights"] = False  # slow, and the checkpoint overwrites it
     return _call(builder, {**arguments, **fixed}, f"torchvision:{name}")

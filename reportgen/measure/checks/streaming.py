@@ -13,7 +13,7 @@ from reportgen.evidence.records import Seen
 from reportgen.inputs import ImageFile
 from reportgen.inputs.images.loading import Decoded, Rejected
 from reportgen.inputs.images.preprocessing import Preprocessing
-from reportgen.measure.measurement import Measurement
+from reportgen.measure.measurement import Measurement, masks_of
 
 PREDICTED = (Slot("predicted"),)
 
@@ -39,7 +39,7 @@ def in_shards(
     m.progress("check", finished, len(files))
     for images, rejected in m.batches(todo, preprocessing=other):
         engine = replace(m.engine, plan=m.model.checks.plan, slots=PREDICTED, counted=Counter())
-        write(m, m.writer.next(kind), images, rejected, engine)
+        write(m, m.writer.next(kind), images, rejected, engine.over(masks_of(images)))
         finished += len(images) + len(rejected)
         m.progress("check", finished, len(files))
 

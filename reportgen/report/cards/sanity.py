@@ -21,9 +21,9 @@ def trial(
     methods = {name: record["methods"][name] for name in titles if name in record["methods"]}
     random = record["random"]
     curves = [c for tests in methods.values() for c in (tests["insertion"], tests["deletion"])]
-    highest = max((np.max(c) for c in (*curves, random["insertion"]["mean"]) if c), default=1.0)
+    limits = _limits([c for c in (*curves, *(random[k]["mean"] for k in ("insertion", "deletion"))) if c])
     figures = tuple(
-        _figure(f"{anchor}-trust-{name}", titles[name], tests, record, stage, float(highest), readout)
+        _figure(f"{anchor}-trust-{name}", titles[name], tests, record, stage, limits, readout)
         for name, tests in methods.items()
     )
     drawn = next((figure.plot.lines for figure in figures if figure.plot), ())
@@ -41,13 +41,19 @@ def trial(
     )
 
 
+def _limits(curves: Sequence[Sequence[float]]) -> tuple[float, float]:
+    """Where the axis of all curves begins and ends: at 0, and below it where values are negative."""
+    ends = [float(end) for curve in curves for end in (np.min(curve), np.max(curve))]
+    return min([0.0, *ends]), max([0.0, *(ends or [1.0])])
+
+
 def _figure(
     id_: str,
     title: str,
     tests: Mapping[str, Any],
     record: TrustRecord,
     stage: Stage,
-    highest: float,
+    limits: tuple[float, float],
     readout: str,
 ) -> Figure:
     of_class = readout == "probability"
@@ -65,7 +71,7 @@ def _figure(
         bands,
         "% of the image",
         "p" if of_class else readout,
-        (0.0, highest),
+        limits,
     )
     said = probability if of_class else number
     auc = f"{said(tests['insertion_auc'])} − {said(tests['deletion_auc'])}"

@@ -109,3 +109,15 @@ def test_maps_of_a_torchvision_segmentation_network() -> None:
     assert abs(saliency.values - expected).max() <= 1e-4 * expected.max()
     for probe in probes[1:]:
         assert any(finding.name == "map" for finding in probe.measure(tape))
+
+
+@pytest.mark.parametrize("name", ["lraspp_mobilenet_v3_large", "deeplabv3_mobilenet_v3_large"])
+def test_the_layer_of_maps_is_not_the_answer_itself(name: str) -> None:
+    """Grad-CAM of the maps of classes would show nothing but the class's own map again."""
+    torch.manual_seed(0)
+    build = getattr(torchvision.models.segmentation, name)
+    network = build(weights=None, weights_backbone=None, num_classes=3)
+    facts = trace(network, (3, 64, 64), output=Head(region=Region(None, (64, 64))))
+    assert facts.auto is not None
+    layer = facts.layer(facts.auto)
+    assert layer.output_shape is not None and layer.output_shape[0] > 3 and layer.output_shape[1] > 1

@@ -11,7 +11,9 @@ import torch
 from torch import nn
 
 from reportgen.errors import InputError, RecipeError
+from reportgen.inputs.models.auto_preprocessing import for_model
 from reportgen.inputs.models.sources import build
+from reportgen.recipe import Recipe
 
 NET = """
 from dataclasses import dataclass
@@ -55,8 +57,7 @@ def test_the_auxiliary_heads_are_as_asked_for():
     [
         ("resnet81", "did you mean 'resnet18'"),
         ("mobilnet_v2", "did you mean 'mobilenet_v2'"),
-        ("fasterrcnn_resnet50_fpn", "not a classifier"),
-        ("fcn_resnet50", "not a classifier"),
+        ("raft_small", "not a classifier"),
     ],
 )
 def test_unknown_torchvision_names(name, words):
@@ -238,3 +239,13 @@ def test_the_global_state_of_torch_is_as_before(tmp_path):
     torch.manual_seed(3)
     build("net.py:Net", {}, file(tmp_path))
     assert torch.get_default_dtype() == torch.float32 and torch.is_grad_enabled()
+
+
+@pytest.mark.parametrize("name", ["lraspp_mobilenet_v3_large", "ssdlite320_mobilenet_v3_large"])
+def test_a_network_of_torchvision_that_segments_or_detects_is_built_without_fetching(name, tmp_path):
+    network = build(f"torchvision:{name}", {"num_classes": 3}, tmp_path)
+    found, notes = for_model(Recipe(), f"torchvision:{name}", network)
+    normalises_itself = name.startswith("ssd")
+    assert found.mean == ((0.0,) * 3 if normalises_itself else (0.485, 0.456, 0.406))
+    assert found.input_shape == ((3, 320, 320) if normalises_itself else (3, 520, 520))
+    assert "all inputs are as large" in notes[0] or "normalises them itself" in notes[0]
