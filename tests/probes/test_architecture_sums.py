@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 import torchvision
 
@@ -11,6 +13,7 @@ from reportgen.findings import Remark, Table
 from reportgen.probes.architecture import COLUMNS, Architecture
 
 
+@cache
 def table_of(name: str) -> tuple[Table, list[str]]:
     options = {"init_weights": False} if name == "googlenet" else {}
     with torch.device("meta"):
