@@ -7,6 +7,8 @@ hand, torch's own counts, captum, and gradients.
 from __future__ import annotations
 
 import copy
+import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -127,9 +129,11 @@ def kept_by_a_hook(network: nn.Module, name: str, x: Tensor) -> tuple[Tensor, Te
     kept: dict[str, Tensor] = {}
 
     def keep(_module: nn.Module, _args: object, out: Any) -> Any:
-        first = out[0] if isinstance(out, tuple) else out
+        first = out if isinstance(out, Tensor) else out[0]
         kept["a"] = first
         copied = first.clone()  # a rectifier in place may follow
+        if isinstance(out, Mapping):  # what transformers returns
+            return dataclasses.replace(out, last_hidden_state=copied)
         return (copied, *out[1:]) if isinstance(out, tuple) else copied
 
     handle = network.get_submodule(name).register_forward_hook(keep)

@@ -76,7 +76,7 @@ TRANSFORMERS = (
     ),
     of(
         "PvtV2",
-        *("pvt_v2.encoder.layers.3.layer_norm|pvt_v2.encoder", "tokens", (2, 2)),
+        *("pvt_v2.encoder", "maps", (2, 2)),
         image_size=64,
         num_attention_heads=[1, 1, 2, 2],
         **FOUR,

@@ -306,7 +306,8 @@ def test_what_cannot_be_judged_is_refused():
     tanh = nn.Sequential(nn.Flatten(), nn.Linear(12, 3), nn.Tanh())
     with pytest.raises(NotApplicable, match="no convolution"):
         ChannelHealth().needs(trace(tanh, (3, 2, 2)))
-    tokens = nn.Sequential(nn.Flatten(2), nn.ReLU(), nn.Flatten(), nn.Linear(12, 3))
+    pixels_first = nn.Flatten(0, 1)  # neither maps of an image nor a vector
+    tokens = nn.Sequential(pixels_first, nn.ReLU(), nn.Unflatten(0, (-1, 3)), nn.Flatten(), nn.Linear(12, 3))
     with pytest.raises(NotApplicable, match="no channels in the output of 1"):
         ChannelHealth(layers=("1",)).needs(trace(tokens, (3, 2, 2)))
 

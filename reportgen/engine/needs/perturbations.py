@@ -216,7 +216,7 @@ class Ablated:
     def extent(self, model: ModelFacts) -> Extent:
         """Raises NotApplicable where the output has no such channels, UnknownName where not so many."""
         layer = model.layer(self.layer)
-        channels, has_map = _second_axis(layer), len(layer.output_shape or ()) == 3
+        channels, has_map = _second_axis(layer), len(layer.output_shape or ()) > 1
         if not channels or (self.fill == "mean" and not has_map):
             wanted = "channels with a mean" if self.fill == "mean" else "channels"
             raise NotApplicable(f"the output of {layer.name} has no {wanted} on its second axis")

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from reportgen.engine.network.branches import ends_the_network, is_head_beside
+from reportgen.engine.network.branches import ends_the_network, is_head_beside, leads_to_every_head
 from reportgen.engine.network.facts import Graph
 from reportgen.engine.network.following import Follower
 from reportgen.engine.network.graph import Recorder
@@ -19,7 +19,8 @@ from reportgen.engine.network.layout import NONE, Layout, layout_of
 from reportgen.engine.network.operations import RECTIFIERS, SMOOTH
 from reportgen.engine.network.receptive import Field, field_of
 from reportgen.engine.network.rules import IDLE
-from reportgen.engine.network.track import Track, depended_on, joined, left_layer, lost, unseen
+from reportgen.engine.network.track import Track, depended_on, left_layer
+from reportgen.engine.network.writing import written
 
 
 @dataclass
@@ -78,6 +79,7 @@ class Observer(TorchDispatchMode):
         self.images, self.extent = shape[0], shape[2:]
         self.follower = Follower()
         self.tracks: dict[int, tuple[Tensor, Track]] = {}  # keeps the tensor, so its id stays its own
+        self.given: set[int] = set()  # ids of what candidates gave; `tracks` keeps them
         self.owners: dict[int, tuple[Tensor, str]] = {}  # whose weight a tensor is
 
     def track_of(self, value: Any) -> Track | None:
@@ -117,8 +119,7 @@ class Observer(TorchDispatchMode):
                     self.set_track(value, track)
                 if track is not None and func._schema.is_mutable and value._base is not None:
                     base = value._base  # written into by a view of it
-                    before = self.track_of(base) or unseen(base.ndim)
-                    self.set_track(base, joined([before, lost([track], base.ndim)], base.ndim))
+                    self.set_track(base, written(self.track_of(base), base, value, track))
         return result
 
     def lent_by(self, inputs: Sequence[Tensor]) -> list[str]:
@@ -136,24 +137,32 @@ class Observer(TorchDispatchMode):
         tracks = [self.track_of(x) for x in torch.utils._pytree.tree_leaves(args)]
         return {n for track in tracks if track for n in track.origin.unique().tolist()} - {0}
 
-    def left(self, call: Call, given: Tensor) -> None:
-        """Notes what is known of a layer's output, and follows it on."""
+    def left(self, call: Call, given: Tensor, named: int = 0) -> None:
+        """Notes what is known of a layer's output, and follows it on. Where it is the first
+        of so many that were `named` and a layer inside gave it already, that layer stands for it; of several
+        it is one scale, and not what all are made of."""
         track, shape = self.track_of(given), tuple(given.shape)
         call.layout = layout_of(track, shape, self.images)
         call.receptive = field_of(track, call.layout, shape, self.extent)
         if track is None:
             return
-        candidate = None
-        if call.layout.kind != "none" and call.works:
+        candidate, whole = None, named == 1 and id(given) not in self.given
+        if call.layout.kind != "none" and call.works and (not named or whole):
             candidate = len(self.seen.candidates)
             self.seen.candidates.append(call.finished)
+            self.given.add(id(given))
+        elif named:
+            return
         self.set_track(given, left_layer(track, call.finished, call.macs > 0, candidate))
 
 
-def last_depended_on(seen: Seen, logits: Track | None, graph: Graph, dense: bool = False) -> int:
+def last_depended_on(
+    seen: Seen, logits: Track | None, graph: Graph, dense: bool = False, detects: bool = False
+) -> int:
     """The end of the last layer whose places the logits depend on, of those that are more than a part
     of an attention, or a head beside the main one. Where the answers are maps themselves (`dense`), one that
-    gives nothing but answers explains none: it is of those that layers with weights come after."""
+    gives nothing but answers explains none: it is of those that layers with weights come after. Where the
+    network `detects` things, it is of the layers that all scales are made of, if there are any."""
     if logits is None:
         return 0
     ends = {call.finished: name for name, call in seen.calls.items() if call.finished}
@@ -171,7 +180,10 @@ def last_depended_on(seen: Seen, logits: Track | None, graph: Graph, dense: bool
         keys |= before | inside
     found = [seen.candidates[n] for n in depended_on(logits)]
     weighted = {name for name, call in seen.calls.items() if call.leaf and call.macs}
-    likely = (end for end in found if end in ends and end not in keys and ends[end])
+    likely = [end for end in found if end in ends and end not in keys and ends[end]]
+    if detects:  # what is sorted and picked by values is followed less far than the graph's edges are
+        every = [end for end in reversed(seen.candidates) if ends.get(end) and end not in keys]
+        likely = [end for end in every if leads_to_every_head(graph, ends[end], weighted)] or likely
     passed_over = ends_the_network if dense else is_head_beside
     return next((end for end in likely if not passed_over(graph, ends[end], weighted)), 0)
 

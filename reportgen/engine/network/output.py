@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import torch
 from torch import Tensor
@@ -203,17 +204,45 @@ def _shape(value: Any) -> str:
 
 
 def first_tensor(result: Any) -> Tensor | None:
-    """What a layer gives on: its tensor, or the first of several (a max-pool's maps before its indices)."""
-    if isinstance(result, tuple | list) and result:
-        result = result[0]
-    return result if isinstance(result, Tensor) else None
+    """What a layer gives on: its tensor, or the first of several (a max-pool's maps before its indices), be
+    they in a tuple, a dict, a dataclass or one that is both, as transformers' `ModelOutput`."""
+    if isinstance(result, Tensor):
+        return result
+    name = _first_name(result)
+    return None if name is None else cast(Tensor, _outputs(result)[name])
 
 
 def with_first(result: Any, tensor: Tensor) -> Any:
-    """The result with `tensor` for its first tensor."""
-    if isinstance(result, Tensor):
+    """The result with `tensor` for its first tensor; what was returned stays as it is."""
+    name = _first_name(result)
+    if name is None:  # a tensor
         return tensor
-    rest = result[1:]
+    if not isinstance(result, tuple | list):
+        changed: Any = copy.copy(result)
+        if isinstance(result, Mapping):
+            changed[name] = tensor
+        else:
+            object.__setattr__(changed, str(name), tensor)  # it may be frozen
+        return changed
+    values = [tensor, *result[1:]]
     if isinstance(result, list):
-        return [tensor, *rest]
-    return type(result)(tensor, *rest) if hasattr(result, "_fields") else (tensor, *rest)
+        return values
+    return type(result)(*values) if hasattr(result, "_fields") else tuple(values)
+
+
+def alike(result: Any) -> int:
+    """How many tensors of as many axes as the first one were returned by name: 0 where none was. Scales of
+    a pyramid are several; what a pool makes of a transformer's tokens is not like these."""
+    first = first_tensor(result)
+    if first is None or isinstance(result, Tensor | tuple | list):
+        return 0
+    return sum(isinstance(x, Tensor) and x.ndim == first.ndim for x in _outputs(result).values())
+
+
+def _first_name(result: Any) -> str | int | None:
+    """The name or number of the first tensor of several; None where a tuple or a list begins with something
+    else, and where none is named."""
+    several = _outputs(result)
+    if isinstance(result, tuple | list):
+        several = dict(list(several.items())[:1])
+    return next((name for name, value in several.items() if isinstance(value, Tensor)), None)

@@ -28,7 +28,7 @@ from reportgen.engine.network.graph import Recorder
 from reportgen.engine.network.head import Head
 from reportgen.engine.network.layers import layers_of
 from reportgen.engine.network.observer import Call, Observer, Seen, last_depended_on
-from reportgen.engine.network.output import Output, Raw, first_tensor, logits_of, raw_of
+from reportgen.engine.network.output import Output, Raw, alike, first_tensor, logits_of, raw_of
 from reportgen.engine.network.refusals import refusal
 from reportgen.engine.network.track import of_input
 from reportgen.engine.network.uncompiled import spare_compiler
@@ -173,7 +173,8 @@ def _forward(
         call.output_bytes //= len(x)
     seen.roles = observer.follower.roles
     graph = observer.recorder.finish(logits)
-    seen.auto = last_depended_on(seen, observer.track_of(logits), graph, _region(output) is not None)
+    maps = _region(output) is not None and not raw.detected
+    seen.auto = last_depended_on(seen, observer.track_of(logits), graph, maps, raw.detected)
     met = found(meeting.met, len(x), seen.calls)
     with _unfused():
         attentions = read_by(met, lambda: _raw(network, torch.zeros_like(x), output).values)
@@ -226,7 +227,7 @@ def _watched(network: nn.Module, seen: Seen, observer: Observer) -> Iterator[Non
             with _disable_current_modes():  # what follows is not the network's own work
                 call.fed_by = observer.origins(args)
                 if given is not None:
-                    observer.left(call, given)
+                    observer.left(call, given, alike(result))
             if args and isinstance(args[0], Tensor):
                 call.input_shape = tuple(args[0].shape[1:])
             observer.recorder.leave(name, given)

@@ -190,7 +190,8 @@ def _(family: Ablated, source: Source) -> Maker:
         silenced = torch.arange(activation.shape[1], device=channels.device) == channels[number][:, None]
         silenced = silenced.view(*silenced.shape, *[1] * (activation.ndim - 2))  # (R, C, 1, …)
         if family.fill == "mean":
-            return torch.where(silenced, activation.mean((2, 3), keepdim=True), activation)
+            places = tuple(range(2, activation.ndim))  # of maps, or of tokens with channels first
+            return torch.where(silenced, activation.mean(places, keepdim=True), activation)
         if family.fill == "zero":
             return activation.masked_fill(silenced, 0)
         assert_never(family.fill)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from reportgen.engine.feed import Feed
-from reportgen.engine.network.output import logits_of, raw_of
+from reportgen.engine.network.output import first_tensor, logits_of, raw_of, with_first
 from reportgen.engine.network.trace import trace
 from reportgen.errors import InputError
 
@@ -98,3 +98,71 @@ def test_a_network_that_squeezes_the_batch_away_is_given_two(classes: int) -> No
     x = torch.rand(1, 3, 8, 8)
     alone, _ = Feed(images=2).ask(network, x)
     assert torch.allclose(alone, network(x.expand(2, -1, -1, -1)).view(2, classes)[:1])
+
+
+@dataclass(frozen=True)
+class Frozen:
+    nothing: None
+    maps: Tensor
+
+
+@pytest.mark.parametrize(
+    "several",
+    [Answer(Z, Z + 1), Frozen(None, Z), {"maps": Z, "more": Z + 1}, (Z, None), [Z, Z + 1], Z],
+    ids=["dataclass", "frozen dataclass", "dict", "tuple", "list", "tensor"],
+)
+def test_the_first_tensor_is_found_and_replaced_in_a_copy(several: Any) -> None:
+    first = first_tensor(several)
+    assert first is Z
+    other = with_first(several, Z + 7)
+    found = first_tensor(other)
+    assert type(other) is type(several) and found is not None and torch.equal(found, Z + 7)
+    assert first_tensor(several) is Z  # what a module returned is its own
+
+
+@pytest.mark.parametrize("several", [([Z], Z), None, {"layers": [Z]}, (), {}])
+def test_what_does_not_begin_with_a_tensor_gives_none(several: Any) -> None:
+    assert first_tensor(several) is None
+
+
+def test_what_transformers_returns_has_a_first_tensor() -> None:
+    outputs = pytest.importorskip("transformers.modeling_outputs")
+    several = outputs.BaseModelOutputWithPooling(last_hidden_state=Z, pooler_output=Z + 1)
+    other = with_first(several, Z + 7)
+    assert first_tensor(several) is Z
+    assert torch.equal(other.last_hidden_state, Z + 7) and torch.equal(other[0], Z + 7)
+    assert torch.equal(other.pooler_output, Z + 1)
+
+
+class Encoder(nn.Module):
+    """Maps by name, rectified outside of any module, or as the convolution gave them."""
+
+    def __init__(self, bare: bool) -> None:
+        super().__init__()
+        self.conv, self.bare = nn.Conv2d(3, 4, 3, padding=1), bare
+
+    def forward(self, x: Tensor) -> Answer:
+        maps = self.conv(x)
+        return Answer(maps if self.bare else maps.relu(), maps.mean((2, 3)))
+
+
+class Named(nn.Module):
+    def __init__(self, bare: bool) -> None:
+        super().__init__()
+        self.encoder, self.fc = Encoder(bare), nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.fc(self.encoder(x).logits.mean((2, 3)))
+        return y
+
+
+@pytest.mark.parametrize(("bare", "auto"), [(True, "encoder.conv"), (False, "encoder")])
+def test_a_module_that_returns_a_dataclass_has_a_shape_and_is_tapped(bare: bool, auto: str) -> None:
+    network = Named(bare).eval()
+    facts = trace(network, (3, 8, 6))
+    assert facts.layer("encoder").map_shape == (4, 8, 6)
+    assert facts.auto == auto  # where a layer inside gave the same tensor, its name says more
+    x = torch.rand(2, 3, 8, 6)
+    logits, kept = Feed(images=3).ask(network, x, None, ["encoder"])
+    assert torch.allclose(kept["encoder"], network.encoder(x).logits, atol=1e-6)
+    assert torch.allclose(logits, network(x), atol=1e-6)

@@ -14,6 +14,7 @@ from reportgen.engine.needs import Ablated, Activation, Normalisation, Responses
 from reportgen.engine.needs.batch import MeanGradient
 from reportgen.engine.network.trace import trace
 from reportgen.engine.onepass import OnePass, frozen
+from reportgen.engine.perturb.makers import Source, maker
 from reportgen.engine.plan import Plan
 from reportgen.engine.targets import Slot
 from reportgen.errors import InputError, UnknownName
@@ -213,3 +214,18 @@ def test_a_layer_that_runs_more_often_than_it_was_seen_to_is_said():
     x[0, 0, 0, 0] = 9
     with pytest.raises(InputError, match="ran twice 2 times for this batch, and 1 times"):
         run(network, (need,), x)
+
+
+def test_tokens_with_channels_first_are_set_to_their_mean():
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(2), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 100, 5))
+    facts = trace(network, (3, SIDE, SIDE))
+    assert facts.layer("2").layout.kind == "tokens first"
+    assert Ablated("2", (1, 3), "mean").extent(facts).count == 2
+    x = pictures(1)
+    tokens = network[:3](x)  # (1, 4, 100)
+    expected = tokens.clone()
+    expected[:, 3] = tokens[:, 3].mean()
+    made = maker(Ablated("2", (1, 3), "mean"), Source(x, NORMAL, {}))
+    assert made.inside is not None
+    found = made.inside.change(tokens, torch.zeros(1, dtype=torch.int64), torch.ones(1, dtype=torch.int64))
+    assert torch.allclose(found, expected)
