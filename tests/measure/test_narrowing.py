@@ -116,7 +116,7 @@ def test_an_interrupted_run_resumes_to_the_same_bytes(asked, tmp_path):
     calls = []
     _, whole = asked(Searching(([],)), "whole", lambda stage, *_: calls.append(stage))
     stops = [number for number, stage in enumerate(calls) if stage == "check"]
-    assert len(stops) == 26
+    assert len(stops) == 24
     names = sorted(path.name for path in whole.writer.folder.iterdir())
     assert sum(name.startswith("viewed-") for name in names) > 10
     for stop in (stops[13], stops[20]):
