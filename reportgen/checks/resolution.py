@@ -13,10 +13,10 @@ from reportgen.stats import wilson
 
 FEWEST = 5  # images of a kind that are held against the rest
 TIMES = 2.0  # by how much the recipe has to enlarge a picture for it to be one
-WORSE = 0.1
 FOLLOWS = ("accuracy", "calibration", "abstention", "odd-images", "properties", "slices", "groups")
 REMEDY = "Take the pictures at their own size from where they came, or train with enlarged ones."
 OF_RECIPE = "Look whether the training enlarged its pictures as much; ask for larger ones if it did not."
+TO_TELL = "Label more pictures of both kinds: images.labels."
 
 
 @check("resolution", group="the images")
@@ -32,14 +32,16 @@ class Resolution:
 
     Reading. An enlarged picture holds no more than the small one did, and looks like nothing that the network
     was trained to see, if that was trained on larger ones. Answered as well as the rest it is a note.
-    Where most pictures are so there is no rest to tell by, and it is a warning.
+    Where all pictures are enlarged alike there is no rest to tell by, and many networks are trained so: that
+    is said, as undecided, and never a warning. So it is where enlarged pictures have no labels.
 
     Limits. Blurred pictures have no such trace, and are told by their sharpness (odd images). An enlargement
-    by exactly two with bilinear or bicubic interpolation leaves none either, nor one of JPEG below quality 90
-    or so in most pictures; of JPEGs the periods of their blocks (2, 4, 8) are not looked for, and PNGs that
-    were coarse JPEGs once may be taken for enlarged by 4. Found in nine photographs: nearest neighbours by
-    1.5 to 5 in all, other interpolations by 1.5, 3 and 5 in eight or nine of ten, by 4 in two of three;
-    none of them at its own size, blurred, or at JPEG quality 75.
+    by exactly two with bilinear, bicubic or Lanczos interpolation leaves none either, nor one of JPEG below
+    quality 90 or so in most pictures; of JPEGs the periods of their blocks (2, 4, 8) are not looked for, and
+    PNGs that were coarse JPEGs once may be taken for enlarged by 4. Found in nine photographs, of those three
+    interpolations: by 1.5 in all nine, by 2 in none, by 2.5 in seven or eight, by 3 in eight, by 4 and 5 in
+    six to eight; of nearest neighbours by 1.5 to 5 in all nine. None of the nine is taken for enlarged at its
+    own size, blurred, or as JPEG of quality 40, 75 or 95.
 
     Remedy. Take the pictures at their own size, or train with enlarged ones.
 
@@ -47,7 +49,7 @@ class Resolution:
     Saic 2008, Blind Authentication Using Periodic Properties of Interpolation; Newcombe 1998.
     """
 
-    limit: float = 0.5
+    limit: float = 0.1
 
     def judge(self, case: Case) -> Verdict:
         pictures = case.pictures
@@ -57,29 +59,25 @@ class Resolution:
         enlarged = traced | (times >= TIMES)
         part = self._part(case, enlarged)
         status = self._status(enlarged, part)
-        bad = status in GRAVE
-        share = float(enlarged.mean())
+        bad, by_recipe = status in GRAVE, bool((times >= TIMES).sum() > traced.sum())
         low, high = part.ends if part else wilson(int(enlarged.sum()), len(enlarged))
-        by_recipe = bool((times >= TIMES).sum() > traced.sum())
         return Verdict(
             status=status,
             sentence=_sentence(case, enlarged, traced, times, part),
-            effect=part.gap if part else share,
+            effect=part.gap if part else float(enlarged.mean()),
             low=low,
             high=high,
             unit="points" if part else "share",
-            limit=WORSE if part else self.limit,
-            limit_reason="one picture in ten more of that kind is answered wrong"
-            if part
-            else "where most are enlarged there is hardly another to tell by",
+            limit=self.limit if part else None,
+            limit_reason="one picture in ten more of that kind is answered wrong" if part else "",
             n=len(enlarged),
-            remedy=(OF_RECIPE if by_recipe else REMEDY) if bad else "",
+            remedy=_remedy(status, by_recipe, enlarged),
             exhibits=Exhibits(
                 images=tuple(case.answers.numbers[enlarged].tolist()) if bad else (),
                 settings=("model.preprocessing.resize",) if bad and by_recipe else (),
             ),
             figures=(_table(case, traced, times),) if enlarged.any() else (),
-            explains=FOLLOWS if bad and part and not enlarged.all() else (),
+            explains=FOLLOWS if bad else (),
         )
 
     def without(self, case: Case, verdict: Verdict) -> Case:
@@ -92,14 +90,20 @@ class Resolution:
         return part if part and min(part.count, part.others) >= FEWEST else None
 
     def _status(self, enlarged: Array, part: Part | None) -> Status:
-        """By the answers where there are both kinds; where most are enlarged, by their share."""
+        """By the answers, where there are both kinds. Without them a few enlarged pictures cannot matter, and
+        of many nothing is known: a network that was trained with such ones loses nothing by them."""
         if part is not None:
-            found = judged_parts([part], WORSE).status
-            if found != "undecided":
-                return found
-        if enlarged.mean() > self.limit:
-            return "warning"
-        return "undecided" if part is not None else "clear"
+            return judged_parts([part], self.limit).status
+        few = enlarged.sum() < FEWEST and enlarged.mean() <= self.limit
+        return "clear" if few else "undecided"
+
+
+def _remedy(status: Status, by_recipe: bool, enlarged: Array) -> str:
+    if status == "clear":
+        return ""
+    if status == "undecided" and (~enlarged).sum() >= FEWEST:
+        return TO_TELL
+    return OF_RECIPE if by_recipe else REMEDY
 
 
 def _times(case: Case) -> Array:
@@ -127,7 +131,14 @@ def _sentence(case: Case, enlarged: Array, traced: Array, times: Array, part: Pa
         how.append(f"{int((times >= TIMES).sum()):,} by the recipe's resize, {most:.3g} times")
     share = f"{percent(count / n)} {interval(*wilson(count, n))}"
     text = f"{counted(count, 'picture is', 'pictures are')} enlarged, {share}: {listed(how)}"
-    return f"{text}; {part.words()}." if part else f"{text}."
+    return f"{text}; {part.words() if part else _untold(n - count)}."
+
+
+def _untold(others: int) -> str:
+    """Why nothing is told by the answers."""
+    if others < FEWEST:
+        return "there is hardly another to hold them against, and a network that was trained so loses nothing"
+    return "too few with a label to tell whether they are answered worse"
 
 
 def _table(case: Case, traced: Array, times: Array) -> Table:

@@ -187,6 +187,12 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Digits:
     return Digits(tmp_path_factory.mktemp("digits"))
 
 
+@pytest.fixture(scope="session")
+def verdicts_in() -> Callable[[Any], dict[str, Verdict]]:
+    """`verdicts_of`."""
+    return verdicts_of
+
+
 def with_checks(audit: Any, checks: Any) -> Any:
     """An audit whose main model is asked other checks, by name: whether or not they are registered."""
     from reportgen.measure.checks.chosen import ChosenChecks

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -9,7 +11,9 @@ from PIL import Image
 from reportgen.checks.case import Sample
 from reportgen.checks.preprocessing import Preprocessing
 from reportgen.checks.preprocessing.alternatives import alternatives
+from reportgen.checks.preprocessing.trying import tried
 from reportgen.engine.network.trace import trace
+from reportgen.measure.checks import narrowing
 
 ONLY = {"sample": 200, "only": ["preprocessing", "accuracy", "class-names", "duplicates", "balance"]}
 GRAVE = ("fault", "warning")
@@ -116,3 +120,52 @@ def test_on_views_that_change_nothing_but_by_chance_there_is_hardly_a_fault(make
         object.__setattr__(case, "sample", Sample(case.answers.numbers, views=views))
         grave += Preprocessing().judge(case).status in GRAVE
     assert grave <= 10
+
+
+def narrowed(case, limit):
+    """The case where what half A excludes was not asked of half B."""
+    half = case.first_half
+    so_far = {name: np.where(half[:, None], z, np.nan) for name, z in case.sample.views.items()}
+    kept = Preprocessing(limit).promising(replace(case, sample=replace(case.sample, views=so_far)))
+    views = {name: z if name in kept else so_far[name] for name, z in case.sample.views.items()}
+    return replace(case, sample=replace(case.sample, views=views)), kept
+
+
+def test_what_half_a_excludes_is_no_finding_and_changes_none(make_case, make_answers, awkward):
+    """Ways that are better, worse or as good for all, for a class or for a part: the same is found."""
+    facts = trace(awkward, (3, 32, 32))
+    ways, found, dropped = alternatives(facts), 0, 0
+    for seed in range(24):
+        draw = np.random.default_rng(seed)
+        labels = draw.integers(0, 5, 150)
+        right = np.where(labels == 1, 0.2, 0.8) if seed % 2 else np.full(150, 0.8)
+        case = make_case(labels, make_answers(labels, right, draw, 5), seed=seed)
+        views = {
+            way.view.name: make_answers(labels, draw.choice([0.3, 0.75, 0.8, 0.85, 0.95]), draw, 5)
+            for way in ways
+        }
+        case = replace(case, model=facts, sample=Sample(case.answers.numbers, views=views))
+        less, kept = narrowed(case, 0.02)
+        whole, part = (Preprocessing()._found(each, tried(each)) for each in (case, less))
+        dropped += len(ways) - len(kept)
+        assert (whole is None) == (part is None)
+        if whole is not None:
+            found += 1
+            assert part.tried.way.view.name == whole.tried.way.view.name in kept
+            assert (part.kind, part.gain, part.low, part.n) == (whole.kind, whole.gain, whole.low, whole.n)
+    assert found > 6 and dropped > 60
+
+
+def test_asked_part_after_part_the_verdict_on_a_planted_fault_is_the_same(digits, verdicts_in, monkeypatch):
+    images = digits.images(8)
+    for path in sorted(images.rglob("*.png"))[::3]:
+        Image.fromarray(np.rot90(np.asarray(Image.open(path)), -1).copy()).save(path)
+    monkeypatch.setattr(narrowing, "SCREENED", 15)
+    asked = {"sample": 80, "only": ["preprocessing"]}
+    less = digits.measured(images, asked)
+    monkeypatch.delattr(Preprocessing, "promising")
+    whole = digits.measured(images, asked)
+    part, all_asked = (verdicts_in(m)["preprocessing"] for m in (less, whole))
+    assert part.status in GRAVE and "a turn by 90°" in part.sentence
+    assert replace(part, figures=()) == replace(all_asked, figures=())
+    assert less.writer.cost()["check_forwards"] < whole.writer.cost()["check_forwards"]

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from reportgen.checks.case import Pictures
+from reportgen.checks.case import NO_LABEL, Pictures
 from reportgen.checks.resolution import Resolution
+from reportgen.findings import GRAVE
 from reportgen.inputs.images.facts import FIELDS, facts_of
 
 PHOTOS = Path(__file__).resolve().parents[2] / "examples" / "photos"
@@ -20,7 +21,7 @@ KINDS = Image.Resampling
 
 @pytest.fixture(scope="module")
 def photos():
-    opened = [Image.open(file).convert("RGB") for file in sorted(PHOTOS.glob("*.jpg"))[:6]]
+    opened = [Image.open(file).convert("RGB") for file in sorted(PHOTOS.glob("*.jpg"))[:4]]
     return [photo.resize((photo.width // 3, photo.height // 3), KINDS.BOX) for photo in opened]
 
 
@@ -88,25 +89,50 @@ def test_enlarged_pictures_that_are_answered_worse_are_a_fault_and_their_twin_is
     assert none.status == "clear" and none.sentence.startswith("None of 400 pictures has a trace")
 
 
-def test_most_pictures_enlarged_by_the_recipe_are_a_warning_with_the_key(make_case, make_answers):
+def test_pictures_that_are_all_enlarged_alike_are_never_an_alarm(make_case, make_answers):
+    """A network for pictures of 32 px may well be trained at 224: nothing tells whether this one was."""
     member = np.zeros(200, dtype=bool)
-    found = Resolution().judge(of(make_case, make_answers, member, 0.9, sizes=32, resize=224))
-    assert found.status == "warning" and found.effect == 1
-    assert "by the recipe's resize, 7 times" in found.sentence
-    assert found.exhibits.settings == ("model.preprocessing.resize",)
-    small = Resolution().judge(of(make_case, make_answers, member, 0.9, sizes=200, resize=224))
-    assert small.status == "clear"
+    for accuracy in (0.95, 0.4):
+        found = Resolution().judge(of(make_case, make_answers, member, accuracy, sizes=32, resize=224))
+        assert found.status == "undecided" and found.effect == 1 and not found.exhibits.images
+        assert "by the recipe's resize, 7 times; there is hardly another" in found.sentence
+        assert found.remedy.startswith("Look whether the training enlarged") and not found.explains
+    traced = Resolution().judge(of(make_case, make_answers, ~member, 0.95))
+    assert traced.status == "undecided" and traced.remedy.startswith("Take the pictures at their own size")
+    less = Resolution().judge(of(make_case, make_answers, member, 0.9, sizes=200, resize=224))
+    assert less.status == "clear"
 
 
-def test_on_clean_sets_with_enlarged_pictures_there_is_hardly_a_fault(make_case, make_answers):
+def test_small_pictures_among_larger_ones_are_a_fault_by_their_answers_with_the_key(make_case, make_answers):
+    small = np.arange(300) < 80
+    case = of(make_case, make_answers, small & False, 1, sizes=np.where(small, 32, 256), resize=224)
+    right = np.where(small, np.arange(300) % 2 == 0, True)
+    wrong = (case.answers.labels + 1) % 4
+    worse = replace(case.answers, answers=np.where(right, case.answers.labels, wrong))
+    found = Resolution().judge(replace(case, answers=worse))
+    assert found.status == "fault" and found.exhibits.settings == ("model.preprocessing.resize",)
+    assert found.effect == pytest.approx(0.5)
+    as_good = replace(case.answers, answers=case.answers.labels)
+    assert Resolution().judge(replace(case, answers=as_good)).status == "clear"
+
+
+def test_without_labels_it_is_open_where_more_than_a_few_are_enlarged(make_case, make_answers):
+    for count, status in ((0, "clear"), (3, "clear"), (60, "undecided")):
+        case = of(make_case, make_answers, np.arange(200) < count, 0.9)
+        without = replace(case.answers, labels=np.full(200, NO_LABEL))
+        found = Resolution().judge(replace(case, answers=without))
+        assert found.status == status and found.limit is None
+    assert found.remedy.startswith("Label more pictures")
+
+
+def test_on_clean_sets_with_enlarged_pictures_there_is_hardly_an_alarm(make_case, make_answers):
+    """300 pictures, of which a tenth is enlarged and answered as well as the rest."""
     grave = 0
-    for seed in range(200):
+    for seed in range(100):
         draw = np.random.default_rng(seed)
-        member = draw.random(300) < 0.1
-        case = of(make_case, make_answers, member, 0.95)
+        case = of(make_case, make_answers, draw.random(300) < 0.1, 0.95)
         right = draw.random(300) < 0.95
-        answers = replace(
-            case.answers, answers=np.where(right, case.answers.labels, (case.answers.labels + 1) % 4)
-        )
-        grave += Resolution().judge(replace(case, answers=answers)).status == "fault"
-    assert grave <= 10
+        wrong = (case.answers.labels + 1) % 4
+        answers = replace(case.answers, answers=np.where(right, case.answers.labels, wrong))
+        grave += Resolution().judge(replace(case, answers=answers)).status in GRAVE
+    assert grave <= 5

@@ -42,7 +42,7 @@ def test_a_network_stopped_early_is_a_warning_and_one_at_its_end_is_not(digits):
         for epoch in ("01", "10")
     )
     assert early.status == "warning" and early.low > 0.02
-    assert early.sentence.startswith("Trained too briefly? One step of training takes away")
+    assert early.sentence.startswith("Trained too briefly, or with too few pictures? One step of training")
     assert late.status in ("clear", "undecided")
     assert late.low < 0.02
 
@@ -105,17 +105,29 @@ def test_what_a_temperature_wins_is_no_finding(scale, make_answers):
     assert won.low > 0.1
 
 
+def test_where_no_step_helps_or_there_is_nothing_to_win_the_share_is_no_wild_number(make_answers):
+    draw = np.random.default_rng(0)
+    labels = draw.integers(0, 5, 200)
+    own = make_answers(labels, 0.9, draw, 5)
+    worse = own + draw.normal(0, 3, own.shape)
+    won = won_by(labels, own, [worse, -own], 0)
+    assert (won.share, won.low, won.high) == (0, 0, 0), "no step is the best of them"
+    right = make_answers(labels, 1, draw, 5, sure=60.0)
+    won = won_by(labels, right, [right + draw.normal(0, 1, right.shape)], 0)
+    assert won.loss < 1e-6 and abs(won.share) < 1e-3
+
+
 def test_the_interval_covers_what_a_step_wins_on_many_images(make_answers):
-    """The truth is that of 20,000 images; the draws are of 200 of them."""
+    """The truth is that of 5,000 images; the draws are of 150 of them."""
     draw = np.random.default_rng(1)
-    labels = draw.integers(0, 4, 20_000)
+    labels = draw.integers(0, 4, 5_000)
     own = make_answers(labels, 0.8, draw, 4, sure=3.0)
     step = own + draw.normal(0, 0.3, own.shape)
     step[np.arange(len(labels)), labels] += 0.2
     truth = won_by(labels, own, [step], 0).share
     inside = []
-    for seed in range(200):
-        rows = draw.integers(0, len(labels), 200)
+    for seed in range(100):
+        rows = draw.integers(0, len(labels), 150)
         won = won_by(labels[rows], own[rows], [step[rows]], seed)
         inside.append(won.low <= truth <= won.high)
-    assert 0.9 <= np.mean(inside) <= 0.99
+    assert 0.88 <= np.mean(inside) <= 1

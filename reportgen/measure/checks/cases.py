@@ -50,7 +50,7 @@ def sample_of(m: Measurement, chosen: ChosenCheck) -> Sample:
     if not len(numbers) and answered:  # not every image was asked for every view
         numbers = np.unique(np.concatenate([own for own, _ in answered.values()]))
         order = np.arange(len(numbers))
-    views = {name: _aligned(numbers[order], own, logits) for name, (own, logits) in answered.items()}
+    views = {name: aligned(numbers[order], own, logits) for name, (own, logits) in answered.items()}
     return Sample(numbers[order], whole, m.writer.tally(tally_name(chosen.name)), views)
 
 
@@ -68,7 +68,7 @@ def _numbers(m: Measurement, kind: str) -> Array:
     return np.array([r["number"] for r in m.writer.records(kind) if r["row"] is not None], dtype=np.int64)
 
 
-def _aligned(numbers: Array, own: Array, logits: Array) -> Array:
+def aligned(numbers: Array, own: Array, logits: Array) -> Array:
     """Logits (n, C) in the order of `numbers`; NaN where an image had no such view."""
     whole = np.full((len(numbers), logits.shape[1]), np.nan, dtype=np.float32)
     places = {int(number): row for row, number in enumerate(own)}

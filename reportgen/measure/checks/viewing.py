@@ -3,6 +3,7 @@ that can be worked out of its input."""
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -29,6 +30,8 @@ from reportgen.measure.checks.views import Group, Scale, grouped, unchanged, vie
 from reportgen.measure.measurement import Measurement, labels_of, pixels_of
 from reportgen.measure.selection import sample
 
+LOGITS, PIXELS = "logits-", "pixels-"  # and the place of a view: its logits, and what tells its pixels apart
+
 
 def kind_of(group: Group) -> str:
     """The kind of shards that hold the answers of a group of views."""
@@ -39,7 +42,7 @@ def view(m: Measurement, files: Sequence[ImageFile], of: Sequence[ImageFile], wa
     """The answers to some files of the sample by every wanted view; `of` is all of the sample, which what
     several images say together is taken of."""
     views, own = m.model.checks.views, m.model.subject.preprocessing
-    asking = Asking(m, frozenset(views.index(view) for view in wanted))
+    asking = Asking(m, frozenset(views.index(view) for view in wanted), known=_known(m))
     if any("images" in (view.mean, view.std) for view in wanted):
         asking = replace(asking, of_images=_of_images(m, of))
     for group in grouped(views, own):
@@ -72,13 +75,31 @@ class Asking:
 
     def of_its_own(self, images: list[Decoded]) -> Tensor:
         """The logits (N, C) of a decoded batch as it is, by what was answered before where that is known."""
-        keys = [hash(image.pixels.tobytes()) for image in images]
+        keys = [_key(image) for image in images]
         new = [row for row, key in enumerate(keys) if key not in self.known]
         if new:
             engine = replace(self.m.engine, plan=self.m.model.checks.plan, counted=self.spent)
             logits = _logits(engine, pixels_of([images[row] for row in new]))
             self.known.update(zip([keys[row] for row in new], logits, strict=True))
         return torch.stack([self.known[key] for key in keys])
+
+
+def _key(image: Decoded) -> int:
+    """What tells decoded pixels from others, the same in every process."""
+    return int.from_bytes(hashlib.blake2b(image.pixels.tobytes(), digest_size=8).digest(), "little")
+
+
+def _known(m: Measurement) -> dict[int, Tensor]:
+    """The logits that the shards hold of images as they were decoded, so that a resumed run asks no more than
+    one that was not interrupted."""
+    found: dict[int, Tensor] = {}
+    for group in grouped(m.model.checks.views, m.model.subject.preprocessing):
+        for name in m.writer.shards(kind_of(group)):
+            for own in m.writer.keys(name, PIXELS):
+                logits = m.writer.array(name, own.replace(PIXELS, LOGITS))
+                keys = m.writer.array(name, own)
+                found.update(zip(keys.tolist(), torch.from_numpy(np.array(logits)), strict=True))
+    return found
 
 
 def in_second_half(m: Measurement, file: ImageFile) -> bool:
@@ -94,6 +115,8 @@ def _stepped(stack: ExitStack, m: Measurement, group: Group, of: Sequence[ImageF
         if not asking.descents:
             with m.watch.on("checks"):
                 asking.descents.append(descent(asker, _half(m, of)))
+            if _counted(m):
+                asking.spent.forwards = asking.spent.backwards = 0
     except (InputError, torch.OutOfMemoryError):
         raise
     except Exception as error:
@@ -106,6 +129,12 @@ def _stepped(stack: ExitStack, m: Measurement, group: Group, of: Sequence[ImageF
         return False
     stack.enter_context(found.by(group.stepped))
     return True
+
+
+def _counted(m: Measurement) -> bool:
+    """Whether a shard of an interrupted run holds the cost of the gradient."""
+    groups = grouped(m.model.checks.views, m.model.subject.preprocessing)
+    return any(m.writer.shards(kind_of(group)) for group in groups if group.stepped)
 
 
 def _half(m: Measurement, of: Sequence[ImageFile]) -> list[tuple[Tensor, Tensor]]:
@@ -132,9 +161,10 @@ def _answered(
                 way = m.model.checks.views[place]
                 if not group.changed and unchanged(way, own, asking.of_images):
                     logits = asking.of_its_own(images)
+                    arrays[f"{PIXELS}{place:02d}"] = np.array([_key(i) for i in images], dtype=np.uint64)
                 else:
                     logits = _logits(engine, worked_out(way, x, own, asking.of_images))
-                arrays[f"logits-{place:02d}"] = logits.numpy()
+                arrays[f"{LOGITS}{place:02d}"] = logits.numpy()
     seen = seen_of(images, [image.file.number for image in rejected])
     cost = check_cost(engine.counted)
     spent = check_cost(asking.spent)
@@ -177,7 +207,7 @@ def answered_by(m: Measurement, view: View) -> tuple[Array, Array]:
     place = m.model.checks.views.index(view)
     groups = grouped(m.model.checks.views, m.model.subject.preprocessing)
     group = next(group for group in groups if place in group.places)
-    return numbered(m, kind_of(group), f"logits-{place:02d}")
+    return numbered(m, kind_of(group), f"{LOGITS}{place:02d}")
 
 
 def numbered(m: Measurement, kind: str, key: str) -> tuple[Array, Array]:
