@@ -13,7 +13,7 @@ from PIL import Image
 from reportgen.engine.network.head import Head
 from reportgen.errors import InputError
 from reportgen.inputs.classes import names as class_names
-from reportgen.inputs.classes.labels import agreement
+from reportgen.inputs.classes.orders import agreement
 from reportgen.inputs.images.columns import columns
 from reportgen.inputs.images.survey import Surveyed, surveyed
 
@@ -30,9 +30,7 @@ def pictures(folder: Path, *names: str) -> Path:
     return folder
 
 
-def read(
-    folder: Path, text: str, classes=ANIMALS, name: str = "labels.csv", files=FILES, **more
-) -> Surveyed:
+def read(folder: Path, text: str, classes=ANIMALS, name: str = "labels.csv", files=FILES, **more) -> Surveyed:
     """The set of the folder `im`, its labels in a list beside it."""
     pictures(folder / "im", *files)
     (folder / name).write_text(text, encoding="utf-8")
@@ -243,11 +241,15 @@ def test_a_list_that_lies_among_the_images_is_named(tmp_path):
 
 def coco(*categories: tuple[int, int]) -> str:
     names = {3: "bee", 1: "ant", 90: "cat"}
-    return json.dumps({
-        "images": [{"id": n, "file_name": f"{name}.jpg"} for n, name in enumerate("abc")],
-        "annotations": [{"image_id": image, "category_id": one} for image, one in categories],
-        "categories": [{"id": number, "name": name, "supercategory": "x"} for number, name in names.items()],
-    })
+    return json.dumps(
+        {
+            "images": [{"id": n, "file_name": f"{name}.jpg"} for n, name in enumerate("abc")],
+            "annotations": [{"image_id": image, "category_id": one} for image, one in categories],
+            "categories": [
+                {"id": number, "name": name, "supercategory": "x"} for number, name in names.items()
+            ],
+        }
+    )
 
 
 def test_annotations_of_one_category_an_image_are_labels(tmp_path):
