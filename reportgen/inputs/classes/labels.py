@@ -16,6 +16,7 @@ from reportgen.inputs.images.matching import SPLITS
 # a file's label as text or as a class's index (None where it has none), and where that stands
 Labelling: TypeAlias = Callable[[ImageFile], "tuple[str | int | None, str]"]
 
+DEEPEST = 2  # folders above those of the classes
 NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 
 
@@ -83,15 +84,22 @@ ORDERED = "Labels are the folders in the order of their names as text (ImageFold
 def _level(files: Sequence[ImageFile], known: Known) -> tuple[int, str]:
     """How deep the folders lie that are classes: below train, val and the like, and below one folder of
     all; and what is above them."""
-    tops = {name for file in files if (name := _folder(file, 0))}
-    inner = {name for file in files if (name := _folder(file, 1))}
-    if not tops or not inner or any(known.index(name) is not None for name in tops):
-        known.used.clear()
-        return 0, ""
-    splits = all(name.casefold() in SPLITS for name in tops)
-    within = len(tops) == 1 and all(known.index(name, known.unnamed) is not None for name in inner)
+    level = 0
+    while level < DEEPEST:
+        outer = {name for file in files if (name := _folder(file, level))}
+        inner = {name for file in files if (name := _folder(file, level + 1))}
+        if not outer or not inner or any(known.index(name) is not None for name in outer):
+            break
+        splits = all(name.casefold() in SPLITS for name in outer)
+        of_classes = all(known.index(name, known.unnamed) is not None for name in inner)
+        of_splits = all(name.casefold() in SPLITS for name in inner)
+        of_splits = of_splits and any(_folder(file, level + 2) for file in files)
+        if not splits and not (len(outer) == 1 and (of_classes or of_splits)):
+            break
+        level += 1
     known.used.clear()
-    return (1, " and ".join(f"{name}/" for name in sorted(tops))) if splits or within else (0, "")
+    parts = {tuple(file.shown.split("/")[:level]) for file in files if level and _folder(file, level - 1)}
+    return level, " and ".join(f"{'/'.join(part)}/" for part in sorted(parts))
 
 
 def folder_names(files: Sequence[ImageFile]) -> list[str]:

@@ -55,6 +55,15 @@ def test_class_folders_below_splits_or_one_folder_of_all(tmp_path, above):
     assert all(f"{top}/" in notes for top in above)
 
 
+def test_splits_below_one_folder_of_all(tmp_path):
+    pictures(tmp_path, "images/train/rose/a.png", "images/val/tulip/b.png", "images/val/rose/c.png")
+    found, notes, _ = indices(tmp_path)
+    assert list(found.values()) == [0, 0, 1]
+    assert "below images/train/ and images/val/" in notes
+    pictures(tmp_path / "flat", "images/train/a.png", "images/val/b.png")
+    assert set(indices(tmp_path / "flat")[0].values()) == {None}
+
+
 def test_a_class_that_is_called_like_a_split_is_a_class(tmp_path):
     found, notes, _ = indices(pictures(tmp_path, "train/a.png", "bus/b.png"), classes=("bus", "train"))
     assert found == {"bus/b.png": 0, "train/a.png": 1} and "below" not in notes
