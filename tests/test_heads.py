@@ -125,6 +125,8 @@ def test_values_have_errors_and_no_classes(tmp_path: Path) -> None:
     text = page(outcome)
     assert "mean absolute error" in text and "labelled answers right" not in text and "unsure 0" in text
     assert "nothing is a class" in text
+    raw = (outcome.folder / "report.html").read_text()
+    assert 'data-by="probability"' not in raw and 'data-by="answer"' in raw
 
 
 @pytest.mark.parametrize("end", ["softmax", "log"])

@@ -12,8 +12,8 @@ from typing import Any
 from reportgen.errors import RecipeError
 from reportgen.evidence import canonical_json
 from reportgen.inputs import ImageFile
-from reportgen.inputs.classes.labels import Reading
 from reportgen.inputs.classes.names import ids
+from reportgen.inputs.classes.orders import Reading
 from reportgen.inputs.images.masks import MaskFolder
 from reportgen.inputs.images.part_boxes import PartsList, read_parts
 from reportgen.inputs.images.survey import class_folders, surveyed

@@ -12,7 +12,7 @@ from reportgen.checks import questions
 from reportgen.engine import device as devices
 from reportgen.evidence import is_unanswered, sha256_of, shards
 from reportgen.evidence.records import BesideFacts, CheckWords, Chosen, ImagesFacts, ManifestBody, Words
-from reportgen.inputs.classes.labels import agreement
+from reportgen.inputs.classes.orders import agreement
 from reportgen.measure.measurement import Measurement
 from reportgen.measure.models import ModelUnderAudit
 from reportgen.probes import methods

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import pickletools
 import re
 import warnings
 from collections.abc import Mapping
@@ -34,6 +35,9 @@ RECORDS = (
 # builtins that hold data, and what makes an object of a class with a builtin base
 BUILTINS = ("frozenset", "slice", "range", "list", "dict", "tuple", "int", "float", "str", "bool", "object")
 MOST_NAMES = 200
+AS_TENSORS = (
+    "load it where it was written, and save its arrays as tensors by name: torch.save, or safetensors"
+)
 NUMBERS = re.compile(r"[biufc?]\d*|[US]\d+")
 
 
@@ -84,16 +88,37 @@ class NumpyArray(Inert):
     @property
     def values(self) -> list[Any]:
         """The elements in order; none where it is not an array of text or numbers."""
+        if isinstance(self.state, tuple) and len(self.state) == 5 and isinstance(self.state[4], list):
+            objects: list[Any] = self.state[4]
+            return objects
+        flat = self._flat()
+        values: list[Any] = [] if flat is None else flat.tolist()
+        return values
+
+    def tensor(self) -> torch.Tensor | None:
+        """The array as a tensor of its shape; None where it is not one of numbers that torch has."""
+        flat = self._flat()
+        if flat is None or flat.dtype.kind not in "biuf" or not isinstance(self.state[1], tuple):
+            return None
+        try:
+            shaped = flat.reshape(self.state[1], order="F" if self.state[3] else "C")
+            return torch.from_numpy(np.array(shaped, shaped.dtype.newbyteorder("="), order="C"))
+        except (
+            TypeError,
+            ValueError,
+            OverflowError,
+        ):  # a shape that the bytes do not fill, a rare kind of number
+            return None
+
+    def _flat(self) -> np.ndarray[Any, Any] | None:
+        """The elements as the file has them, None where they are no text and no numbers."""
         if not (isinstance(self.state, tuple) and len(self.state) == 5):
-            return []
+            return None
         _, _, kind, _, data = self.state
-        if isinstance(data, list):  # an array of objects
-            return data
         plain = kind.plain if isinstance(kind, NumpyType) else None
         if plain is None or not plain.itemsize or not isinstance(data, bytes) or len(data) % plain.itemsize:
-            return []
-        values: list[Any] = np.frombuffer(data, plain).tolist()
-        return values
+            return None
+        return np.frombuffer(data, plain)
 
 
 class NumpyScalar(Inert):
@@ -127,6 +152,19 @@ def as_plain(value: Any) -> Any:
     return value
 
 
+def with_tensors(content: Any, depth: int = 2) -> Any:
+    """The content with every table of numpy arrays by name as one of tensors, so many wrappings deep."""
+    if not isinstance(content, Mapping):
+        return content
+    if sum(isinstance(value, NumpyArray) for value in content.values()) * 2 > len(content):
+        made = {k: v.tensor() if isinstance(v, NumpyArray) else v for k, v in content.items()}
+        return content if any(value is None for value in made.values()) else made
+    if depth == 0 or not any(isinstance(value, Mapping) for value in content.values()):
+        return content
+    inner = {key: with_tensors(value, depth - 1) for key, value in content.items()}
+    return inner if any(inner[key] is not content[key] for key in content) else content
+
+
 def _inert(*arguments: Any) -> Inert:
     """Stands in for a function."""
     return Inert(*arguments)
@@ -153,13 +191,26 @@ def read(data: bytes, name: str) -> Any:
         except Exception as error:  # damaged pickles raise whatever comes
             found = re.search(FORBIDDEN, str(error))
             if found is None:
-                raise InputError(
-                    f"{name} is damaged, truncated or no file of torch.save", COPY_AGAIN
-                ) from error
+                said = (f"{name} is damaged, truncated or no file of torch.save", COPY_AGAIN)
+                if _is_plain(data):
+                    said = (f"{name} is a pickle of Python's own, not one of torch.save", AS_TENSORS)
+                raise InputError(*said) from error
             stand_in = _stand_in(found[1])
             if stand_in is None or stand_in in stand_ins or len(stand_ins) > MOST_NAMES:
                 raise _refusal(name, found[1]) from error
             stand_ins.append(stand_in)
+
+
+def _is_plain(data: bytes) -> bool:
+    """Whether a file is a whole pickle that does not begin as torch's do, by its opcodes: nothing is run.
+    torch's first is its magic number, and ends after a few bytes."""
+    if data[:1] != b"\x80":
+        return False
+    try:
+        last = max(place or 0 for _, _, place in pickletools.genops(data))
+    except Exception:  # damaged pickles raise whatever comes
+        return False
+    return last + 1 == len(data)
 
 
 def _known(data: bytes) -> list[tuple[Any, str]]:

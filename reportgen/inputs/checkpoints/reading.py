@@ -59,7 +59,9 @@ def _read(name: str, data: bytes, digest: str, weights: str | None) -> Checkpoin
     form = identify(data, name)
     if form == "torch zip":
         check_zip(data, name)
-    content = _safetensors(data, name) if form == "safetensors" else pickled.read(data, name)
+    content = (
+        _safetensors(data, name) if form == "safetensors" else pickled.with_tensors(pickled.read(data, name))
+    )
     found, notes = unwrapped(content, name, weights)
     classes, more = class_names(content)
     metadata = getattr(found.state, "_metadata", None)

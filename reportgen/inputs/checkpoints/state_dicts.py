@@ -58,6 +58,10 @@ def unwrapped(content: Any, name: str, asked: str | None) -> tuple[Found, list[s
             inner = inner[key]
         raise InputError(f"{name} holds no state dict{_under(keys)}: {_contents(inner)}", SAVE_AGAIN)
     chosen, notes = _chosen(found, name)
+    notes += [
+        f"Averaged weights under '{path}' are a list without names: they are not used."
+        for path in _averaged_lists(content)
+    ]
     at = content
     for key in chosen.keys:
         at = at[key]
@@ -101,6 +105,17 @@ def _candidates(content: Any, keys: tuple[str, ...] = (), every: bool = False) -
             yield Found((*keys, key), _tensors(value))
         elif not _is_state(value):
             yield from _candidates(value, (*keys, key), every)
+
+
+def _averaged_lists(content: Any, keys: tuple[str, ...] = ()) -> Iterator[str]:
+    """Where averaged weights are a list in the order of the parameters, as torch_ema's shadow_params."""
+    for key, value in content.items() if isinstance(content, Mapping) and len(keys) < DEEPEST else ():
+        path = ".".join((*keys, str(key)))
+        if isinstance(value, list) and value and all(isinstance(one, Tensor) for one in value):
+            if averaged(path) or "shadow" in path.lower():
+                yield path
+        else:
+            yield from _averaged_lists(value, (*keys, str(key)))
 
 
 def _like_weights(state: Mapping[str, Any]) -> bool:

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from reportgen.errors import InputError
 from reportgen.inputs.classes.known import NOTHING, WHOLE, Known
-from reportgen.inputs.classes.labels import Labelling, Reading
+from reportgen.inputs.classes.labels import Labelling
+from reportgen.inputs.classes.orders import Reading
 from reportgen.inputs.images.listing import ImageFile
 
 BETWEEN = re.compile(r"[|;,\s]+")
@@ -37,9 +38,7 @@ class _Numbers(NamedTuple):
         }
 
 
-def counted(
-    files: Sequence[ImageFile], labelling: Labelling, known: Known, first: int | None
-) -> Counted:
+def counted(files: Sequence[ImageFile], labelling: Labelling, known: Known, first: int | None) -> Counted:
     """The labelling of a list, its numbers as indices.
 
     `first` is the number of the first class, None where nobody says. Then numbers from 1 to the number of
@@ -71,9 +70,7 @@ def counted(
         other = Reading("as indices from 0", remedy, numbers.reading(0, count), "labels")
         return Counted(_shifted(labelling, numbers), [note], (other,) if first is None else ())
     if first is None and min(values) >= 1 and max(values) < count:
-        other = Reading(
-            "as counted from 1", "images.first_index: 1", numbers.reading(1, count), "labels"
-        )
+        other = Reading("as counted from 1", "images.first_index: 1", numbers.reading(1, count), "labels")
         return Counted(labelling, [], (other,))
     if first is None and min(values) >= 1 and max(values) == count:
         place = next(numbers.places[file] for file, some in numbers.by_file.items() if count in some)

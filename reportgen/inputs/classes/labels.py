@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 from reportgen.engine.network.facts import index_of
 from reportgen.errors import InputError, UnknownName, did_you_mean, nearest
-from reportgen.inputs.classes.known import NOTHING, Known, quoted
+from reportgen.inputs.classes.known import NOTHING, Known
+from reportgen.inputs.classes.orders import FEW, Reading, other_orders, some
 from reportgen.inputs.images.listing import ImageFile
 from reportgen.inputs.images.matching import SPLITS
 
 # a file's label as text or as a class's index (None where it has none), and where that stands
 Labelling: TypeAlias = Callable[[ImageFile], "tuple[str | int | None, str]"]
 
+DEEPEST = 2  # folders above those of the classes
 NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
-NUMBERED = re.compile(r"(\d{1,9})(?:\s*[._ \-]\s*\S.*)?")  # 7, 07_ant
-FEW = 8
-
-
-class Reading(NamedTuple):
-    """Another way to read the folders, or what `of` says, as labels: in words, how to take it, and the index
-    by file number."""
-
-    words: str
-    remedy: str
-    indices: Mapping[int, int]
-    of: str = "folders"
 
 
 class Folders(NamedTuple):
@@ -43,31 +33,34 @@ def no_label(file: ImageFile) -> tuple[None, str]:
     return None, file.shown
 
 
-def by_folders(files: Sequence[ImageFile], known: Known, mode: str) -> Folders:
+def by_folders(files: Sequence[ImageFile], known: Known, mode: str, first: int | None = None) -> Folders:
     """The labels that the folders' names are.
 
     `mode` is auto (where every folder is a class), folder (every folder is held to be one), or
-    imagefolder (the classes are the folders in the order of their names as text). Raises InputError.
+    imagefolder (the classes are the folders in the order of their names as text). `first` is the number of
+    the first class in folders that are numbers, where somebody says. Raises InputError.
     """
     level, above = _level(files, known)
     names = sorted({name for file in files if (name := _folder(file, level))})
     said = [f"Labels are taken from the folders below {above}."] if above else []
     if mode == "imagefolder":
         return Folders(_ranked(names, known, level), [*said, ORDERED], ())
+    if first is not None and (counted := _counted(names, known, first)) is not None:
+        return Folders(_placed(counted, level), [*said, f"{COUNTED} {first}, as the recipe says."], ())
+    numbers = known.unnamed or mode == "folder"
+    found = {name: known.index(name, numbers) for name in names}
     if mode == "folder":
-        return Folders(_as_text(level, known, numbers=True), said, _others(files, names, known, level))
+        return Folders(_as_text(level, known, numbers), said, _others(files, names, known, level, found))
     if not names:
         return Folders(no_label, [], ())
-    numbers = known.unnamed
-    found = {name: known.index(name, numbers) for name in names}
     if all(index is not None for index in found.values()):
         note = "Labels are the folders' names"
         by_number = numbers and not any(name in known.classes for name in names)
         notes = [f"{note}, read as class indices." if by_number else f"{note}."]
-        readings = _others(files, names, known, level) if by_number else ()
+        readings = _others(files, names, known, level, found)
         return Folders(_as_text(level, known, numbers), [*said, *notes], readings)
     known.used.clear()
-    return Folders(no_label, [_unlabelled(names, found, known)], _others(files, names, known, level))
+    return Folders(no_label, [_unlabelled(names, found, known)], _others(files, names, known, level, {}))
 
 
 def by_numbers(files: Sequence[ImageFile]) -> Folders:
@@ -84,21 +77,29 @@ def by_numbers(files: Sequence[ImageFile]) -> Folders:
     return Folders(label, ["Labels are the folders' names, read as numbers."], ())
 
 
+COUNTED = "Labels are the folders' names, read as numbers counted from"
 ORDERED = "Labels are the folders in the order of their names as text (ImageFolder's: 10 before 2)."
 
 
 def _level(files: Sequence[ImageFile], known: Known) -> tuple[int, str]:
     """How deep the folders lie that are classes: below train, val and the like, and below one folder of
     all; and what is above them."""
-    tops = {name for file in files if (name := _folder(file, 0))}
-    inner = {name for file in files if (name := _folder(file, 1))}
-    if not tops or not inner or any(known.index(name) is not None for name in tops):
-        known.used.clear()
-        return 0, ""
-    splits = all(name.casefold() in SPLITS for name in tops)
-    within = len(tops) == 1 and all(known.index(name, known.unnamed) is not None for name in inner)
+    level = 0
+    while level < DEEPEST:
+        outer = {name for file in files if (name := _folder(file, level))}
+        inner = {name for file in files if (name := _folder(file, level + 1))}
+        if not outer or not inner or any(known.index(name) is not None for name in outer):
+            break
+        splits = all(name.casefold() in SPLITS for name in outer)
+        of_classes = all(known.index(name, known.unnamed) is not None for name in inner)
+        of_splits = all(name.casefold() in SPLITS for name in inner)
+        of_splits = of_splits and any(_folder(file, level + 2) for file in files)
+        if not splits and not (len(outer) == 1 and (of_classes or of_splits)):
+            break
+        level += 1
     known.used.clear()
-    return (1, " and ".join(f"{name}/" for name in sorted(tops))) if splits or within else (0, "")
+    parts = {tuple(file.shown.split("/")[:level]) for file in files if level and _folder(file, level - 1)}
+    return level, " and ".join(f"{'/'.join(part)}/" for part in sorted(parts))
 
 
 def folder_names(files: Sequence[ImageFile]) -> list[str]:
@@ -129,13 +130,43 @@ def _ranked(names: list[str], known: Known, level: int) -> Labelling:
             f"images.labels is imagefolder, but there are {len(names)} folders, {len(known.classes)} classes",
             "give a folder for each class, or set model.classes and images.labels: folder",
         )
-    ranks = {name: rank for rank, name in enumerate(names)}
+    return _placed({name: rank for rank, name in enumerate(names)}, level)
+
+
+def _placed(index: Mapping[str, int], level: int) -> Labelling:
+    """The labelling by the index of each folder."""
 
     def label(file: ImageFile) -> tuple[int | None, str]:
         name = _folder(file, level)
-        return (None if name is None else ranks[name]), f"folder {name}"
+        return (None if name is None else index[name]), f"folder {name}"
 
     return label
+
+
+def _counted(names: Sequence[str], known: Known, first: int) -> dict[str, int] | None:
+    """The index of each folder, its number counted from `first`; None where a folder is no number or is a
+    class's name. Raises InputError where a number is then no class."""
+    if not names or not all(name.isdecimal() and not known.is_name(name) for name in names):
+        return None
+    found = {name: int(name) - first for name in names}
+    odd = next((name for name, index in found.items() if not 0 <= index < len(known.classes)), None)
+    if odd is not None:
+        raise InputError(
+            f"folder {odd}: no class: the model has {len(known.classes)}, counted from {first}",
+            f"set images.first_index: {1 - first}, or rename the folder",
+        )
+    return found
+
+
+def _others(
+    files: Sequence[ImageFile], names: list[str], known: Known, level: int, used: Mapping[str, int | None]
+) -> tuple[Reading, ...]:
+    """The other orders of the folders (see `orders.other_orders`); what it asks leaves no trace."""
+    traces = dict(known.used)
+    found = other_orders(files, names, known, used, lambda file: _folder(file, level))
+    known.used.clear()
+    known.used.update(traces)
+    return found
 
 
 def _unlabelled(names: list[str], found: Mapping[str, int | None], known: Known) -> str:
@@ -152,73 +183,22 @@ def _unlabelled(names: list[str], found: Mapping[str, int | None], known: Known)
     if not known.unnamed:
         numbers = all(name.isdecimal() for name in names)
         more = "images.labels: folder reads them as indices" if numbers else "images.labels: none says so"
+        if numbers and max(map(int, names)) == len(known.classes):
+            more = "images.first_index: 1 reads them as counted from 1"
+        if numbers and len(names) == len(known.classes):
+            more += ", images.labels: imagefolder in the order of text (10 before 2)"
         return (
             f"No labels: none of the {len(names)} folders ({shown}) is one of the model's classes "
             f"({', '.join(known.classes[:3])}, …); {more}."
         )
     remedy = "name them in model.classes, in the order of the model's outputs"
     if len(names) == len(known.classes):
-        listed = f": [{_some(names)}]" if len(names) <= FEW else " to them"
+        listed = f": [{some(names)}]" if len(names) <= FEW else " to them"
         remedy += (
             f". If that is the order of the names (ImageFolder's), set images.labels: imagefolder, or "
             f"model.classes{listed}"
         )
     return f"No labels: the folders ({shown}) are no class indices, and the classes have no names; {remedy}."
-
-
-def _by_number(names: Sequence[str]) -> list[str] | None:
-    """The names by the numbers that they are or begin with, the lowest first; None where one has none, or
-    two have the same."""
-    parts = {name: found[1] for name in names if (found := NUMBERED.fullmatch(name))}
-    if len({int(part) for part in parts.values()}) < len(names):
-        return None
-    return sorted(names, key=lambda name: int(parts[name]))
-
-
-def _some(names: Sequence[str]) -> str:
-    """The names as a recipe lists them, the first few of many."""
-    return ", ".join(quoted(name) for name in names[:FEW]) + (", …" if len(names) > FEW else "")
-
-
-def _others(files: Sequence[ImageFile], names: list[str], known: Known, level: int) -> tuple[Reading, ...]:
-    """The readings of the folders that are possible beside the one that is used, where classes have no
-    names."""
-    if not known.unnamed or len(names) != len(known.classes):
-        return ()
-    text = {name: rank for rank, name in enumerate(names)}
-    ways = [("in ImageFolder's order (as text, 10 before 2)", "images.labels: imagefolder", text)]
-    if (counted := _by_number(names)) is not None:
-        from_one = {name: rank for rank, name in enumerate(counted)}
-        ways.append(("by number, the lowest first", f"model.classes: [{_some(counted)}]", from_one))
-    used = {name: known.index(name) for name in names}
-    known.used.clear()
-    found: list[tuple[str, str, dict[str, int]]] = []
-    for words, remedy, ranks in ways:
-        if ranks != used and ranks not in [one[2] for one in found]:
-            found.append((words, remedy, ranks))
-    return tuple(
-        Reading(words, remedy, {f.number: ranks[n] for f in files if (n := _folder(f, level))})
-        for words, remedy, ranks in found
-    )
-
-
-def agreement(
-    readings: Iterable[Reading], used: Mapping[int, int | None], answers: Mapping[int, int]
-) -> list[str]:
-    """How well the answers (class index by file number) fit each reading of the folders, in words."""
-    notes = []
-    for one in readings:
-        seen = [number for number in answers if number in one.indices]
-        fits = sum(answers[number] == one.indices[number] for number in seen)
-        labelled = [number for number in seen if used.get(number) is not None]
-        mine = sum(answers[number] == used[number] for number in labelled)
-        if not seen or (labelled and fits <= mine):
-            continue
-        now = f"As labelled, {mine} of {len(labelled)} answers are right; read" if labelled else "Read"
-        notes.append(
-            f"{now} {one.words}, the {one.of} fit {fits} of {len(seen)} answers: for that set {one.remedy}."
-        )
-    return notes
 
 
 def label_index(label: str | int, place: str, known: Known) -> int | None:

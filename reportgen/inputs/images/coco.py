@@ -12,7 +12,10 @@ from reportgen.errors import InputError
 from reportgen.inputs.images.listing import Row, beside, read_text
 
 PARTS = ("images", "annotations", "categories")
-HOW = "give COCO's form: images (id, file_name), annotations (image_id, category_id), categories (id, name)"
+HOW = (
+    "give COCO's form: images (id, file_name), annotations (image_id, category_id), categories (id, name);"
+    " or a list of records with path and label, or labels by path or paths by label"
+)
 
 
 @dataclass(frozen=True)
@@ -39,13 +42,17 @@ def _is_name(name: Any) -> bool:
     return isinstance(name, str) and bool(name.strip())
 
 
-def read_coco(path: Path) -> tuple[list[Annotated], tuple[str, ...]]:
-    """The images of a file of annotations, each with its categories, and the names of all categories in the
-    order of their ids. Paths are relative to the file's folder. Raises InputError."""
+def read_json(path: Path) -> Any:
+    """The content of a file of annotations or records. Raises InputError."""
     try:
-        data = json.loads(read_text(path, "the file of annotations"))
+        return json.loads(read_text(path, "the file of annotations"))
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not readable as JSON: {str(error)[:80]}", HOW) from error
+
+
+def read_coco(path: Path, data: Any) -> tuple[list[Annotated], tuple[str, ...]]:
+    """The images of a file of annotations whose content is `data`, each with its categories, and the names of
+    all categories in the order of their ids. Paths are relative to the file's folder. Raises InputError."""
     if not isinstance(data, dict) or not all(isinstance(data.get(part), list) for part in PARTS):
         raise InputError(f"{path} has no lists {', '.join(PARTS)}", HOW)
     names = categories_of(data["categories"])

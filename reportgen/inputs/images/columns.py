@@ -7,7 +7,7 @@ from pathlib import Path
 
 from reportgen.inputs.images.listing import ImageFile, absolute, beside
 from reportgen.inputs.images.matching import meant
-from reportgen.inputs.images.tables import read_table
+from reportgen.inputs.images.records import read_rows
 
 
 def columns(table: Path, files: Sequence[ImageFile], images: Path) -> dict[str, dict[int, str]]:
@@ -16,7 +16,7 @@ def columns(table: Path, files: Sequence[ImageFile], images: Path) -> dict[str, 
     Paths are relative to the CSV's folder, or to the image set's where that fits more. Raises InputError with
     file:line.
     """
-    listed = read_table(table, ("path",), ("path", "label"))
+    listed = read_rows(table)
     full = meant([beside(table, cells["path"]) for _, cells in listed.rows], files, table.parent, images)
     by_path = {full[beside(table, cells["path"])]: cells for _, cells in reversed(listed.rows)}
     named = listed.others("path", "label")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ LABEL_HEADS = (
     *("class", "classname", "classid", "classindex", "classlabel", "labelname", "labelid", "labels"),
     *("category", "categoryname", "categoryid", "target", "groundtruth", "findinglabels"),
 )
+NUMBER = re.compile(r"\d{1,9}(\.0+)?")
 TRUTHS = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0}
 
 
@@ -29,12 +31,12 @@ class Labels(NamedTuple):
 def labels_of(table: Table, known: Known, head: Head = SOFTMAX) -> Labels:
     """The labels of a table's rows.
 
-    A column `label` is meant; else one of a usual name, or several that say the same of every row; else a
-    column a class, of 0 and 1; else the one column whose every text is a class's name. Raises InputError
-    where columns contradict each other.
+    A column `label` is meant, or where its numbers are another numbering the names beside them; else one of a
+    usual name, or several that say the same of every row; else a column a class, of 0 and 1; else the one
+    column whose every text is a class's name. Raises InputError where columns contradict each other.
     """
     if "label" in table.head:
-        return Labels(_cells(table, "label"), [])
+        return _numbered_elsewhere(table, known) or Labels(_cells(table, "label"), [])
     usual = [name for name in table.others("path") if folded_head(name) in LABEL_HEADS]
     if usual:
         return _usual(table, usual, known)
@@ -45,6 +47,35 @@ def labels_of(table: Table, known: Known, head: Head = SOFTMAX) -> Labels:
         found = _by_content(table, known)
     known.used.clear()
     return found or Labels(None, _none(table, known))
+
+
+def _numbered_elsewhere(table: Table, known: Known) -> Labels | None:
+    """The labels by name, where the column `label` holds numbers that are not the model's indices of the
+    classes that another column of a usual name names beside them. Raises InputError where a number stands
+    beside two names, or a name beside two numbers."""
+    texts = _cells(table, "label")
+    if known.unnamed or any(known.is_name(text) or not NUMBER.fullmatch(text) for text in texts if text):
+        return None
+    for column in table.others("path", "label"):
+        if folded_head(column) not in LABEL_HEADS:
+            continue
+        names = _cells(table, column)
+        if not all(names) or any(known.index(name, numbers=False) is None for name in names):
+            continue
+        pairs = {(text, name) for text, name in zip(texts, names, strict=True) if text}
+        odd = sorted((text, name) for text, name in pairs if known.index(text) != known.index(name))
+        known.used.clear()
+        if not odd:
+            continue
+        text, name = odd[0]
+        said = f"the column label of {table.file.name} has {text} where {table.written[column]} has {name}"
+        if len(pairs) > len({one for one, _ in pairs}) or len(pairs) > len({one for _, one in pairs}):
+            raise InputError(
+                f"{table.file}:1: {said}, and a number or a name stands beside two of the other",
+                "mend the rows, or remove the column that is not meant",
+            )
+        return Labels(names, [f"Labels are the names: {said}, so its numbers are not the model's indices."])
+    return None
 
 
 def _cells(table: Table, name: str) -> list[str]:
@@ -131,9 +162,7 @@ def _class_columns(table: Table, known: Known) -> dict[str, int]:
     return found
 
 
-def _of_two(
-    table: Table, known: Known, name: str, index: int, numbers: Sequence[float | None]
-) -> Labels:
+def _of_two(table: Table, known: Known, name: str, index: int, numbers: Sequence[float | None]) -> Labels:
     """Labels of two classes by the one column that is called like one of them."""
     this, other = known.classes[index], known.classes[1 - index]
     words = {1.0: this, 0.0: other}

@@ -12,13 +12,14 @@ from reportgen.engine.network.head import Head
 from reportgen.errors import InputError
 from reportgen.inputs.classes.known import Known, quoted
 from reportgen.inputs.classes.labels import Folders, Labelling
-from reportgen.inputs.images.coco import read_coco
+from reportgen.inputs.images.coco import read_coco, read_json
 from reportgen.inputs.images.label_columns import labels_of
 from reportgen.inputs.images.listing import ImageFile, Row, absolute, beside, printable
 from reportgen.inputs.images.matching import OnDisk, matched
-from reportgen.inputs.images.tables import Table, read_list, read_table
+from reportgen.inputs.images.records import LINES, read_rows, records_in
+from reportgen.inputs.images.tables import Table, read_list
 
-LISTS = (".txt", ".csv", ".tsv", ".json")
+LISTS = (".txt", ".csv", ".tsv", ".json", *LINES)
 NAMES_SHOWN = 8
 
 
@@ -49,11 +50,14 @@ class Listed:
 
 
 def read_listed(path: Path, labels: bool = False) -> Listed:
-    """A list of images by its kind: lines (.txt), annotations (.json), else a CSV. `labels` says that it is
-    there for its labels. Raises InputError."""
+    """A list of images by its kind: lines (.txt), annotations or records (.json, .jsonl), else a CSV.
+    `labels` says that it is there for its labels. Raises InputError."""
     suffix = path.suffix.lower()
     if suffix == ".json":
-        annotated, categories = read_coco(path)
+        content = read_json(path)
+        if (records := records_in(path, content)) is not None:
+            return _of_table(records)
+        annotated, categories = read_coco(path, content)
         rows = tuple(one.row for one in annotated)
         return Listed(path, rows, names=tuple(one.names for one in annotated), categories=categories)
     if suffix == ".txt":
@@ -62,9 +66,12 @@ def read_listed(path: Path, labels: bool = False) -> Listed:
             raise InputError(f"{path}: no labels behind the paths", "write `path label` in each line")
         note = f"The last word of each line of {path.name} is read as the image's label."
         return Listed(path, tuple(lines), labelled, notes=(note,) if labelled else ())
-    table = read_table(path, ("path",), ("path", "label"))
-    found = tuple(Row(beside(path, cells["path"]), "", place) for place, cells in table.rows)
-    return Listed(path, found, table=table)
+    return _of_table(read_rows(path))
+
+
+def _of_table(table: Table) -> Listed:
+    found = tuple(Row(beside(table.file, cells["path"]), "", place) for place, cells in table.rows)
+    return Listed(table.file, found, table=table)
 
 
 class Said(NamedTuple):
@@ -185,7 +192,7 @@ def unread_lists(images: Path, found: Folders, files: Sequence[ImageFile]) -> li
     """The note on a list of labels that may lie in a set without class folders."""
     if not images.is_dir() or any("/" in file.shown for file in files):
         return []
-    lists = sorted(name for name in os.listdir(images) if name.lower().endswith((".csv", ".tsv")))
+    lists = sorted(name for name in os.listdir(images) if name.lower().endswith((".csv", ".tsv", *LINES)))
     if len(lists) != 1:
         return []
     path = printable(os.path.join(images, lists[0]))

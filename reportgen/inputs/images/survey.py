@@ -11,7 +11,8 @@ from reportgen.engine.network.head import SOFTMAX, Head
 from reportgen.errors import InputError, did_you_mean, nearest
 from reportgen.inputs.classes.counting import counted
 from reportgen.inputs.classes.known import Known
-from reportgen.inputs.classes.labels import Folders, Reading, by_folders, by_numbers, folder_names, no_label
+from reportgen.inputs.classes.labels import Folders, by_folders, by_numbers, folder_names, no_label
+from reportgen.inputs.classes.orders import Reading
 from reportgen.inputs.classes.several import labelled
 from reportgen.inputs.images.label_rows import LISTS, Listed, labels_in, read_listed, unread_lists
 from reportgen.inputs.images.listing import ABSENT, SUFFIXES, ImageFile, hashed, numbered, walk
@@ -145,9 +146,11 @@ def _labelling(
     if labels == "none":
         return Folders(no_label, [], ())
     if labels in ("folder", "imagefolder"):
-        return by_folders(files, known, labels)
+        return by_folders(files, known, labels, first_index)
     if labels == "auto" and own is None:
-        found = by_folders(files, known, "auto") if images.is_dir() else Folders(no_label, [], ())
+        found = (
+            by_folders(files, known, "auto", first_index) if images.is_dir() else Folders(no_label, [], ())
+        )
         return found._replace(notes=[*found.notes, *unread_lists(images, found, files)])
     listed = own if labels == "auto" else read_listed(base / labels, labels=True)
     if listed is None:  # auto without a list has returned

@@ -78,6 +78,20 @@ def read_table(path: Path, needed: tuple[str, ...], known: tuple[str, ...]) -> T
     return Table(path, tuple(head), tuple(rows), dict(zip(head, names, strict=False)))
 
 
+def table_of_records(path: Path, records: Sequence[tuple[str, dict[str, str]]]) -> Table:
+    """The table of records (place, text by key), each with a path. Raises InputError with the place."""
+    names = list(dict.fromkeys(key.strip() for _, record in records for key in record))
+    head = _heads([name.lower() for name in names], ("path",), ("path", "label"), path)
+    by_name = dict(zip(names, head, strict=True))
+    rows = []
+    for place, record in records:
+        cells = {by_name[key.strip()]: text.strip() for key, text in record.items()}
+        if not cells.get("path"):
+            raise InputError(f"{place}: the path is empty", "fill it in or remove the record")
+        rows.append((place, cells))
+    return Table(path, tuple(head), tuple(rows), dict(zip(head, names, strict=True)))
+
+
 def _mark(first: str, path: Path) -> str:
     """What stands between the cells: a tab in a .tsv, else the mark that parts the most heads."""
     if path.suffix.lower() == ".tsv" and "\t" in first:

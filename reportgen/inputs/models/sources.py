@@ -112,9 +112,10 @@ def _timm(name: str, arguments: Mapping[str, Any]) -> nn.Module:
 @contextlib.contextmanager
 def _user_code(source: str, base: Path) -> Iterator[None]:
     """Lets the code beside a file, or in the working folder, import its neighbours, and keeps its prints
-    off stdout."""
+    off stdout and our own command's options from it."""
     where = source.rpartition(":")[0]
-    kept = list(sys.path)
+    kept, argv = list(sys.path), sys.argv
+    sys.argv = [where]  # code that reads arguments when it is imported would take ours for its own
     if where.endswith(".py"):
         sys.path.insert(0, str(_top((base / where).resolve())))
         sys.path.insert(0, str((base / where).resolve().parent))
@@ -124,7 +125,7 @@ def _user_code(source: str, base: Path) -> Iterator[None]:
         with contextlib.redirect_stdout(sys.stderr):
             yield
     finally:
-        sys.path[:] = kept
+        sys.path[:], sys.argv = kept, argv
 
 
 def _top(path: Path) -> Path:
@@ -283,7 +284,7 @@ def _failed(cause: str, error: BaseException, path: Path | None) -> InputError:
         own = [f for f in frames if path is not None and Path(f.filename) == path] or frames[-1:]
         place = f"{Path(own[-1].filename).name}:{own[-1].lineno}"
     words = " ".join(str(error).split())[:200]
-    return InputError(
-        f"{cause}: {place}: {type(error).__name__}{': ' if words else ''}{words}",
-        "mend the code, or its arguments in model.arguments",
-    )
+    remedy = "mend the code, or its arguments in model.arguments"
+    if isinstance(error, SystemExit):
+        remedy = "put what runs as a script, reading its arguments too, below `if __name__ == '__main__':`"
+    return InputError(f"{cause}: {place}: {type(error).__name__}{': ' if words else ''}{words}", remedy)

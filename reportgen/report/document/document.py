@@ -33,7 +33,7 @@ from reportgen.report.document.second_model import method as how_two
 from reportgen.report.document.second_model import side_by_side
 from reportgen.report.document.verdict import Signs, findings, verdict
 from reportgen.report.pictures import figures
-from reportgen.report.scores import readout, scores
+from reportgen.report.scores import gives_values, readout, scores
 from reportgen.report.values.card import Block, Fact, Sign
 from reportgen.report.values.document import Document, ImageRow, Method, MethodGroup, Sheet
 from reportgen.report.values.second_model import SideBySide
@@ -82,6 +82,7 @@ def document(evidence: Evidence, results: Results) -> Document:
         classes=classes,
         classes_note=classes_note,
         confusion=confused(results["metrics"]),
+        probabilities=not gives_values(manifest["model"]),
         head_table=heads.table(results["metrics"]),
         calibration=calibrated(results["metrics"]),
         mistakes=mistakes(records, rows),

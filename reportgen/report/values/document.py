@@ -267,6 +267,7 @@ class Document:
     classes: tuple[ClassRow, ...]
     classes_note: str
     confusion: Confusions | None
+    probabilities: bool  # whether answers have any: values have none, and no column of them
     head_table: HeadTable | None  # in place of the classes, where no image is one class
     calibration: Calibration | None
     mistakes: tuple[Mistake, ...]

@@ -6,6 +6,7 @@ import datetime
 import enum
 import json
 import pathlib
+import pickle
 from collections import OrderedDict, defaultdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -100,6 +101,45 @@ def test_averaged_weights_beside_the_last_ones_are_said_and_can_be_chosen(tmp_pa
     assert holds(found)
     assert any(f"'{ema}' are not" in note and "averaged" in note for note in found.notes)
     assert holds(subject(tmp_path, content, weights=ema), OTHER)
+
+
+def test_an_average_without_names_is_said(tmp_path):
+    shadow = {"decay": 0.99, "num_updates": 4, "shadow_params": list(network(seed=2).parameters())}
+    found = subject(tmp_path, {"model": STATE, "ema": shadow})
+    assert holds(found)
+    assert "Averaged weights under 'ema.shadow_params' are a list without names" in " ".join(found.notes)
+    momentum = {"state": list(network(seed=2).parameters())}
+    assert "Averaged" not in " ".join(subject(tmp_path, {"model": STATE, "optimizer": momentum}).notes)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("wrapped", [lambda state: state, lambda state: {"model": state, "author": "x"}])
+def test_numpy_arrays_by_name_are_weights(tmp_path, order, wrapped):
+    """As tools write that convert weights of other frameworks; F is what a transposed kernel is saved as."""
+    arrays = {key: np.array(value.numpy(), order=order) for key, value in STATE.items()}
+    arrays["conv.bias"] = arrays["conv.bias"].astype(">f8")
+    assert holds(subject(tmp_path, wrapped(arrays)))
+
+
+def test_an_array_that_its_bytes_do_not_fill_is_no_weight():
+    array = pickled.NumpyArray()
+    kind = pickled.NumpyType("f4")
+    array.state = (1, (2, 3), kind, False, bytes(24))
+    assert torch.equal(array.tensor(), torch.zeros(2, 3))
+    array.state = (1, (2, 4), kind, False, bytes(24))
+    assert array.tensor() is None
+    array.state = (1, (2, 3), pickled.NumpyType("c8"), False, bytes(48))
+    assert array.tensor() is None
+
+
+@pytest.mark.parametrize("protocol", [2, 4, 5])
+def test_a_pickle_of_pythons_own_is_not_called_damaged(tmp_path, protocol):
+    path = tmp_path / "c.pkl"
+    path.write_bytes(pickle.dumps({key: value.numpy() for key, value in STATE.items()}, protocol))
+    error = refused(tmp_path, path)
+    assert "a pickle of Python's own" in error.cause and "save its arrays as tensors" in error.remedy
+    path.write_bytes(path.read_bytes()[:-40])
+    assert "damaged" in refused(tmp_path, path).cause
 
 
 def test_two_networks_are_not_chosen_between_and_the_remedy_works(tmp_path):

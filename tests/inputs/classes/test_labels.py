@@ -10,7 +10,7 @@ from PIL import Image
 
 from reportgen.errors import InputError, RecipeError
 from reportgen.inputs.classes import names as class_names
-from reportgen.inputs.classes.labels import Reading, agreement
+from reportgen.inputs.classes.orders import Reading, agreement
 from reportgen.inputs.images.survey import class_folders, surveyed
 
 FLOWERS = ("rose", "tulip", "ox-eye daisy")
@@ -53,6 +53,15 @@ def test_class_folders_below_splits_or_one_folder_of_all(tmp_path, above):
     found, notes, _ = indices(tmp_path)
     assert {k.split("/")[1]: v for k, v in found.items()} == {"rose": 0, "tulip": 1}
     assert all(f"{top}/" in notes for top in above)
+
+
+def test_splits_below_one_folder_of_all(tmp_path):
+    pictures(tmp_path, "images/train/rose/a.png", "images/val/tulip/b.png", "images/val/rose/c.png")
+    found, notes, _ = indices(tmp_path)
+    assert list(found.values()) == [0, 0, 1]
+    assert "below images/train/ and images/val/" in notes
+    pictures(tmp_path / "flat", "images/train/a.png", "images/val/b.png")
+    assert set(indices(tmp_path / "flat")[0].values()) == {None}
 
 
 def test_a_class_that_is_called_like_a_split_is_a_class(tmp_path):
@@ -138,6 +147,79 @@ def test_numbers_from_one_on(tmp_path):
     assert counted.remedy.startswith('model.classes: ["1", "2"')
     classes = tuple(str(n) for n in range(1, 13))  # the remedy
     assert indices(tmp_path, classes=classes)[0]["10/a.png"] == 9
+
+
+# -- numbered folders whose classes have names: planted is the order of the training -------------------
+
+NUMERALS = [str(n) for n in range(12)]
+KINDS = tuple(f"kind {chr(97 + n)}" for n in range(12))
+
+
+def asked(images: Path, classes, order: list[str], labels: str = "auto", wrong: int = 0, **more):
+    """What the answers of a network say that has the folders in `order`, of which the first `wrong` miss;
+    and the share that is right as labelled."""
+    found = surveyed(images, labels, classes, images, **more)
+    answers = {f.number: order.index(f.shown.split("/")[0]) for f in found.files}
+    answers.update({number: (answers[number] + 5) % len(order) for number in list(answers)[:wrong]})
+    used = {file.number: file.label_index for file in found.files}
+    right = sum(used[number] == answers[number] for number in used) / len(used)
+    return agreement(found.readings, used, answers), right
+
+
+def test_numbered_folders_of_named_classes_are_read_as_the_answers_fit_and_the_remedy_works(tmp_path):
+    pictures(tmp_path, *(f"{name}/{k}.png" for name in NUMERALS for k in "ab"))
+    best, other = asked(tmp_path, KINDS, sorted(NUMERALS))[0]
+    assert "Read in ImageFolder's order" in best and "fit 24 of 24" in best and "imagefolder" in best
+    assert "as indices" in other and "fit 4 of 24" in other
+    assert asked(tmp_path, KINDS, sorted(NUMERALS), "imagefolder") == ([], 1.0)
+    best, other = asked(tmp_path, KINDS, NUMERALS)[0]
+    assert "Read as indices" in best and "images.labels: folder" in best and "ImageFolder" in other
+    assert asked(tmp_path, KINDS, NUMERALS, "folder") == ([], 1.0)
+    (said,), right = asked(tmp_path, KINDS, sorted(NUMERALS), "folder")
+    assert right == 4 / 24 and "4 of 24 answers are right" in said and "images.labels: imagefolder" in said
+
+
+def test_numbered_folders_from_one_on_of_named_classes(tmp_path):
+    numerals = [str(n) for n in range(1, 13)]
+    pictures(tmp_path, *(f"{name}/a.png" for name in numerals))
+    notes = indices(tmp_path, classes=KINDS)[1]
+    assert "images.first_index: 1" in notes and "images.labels: imagefolder" in notes
+    best, other = asked(tmp_path, KINDS, numerals)[0]
+    assert "as counted from 1" in best and "images.first_index: 1" in best and "fit 12 of 12" in best
+    assert "ImageFolder" in other
+    assert asked(tmp_path, KINDS, numerals, first_index=1) == ([], 1.0)
+    assert "counted from 1, as the recipe says" in indices(tmp_path, classes=KINDS, first_index=1)[1]
+    with pytest.raises(InputError, match="folder 12: no class"):
+        indices(tmp_path, classes=KINDS, first_index=0)
+
+
+@pytest.mark.parametrize("listed", [NUMERALS, sorted(NUMERALS)])
+def test_a_list_of_classes_in_the_other_order_than_the_network_s(tmp_path, listed):
+    other = sorted(listed, key=int if listed == sorted(NUMERALS) else str)
+    pictures(tmp_path, *(f"{name}/a.png" for name in NUMERALS))
+    (said,), right = asked(tmp_path, tuple(listed), other)
+    assert (
+        right == 2 / 12 and "fit 12 of 12" in said and f'model.classes: ["{other[0]}", "{other[1]}"' in said
+    )
+    assert asked(tmp_path, tuple(other), other) == ([], 1.0)  # the remedy
+    assert asked(tmp_path, tuple(listed), listed) == ([], 1.0)
+
+
+def test_numbers_before_names_and_a_list_of_classes_in_their_order(tmp_path):
+    classes = tuple("ant bee cat doe eel fox gnu hen ibis jay kite".split())
+    folders = [f"{n}_{name}" for n, name in enumerate(classes, 1)]
+    pictures(tmp_path, *(f"{name}/a.png" for name in folders))
+    (said,), right = asked(tmp_path, classes, sorted(folders))
+    assert right == 0 and "model.classes: [jay, kite, ant, bee" in said
+    assert asked(tmp_path, classes, folders) == ([], 1.0)
+
+
+def test_a_gain_that_chance_can_give_is_no_reason_to_doubt_the_names(tmp_path):
+    """Three answers gained and one lost are within chance."""
+    reading = Reading("otherwise", "x", dict(enumerate([1, 0, 3, 2])), unlikely=True)
+    used = dict(enumerate(range(4)))
+    assert agreement([reading], used, dict(enumerate([1, 0, 3, 3]))) == []
+    assert agreement([reading._replace(unlikely=False)], used, dict(enumerate([1, 0, 3, 3]))) != []
 
 
 def test_up_to_ten_numbers_have_one_order(tmp_path):

@@ -13,7 +13,7 @@ from PIL import Image
 from reportgen.engine.network.head import Head
 from reportgen.errors import InputError
 from reportgen.inputs.classes import names as class_names
-from reportgen.inputs.classes.labels import agreement
+from reportgen.inputs.classes.orders import agreement
 from reportgen.inputs.images.columns import columns
 from reportgen.inputs.images.survey import Surveyed, surveyed
 
@@ -30,9 +30,7 @@ def pictures(folder: Path, *names: str) -> Path:
     return folder
 
 
-def read(
-    folder: Path, text: str, classes=ANIMALS, name: str = "labels.csv", files=FILES, **more
-) -> Surveyed:
+def read(folder: Path, text: str, classes=ANIMALS, name: str = "labels.csv", files=FILES, **more) -> Surveyed:
     """The set of the folder `im`, its labels in a list beside it."""
     pictures(folder / "im", *files)
     (folder / name).write_text(text, encoding="utf-8")
@@ -243,11 +241,15 @@ def test_a_list_that_lies_among_the_images_is_named(tmp_path):
 
 def coco(*categories: tuple[int, int]) -> str:
     names = {3: "bee", 1: "ant", 90: "cat"}
-    return json.dumps({
-        "images": [{"id": n, "file_name": f"{name}.jpg"} for n, name in enumerate("abc")],
-        "annotations": [{"image_id": image, "category_id": one} for image, one in categories],
-        "categories": [{"id": number, "name": name, "supercategory": "x"} for number, name in names.items()],
-    })
+    return json.dumps(
+        {
+            "images": [{"id": n, "file_name": f"{name}.jpg"} for n, name in enumerate("abc")],
+            "annotations": [{"image_id": image, "category_id": one} for image, one in categories],
+            "categories": [
+                {"id": number, "name": name, "supercategory": "x"} for number, name in names.items()
+            ],
+        }
+    )
 
 
 def test_annotations_of_one_category_an_image_are_labels(tmp_path):
@@ -285,6 +287,74 @@ def test_annotations_of_another_form_are_refused_in_words(tmp_path, text):
 
 
 # -- numbers from one ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (
+            "l.jsonl",
+            '{"file_name": "a.jpg", "label": "bee"}\n\n{"file_name": "c.jpg", "label": "ant", "x": {}}\n',
+        ),
+        ("l.ndjson", '{"id": "a", "Class": "Bee", "size": [3, 4]}\r\n{"id": "c", "Class": "ant"}\r\n'),
+        ("l.json", '[{"image": "a.jpg", "category": "bee"}, {"image": "c.jpg", "category": "ant"}]'),
+        ("l.json", '[{"path": "a.jpg", "label": 1}, {"path": "c.jpg", "label": 0}, {"path": "b.jpg"}]'),
+        ("l.json", '{"a.jpg": "bee", "c.jpg": "ant", "b.jpg": null}'),
+        ("l.json", '{"bee": ["a.jpg"], "ant": ["c.jpg"]}'),
+    ],
+)
+def test_records_in_json_and_in_lines_of_it(tmp_path, name, text):
+    assert indices(read(tmp_path, text, name=name)) == [1, None, 0]
+
+
+def test_several_labels_in_a_record_and_its_groups(tmp_path):
+    text = '{"path": "a.jpg", "label": ["ant", "cat"], "site": "A"}\n{"path": "b.jpg", "label": []}\n'
+    found = read(tmp_path, text, name="l.jsonl", head=SIGMOID)
+    assert found.files[0].labels == (0, 2)
+    assert columns(tmp_path / "l.jsonl", found.files, tmp_path / "im") == {"site": {0: "A", 1: "", 2: ""}}
+
+
+def test_lines_of_json_as_the_set_itself_and_in_it(tmp_path):
+    pictures(tmp_path, *FILES)
+    (tmp_path / "metadata.jsonl").write_text('{"file_name": "b.jpg", "label": 2}\n')
+    found = surveyed(tmp_path / "metadata.jsonl", "auto", ANIMALS, tmp_path)
+    assert [(file.shown, file.label_index) for file in found.files] == [("b.jpg", 2)]
+    beside = surveyed(tmp_path, "auto", ANIMALS, tmp_path)
+    assert "If metadata.jsonl has them, give --labels" in said(beside)
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ('{"path": "a.jpg"}\n{"path"', "l.jsonl:2"),
+        ('{"path": ""}', "l.jsonl:1: the path is empty"),
+        ("[1]", "l.jsonl:1: no object"),
+        ('{"a": "b"}', "no column is named 'path'"),
+    ],
+)
+def test_lines_of_json_that_are_refused_say_which(tmp_path, text, place):
+    with pytest.raises(InputError) as refused:
+        read(tmp_path, text, name="l.jsonl")
+    assert place in refused.value.cause
+
+
+# -- numbers ------------------------------------------------------------------------------------------
+
+
+def test_numbers_of_another_numbering_beside_names_are_not_indices(tmp_path):
+    text = "filename,label,label_name\na.jpg,2,ant\nb.jpg,0,bee\nc.jpg,1,cat\n"
+    found = read(tmp_path, text)
+    assert indices(found) == [0, 1, 2]
+    assert "has 0 where label_name has bee, so its numbers are not the model's indices" in said(found)
+    fits = read(tmp_path, "filename,label,label_name\na.jpg,0,ant\nb.jpg,1.0,bee\nc.jpg,,cat\n")
+    assert indices(fits) == [0, 1, None] and "not the model's" not in said(fits)
+    with pytest.raises(InputError, match="beside two of the other"):
+        read(tmp_path, "filename,label,label_name\na.jpg,2,ant\nb.jpg,2,bee\n")
+
+
+def test_a_column_of_predictions_says_nothing_of_the_labels_numbers(tmp_path):
+    found = read(tmp_path, "path,label,prediction\na.jpg,0,bee\nb.jpg,1,bee\nc.jpg,2,ant\n")
+    assert indices(found) == [0, 1, 2]
 
 
 def test_numbers_from_1_to_the_number_of_classes_are_counted_from_one(tmp_path):

@@ -169,6 +169,21 @@ def test_a_callable_that_fails_says_the_line(tmp_path):
         build("net.py:leaves", {}, file(tmp_path))
 
 
+def test_code_that_reads_arguments_when_imported_does_not_get_ours(tmp_path, monkeypatch):
+    """A training script as the model's file: `--model` and `--limit` of our command are not its options."""
+    ours = ["reportgen", "run", "c.pt", "images", "--limit", "7"]
+    monkeypatch.setattr(sys, "argv", ours)
+    reads = "import argparse\np = argparse.ArgumentParser()\np.add_argument('--limit', type=int, default=4)\n"
+    taken = f"{reads}args = p.parse_args()\n{NET}\ndef sized(): return Net(args.limit)\n"
+    assert build("net.py:sized", {}, file(tmp_path, taken)).fc.in_features == 4
+    assert sys.argv is ours
+    asks = f"{reads}p.add_argument('--data', required=True)\np.parse_args()\n{NET}"
+    with pytest.raises(InputError) as caught:
+        build("asks.py:Net", {}, file(tmp_path, asks, "asks.py"))
+    assert "asks.py:5: SystemExit" in caught.value.cause and "__main__" in caught.value.remedy
+    assert sys.argv is ours
+
+
 def test_a_package_whose_own_dependency_is_missing_is_not_called_unknown(tmp_path, monkeypatch):
     file(tmp_path, "import no_such_dependency_here\n", "package_with_a_gap.py")
     monkeypatch.syspath_prepend(str(tmp_path))
