@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 Values: TypeAlias = npt.NDArray[np.floating[Any]]
 
-LEAST_PX = 24  # of a side; a shorter one has too few periods
+LEAST_PX = 64  # of a side; in a shorter one a few bright strokes have a period too
+FEWEST_PAIRS = 12  # of neighbouring rows or columns that are compared
 LARGEST = 8.0  # the factor up to which a period is told from what a picture shows
 PEAK = 10.0  # times that a period must stand out of its neighbours, along both axes
 REPEATED = 0.25  # share of the rows and columns that repeat the one before
@@ -42,7 +43,7 @@ def _repeated(grey: Values) -> float:
     varied = grey.std(0) > 0
     pairs = varied[1:] & varied[:-1]
     same = (grey[:, 1:] == grey[:, :-1]).all(0) & pairs
-    return float(same.sum() / pairs.sum()) if pairs.sum() >= LEAST_PX / 2 else 0.0
+    return float(same.sum() / pairs.sum()) if pairs.sum() >= FEWEST_PAIRS else 0.0
 
 
 def _frequency(grey: Values, jpeg: bool) -> float | None:
