@@ -41,7 +41,8 @@ class Resolution:
     PNGs that were coarse JPEGs once may be taken for enlarged by 4. Found in nine photographs, of those three
     interpolations: by 1.5 in all nine, by 2 in none, by 2.5 in seven or eight, by 3 in eight, by 4 and 5 in
     six to eight; of nearest neighbours by 1.5 to 5 in all nine. None of the nine is taken for enlarged at its
-    own size, blurred, or as JPEG of quality 40, 75 or 95.
+    own size, blurred, or as JPEG of quality 40, 75 or 95. In pictures of less than 64 px a
+    side no traces are looked for.
 
     Remedy. Take the pictures at their own size, or train with enlarged ones.
 
