@@ -10,11 +10,12 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from reportgen.checks.training import won_by
+from reportgen.checks.training import STEPS, Training, won_by
 from reportgen.engine.network.trace import trace
 from reportgen.engine.onepass import frozen
 from reportgen.engine.perturb.asking import Asker
 from reportgen.engine.stepped import descent
+from reportgen.findings import NotApplicable
 
 CHECKPOINT = (
     Path(__file__).resolve().parents[2] / "examples" / "mnist" / "checkpoints" / "epoch-10.safetensors"
@@ -131,3 +132,10 @@ def test_the_interval_covers_what_a_step_wins_on_many_images(make_answers):
         won = won_by(labels[rows], own[rows], [step[rows]], seed)
         inside.append(won.low <= truth <= won.high)
     assert 0.88 <= np.mean(inside) <= 1
+
+
+def test_what_it_asks_are_the_steps_and_a_network_without_weights_takes_none(small, make_case):
+    assert Training().views(trace(small, (1, 8, 8))) == STEPS
+    with pytest.raises(NotApplicable, match="no weights"):
+        Training().views(trace(nn.Flatten(), (1, 2, 2)))
+    assert Training().judge(make_case([-1, -1], np.eye(2))).status == "untested"
