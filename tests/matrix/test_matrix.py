@@ -21,6 +21,7 @@ from matrix.timm_networks import TIMM
 from matrix.torchvision_networks import TORCHVISION
 from matrix.transformers_networks import TRANSFORMERS
 from matrix.unchosen_networks import UNCHOSEN
+from matrix.unseen_networks import UNSEEN
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
@@ -33,7 +34,7 @@ from reportgen.probes.grad_cam import GradCam
 from reportgen.probes.occlusion import Occlusion
 from reportgen.probes.saliency import Saliency
 
-ALL = (*SAMPLE, *TORCHVISION, *TIMM, *TRANSFORMERS, *UNCHOSEN)
+ALL = (*SAMPLE, *TORCHVISION, *TIMM, *TRANSFORMERS, *UNCHOSEN, *UNSEEN)
 # of every kind one: they are tried by `make test`
 QUICK = (
     *("timm ViT, class token", "timm ViT, registers", "timm ViT, attention pool", "torchvision ViT"),
