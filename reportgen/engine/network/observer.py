@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -196,12 +196,23 @@ def _of_some_roles(seen: Seen, keys: set[int]) -> set[int]:
     for call in seen.calls.values():
         for end in call.fed_by:
             readers.setdefault(end, set()).add(call.finished)
+    made = [[_made_of(seen, role) for role in roles if role] for roles in seen.roles]
     return {
         end
         for end, own in readers.items()
-        if own <= keys
-        and any(0 < sum(bool(role & own) for role in roles) < sum(map(bool, roles)) for roles in seen.roles)
+        if own <= keys and any(0 < sum(bool(role & own) for role in roles) < len(roles) for roles in made)
     }
+
+
+def _made_of(seen: Seen, role: Collection[int]) -> set[int]:
+    """A role's layers with those that they have their values from without multiplying: where one layer gives
+    queries, keys and values, a norm of the first two does not make it a layer of the values alone."""
+    calls = {call.finished: call for call in seen.calls.values() if call.finished}
+    found, fresh = set(role), set(role)
+    while fresh:
+        fresh = {end for key in fresh if key in calls for end in _given_to(calls[key])} - found
+        found |= fresh
+    return found
 
 
 def _given_to(call: Call) -> set[int]:
