@@ -51,6 +51,7 @@ CHECKS_MAY = {
     "reportgen.checks.nearby",
     "reportgen.checks.parts",
     "reportgen.checks.showing",
+    "reportgen.checks.temperature",
     "reportgen.checks.unlike",
     "reportgen.checks.curves",
     "reportgen.checks.words",

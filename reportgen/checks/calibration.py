@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 from scipy.stats import norm
 
 from reportgen.checks import check
 from reportgen.checks.case import Answers, Case, unjudged
+from reportgen.checks.temperature import WIDEST, fitted, log_losses
 from reportgen.checks.words import counted, percent
 from reportgen.findings import GRAVE, Array, Exhibits, Status, Table, Verdict
 
@@ -18,7 +18,6 @@ READ_AT_MOST = 20_000  # images whose logits are read, those that the hash of th
 BINS = 15
 DRAWS = 200
 MENDED = 0.05  # nats of log loss that a temperature has to win, and surely some, before it is said
-WIDEST = 20.0  # temperatures from a twentieth to this are tried
 REMEDY = "Divide the logits by that temperature before the softmax."
 UNKNOWN = "Look at what scales the logits: no temperature from 1/20 to 20 mends it."
 MORE = "Label more images."
@@ -143,7 +142,7 @@ def _mended(case: Case, answers: Answers) -> Mended | None:
     gains = np.zeros(len(logits))
     for half in (first, ~first):
         there, of = logits[~half], labels[~half]
-        gains[~half] = _losses(there, of, 1.0) - _losses(there, of, fitted(logits[half], labels[half]))
+        gains[~half] = log_losses(there, of, 1.0) - log_losses(there, of, fitted(logits[half], labels[half]))
     low, high = _mean_interval(gains, case.seed)
     return Mended(fitted(logits, labels), float(gains.mean()), low, high)
 
@@ -208,24 +207,6 @@ def _curve(sure: Array, right: Array, weights: Array) -> Array:
         slope = x.T @ (weights * (right - p)) - ridge @ (line - np.array([0.0, 1.0]))
         line = line + np.linalg.solve((x * (weights * p * (1 - p))[:, None]).T @ x + ridge, slope)
     return np.asarray(1 / (1 + np.exp(-np.clip(x @ line, -30, 30))))
-
-
-def fitted(logits: Array, labels: Array) -> float:
-    """The temperature of the least log loss, from 1/20 to 20."""
-    found = minimize_scalar(
-        lambda log: float(_losses(logits, labels, float(np.exp(log))).mean()),
-        bounds=(-np.log(WIDEST), np.log(WIDEST)),
-        method="bounded",
-    )
-    return float(np.exp(found.x))
-
-
-def _losses(logits: Array, labels: Array, temperature: float) -> Array:
-    """The log loss of each image, in nats."""
-    wide = logits / temperature
-    wide = wide - wide.max(1, keepdims=True)
-    logs = wide - np.log(np.exp(wide).sum(1, keepdims=True))
-    return np.asarray(-np.take_along_axis(logs, labels[:, None], 1)[:, 0])
 
 
 def _read(case: Case, answers: Answers) -> tuple[Array, Array, Array]:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 
 from reportgen.checks import check
 from reportgen.checks.case import Case, View, unjudged, untested
+from reportgen.checks.temperature import fitted, log_losses
 from reportgen.checks.words import counted, interval, percent
 from reportgen.engine.needs import Logits, ModelFacts, Tape
 from reportgen.findings import Array, NotApplicable, Status, Table, Verdict
@@ -22,7 +22,6 @@ STEPS = tuple(
 FEWEST = 40  # labelled images of the half that tells
 LEAST_NATS = 0.02  # of the loss: a large share of next to nothing is nothing
 LEARNED = 0.9  # of the loss of always giving the classes' shares: above it, little was learned
-WIDEST = 3.0  # of the logarithm of a temperature
 REMEDY = (
     "Train longer, with a larger learning rate or with more pictures, and look whether the loss on images "
     "held out still falls."
@@ -143,31 +142,17 @@ def won_by(labels: Array, own: Array, stepped: Sequence[Array], seed: int) -> Wo
     before, after = np.zeros(len(labels)), np.zeros(len(labels))
     ways = (own, *stepped)
     for fit in (part, ~part):
-        at = [_temperature(z[fit], labels[fit]) for z in ways]
-        means = [_losses(z[fit] / t, labels[fit]).mean() for z, t in zip(ways, at, strict=True)]
+        at = [fitted(z[fit], labels[fit]) for z in ways]
+        means = [log_losses(z[fit], labels[fit], t).mean() for z, t in zip(ways, at, strict=True)]
         best, tell = int(np.argmin(means)), ~fit
-        before[tell] = _losses(own[tell] / at[0], labels[tell])
-        after[tell] = _losses(ways[best][tell] / at[best], labels[tell])
+        before[tell] = log_losses(own[tell], labels[tell], at[0])
+        after[tell] = log_losses(ways[best][tell], labels[tell], at[best])
     loss = float(before.mean())
     of = max(loss, LEAST_NATS)
     share = float((before - after).mean()) / of
     varying = before - after - (share * before if loss > LEAST_NATS else 0)
     spread = Z_95 * float(varying.std(ddof=1)) / (of * np.sqrt(len(labels)))
     return Won(loss, share, share - spread, share + spread, share * of)
-
-
-def _temperature(logits: Array, labels: Array) -> float:
-    """The temperature of the least mean log loss. The loss is convex in its inverse, so that it has one
-    valley along its logarithm."""
-    found = minimize_scalar(
-        lambda log: _losses(logits / np.exp(log), labels).mean(), bounds=(-WIDEST, WIDEST), method="bounded"
-    )
-    return float(np.exp(found.x))
-
-
-def _losses(logits: Array, labels: Array) -> Array:
-    wide = logits - logits.max(1, keepdims=True)
-    return np.asarray(np.log(np.exp(wide).sum(1)) - wide[np.arange(len(labels)), labels])
 
 
 def _otherwise(case: Case) -> bool:
@@ -223,5 +208,5 @@ def _table(labels: Array, own: Array, stepped: Sequence[Array]) -> Table:
         "steps",
         "The loss after a step, at the best temperature",
         ("weights", "loss, nats"),
-        tuple((name, float(_losses(z / _temperature(z, labels), labels).mean())) for name, z in rows),
+        tuple((name, float(log_losses(z, labels, fitted(z, labels)).mean())) for name, z in rows),
     )

@@ -6,19 +6,18 @@ Convolutional Networks (arXiv:1708.03888), sec. 4: so one length suits layers of
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from reportgen.engine.perturb.asking import Asker
+from reportgen.findings import Array
 
 AT_ONCE = 16  # images whose activations are kept for a gradient of the weights
-WIDEST = 3.0  # of the logarithm of a temperature
 
 
 @dataclass(frozen=True)
@@ -44,16 +43,19 @@ class Descent:
                     parameter.copy_(value)
 
 
-def descent(asker: Asker, batches: Sequence[tuple[Tensor, Tensor]]) -> Descent | None:
+def descent(
+    asker: Asker, batches: Sequence[tuple[Tensor, Tensor]], fitted: Callable[[Array, Array], float]
+) -> Descent | None:
     """The steepest descent of the mean log loss of labelled batches: pixels (N, C, H, W), labels (N,) int64.
 
-    The logits are divided by the temperature of the least loss on the same images, so that answers that are
-    only too sure or not sure enough give no direction. None where no weight or no finite gradient is there.
+    The logits are divided by the temperature that is `fitted` to logits (n, C) and labels (n,) of the same
+    images, so that answers that are only too sure or not sure enough give no direction. None where no weight
+    or no finite gradient is there.
     """
     parameters = tuple(dict.fromkeys(p for p in asker.network.parameters() if p.is_floating_point()))
     if not parameters or not batches:
         return None
-    temperature = _temperature(asker, batches)
+    temperature = fitted(*_answered(asker, batches))
     sums = [torch.zeros_like(parameter) for parameter in parameters]
     flags = [parameter.requires_grad for parameter in parameters]
     try:
@@ -89,16 +91,9 @@ def _normed(parameters: tuple[nn.Parameter, ...], sums: Sequence[Tensor]) -> Des
 
 
 @torch.no_grad()
-def _temperature(asker: Asker, batches: Iterable[tuple[Tensor, Tensor]]) -> float:
+def _answered(asker: Asker, batches: Iterable[tuple[Tensor, Tensor]]) -> tuple[Array, Array]:
     answers = [(asker.forward(asker.feed.laid(x.to(asker.device)))[0].cpu(), y.cpu()) for x, y in batches]
-    logits = torch.cat([z for z, _ in answers]).double()
-    labels = torch.cat([y for _, y in answers])
-
-    def loss(log: float) -> float:
-        return float(F.cross_entropy(logits * torch.tensor(-log).exp(), labels))
-
-    found = minimize_scalar(loss, bounds=(-WIDEST, WIDEST), method="bounded")
-    return float(torch.tensor(found.x).exp())
+    return torch.cat([z for z, _ in answers]).double().numpy(), torch.cat([y for _, y in answers]).numpy()
 
 
 def _few(batches: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from reportgen.checks.calibration import Calibration, debiased, fitted
+from reportgen.checks.calibration import Calibration, debiased
+from reportgen.checks.temperature import fitted
 
 
 def calibrated(make_case, scale=1.0, seed=0, n=600, classes=6, spread=3.0):

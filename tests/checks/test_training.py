@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from reportgen.checks.temperature import fitted
 from reportgen.checks.training import STEPS, Training, won_by
 from reportgen.engine.network.trace import trace
 from reportgen.engine.onepass import frozen
@@ -57,7 +58,7 @@ def test_without_labels_it_is_untested(digits):
 def test_the_direction_is_that_of_the_gradient_of_the_loss(small):
     x, y = torch.randn(20, 1, 8, 8), torch.arange(20) % 3
     with frozen(small):
-        found = descent(asking(small), [(x[:13], y[:13]), (x[13:], y[13:])])
+        found = descent(asking(small), [(x[:13], y[:13]), (x[13:], y[13:])], fitted)
     for p in small.parameters():
         p.requires_grad_(True)
     logits = small(x).detach().double()
@@ -75,7 +76,7 @@ def test_the_network_comes_back_to_the_bit_even_when_what_is_asked_fails(small):
     before = {name: value.clone() for name, value in small.state_dict().items()}
     flags = [p.requires_grad for p in small.parameters()]
     with frozen(small):
-        found = descent(asking(small), [(torch.randn(9, 1, 8, 8), torch.arange(9) % 3)])
+        found = descent(asking(small), [(torch.randn(9, 1, 8, 8), torch.arange(9) % 3)], fitted)
         with pytest.raises(RuntimeError, match="on purpose"), found.by(0.01):
             assert not torch.equal(small[0].weight, before["0.weight"])
             raise RuntimeError("on purpose")
@@ -88,8 +89,8 @@ def test_a_network_without_weights_or_with_a_gradient_that_is_not_finite_has_no_
     x, y = torch.randn(4, 1, 8, 8), torch.arange(4) % 3
     with frozen(small), torch.no_grad():
         small[4].weight[0, 0] = float("nan")
-        assert descent(asking(small), [(x, y)]) is None
-        assert descent(asking(small), []) is None
+        assert descent(asking(small), [(x, y)], fitted) is None
+        assert descent(asking(small), [], fitted) is None
 
 
 @pytest.mark.parametrize("scale", [0.2, 5.0])

@@ -12,7 +12,7 @@ from flaws.drawing import SHAPES, Pixels, shape
 from flaws.network import SmallNet
 from flaws.planting import Planted, Said, clean_digits, clean_shapes, flaw, placed
 from flaws.training import MEAN, STD, Labelled, answered, batched, drawn, trained
-from reportgen.checks.calibration import fitted
+from reportgen.checks.temperature import fitted
 
 FILTERS = 14
 GREEK = ("alpha", "beta", "gamma", "delta")

@@ -91,9 +91,9 @@ def test_a_gradient_is_taken_once_for_all_steps_and_told_on_the_other_half(asked
     taken = []
     own = viewing.descent
 
-    def counting(asker, batches):
+    def counting(asker, batches, fitted):
         taken.append(sum(len(x) for x, _ in batches))
-        return own(asker, batches)
+        return own(asker, batches, fitted)
 
     monkeypatch.setattr(viewing, "descent", counting)
     check = Searching(([],), until=9)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -196,7 +196,8 @@ def _of_some_roles(seen: Seen, keys: set[int]) -> set[int]:
     for call in seen.calls.values():
         for end in call.fed_by:
             readers.setdefault(end, set()).add(call.finished)
-    made = [[_made_of(seen, role) for role in roles if role] for roles in seen.roles]
+    calls = {call.finished: call for call in seen.calls.values() if call.finished}
+    made = [[_made_of(calls, role) for role in roles if role] for roles in seen.roles]
     return {
         end
         for end, own in readers.items()
@@ -204,10 +205,9 @@ def _of_some_roles(seen: Seen, keys: set[int]) -> set[int]:
     }
 
 
-def _made_of(seen: Seen, role: Collection[int]) -> set[int]:
+def _made_of(calls: Mapping[int, Call], role: Collection[int]) -> set[int]:
     """A role's layers with those that they have their values from without multiplying: where one layer gives
     queries, keys and values, a norm of the first two does not make it a layer of the values alone."""
-    calls = {call.finished: call for call in seen.calls.values() if call.finished}
     found, fresh = set(role), set(role)
     while fresh:
         fresh = {end for key in fresh if key in calls for end in _given_to(calls[key])} - found
