@@ -98,10 +98,11 @@ def _move(func: Any, args: Args, kwargs: Any, result: Any, find: Find) -> Any:
 
 def _within_a_place(track: Track, indices: Sequence[Tensor | None]) -> bool:
     """Whether a list of indices picks along one axis that changes no plane: values of the same place."""
-    axes = [axis for axis, index in enumerate(indices) if index is not None]
-    if len(axes) != 1 or indices[axes[0]].ndim != 1:  # type: ignore[union-attr]
+    picked = [(axis, index.ndim) for axis, index in enumerate(indices) if index is not None]
+    if len(picked) != 1:
         return False
-    return all(plane.shape[axes[0]] == 1 for plane in track.planes().values())
+    ((axis, axes),) = picked
+    return axes == 1 and all(plane.shape[axis] == 1 for plane in track.planes().values())
 
 
 def _copy(_f: Any, args: Args, _kw: Any, _result: Any, find: Find) -> Track:
