@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from reportgen.checks.temperature import fitted
-from reportgen.checks.training import STEPS, Training, won_by
+from reportgen.checks.temperature import cautiously_fitted, fitted, log_losses
+from reportgen.checks.training import LEAST_NATS, STEPS, Training, won_by
 from reportgen.engine.network.trace import trace
 from reportgen.engine.onepass import frozen
 from reportgen.engine.perturb.asking import Asker
@@ -116,7 +116,21 @@ def test_where_no_step_helps_or_there_is_nothing_to_win_the_share_is_no_wild_num
     assert (won.share, won.low, won.high) == (0, 0, 0), "no step is the best of them"
     right = make_answers(labels, 1, draw, 5, sure=60.0)
     won = won_by(labels, right, [right + draw.normal(0, 1, right.shape)], 0)
-    assert won.loss < 1e-6 and abs(won.share) < 1e-3
+    assert won.loss < LEAST_NATS and abs(won.share) < 1e-3
+
+
+def test_a_half_without_a_mistake_makes_no_other_half_worse(make_answers):
+    """Certainty would be its best temperature, and the one mistake of the other half all of the loss."""
+    for seed in range(20):
+        draw = np.random.default_rng(seed)
+        labels = draw.integers(0, 5, 120)
+        own = make_answers(labels, 1, draw, 5, sure=4.0)
+        own[0, labels[0]] = -4.0  # the only mistake
+        step = own + draw.normal(0, 0.1, own.shape)
+        won = won_by(labels, own, [step], seed)
+        honest = log_losses(own, labels, cautiously_fitted(own, labels)).mean()
+        assert won.loss < 2 * honest
+        assert won.low <= 0.02
 
 
 def test_the_interval_covers_what_a_step_wins_on_many_images(make_answers):

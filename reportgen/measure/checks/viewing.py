@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from reportgen.checks.case import View, halved
-from reportgen.checks.temperature import fitted
+from reportgen.checks.temperature import cautiously_fitted
 from reportgen.engine.adapted import adapted
 from reportgen.engine.onepass import OnePass
 from reportgen.engine.perturb.asking import Counter
@@ -115,7 +115,7 @@ def _stepped(stack: ExitStack, m: Measurement, group: Group, of: Sequence[ImageF
     try:
         if not asking.descents:
             with m.watch.on("checks"):
-                asking.descents.append(descent(asker, _half(m, of), fitted))
+                asking.descents.append(descent(asker, _half(m, of), cautiously_fitted))
             if _counted(m):
                 asking.spent.forwards = asking.spent.backwards = 0
     except (InputError, torch.OutOfMemoryError):
