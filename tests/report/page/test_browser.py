@@ -156,3 +156,21 @@ def test_the_explorer_says_which_class_a_figure_explains(opened) -> None:  # typ
     assert "for cat" in explorer.locator(".caption").inner_text()
     assert "for cat" in explorer.locator(".about").inner_text()
     assert explorer.locator(".of-target").is_hidden(), "there is one class to choose from"
+
+
+def test_tiles_beside_maps_have_a_row_of_their_own_in_their_own_shape(opened) -> None:  # type: ignore[no-untyped-def]
+    """As the heads of an attention stand after its map: they once were cut off at the card's edge."""
+    room, tiles, shape = opened.evaluate(
+        """() => {
+          const grid = document.querySelector("article.card .maps > .grid");
+          const strips = document.querySelector("article.card .maps .strips").cloneNode(true);
+          strips.querySelectorAll("figure").forEach((figure) => (figure.className = "strip cols-3"));
+          grid.append(strips);
+          grid.scrollIntoView();
+          const image = strips.querySelector("img");
+          const shape = getComputedStyle(image).aspectRatio;
+          return [grid, strips].map((box) => box.getBoundingClientRect().toJSON()).concat(shape);
+        }"""
+    )
+    assert (tiles["left"], tiles["right"]) == (room["left"], room["right"])
+    assert shape.startswith("auto"), "not the square of a map"
