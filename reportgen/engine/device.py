@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import platform
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from reportgen.engine.needs import ModelFacts
 from reportgen.errors import InputError, RecipeError
+
+T = TypeVar("T")
 
 CPU_BATCH_BYTES = 1 << 30  # more does not make a CPU faster, and reports run beside other work
 CPU_BATCH = 16
@@ -62,15 +65,48 @@ def batch_size(wish: int | str, device: torch.device, per_image: int) -> int:
     return max(1, min(CPU_BATCH, CPU_BATCH_BYTES // per_image))
 
 
+def placed(x: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """A tensor on the device. To a CUDA device it goes from pinned memory: the copy then runs beside what the
+    processor does next, and the allocator keeps the pinned block until it is done."""
+    if device.type == "cuda" and x.device.type == "cpu":
+        return x.pin_memory().to(device, non_blocking=True)
+    return x.to(device)
+
+
+def fitting(work: Callable[[int], T], size: int, smaller: Callable[[int], None]) -> T:
+    """What `work` gives for a batch size: for `size`, or where the device has too little memory for that, for
+    the first half, quarter, … that it has enough for.
+
+    `smaller` hears every size before it is tried. Raises torch.OutOfMemoryError where not even 1 fits.
+    """
+    while True:
+        try:
+            return work(size)
+        except torch.OutOfMemoryError:
+            if size == 1:
+                raise
+        # past the handler: the error's frames hold the tensors of what failed
+        gc.collect()
+        torch.cuda.empty_cache()
+        size //= 2
+        smaller(size)
+
+
+def in_smaller_batches(device: torch.device, size: int, wish: int) -> str:
+    """That batches hold `size` images and not as many as wished, in words."""
+    return f"Batches hold {size}, not {wish}: {name_of(device)} has too little memory for more."
+
+
 @contextmanager
-def enough_memory(device: torch.device, batch: int) -> Iterator[None]:
-    """Says what to do when the device runs out of memory: raises InputError."""
+def enough_memory(device: torch.device) -> Iterator[None]:
+    """Says what to do when the device has too little memory for any batch: raises InputError."""
     try:
         yield
     except torch.OutOfMemoryError as error:
         raise InputError(
-            f"{name_of(device)} has too little memory for batches of {batch} images",
-            f"set run.batch_size: {max(1, batch // 2)} in the recipe; the batches that are done are kept",
+            f"{name_of(device)} has too little memory, whatever the size of the batches",
+            "free the device's memory, choose another (run.device: cpu), or leave out the visualizations that"
+            " keep the most; the batches that are done are kept",
         ) from error
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor, nn
 
+from reportgen.engine.device import placed
 from reportgen.engine.feed import ANY, Feed
 from reportgen.engine.needs import INPUT, Activation, Backward, Gradient, Need, Normalisation, Rule
 from reportgen.engine.network.head import Head
@@ -83,7 +84,7 @@ class OnePass:
         are taken; the same one where they have none. Both count into the same counter."""
         if masks is None or not isinstance(self.output, Head) or self.output.region is None:
             return self
-        region = self.output.region.over(masks.to(self.device))
+        region = self.output.region.over(placed(masks, self.device))
         return replace(self, output=replace(self.output, region=region))
 
     def score(self, pixels: Tensor) -> Tensor:
@@ -104,11 +105,11 @@ class OnePass:
         `part_boxes` say where the recipe's parts lie, where any need is about them.
         """
         x = self._placed(pixels)
-        labels = labels.to(self.device)
+        labels = placed(labels, self.device)
         shared, by_slot, logits = self._differentiated(x, labels)
         taps = {need.layer: shared[need] for need in shared if isinstance(need, Activation)}
         if part_boxes:
-            part_boxes = PartBoxes(part_boxes.boxes.to(self.device), part_boxes.numbers)
+            part_boxes = PartBoxes(placed(part_boxes.boxes, self.device), part_boxes.numbers)
         targets = [slot.of(logits, labels) for slot in self.slots]
         batch = Batch(self.asker, self.plan, Source(x, self.normalisation, taps, part_boxes), targets)
         for need in self.plan.needs:
@@ -130,7 +131,7 @@ class OnePass:
         ]
 
     def _placed(self, pixels: Tensor) -> Tensor:
-        return self.feed.laid(pixels.to(self.device))
+        return self.feed.laid(placed(pixels, self.device))
 
     def _differentiated(
         self, x: Tensor, labels: Tensor

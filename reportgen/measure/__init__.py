@@ -53,7 +53,7 @@ def _measured(
     """
     writer = Writer(folder, audit.key(model))
     network = model.feed.placed(model.subject.network, model.device)
-    memory = devices.enough_memory(model.device, model.batch_size)
+    memory = devices.enough_memory(model.device)
     with devices.repeatable(model.recipe.run.seed), frozen(network), memory:
         engine = OnePass(
             network,

@@ -80,10 +80,24 @@ def _round(m: Measurement, kind: str, files: Iterable[ImageFile], engine: OnePas
     facts = bool(m.model.checks.every) and kind == (shards.SCORE if m.two_rounds else shards.BATCH)
     for images, rejected in m.batches(todo, facts):
         refused = [records.of_rejected(file) for file in rejected]
-        counting = replace(engine, counted=Counter(), progress=_perturbed(m)).over(masks_of(images))
-        write(m, m.writer.next(kind), counting, images, refused)
+        m.in_parts(images, partial(_write, m, kind, engine, refused, write))
         finished += len(images) + len(rejected)
         m.progress(stage, finished, total)
+
+
+def _write(
+    m: Measurement,
+    kind: str,
+    engine: OnePass,
+    refused: list[Record],
+    write: WriteShard,
+    images: list[Decoded],
+) -> None:
+    """Measures images and writes their shard; the first of a batch has the records of those that are none."""
+    size = m.engine.batch_size
+    counting = replace(engine, counted=Counter(), progress=_perturbed(m), batch_size=size)
+    write(m, m.writer.next(kind), counting.over(masks_of(images)), images, refused)
+    refused.clear()
 
 
 def _perturbed(m: Measurement) -> Callable[[int], None]:

@@ -67,7 +67,7 @@ def _model(m: Measurement) -> dict[str, Any]:
         "source": model.subject.source,
         "arguments": model.subject.arguments,
         "preprocessing": model.subject.preprocessing.as_json(),
-        "notes": [*model.notes, *about_files],
+        "notes": [*model.notes, *m.notes, *about_files],
         "warnings": list(model.warnings),
         **facts,
     }

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -23,6 +24,8 @@ from reportgen.measure.models import ModelUnderAudit
 from reportgen.measure.selection import choose
 from reportgen.measure.top_images import RankedSet
 from reportgen.progress import Progress
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -57,6 +60,7 @@ class Measurement:
     watch: Stopwatch = field(default_factory=Stopwatch)
     failed_checks: dict[str, Exception] = field(default_factory=dict)  # by check, what it raised
     files: tuple[ImageFile, ...] = ()  # those that get figures; all, until they are chosen
+    notes: list[str] = field(default_factory=list)  # what a reader must know of how it went
 
     def __post_init__(self) -> None:
         self.files = self.audit.files
@@ -101,11 +105,41 @@ class Measurement:
                 rejected.append(item)
             elif item is not None:
                 images.append(item)
-            if len(images) == self.model.batch_size or (item is None and (images or rejected)):
+            if len(images) >= self.engine.batch_size or (item is None and (images or rejected)):
                 yield images, rejected
                 images, rejected = [], []
             if item is None:
                 return
+
+    def fitting(self, work: Callable[[], T]) -> T:
+        """What `work` gives. Where the device has too little memory for it, batches are halved, those of the
+        rest of the run too, and it is done again: `work` reads the size from the engine.
+
+        Raises torch.OutOfMemoryError where the smallest batch is too large.
+        """
+        if self.engine.feed.images is not None:
+            return work()  # the network takes batches of one size only
+        return devices.fitting(lambda _size: work(), self.engine.batch_size, self._smaller)
+
+    def in_parts(self, images: Sequence[Decoded], work: Callable[[list[Decoded]], None]) -> None:
+        """Does `work` for a batch, which holds no image where none of its files could be decoded; in parts
+        where the device has too little memory for the whole of it."""
+        rest = list(images)
+        while True:
+            rest = rest[self.fitting(partial(self._part, rest, work)) :]
+            if not rest:
+                return
+
+    def _part(self, images: list[Decoded], work: Callable[[list[Decoded]], None]) -> int:
+        """Does `work` for as many images as a batch holds by now; how many these are."""
+        part = images[: self.engine.batch_size]
+        work(part)
+        return len(part)
+
+    def _smaller(self, size: int) -> None:
+        self.engine = replace(self.engine, batch_size=size)
+        self.notes = [devices.in_smaller_batches(self.model.device, size, self.model.batch_size)]
+        self.progress("memory", 0, 0, self.notes[0])
 
     def numbered(self, numbers: Iterable[int]) -> Iterator[tuple[list[int], torch.Tensor]]:
         """Images of the set by number, in batches."""

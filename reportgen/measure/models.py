@@ -272,11 +272,16 @@ def _tried(
     per_image = max(needed)
     wish = devices.batch_size(recipe.run.batch_size, device, per_image)
     normalisation = subject.preprocessing.normalisation
-    memory = devices.enough_memory(device, wish)
+    tried: list[int] = []  # sizes after the first, where the device has too little memory for that
+    memory = devices.enough_memory(device)
     with devices.repeatable(recipe.run.seed), frozen(subject.network) as network, memory:
         trial = Trial(network, facts, normalisation, device, rules, facts.head)
-        feed, batch_size = trial.run(wish)
+        feed, batch_size = devices.fitting(trial.run, wish, tried.append)
     subject.network.cpu()  # a second model is tried as well: the device holds one network at a time
+    if tried:
+        feed = replace(
+            feed, notes=(*feed.notes, devices.in_smaller_batches(device, batch_size, wish))
+        )
     return feed, batch_size
 
 

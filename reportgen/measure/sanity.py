@@ -11,6 +11,7 @@ import math
 import random
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -26,6 +27,7 @@ from reportgen.engine.randomise import shuffled
 from reportgen.engine.targets import Slot
 from reportgen.evidence import JUDGED, STAGES, Findings, Record, Stage, TrustRecord, Writer, records, shards
 from reportgen.findings import Array, Heatmap, faults
+from reportgen.inputs.images.loading import Decoded
 from reportgen.measure.measurement import Measurement, masks_of, pixels_of
 from reportgen.measure.models import ModelUnderAudit
 from reportgen.measure.records import of_trial
@@ -40,13 +42,17 @@ def sanity_check(m: Measurement) -> None:
     done = {record["number"] for record in m.writer.records(shards.TRUST)}
     m.progress("trust", len(done), len(chosen))
     for images, _ in m.batches(file for file in m.audit.files if file.number in chosen - done):
-        measured = [m.writer.measured(image.file.number) for image in images]
-        with m.watch.on("trust"):
-            tested, cost = tried(
-                m.model, m.engine.over(masks_of(images)), m.writer, pixels_of(images), measured
-            )
-        m.writer.write(m.writer.next(shards.TRUST), {}, tested, cost=cost)
+        m.in_parts(images, partial(_tested, m))
         m.progress("trust", len(m.writer.records(shards.TRUST)), len(chosen))
+
+
+def _tested(m: Measurement, images: list[Decoded]) -> None:
+    """Tests the maps of a batch of sampled images and writes its shard."""
+    measured = [m.writer.measured(image.file.number) for image in images]
+    with m.watch.on("trust"):
+        engine = m.engine.over(masks_of(images))
+        tested, cost = tried(m.model, engine, m.writer, pixels_of(images), measured)
+    m.writer.write(m.writer.next(shards.TRUST), {}, tested, cost=cost)
 
 
 def sample(measured: Sequence[Record], model: ModelUnderAudit) -> set[int]:

@@ -12,7 +12,7 @@ from reportgen.measure.measurement import Measurement
 def conclude(m: Measurement) -> None:
     """The shards of the model and of the set."""
     if shards.MODEL not in m.writer.finished:
-        _model(m)
+        m.fitting(lambda: _model(m))
     _set(m)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TypeAlias
 
 from reportgen.engine.onepass import OnePass
@@ -38,10 +39,18 @@ def in_shards(
     finished = len(files) - len(todo)
     m.progress("check", finished, len(files))
     for images, rejected in m.batches(todo, preprocessing=other):
-        engine = replace(m.engine, plan=m.model.checks.plan, slots=PREDICTED, counted=Counter())
-        write(m, m.writer.next(kind), images, rejected, engine.over(masks_of(images)))
+        m.in_parts(images, partial(_write, m, kind, rejected[:], write))
         finished += len(images) + len(rejected)
         m.progress("check", finished, len(files))
+
+
+def _write(
+    m: Measurement, kind: str, rejected: list[Rejected], write: Write, images: list[Decoded]
+) -> None:
+    """Asks of images what the checks need and writes their shard; the first of a batch holds the rejected."""
+    engine = replace(m.engine, plan=m.model.checks.plan, slots=PREDICTED, counted=Counter())
+    write(m, m.writer.next(kind), images, rejected, engine.over(masks_of(images)))
+    rejected.clear()
 
 
 def seen_of(images: Sequence[Decoded], without: Sequence[int]) -> list[Seen]:

@@ -111,11 +111,10 @@ def in_second_half(m: Measurement, file: ImageFile) -> bool:
 def _stepped(stack: ExitStack, m: Measurement, group: Group, of: Sequence[ImageFile], asking: Asking) -> bool:
     """Moves the network down the loss of half A. What fails there is a failure of the checks that ask for
     it, not of the audit; False where nothing can be asked then."""
-    asker = replace(m.engine, counted=asking.spent).asker
     try:
         if not asking.descents:
             with m.watch.on("checks"):
-                asking.descents.append(descent(asker, _half(m, of), cautiously_fitted))
+                asking.descents.append(m.fitting(lambda: _descent(m, of, asking)))
             if _counted(m):
                 asking.spent.forwards = asking.spent.backwards = 0
     except (InputError, torch.OutOfMemoryError):
@@ -130,6 +129,12 @@ def _stepped(stack: ExitStack, m: Measurement, group: Group, of: Sequence[ImageF
         return False
     stack.enter_context(found.by(group.stepped))
     return True
+
+
+def _descent(m: Measurement, of: Sequence[ImageFile], asking: Asking) -> Descent | None:
+    """The gradient of the loss of half A."""
+    asker = replace(m.engine, counted=asking.spent).asker
+    return descent(asker, _half(m, of), cautiously_fitted)
 
 
 def _counted(m: Measurement) -> bool:
