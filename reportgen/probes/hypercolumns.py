@@ -147,7 +147,7 @@ def principal(rows: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
 def as_rgb(components: Tensor) -> Tensor:
     """Components (3, P) to [0, 1], each over its own 1st to 99th percentile."""
-    ends = torch.tensor([0.01, 0.99], device=components.device)
+    ends = components.new_tensor([0.01, 0.99])
     low, high = torch.quantile(components, ends, dim=1)  # each (3,)
     spread = (high - low).clamp(min=1e-12)[:, None]
     scaled: Tensor = (components - low[:, None]) / spread

@@ -1,0 +1,93 @@
+"""Occlusion maps against captum's, with what they differ by."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import captum.attr
+import torch
+from torch import Tensor, nn
+
+from bench.networks import Known, photographs
+from bench.passes import Pass, facts_of
+from bench.sheet import Sheet
+from bench.timing import REPEATS, in_turn, once, ratio
+from reportgen.engine.feed import Feed
+from reportgen.probes.occlusion import Occlusion
+
+HEADS = (
+    "network",
+    "images",
+    "windows",
+    "reportgen",
+    "captum `Occlusion`",
+    "its best perturbations_per_eval and layout",
+    "times faster",
+    "largest difference, of the maximum",
+)
+FEW = 4  # times the stride: a sixteenth of the windows tells which way captum is fastest
+
+
+def by_captum(
+    network: nn.Module, x: Tensor, targets: Tensor, window: int, stride: int, at_once: int
+) -> Tensor:
+    """The map (N, H, W) on the processor; the baseline is the mean that images are normalised by."""
+    attributed: Any = captum.attr.Occlusion(network).attribute(
+        x,
+        sliding_window_shapes=(x.shape[1], window, window),
+        strides=(x.shape[1], stride, stride),
+        baselines=0,
+        target=targets,
+        perturbations_per_eval=at_once,
+    )
+    return attributed[:, 0].cpu()
+
+
+def compare(
+    sheet: Sheet,
+    known: Known,
+    device: torch.device,
+    images: int,
+    window: int = 32,
+    stride: int = 16,
+    each: Sequence[int] = (1, 8, 32),
+    batch_size: int = 16,
+    repeats: int = REPEATS,
+) -> None:
+    """A row: the maps of a batch by the engine's pass, and by captum where that is fastest."""
+    network, pixels = known.make(), photographs(images, known.side_px)
+    facts = facts_of(network, known.side_px)
+    probe = Occlusion(window_px=window, stride_px=stride, baseline="mean")
+    ours = Pass(network, facts, {"occlusion": probe}, device, batch_size)
+    layouts = {
+        feed: (feed.placed(copy.deepcopy(network), device), feed.laid(pixels.to(device)))
+        for feed in (Feed(channels_last=False), Feed())
+    }
+    with torch.no_grad():
+        first, x = next(iter(layouts.values()))
+        targets = first(x).argmax(1)
+
+    def captums(feed: Feed, at_once: int, step: int) -> Tensor:
+        with torch.no_grad():
+            return by_captum(*layouts[feed], targets, max(window, step), step, at_once)
+
+    ways = [(feed, at_once) for feed in layouts for at_once in each]
+    few = FEW * stride  # fewer windows, and larger ones where they would else leave gaps
+    tried = {way: once(device, partial(captums, *way, few)) for way in (*ways[:1], *ways)}
+    best = min(tried, key=tried.__getitem__)
+    found: dict[str, Any] = {}
+
+    def run(name: str) -> None:
+        found[name] = ours.run(pixels) if name == "ours" else captums(*best, stride)
+
+    taken = in_turn(device, {name: partial(run, name) for name in ("ours", "captum")}, repeats)
+    mine = torch.from_numpy({f.name: f for f in found["ours"]["occlusion"]}["map"].values)
+    error = float((mine - found["captum"]).abs().max() / found["captum"].abs().max())
+    windows = len(probe._windows(facts).boxes(known.side_px, known.side_px))
+    own, theirs = taken["ours"], taken["captum"]
+    sheet.row(
+        known.name, images, windows, own, theirs, f"{best[1]}, {best[0]}", ratio(theirs, own), f"{error:.0e}"
+    )

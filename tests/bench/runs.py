@@ -1,0 +1,111 @@
+"""Whole runs of the command, each in a process of its own, on sets of so many photographs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+
+from bench.networks import Known, crops
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+BASIC = (
+    "architecture",
+    "filters",
+    "predictions",
+    "feature-maps",
+    "hypercolumns",
+    "saliency",
+    "guided-backprop",
+    "grad-cam",
+    "occlusion",
+)
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A whole run: its seconds from the start of the process to its end, those of its stages, the most
+    memory that the device (on a CPU the process) held, and where its report is."""
+
+    seconds: float
+    stages: dict[str, float]
+    peak_bytes: int
+    report: Path
+
+    @property
+    def stages_in_words(self) -> str:
+        rest = {name: s for name, s in self.stages.items() if name != "total"}
+        return ", ".join(f"{name} {s:.1f}" for name, s in rest.items())
+
+    @property
+    def evidence_bytes(self) -> int:
+        return sum(path.stat().st_size for path in (self.report / "evidence").rglob("*") if path.is_file())
+
+
+@dataclass(frozen=True)
+class Audited:
+    """A checkpoint, photographs, and a recipe that names `visualizations`, in a folder."""
+
+    folder: Path
+    known: Known
+
+    def prepare(self, images: int, visualizations: Sequence[str] = BASIC, more: str = "") -> None:
+        """Writes all that a run reads."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        state = {name: value.contiguous() for name, value in self.known.make().state_dict().items()}
+        save_file(state, self.folder / "network.safetensors")
+        photos = self.folder / f"photos-{images}"
+        photos.mkdir(exist_ok=True)
+        for number, crop in enumerate(crops(images)):
+            crop.save(photos / f"{number:05d}.jpg", quality=90)
+        side, source = self.known.side_px, self.known.source
+        if source.startswith("oracles:"):
+            source = str(REPOSITORY / "tests" / "oracles.py") + ":" + source.partition(":")[2]
+        numbers = "mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5]"
+        self.recipe.write_text(
+            f"model:\n  source: {source}\n"
+            f"  preprocessing: {{resize: {round(side * 8 / 7)}, crop: {side}, {numbers}}}\n"
+            f"visualizations: [{', '.join(visualizations)}]\n{more}",
+            encoding="utf-8",
+        )
+
+    @property
+    def recipe(self) -> Path:
+        return self.folder / "recipe.yaml"
+
+    def run(self, device: str, images: int, *options: str) -> Ran:
+        """One run. Raises RuntimeError with the last it said where it fails."""
+        report = self.folder / f"report-{device.replace(':', '')}-{images}"
+        photos = str(self.folder / f"photos-{images}")
+        given = ["--recipe", str(self.recipe), "--device", device, "--out", str(report), "--quiet", *options]
+        seconds = command("run", str(self.folder / "network.safetensors"), photos, *given)
+        return ran(seconds, report)
+
+
+def ran(seconds: float, report: Path) -> Ran:
+    """What the report in a folder says of its run."""
+    timing = json.loads((report / "evidence" / "timing.json").read_text(encoding="utf-8"))
+    results: dict[str, Any] = json.loads((report / "results.json").read_text(encoding="utf-8"))
+    return Ran(seconds, results["cost"]["seconds"], int(timing["peak_memory_bytes"] or 0), report)
+
+
+def command(*words: str) -> float:
+    """The seconds that `reportgen …` takes, from its start to its end. Raises RuntimeError where it fails."""
+    paths = [str(REPOSITORY), os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    begun = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-m", "reportgen", *words], env=environment, capture_output=True, text=True
+    )
+    seconds = time.perf_counter() - begun
+    if done.returncode:
+        raise RuntimeError(f"reportgen {words[0]} exited with {done.returncode}: {done.stderr[-600:]}")
+    return seconds
