@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from reportgen.engine.feed import ANY, Feed
+from reportgen.engine.incremental.answering import Incremental
 from reportgen.engine.needs import INPUT, Activation, Backward, Gradient, Need, Normalisation, Rule
 from reportgen.engine.network.head import Head
 from reportgen.engine.network.output import Output
@@ -63,6 +64,7 @@ class OnePass:
     feed: Feed = ANY
     counted: Counter = field(default_factory=Counter)
     progress: Callable[[int], None] = lambda done: None
+    incremental: Incremental = field(default_factory=Incremental)
 
     @property
     def asker(self) -> Asker:
@@ -76,6 +78,7 @@ class OnePass:
             self.feed,
             self.counted,
             self.progress,
+            self.incremental,
         )
 
     def over(self, masks: Tensor | None) -> OnePass:
