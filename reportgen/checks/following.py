@@ -16,6 +16,7 @@ from reportgen.checks.intervention import Intervention, Outcome
 from reportgen.findings import Array, Status
 from reportgen.stats import holm, mcnemar, paired_difference
 
+CORNERED = 0.4  # of the side: nearer to an end is there, else in the middle
 FEWEST = 10  # pictures that are answered alike, in each half
 MOST_CLASSES = 10  # those that are answered most often
 SIGNIFICANT = 0.05
@@ -63,7 +64,7 @@ def pairs(case: Case, k: int, first: bool, most: int) -> list[Pair]:
     they are changed by are taken in turn, and of the other classes so many of each."""
     by_class = answers_of(case, first)
     own = by_class.get(k, [])
-    others = _in_turn([numbers for other, numbers in sorted(by_class.items()) if other != k])
+    others = taken_in_turn([numbers for other, numbers in sorted(by_class.items()) if other != k])
     if not own or len(others) < 2:
         return []
     answered = {number: c for c, numbers in by_class.items() for number in numbers}
@@ -75,7 +76,7 @@ def pairs(case: Case, k: int, first: bool, most: int) -> list[Pair]:
     return found
 
 
-def _in_turn(lists: Sequence[Sequence[int]]) -> list[int]:
+def taken_in_turn(lists: Sequence[Sequence[int]]) -> list[int]:
     """One of each list after the other, then the second ones, and so on."""
     longest = max((len(each) for each in lists), default=0)
     return [each[place] for place in range(longest) for each in lists if place < len(each)]
@@ -84,8 +85,8 @@ def _in_turn(lists: Sequence[Sequence[int]]) -> list[int]:
 @dataclass(frozen=True)
 class Suspect:
     """A class, and what may make pictures be answered with it: by its name, and what is done to a picture.
-    Where that is the same whatever picture it is changed by (`compared` False), it is held against the picture
-    as it is, which is not answered so."""
+    Where that is the same whatever picture it is changed by (`compared` False), it is held against the
+    picture as it is, which is not answered so."""
 
     k: int
     name: str
@@ -152,7 +153,11 @@ def followed(suspect: Suspect, chosen: Sequence[Pair], known: Mapping[int, Outco
     table = np.array(both)
     mine, theirs = table.T
     return Followed(
-        len(both), int(mine.sum()), int(theirs.sum()), int((mine & ~theirs).sum()), int((~mine & theirs).sum())
+        len(both),
+        int(mine.sum()),
+        int(theirs.sum()),
+        int((mine & ~theirs).sum()),
+        int((~mine & theirs).sum()),
     )
 
 

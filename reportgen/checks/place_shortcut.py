@@ -39,8 +39,8 @@ BORDERS = (16, 8)  # the border's width, as a part of the side
 FILLS: tuple[Fill, ...] = ("mean", "blur")
 REASON = "one picture in five is answered by a place that the thing is seldom at"
 REMEDY = (
-    "Look at that place in the training's pictures of the class: a mark, a frame, a background. Remove or vary"
-    " it, and train again; until then do not rely on answers of this class."
+    "Look at that place in the training's pictures of the class: a mark, a frame, a background. Remove or"
+    " vary it, and train again; until then do not rely on answers of this class."
 )
 
 
@@ -143,6 +143,12 @@ class PlaceShortcut:
         confirmed = 2 * CONFIRMED * min(CONFIRMED_ON, images // 2)
         return searched + confirmed + NARROWED * 9 * SEARCHED + len(FILLS) * min(CONFIRMED_ON, images // 2)
 
+    def without(self, case: Case, verdict: Verdict) -> Case:
+        """The pictures that are answered otherwise."""
+        shown = set(verdict.exhibits.images)
+        kept = np.array([int(number) not in shown for number in case.answers.numbers], dtype=bool)
+        return case.with_answers(case.answers.only(kept))
+
     def judge(self, case: Case) -> Verdict:
         tried = classes_tried(case)
         n = len(case.sampled.numbers)
@@ -161,7 +167,7 @@ class PlaceShortcut:
         images = self._shown(case, shown[0].k) if bad else ()
         return Verdict(
             status=status,
-            sentence=self._sentence(case, status, narrow, shown, len(tried)),
+            sentence=self._sentence(case, status, (place, narrow), shown, len(tried)),
             effect=shown[1].effect,
             low=low,
             high=high,
@@ -170,8 +176,13 @@ class PlaceShortcut:
             limit_reason=REASON,
             n=shown[1].n,
             sample=n,
-            remedy=REMEDY if bad else "" if status == "clear" else "Raise checks.sample, or give more images.",
+            remedy=REMEDY
+            if bad
+            else ""
+            if status == "clear"
+            else "Raise checks.sample, or give more images.",
             exhibits=Exhibits(images=images),
+            explains=("map-clusters",) if bad else (),
             figures=pictures_of(case, images[:12], "place", f"Answered {case.classes[shown[0].k]}")
             if bad
             else (),
@@ -196,9 +207,8 @@ class PlaceShortcut:
         for suspect, _ in worse[:1]:
             place = next(place for place, each, _ in found if each is suspect)
             yield from self._narrowing(case, place, suspect)
-            narrow = self._narrowed(case, place, suspect)
             for fill in FILLS:
-                yield from (narrow.covered(number, fill) for number in self._own(case, suspect.k))
+                yield from (place.covered(number, fill) for number in self._own(case, suspect.k))
 
     def _searched(self, case: Case) -> Iterator[Intervention | None]:
         for suspect, chosen in self._searching(case):
@@ -280,13 +290,20 @@ class PlaceShortcut:
         return int(both.sum()), len(own), both
 
     def _sentence(
-        self, case: Case, status: str, place: Place, shown: tuple[Suspect, Followed], tried: int
+        self,
+        case: Case,
+        status: str,
+        found_at: tuple[Place, Place],
+        shown: tuple[Suspect, Followed],
+        tried: int,
     ) -> str:
+        place, narrow = found_at
         suspect, found = shown
         name, (low, high) = case.classes[suspect.k], found.ends
         if status in GRAVE:
             kept, of, _ = self._kept(case, place, suspect.k)
-            what = f"{place.words} ({place.size()}{' wide' if place.outside else ''})"
+            what = f"{place.words} ({place.size()}{' wide' if place.outside else ''}"
+            what += f", most of it on {narrow.size()})" if narrow != place else ")"
             text = f"{name} rests on {what}: pasted into {counted(found.n, 'picture')} that are answered"
             text += f" otherwise, it makes {percent(found.own / found.n)} of them {name}"
             text += f", that of other classes {percent(found.others / found.n)}"
@@ -295,6 +312,8 @@ class PlaceShortcut:
         what = f"{counted(12, 'place')} around the middle and the border"
         most = f"{percent(found.own / found.n)} {interval(low, high)} of {counted(found.n, 'picture')}"
         if status == "clear":
-            text = f"Nothing found: of {counted(tried, 'class', 'classes')} and {what} none makes other pictures"
+            text = (
+                f"Nothing found: of {counted(tried, 'class', 'classes')} and {what} none makes other pictures"
+            )
             return f"{text} be answered with its class by more than {percent(self.limit, 0)}; at most {most}."
         return f"Whether a place at the edge decides an answer is open: {name} by {place.words}, {most}."

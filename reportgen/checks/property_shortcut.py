@@ -30,7 +30,10 @@ from reportgen.checks.words import counted, interval, percent
 from reportgen.engine.needs import ModelFacts
 from reportgen.findings import GRAVE, Array, Exhibits, Finding, Verdict
 
-SEARCHED, CONFIRMED_ON = 40, 120  # pictures that are toned on half A for a property and a class, and on half B
+SEARCHED, CONFIRMED_ON = (
+    40,
+    120,
+)  # pictures that are toned on half A for a property and a class, and on half B
 SUSPECTS = 12  # the properties and classes that go together most, of half A
 CONFIRMED = 3
 SHOWN = 12
@@ -94,8 +97,8 @@ class PropertyShortcut:
     """Property shortcut: do answers follow brightness, contrast, colour, sharpness or compression alone?
 
     Measurement. For each class that is often answered, and each property that tells its pictures from the
-    rest (area under the ROC curve of 0.75 on one half of the sample), pictures that are answered otherwise are
-    given the property of a picture of the class: its brightness, contrast or colourfulness, a blur, JPEG
+    rest (area under the ROC curve of 0.75 on one half of the sample), pictures that are answered otherwise
+    are given the property of a picture of the class: its brightness, contrast or colourfulness, a blur, JPEG
     compression. The three that most often make a picture be answered with the class are confirmed on the
     other half: how often it happens, less how often it does with the property of a third class (paired,
     McNemar's test, Holm's correction).
@@ -104,8 +107,8 @@ class PropertyShortcut:
     answer is: the network learned it instead of the thing, or beside it.
 
     Limits. Colour cannot be given to a grey picture, nor sharpness to a blurred one: of these only the other
-    direction is tried. Two properties together are not. Ten pictures of a class are needed in each half. Found
-    in tests: grey pictures of one class, an exposure that depends on the class.
+    direction is tried. Two properties together are not. Ten pictures of a class are needed in each half.
+    Found in tests: grey pictures of one class, an exposure that depends on the class.
 
     Remedy. Vary the property in training, or balance it over the classes.
 
@@ -122,6 +125,13 @@ class PropertyShortcut:
         if images < 2 * FEWEST:
             return 0
         return SUSPECTS * min(SEARCHED, images // 2) + 2 * CONFIRMED * min(CONFIRMED_ON, images // 2)
+
+    def without(self, case: Case, verdict: Verdict) -> Case:
+        """The pictures answered with classes that the property does not tell."""
+        worst = max(self._confirmed(case), key=lambda each: each[2].effect)[0]
+        told = {link.k for link in self._links(case) if link.way.fact == worst.way.fact}
+        kept = np.array([int(k) not in told for k in case.answers.answers], dtype=bool)
+        return case.with_answers(case.answers.only(kept))
 
     def judge(self, case: Case) -> Verdict:
         if case.pictures is None or not len(case.pictures):
@@ -153,8 +163,13 @@ class PropertyShortcut:
             limit_reason=REASON,
             n=shown[1].n,
             sample=n,
-            remedy=REMEDY if bad else "" if status == "clear" else "Raise checks.sample, or give more images.",
+            remedy=REMEDY
+            if bad
+            else ""
+            if status == "clear"
+            else "Raise checks.sample, or give more images.",
             exhibits=Exhibits(images=images),
+            explains=("place-shortcut", "map-clusters") if bad else (),
             figures=self._figures(case, link, images) if bad else (),
         )
 
@@ -229,7 +244,9 @@ class PropertyShortcut:
         share = f"{percent(found.own / found.n)} of {counted(found.n, 'picture')} that are answered otherwise"
         if status in GRAVE:
             end = link.way.least if link.low else link.way.most
-            text = f"{name} can be told by a property alone: its pictures are the {end} (told from the rest in"
+            text = (
+                f"{name} can be told by a property alone: its pictures are the {end} (told from the rest in"
+            )
             text += f" {percent(link.area, 0)} of pairs), and the answers follow it: with {link.way.done}"
             text += f" {share} are answered {name}"
             if link.way.fact != "blocks":
