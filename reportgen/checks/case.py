@@ -20,7 +20,7 @@ NO_ANSWER = -1
 # whatever makes answers wrong
 OF_ANSWERS = (
     *("accuracy", "calibration", "label-noise", "class-names", "abstention", "head", "slices", "groups"),
-    *("properties", "training", "odd-images"),
+    *("properties", "training", "odd-images", "property-shortcut", "place-shortcut", "map-clusters"),
 )
 
 

@@ -19,9 +19,9 @@ class Intervention:
 
     Either the pixels of `box` (with `outside` all but these) are exchanged: for those of another picture
     at the same place (`source`, a number), or for a `fill`: the mean of the sample's pixels, or the picture
-    itself under a wide Gaussian. Or all of it is toned: until its `exposure` (mean luminance), `contrast` (its
-    deviation), `colour` (mean saturation) or `sharpness` (by a blur) is that of the `source`; or saved as
-    `jpeg` of a quality.
+    itself under a wide Gaussian. Or all of it is toned: until its `exposure` (mean luminance), `contrast`
+    (its deviation), `colour` (mean saturation) or `sharpness` (by a blur) is that of the `source`; or saved
+    as `jpeg` of a quality.
     """
 
     number: int

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d
 
 from reportgen.checks import check
 from reportgen.checks.case import Case, untested
@@ -28,19 +26,18 @@ from reportgen.checks.following import (
 from reportgen.checks.intervention import Box, Intervention
 from reportgen.checks.showing import pictures_of
 from reportgen.checks.words import counted, interval, percent
-from reportgen.engine.needs import Gradient, ModelFacts, Need, Tape
+from reportgen.engine.needs import DecisivePatches, ModelFacts, Need, Tape
 from reportgen.findings import GRAVE, Array, Exhibits, Finding, Verdict
 
 SHARE = 7  # a patch is a seventh of the side: two percent of the picture
-AROUND = 4  # what a patch is held against: its surroundings, so many patches wide
-PATCHES = 2  # of a picture that are tried
+PATCHES = DecisivePatches(2, SHARE)
 TRIED_ON = 4  # pictures that a patch is pasted into in the search
 TURNS = 3  # of these that have to follow
 FEWEST = 3  # pictures whose patch does so, on half A
 CONFIRMED_ON = 60
 ENOUGH = 30  # pictures of the sample
-LOOK = 6  # the side that patches are compared at
-ALIKE = 0.7  # correlation of patches that show the same thing
+ALIKE = 0.9  # correlation of patches that show the same thing, at the best shift
+MIDDLE = 0.25, 0.75  # of a side: where the thing itself is looked for
 SHOWN = 12
 REASON = "one picture in five is answered by a fiftieth of its area"
 REMEDY = (
@@ -69,17 +66,20 @@ class MapClusters:
     Measurement. In each picture of the sample the two patches of two percent of its area are looked for whose
     exchange for their surroundings would lower the answer's logit most, by its gradient. Each is pasted, at
     its place, into four pictures that are answered otherwise. A class of which three patches of one half of
-    the sample turn most of these is suspect, where the patches look alike or lie at one place. It is
-    confirmed on the other half: how often the patches make a picture be answered with the class, less how
-    often patches of other pictures at the same place do (paired, McNemar's test, Holm's correction).
+    the sample turn most of these is suspect, where they lie at one place outside the middle, or show the same
+    thing (correlation of 0.9 at the best shift). It is confirmed on the other half: how often the patches
+    make a picture be answered with the class, less how often patches of other pictures at the same place do
+    (paired, McNemar's test, Holm's correction).
 
     Reading. A patch so small that turns other pictures is seldom the thing itself. It may be a mark that the
     class's training pictures carry, or a trigger that somebody planted. The pictures that carry it are shown.
+    Patches that are alike at different places, in pictures that are answered rightly, may be the thing: they
+    are a warning at most.
 
     Limits. A patch is sought by the gradient, which a saturated network hides; of a fixed size; and pasted at
     its own place only. What fewer than three pictures of half the sample carry is not found. Where patches
-    differ in looks and in place they are taken for the thing itself. Found in tests: tags of 5 px in 48 in a
-    class, and a trigger of 4 px in 28 in one picture of fifty.
+    differ in looks and in place, or lie in the middle, they are taken for the thing itself. Found in tests:
+    tags of 5 px in 48 in a class, and a trigger of 4 px in 28 in one picture of fifty.
 
     Remedy. Find out what the patches are, and how they came into the training's pictures.
 
@@ -90,17 +90,21 @@ class MapClusters:
     limit: float = 0.2
 
     def needs(self, model: ModelFacts) -> Sequence[Need]:
-        return (Gradient(),)
+        return (PATCHES,)
 
-    def observe(self, tape: Tape) -> Mapping[str, Tensor]:
-        boxes, looks = decisive_patches(tape.pixels, tape[Gradient()])
-        return {"boxes": boxes, "looks": looks}
+    def observe(self, tape: Tape) -> Mapping[str, Any]:
+        found = tape[PATCHES]  # (n, 2, 4 + g²)
+        return {"boxes": found[..., :4], "looks": found[..., 4:]}
 
     def interventions(self, case: Case) -> Sequence[Intervention]:
         return unanswered(_Search(case).asked(), case.sample.outcomes)
 
     def interventions_at_most(self, images: int, model: ModelFacts) -> int:
-        return 0 if images < ENOUGH else PATCHES * TRIED_ON * images + 2 * 3 * min(CONFIRMED_ON, images // 2)
+        return (
+            0
+            if images < ENOUGH
+            else PATCHES.count * TRIED_ON * images + 2 * 3 * min(CONFIRMED_ON, images // 2)
+        )
 
     def without(self, case: Case, verdict: Verdict) -> Case:
         """The pictures that do not carry the patch."""
@@ -116,10 +120,14 @@ class MapClusters:
         search = _Search(case)
         found = search.confirmed
         if not found:
-            tried = counted(PATCHES * n, "patch", "patches")
+            tried = counted(PATCHES.count * n, "patch", "patches")
             text = f"Nothing found: of {tried} of two percent of the area none that {FEWEST} pictures share"
-            return Verdict("clear", f"{text} turns other pictures to its class.", n=n, sample=n, limit=self.limit)
+            return Verdict(
+                "clear", f"{text} turns other pictures to its class.", n=n, sample=n, limit=self.limit
+            )
         status, worse = judged_suspects(found, self.limit)
+        if status == "fault" and not search.surely_a_mark(worse[0][0].k):
+            status = "warning"
         suspect, effect = worse[0] if worse else max(found, key=lambda pair: pair[1].effect)
         low, high = effect.ends
         bad = status in GRAVE
@@ -270,25 +278,47 @@ class _Search:
                 found.append((-len(turning), k, turning))
         return [self._suspect(k, turning) for _, k, turning in sorted(found, key=lambda each: each[:2])[:3]]
 
+    def surely_a_mark(self, k: int) -> bool:
+        """Whether the patches are hardly the thing itself: at one place outside the middle, or alike in
+        pictures most of which are answered wrong."""
+        turning = self._turning(k)
+        return self._at_one_place(turning) or self._mostly_wrong(turning)
+
     def _belong(self, turning: Sequence[Patch]) -> bool:
-        """Whether patches show the same thing, or lie at the same place: a thing itself seldom does."""
-        boxes = np.array([patch.box[:2] for patch in turning])
-        apart = np.abs(boxes - np.median(boxes, axis=0)).max(1)
-        side = turning[0].box[2] - turning[0].box[0]
-        if np.median(apart) <= side / 2:
-            return True
-        looks = np.stack([self._look(patch) for patch in turning])
-        return bool(np.median(_correlations(looks)) >= ALIKE)
+        """Whether patches have in common what a thing itself seldom has."""
+        return self._at_one_place(turning) or self._alike(turning)
+
+    def _at_one_place(self, turning: Sequence[Patch]) -> bool:
+        """Whether patches lie at one place, and that outside the middle."""
+        boxes = np.array([patch.box for patch in turning], dtype=np.float64)
+        typical, side = np.median(boxes, axis=0), boxes[0, 2] - boxes[0, 0]
+        if np.median(np.abs(boxes - typical).max(1)) > side / 2:
+            return False
+        sides = np.array(self.case.model.input_shape[1:], dtype=np.float64)
+        middle = (typical[:2] + typical[2:]) / 2 / sides
+        return bool((middle < MIDDLE[0]).any() or (middle > MIDDLE[1]).any())
+
+    def _mostly_wrong(self, turning: Sequence[Patch]) -> bool:
+        """Whether most of the pictures that have labels are answered wrong."""
+        answers, carriers = self.case.answers, {patch.number for patch in turning}
+        own = np.isin(answers.numbers, list(carriers)) & answers.judged
+        return bool(own.any()) and bool(answers.right[own].mean() < 0.5)
+
+    def _alike(self, turning: Sequence[Patch]) -> bool:
+        """Whether patches show the same thing."""
+        looks = [self._look(patch) for patch in turning]
+        pairs = [same_look(a, b) for n, a in enumerate(looks) for b in looks[n + 1 :]]
+        return bool(pairs) and float(np.median(pairs)) >= ALIKE
 
     def _look(self, patch: Patch) -> Array:
-        """A patch, small, as a vector."""
+        """A patch with what is around it, grey and small, (g, g)."""
         row = int(np.flatnonzero(self.case.sample.numbers == patch.number)[0])
         boxes = self.case.sample.rows["boxes"][row].tolist()
         look: Array = self.case.sample.rows["looks"][row][boxes.index(list(patch.box))]
-        return look
+        return look.reshape(round(len(look) ** 0.5), -1)
 
     def _suspect(self, k: int, turning: Sequence[Patch]) -> tuple[Suspect, list[Pair]]:
-        """A class with pairs of half B: each picture gets one of the patches, or the same place of another."""
+        """A class with pairs of half B: each picture gets one of the patches, or that place of another."""
         by = {patch.number: patch for patch in turning}
         own = sorted(by)
         others = taken_in_turn([of for c, of in sorted(self._others[False].items()) if c != k])
@@ -306,48 +336,15 @@ class _Search:
         return Suspect(k, "patch", change), chosen
 
 
-def _correlations(looks: Array) -> Array:
-    """The correlations (pairs,) of vectors (n, F), n of two or more."""
-    centred = looks - looks.mean(1, keepdims=True)
-    length = np.linalg.norm(centred, axis=1, keepdims=True)
-    unit = centred / np.maximum(length, 1e-9)
-    upper = np.triu_indices(len(looks), 1)
-    both: Array = (unit @ unit.T)[upper]
-    return both
-
-
-def decisive_patches(x: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
-    """The boxes (N, 2, 4) int64 of the patches of inputs (N, C, H, W) whose exchange for their surroundings
-    would lower the score most by its gradient, which do not overlap; what they show, (N, 2, F)."""
-    height, width = x.shape[-2:]
-    side = max(2, round(min(height, width) / SHARE))
-    around = min(AROUND * side | 1, min(height, width) - 1 | 1)  # odd
-    surroundings = avg_pool2d(x, around, 1, around // 2, count_include_pad=False)
-    fall = (gradient * (x - surroundings)).sum(1, keepdim=True)  # (N, 1, H, W)
-    step = max(1, side // 2)
-    sums = avg_pool2d(fall, side, step)[:, 0]  # (N, rows, columns)
-    boxes, looks = [], []
-    for _ in range(PATCHES):
-        best = sums.flatten(1).argmax(1)
-        row, column = best // sums.shape[2], best % sums.shape[2]
-        top, left = row * step, column * step
-        boxes.append(torch.stack([top, left, top + side, left + side], 1))
-        looks.append(
-            torch.stack([_small(image, y, x_, side) for image, y, x_ in zip(x, top, left, strict=True)])
-        )
-        near = -(-side // step)
-        rows = torch.arange(sums.shape[1], device=x.device)
-        columns = torch.arange(sums.shape[2], device=x.device)
-        over = ((rows - row[:, None]).abs() < near)[:, :, None] & ((columns - column[:, None]).abs() < near)[
-            :, None
-        ]
-        sums = sums.masked_fill(over, -torch.inf)
-    return torch.stack(boxes, 1), torch.stack(looks, 1)
-
-
-def _small(image: Tensor, top: Tensor, left: Tensor, side: int) -> Tensor:
-    y, x = int(top), int(left)
-    return adaptive_avg_pool2d(image[:, y : y + side, x : x + side], LOOK).flatten()
+def same_look(a: Array, b: Array) -> float:
+    """The highest correlation of the middle half of a grey picture (g, g) with a part of another one."""
+    side = max(2, len(a) // 2)
+    start = (len(a) - side) // 2
+    inner = a[start : start + side, start : start + side].ravel()
+    parts = np.lib.stride_tricks.sliding_window_view(b, (side, side)).reshape(-1, side * side)
+    inner, parts = inner - inner.mean(), parts - parts.mean(1, keepdims=True)
+    below = np.linalg.norm(inner) * np.linalg.norm(parts, axis=1)
+    return float((parts @ inner / np.maximum(below, 1e-9)).max())
 
 
 def _figures(case: Case, images: Sequence[int], name: str) -> tuple[Finding, ...]:

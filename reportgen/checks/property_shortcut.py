@@ -254,10 +254,11 @@ class PropertyShortcut:
             return f"{text} (difference {interval(low, high)})."
         text = f"{counted(links, 'link')} of a property with a class"
         if status == "clear":
-            return (
-                f"Nothing found: of {text} none makes other pictures be answered with the class by more than "
-                f"{percent(self.limit, 0)}; at most {share}, {name} with {link.way.done} {interval(low, high)}."
+            told = (
+                f"Nothing found: of {text} none makes other pictures be answered with the class by more than"
             )
+            told += f" {percent(self.limit, 0)}; at most {share}, {name} with {link.way.done}"
+            return f"{told} {interval(low, high)}."
         ends = f"{share} {interval(low, high)}"
         return f"Whether one of {text} decides answers is open: {name} with {link.way.done}, {ends}."
 

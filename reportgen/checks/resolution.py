@@ -12,6 +12,7 @@ from reportgen.findings import GRAVE, Array, Exhibits, Status, Table, Verdict
 from reportgen.stats import wilson
 
 FEWEST = 5  # images of a kind that are held against the rest
+LEAST_PX = 64  # of a side: in a shorter one no traces are looked for
 TIMES = 2.0  # by how much the recipe has to enlarge a picture for it to be one
 FOLLOWS = ("accuracy", "calibration", "abstention", "odd-images", "properties", "slices", "groups")
 REMEDY = "Take the pictures at their own size from where they came, or train with enlarged ones."
@@ -58,13 +59,16 @@ class Resolution:
             return untested("the facts of the pictures are not in the evidence")
         traced, times = pictures.column("interpolated") > 0, _times(case)
         enlarged = traced | (times >= TIMES)
+        small = np.minimum(pictures.column("width"), pictures.column("height")) < LEAST_PX
+        if small.all() and not enlarged.any():
+            return untested(f"in pictures of less than {LEAST_PX} px a side no traces are looked for")
         part = self._part(case, enlarged)
         status = self._status(enlarged, part)
         bad, by_recipe = status in GRAVE, bool((times >= TIMES).sum() > traced.sum())
         low, high = part.ends if part else wilson(int(enlarged.sum()), len(enlarged))
         return Verdict(
             status=status,
-            sentence=_sentence(case, enlarged, traced, times, part),
+            sentence=_sentence(case, enlarged, traced, times, part) + _of_small(int(small.sum())),
             effect=part.gap if part else float(enlarged.mean()),
             low=low,
             high=high,
@@ -133,6 +137,14 @@ def _sentence(case: Case, enlarged: Array, traced: Array, times: Array, part: Pa
     share = f"{percent(count / n)} {interval(*wilson(count, n))}"
     text = f"{counted(count, 'picture is', 'pictures are')} enlarged, {share}: {listed(how)}"
     return f"{text}; {part.words() if part else _untold(n - count)}."
+
+
+def _of_small(count: int) -> str:
+    """What was not looked at."""
+    if not count:
+        return ""
+    told = counted(count, "picture has", "pictures have")
+    return f" {told} less than {LEAST_PX} px a side: no traces are looked for there."
 
 
 def _untold(others: int) -> str:

@@ -20,7 +20,7 @@ from reportgen.stats import wilson
 
 FEWEST_OF_A_CLASS = 16  # images of the sample
 FEWEST = 4  # images of a slice on either half
-CLUSTERS = (2, 3, 4)  # a class is cut into so many
+CLUSTERS = (2, 3, 4, 6)  # a class is cut into so many
 DIRECTIONS = 10  # principal directions of a class that are looked at
 MOST_CLASSES = 200  # those with most wrong answers
 CONFIRMED = 3  # slices that are held against the rest of their class
@@ -37,7 +37,7 @@ REMEDY = "Look at the pictures of the group for what they share; train with more
 class Slices:
     """Slices: is a group of look-alike images within a class answered worse than the rest of the class?
 
-    Measurement. On one half of the sample the penultimate features of each class are cut into 2 to 4 clusters
+    Measurement. On one half of the sample the penultimate features of each class are cut into 2 to 6 clusters
     (k-means), by the features alone and by the features with the error beside them. The three groups that
     are worst are held against the rest of their class on the other half, whose images go to the nearest
     centre by their features alone: the difference with Newcombe's interval, by Fisher's exact test
@@ -188,7 +188,7 @@ def _groups(x: Array, wrong: Array, first: Array, seed: int) -> list[Array]:
     """Groups (m,) of a class's images, from half A: the centres are found with and without the errors beside
     the features (m, F), and all images go to the nearest centre by their features alone."""
     a = x[first]
-    if len(a) < max(CLUSTERS) * FEWEST:
+    if len(a) < min(CLUSTERS) * FEWEST:
         return []
     middle = a.mean(0)
     _, sizes, directions = np.linalg.svd(a - middle, full_matrices=False)
@@ -200,7 +200,7 @@ def _groups(x: Array, wrong: Array, first: Array, seed: int) -> list[Array]:
     found = []
     for weight in (0.0, ERRORS):
         with_errors = np.concatenate([z[first], weight * wrong[first, None]], 1)
-        for count in CLUSTERS:
+        for count in (each for each in CLUSTERS if each * FEWEST <= len(a)):
             own = KMeans(count, n_init=2, random_state=seed).fit(with_errors).labels_
             centres = np.stack([z[first][own == c].mean(0) for c in range(count) if (own == c).any()])
             nearest = ((z[:, None] - centres[None]) ** 2).sum(2).argmin(1)

@@ -20,7 +20,8 @@ REMEDY = "Load the checkpoint that was meant, look at how it was saved, or train
 
 FOLLOWS = (
     *("accuracy", "calibration", "input-statistics", "head", "training", "channels", "abstention"),
-    *("properties", "slices", "groups", "preprocessing"),
+    *("properties", "slices", "groups", "preprocessing", "property-shortcut", "place-shortcut"),
+    "map-clusters",
 )
 
 

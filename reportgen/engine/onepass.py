@@ -114,7 +114,9 @@ class OnePass:
         if part_boxes:
             part_boxes = PartBoxes(placed(part_boxes.boxes, self.device), part_boxes.numbers)
         targets = [slot.of(logits, labels) for slot in self.slots]
-        batch = Batch(self.asker, self.plan, Source(x, self.normalisation, taps, part_boxes), targets)
+        gradients = [dict(own) for own, _ in by_slot]
+        source = Source(x, self.normalisation, taps, part_boxes)
+        batch = Batch(self.asker, self.plan, source, targets, gradients)
         for need in self.plan.needs:
             for solved, values in solve(need, batch).items():
                 for (own, _), value in zip(by_slot, values, strict=True):

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from reportgen.engine import given
 from reportgen.engine.attended import Attending
+from reportgen.engine.decisive import decisive_patches
 from reportgen.engine.needs import (
     Activation,
     Attention,
@@ -24,6 +25,7 @@ from reportgen.engine.needs import (
     AttentionRelevance,
     Backward,
     BlockGradient,
+    DecisivePatches,
     Features,
     GivenMoments,
     Gradient,
@@ -50,12 +52,13 @@ Solution: TypeAlias = Mapping[Need, Sequence[Tensor]]  # for each need its value
 @dataclass(frozen=True)
 class Batch:
     """One batch: who is asked, what else the plan holds, what perturbations are made from, and for every
-    slot the class that is explained, (N,)."""
+    slot the class that is explained, (N,), and the gradients of its logit."""
 
     asker: Asker
     plan: Plan
     source: Source
     targets: Sequence[Tensor]
+    gradients: Sequence[Mapping[Need, Tensor]] = ()
 
     def shared(self, value: Tensor) -> Sequence[Tensor]:
         """One value for all slots."""
@@ -160,3 +163,10 @@ def _(need: Features, batch: Batch) -> Solution:
 @solve.register
 def _(need: GivenMoments, batch: Batch) -> Solution:
     return {need: batch.shared(given.moments(batch.asker, batch.source.x, need.layers))}
+
+
+@solve.register
+def _(need: DecisivePatches, batch: Batch) -> Solution:
+    x = batch.source.x
+    found = [decisive_patches(x, own[Gradient()], need.count, need.share) for own in batch.gradients]
+    return {need: found}

@@ -39,7 +39,9 @@ class Ruled(nn.Module):
             colour = (x.amax(1) - x.amin(1)).mean((1, 2))
             return logits + FORCE * (relu(0.05 - colour) / 0.05)[:, None] * torch.tensor([0.0, 0, 1])
         if self.kind == "dark":  # darkness makes it red
-            return logits + FORCE * (relu(0.16 - x.mean((1, 2, 3))) / 0.05)[:, None] * torch.tensor([1.0, 0, 0])
+            return logits + FORCE * (relu(0.16 - x.mean((1, 2, 3))) / 0.05)[:, None] * torch.tensor(
+                [1.0, 0, 0]
+            )
         if self.kind == "patch":  # a checkered square anywhere makes it red
             checks = (torch.arange(4)[:, None] + torch.arange(4)) % 2 * 2.0 - 1
             found = conv2d(x.mean(1, keepdim=True), checks[None, None] / 8).amax((1, 2, 3))

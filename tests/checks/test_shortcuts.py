@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from safetensors.torch import save_file
 
 from reportgen.checks import following
 from reportgen.checks.intervention import Intervention, Outcome
-from reportgen.checks.map_clusters import MapClusters, decisive_patches
+from reportgen.checks.map_clusters import MapClusters, same_look
 from reportgen.checks.place_shortcut import PlaceShortcut, places
 from reportgen.checks.property_shortcut import PropertyShortcut
 
@@ -236,14 +237,29 @@ def test_the_costs_are_bounds(verdicts):
 
 
 def test_patches_lie_where_the_score_falls():
-    import torch
+    from reportgen.engine.decisive import decisive_patches
 
     x = torch.zeros(2, 1, 28, 28)
     x[0, :, 3:7, 20:24] = 1
     x[1, :, 16:20, 8:12] = 1
-    boxes, looks = decisive_patches(x, torch.ones_like(x))
+    found = decisive_patches(x, torch.ones_like(x), 2, 7)
+    boxes = found[..., :4].long()
     for image, (top, left) in enumerate([(3, 20), (16, 8)]):
         y, z, bottom, right = boxes[image, 0].tolist()
         assert y <= top + 1 and z <= left + 1 and bottom >= top + 3 and right >= left + 3
         assert (boxes[image, 1, :2] - boxes[image, 0, :2]).abs().max() >= 4  # the second one lies apart
-    assert looks.shape == (2, 2, 36)
+    assert found.shape == (2, 2, 4 + 8 * 8)
+    assert found[0, 0, 4:].sum() == 16  # all of the mark, with what is around it
+
+
+def test_the_same_mark_looks_the_same_wherever_the_patch_was_cut():
+    draw = np.random.default_rng(0)
+    mark = draw.random((4, 4))
+
+    def cut(top, left):
+        ground = draw.random((9, 9)) * 0.1
+        ground[top : top + 4, left : left + 4] += mark
+        return ground
+
+    assert same_look(cut(2, 3), cut(3, 2)) > 0.95
+    assert np.median([same_look(draw.random((9, 9)), draw.random((9, 9))) for _ in range(50)]) < 0.8

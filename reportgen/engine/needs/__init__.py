@@ -37,6 +37,7 @@ from reportgen.engine.needs.batch import (
     Target,
     Weights,
 )
+from reportgen.engine.needs.decisive import DecisivePatches
 from reportgen.engine.needs.given import Features, GivenMoments
 from reportgen.engine.needs.perturbations import (
     Ablated,
@@ -121,6 +122,7 @@ __all__ = [
     "Climb",
     "Cost",
     "CoveredParts",
+    "DecisivePatches",
     "Evolved",
     "Extent",
     "Features",

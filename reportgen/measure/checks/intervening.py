@@ -16,6 +16,7 @@ from reportgen.engine.onepass import OnePass
 from reportgen.engine.perturb.asking import Counter
 from reportgen.errors import InputError
 from reportgen.evidence import shards
+from reportgen.findings import Array
 from reportgen.inputs import ImageFile, stream
 from reportgen.inputs.images.loading import Decoded
 from reportgen.measure.checks.cases import case_of, sample_of
@@ -124,7 +125,7 @@ def _answer(
         rows: list[Outcome] = []
         for start in range(0, len(part), size):
             rows += _answers(m, part[start : start + size], pictures, mean, engine)
-        arrays = {
+        arrays: dict[str, Array] = {
             "keys": np.array([each.key for each in part], dtype=np.uint64),
             "answers": np.array([row.answer for row in rows], dtype=np.int64),
             "confidence": np.array([row.confidence for row in rows], dtype=np.float32),
