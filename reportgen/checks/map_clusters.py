@@ -34,7 +34,7 @@ PATCHES = DecisivePatches(2, SHARE)
 TRIED_ON = 4  # pictures that a patch is pasted into in the search
 TURNS = 3  # of these that have to follow
 FEWEST = 3  # pictures whose patch does so, on half A
-CONFIRMED_ON = 60
+CONFIRMED, CONFIRMED_ON = 3, 60  # classes, and pictures that a patch is pasted into on half B
 ENOUGH = 30  # pictures of the sample
 ALIKE = 0.9  # correlation of patches that show the same thing, at the best shift
 MIDDLE = 0.25, 0.75  # of a side: where the thing itself is looked for
@@ -100,11 +100,9 @@ class MapClusters:
         return unanswered(_Search(case).asked(), case.sample.outcomes)
 
     def interventions_at_most(self, images: int, model: ModelFacts) -> int:
-        return (
-            0
-            if images < ENOUGH
-            else PATCHES.count * TRIED_ON * images + 2 * 3 * min(CONFIRMED_ON, images // 2)
-        )
+        if images < ENOUGH:
+            return 0
+        return PATCHES.count * TRIED_ON * images + 2 * CONFIRMED * min(CONFIRMED_ON, images // 2)
 
     def without(self, case: Case, verdict: Verdict) -> Case:
         """The pictures that do not carry the patch."""
@@ -276,7 +274,8 @@ class _Search:
             turning = self._turning(k)
             if len({patch.number for patch in turning}) >= FEWEST and self._belong(turning):
                 found.append((-len(turning), k, turning))
-        return [self._suspect(k, turning) for _, k, turning in sorted(found, key=lambda each: each[:2])[:3]]
+        most = sorted(found, key=lambda each: each[:2])[:CONFIRMED]
+        return [self._suspect(k, turning) for _, k, turning in most]
 
     def surely_a_mark(self, k: int) -> bool:
         """Whether the patches are hardly the thing itself: at one place outside the middle, or alike in
