@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from reportgen.checks import check
-from reportgen.checks.case import Answers, Case, View, unjudged, untested
+from reportgen.checks.case import Case, View, unjudged, untested
 from reportgen.checks.temperature import cautiously_fitted, log_losses
 from reportgen.checks.words import counted, interval, percent
 from reportgen.engine.needs import Logits, ModelFacts, Tape
@@ -158,23 +158,11 @@ def won_by(labels: Array, own: Array, stepped: Sequence[Array], seed: int) -> Wo
 def _otherwise(case: Case) -> bool:
     """Whether a cause was taken away that changed answers or labels after the step was taken."""
     answers, rows = case.sampled, case.sample.rows
-    if case.preprocessing.get("mended") and _leaves_most(answers, rows):
-        return False
     if case.preprocessing.get("mended") or "logits" not in rows or len(rows["label"]) != len(answers.labels):
         return True
     judged = answers.judged
     same = rows["label"] == answers.labels
     return not bool((same & (rows["logits"].argmax(1) == answers.answers))[judged].all())
-
-
-def _leaves_most(answers: Answers, rows: Mapping[str, Any]) -> bool:
-    """Whether a preprocessing that was mended leaves more than half of the wrong answers: then it is not why
-    a step of training wins so much."""
-    if "logits" not in rows or len(rows["logits"]) != len(answers.labels):
-        return False
-    judged = answers.judged
-    before = int((rows["logits"].argmax(1) != answers.labels)[judged].sum())
-    return int((judged & ~answers.right).sum()) > before / 2
 
 
 def _told(case: Case) -> tuple[Array, Array, list[Array]] | None:

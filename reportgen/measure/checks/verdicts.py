@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+import numpy as np
+
 from reportgen.checks.case import Case, untested
 from reportgen.evidence import Findings, shards
 from reportgen.findings import STATUSES, NotApplicable, Verdict
@@ -84,6 +86,16 @@ def folded(
     return result
 
 
+def _leaves_most(case: Case, mended: Case) -> bool:
+    """Whether most of the answers that were wrong are wrong without the cause, too: then it is not why
+    something that cannot be judged again looks as it does."""
+    same = np.isin(case.answers.numbers, mended.answers.numbers)
+    before, after = (
+        int((answers.judged & ~answers.right).sum()) for answers in (case.answers.only(same), mended.answers)
+    )
+    return 2 * after > before
+
+
 def _without(
     chosen: Mapping[str, ChosenCheck],
     cases: Mapping[str, Case],
@@ -104,6 +116,6 @@ def _without(
         return own
     sample = cases[name].sample.only(mended.answers.numbers)
     again = judged(chosen[name], replace(mended, sample=sample))
-    if again.error:
+    if again.error or (again.status == "untested" and _leaves_most(cases[cause], mended)):
         return own
     return replace(own, otherwise=again.sentence, explained_by="" if again.grave else cause)
