@@ -97,3 +97,36 @@ def test_what_was_measured_goes_with_the_images_that_a_cause_takes_along(make_ca
     cases = dict.fromkeys(chosen, case)
     said = folded(chosen, cases, {name: each.check.judge(case) for name, each in chosen.items()})
     assert (said["reads"].explained_by, said["reads"].otherwise) == ("blank", "fits: True")
+
+
+class Unknown(Said):
+    """A check that cannot be judged once something was mended."""
+
+    def judge(self, case):
+        if case.preprocessing.get("mended"):
+            return Verdict("untested", "Not known.")
+        return Verdict("warning", self.name)
+
+
+class Mends(Said):
+    """A cause without which so many of the four wrong answers are right."""
+
+    def __init__(self, name, mended):
+        super().__init__(name, "unknown")
+        self.mended = mended
+
+    def without(self, case, verdict):
+        answers = case.answers.answers.copy()
+        answers[: self.mended] = case.answers.labels[: self.mended]
+        return replace(case.with_answers(replace(case.answers, answers=answers)), preprocessing={"mended": "x"})
+
+
+@pytest.mark.parametrize(("mended", "folds"), [(1, False), (2, True), (4, True)])
+def test_a_cause_that_leaves_most_answers_wrong_does_not_explain_what_cannot_be_told(make_case, mended, folds):
+    case = make_case([0, 0, 0, 0, 1], [[0, 1.0]] * 5, ["cause", "b"])
+    checks = [Mends("cause", mended), Unknown("unknown")]
+    chosen = {each.name: SimpleNamespace(check=each) for each in checks}
+    said = folded(
+        chosen, dict.fromkeys(chosen, case), {name: each.check.judge(case) for name, each in chosen.items()}
+    )
+    assert said["unknown"].explained_by == ("cause" if folds else "")
