@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 from reportgen.errors import InputError
 
-Format: TypeAlias = Literal["safetensors", "torch zip", "torch pickle"]
+Format: TypeAlias = Literal["safetensors", "torch zip", "torch pickle", "numpy zip"]
 DIRECTORY = 0x10  # the attribute of MS-DOS in a zip entry
 LARGEST_HEADER_BYTES = 100_000_000  # safetensors' own limit
 SAVE_AGAIN = "save it again with torch.save(model.state_dict(), path) or as safetensors"
@@ -33,7 +33,7 @@ def identify(data: bytes, name: str) -> Format:
     if data[8:9] == b"{" and header_bytes < LARGEST_HEADER_BYTES:  # first: it may begin with any byte
         return "safetensors"
     if data.startswith(b"PK\x03\x04"):
-        return "torch zip"
+        return "numpy zip" if _is_npz(data) else "torch zip"
     if data[:1] == b"\x80":
         return "torch pickle"
     head = data[:64].lstrip().lower()
@@ -50,6 +50,16 @@ def identify(data: bytes, name: str) -> Format:
     if not any(data[:256]):
         raise InputError(f"{name} begins with zeros: the file is damaged", COPY_AGAIN)
     raise InputError(f"{name} is neither safetensors nor a file of torch.save", SAVE_AGAIN)
+
+
+def _is_npz(data: bytes) -> bool:
+    """Whether a zip file is one of numpy.savez: arrays by name."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            names = archive.namelist()
+    except Exception:  # damaged: whatever zipfile raises
+        return False
+    return bool(names) and all(name.endswith(".npy") for name in names)
 
 
 def is_onnx(data: bytes) -> bool:
