@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import hashlib
 import os
 from collections import Counter
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from reportgen.errors import InputError
 from reportgen.ownership import Reports
+from reportgen.text import Text, UnknownEncoding, decoded
 
 if TYPE_CHECKING:  # a mask is hashed as the images are
     from reportgen.inputs.images.masks import Mask
@@ -158,8 +158,8 @@ def _of_reports(met: set[str], folder: Path) -> list[str]:
     return [f"Files that reportgen wrote were passed over; reports lie in: {', '.join(names[:NAMED])}{more}."]
 
 
-def read_text(path: Path, what: str) -> str:
-    """A small UTF-8 text file, with or without a byte-order mark. Raises InputError."""
+def read_noted(path: Path, what: str) -> Text:
+    """A small text file, and what was assumed of its encoding (see `reportgen.text`). Raises InputError."""
     try:
         if path.stat().st_size > LARGEST_LIST_BYTES:
             raise InputError(f"{what} {path} is larger than 256 MiB", "split it")
@@ -168,13 +168,16 @@ def read_text(path: Path, what: str) -> str:
         reason = getattr(error, "strerror", error)
         raise InputError(f"{what} {path} cannot be read: {reason}", "check the path") from error
     try:
-        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # Excel's "Unicode text"
-            return data.decode("utf-16")
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
+        return decoded(data, path.name)
+    except UnknownEncoding as error:
         raise InputError(
-            f"{what} {path} is not UTF-8 text (byte {error.start})", "save it as UTF-8"
+            f"{what} {path} is not UTF-8 text (byte {error.byte})", "save it as UTF-8"
         ) from error
+
+
+def read_text(path: Path, what: str) -> str:
+    """The text of `read_noted` alone."""
+    return read_noted(path, what).text
 
 
 def lines_of(text: str) -> list[str]:
