@@ -122,5 +122,5 @@ def _unclear(
         )
     return InputError(
         f"{path}:1: no column is named 'path' (columns: {shown})",
-        f"call the column of the paths `path`; where the first line is no head, put one above, such as {line}",
+        f"call the column of the paths `path`; where the first line is no head, put one above: {line}",
     )

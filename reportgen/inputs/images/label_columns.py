@@ -43,8 +43,8 @@ def labels_of(table: Table, known: Known, head: Head = SOFTMAX) -> Labels:
     only one beside the paths. Raises InputError where columns contradict each other.
     """
     if "label" in table.head:
-        found = _numbered_elsewhere(table, known) or Labels(_cells(table, "label"), [])
-        return _without_absent(table, found)
+        called = _numbered_elsewhere(table, known) or Labels(_cells(table, "label"), [])
+        return _without_absent(table, called)
     usual = [name for name in table.others("path") if folded_head(name) in LABEL_HEADS]
     if usual:
         return _without_absent(table, _usual(table, usual, known))

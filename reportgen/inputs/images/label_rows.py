@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import NamedTuple
 from reportgen.engine.network.head import Head
 from reportgen.errors import InputError
 from reportgen.inputs.classes.known import Known, quoted
-from reportgen.inputs.classes.labels import Folders, Labelling
+from reportgen.inputs.classes.labels import Labelling
 from reportgen.inputs.images.coco import read_coco, read_json
 from reportgen.inputs.images.label_columns import Labels, labels_of
 from reportgen.inputs.images.listing import ImageFile, Row, absolute, beside, printable
@@ -21,6 +22,7 @@ from reportgen.inputs.images.tables import Table, is_table, read_list
 
 LISTS = (".txt", ".csv", ".tsv", ".json", *LINES)
 NAMES_SHOWN = 8
+BEGINNING = re.compile(r"(.*?[^\W\d_])[\s._-]*\d*\.\w+$")
 
 
 @dataclass(frozen=True)
@@ -193,10 +195,25 @@ class _Rows:
         return (row.label, row.place) if row else (None, file.shown)
 
 
-def unread_lists(images: Path, found: Folders, files: Sequence[ImageFile]) -> list[str]:
-    """The note on a list of labels that may lie in a set without class folders."""
+def _begins_with_class(name: str, known: Known) -> bool:
+    """Whether a file is called by a class and what tells its pictures apart: cat.12.jpg, ant_01.png."""
+    word = BEGINNING.match(name)
+    return word is not None and known.index(word[1], numbers=False) is not None
+
+
+def unread_lists(images: Path, known: Known, files: Sequence[ImageFile]) -> list[str]:
+    """The note on a list of labels that may lie in a set without class folders, or on files whose names
+    begin with classes."""
     if not images.is_dir() or any("/" in file.shown for file in files):
         return []
+    if not known.unnamed and all(_begins_with_class(file.path.name, known) for file in files):
+        known.used.clear()
+        shown = printable(files[0].path.name)
+        return [
+            f"No labels: the files' names begin with classes ({shown}), but none is a label. Put"
+            " each class in a folder of its own, or give --labels a CSV with the columns path,label."
+        ]
+    known.used.clear()
     lists = sorted(name for name in os.listdir(images) if name.lower().endswith((".csv", ".tsv", *LINES)))
     if len(lists) != 1:
         return []

@@ -155,7 +155,7 @@ def _labelling(
         found = (
             by_folders(files, known, "auto", first_index) if images.is_dir() else Folders(no_label, [], ())
         )
-        return found._replace(notes=[*found.notes, *unread_lists(images, found, files)])
+        return found._replace(notes=[*found.notes, *unread_lists(images, known, files)])
     listed = own if labels == "auto" else read_listed(base / labels, labels=True)
     if listed is None:  # auto without a list has returned
         return Folders(no_label, [], ())

@@ -98,8 +98,8 @@ def _without_comments(text: str) -> tuple[str, int]:
 def table_of_records(path: Path, records: Sequence[tuple[str, dict[str, str]]]) -> Table:
     """The table of records (place, text by key), each with a path. Raises InputError with the place."""
     names = list(dict.fromkeys(key.strip() for _, record in records for key in record))
-    cells = [[record.get(name, "") for name in names] for record in _stripped(records)]
-    found = heads_of([names, *cells], ("path", "label"), path, ",")
+    columns = [[record.get(name, "") for name in names] for record in _stripped(records)]
+    found = heads_of([names, *columns], ("path", "label"), path, ",")
     head = _checked(found.names, ("path",), ("path", "label"), path)
     by_name = dict(zip(names, head, strict=True))
     rows = []
@@ -108,7 +108,7 @@ def table_of_records(path: Path, records: Sequence[tuple[str, dict[str, str]]]) 
         if not cells.get("path"):
             raise InputError(f"{place}: the path is empty", "fill it in or remove the record")
         rows.append((place, cells))
-    return Table(path, tuple(head), tuple(rows), dict(zip(head, names, strict=True)))
+    return Table(path, tuple(head), tuple(rows), dict(zip(head, names, strict=True)), found.notes)
 
 
 def _stripped(records: Sequence[tuple[str, dict[str, str]]]) -> list[dict[str, str]]:

@@ -483,7 +483,7 @@ def test_columns_and_records_by_what_they_hold(tmp_path, name, text):
 def test_a_line_of_heads_that_is_proposed_mends_the_list(tmp_path, text, line):
     with pytest.raises(InputError) as refused:
         read(tmp_path, text)
-    assert f"such as `{line}`" in refused.value.remedy
+    assert f": `{line}`" in refused.value.remedy
     names = line.split(text[1])
     mended = text[1].join(["path", *(["site"] * (len(names) - 2)), "label"])  # in the order that the file has
     assert indices(read(tmp_path, f"{mended}\n{text}")) == [1, 2, None]
