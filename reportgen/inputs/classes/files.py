@@ -218,7 +218,8 @@ def _columns(text: str, name: str) -> ClassFile:
         raise RecipeError(f"model.classes: {name} is no CSV: {error}", FORMS) from error
     rows = [row for row in rows if any(row)]
     heads = [re.sub(r"[\W_]+", "", cell.lower()) for cell in rows[0]] if rows else []
-    if len(rows) > 1 and all(len(row) == 2 for row in rows) and all(CODE.fullmatch(row[0]) for row in rows[1:]):
+    pairs = len(rows) > 1 and all(len(row) == 2 for row in rows)
+    if pairs and all(CODE.fullmatch(row[0]) for row in rows[1:]):
         rows = rows if CODE.fullmatch(rows[0][0]) else rows[1:]
         return ClassFile(tuple(row[1] for row in rows), tuple(row[0] for row in rows))
     index = next((n for n, head in enumerate(heads) if head in INDEX_HEADS), None)

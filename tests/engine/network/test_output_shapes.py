@@ -41,6 +41,25 @@ def test_what_is_no_row_an_image_is_refused(given: Tensor) -> None:
         logits_of(given, None, 5 if given.ndim == 1 else 2)
 
 
+@pytest.mark.parametrize(
+    ("given", "remedy"),
+    [
+        (Z.long(), "before topk, sort, max or argmax"),
+        (Z.argmax(1), "before topk, sort, max or argmax"),
+        (Z.topk(2), "before topk, sort, max or argmax"),
+        (None, "return its logits as a tensor"),
+        (Z.numpy(), "return its logits as a tensor"),
+        ([0.1, 0.9], "return its logits as a tensor"),
+        (Z[:, :, None, None].expand(2, 3, 4, 4), "set model.target"),
+        ((Z, Z), "set model.output"),
+    ],
+)
+def test_the_remedy_is_for_what_was_returned(given: Any, remedy: str) -> None:
+    with pytest.raises(InputError) as refused:
+        logits_of(given, None, 2)
+    assert remedy in refused.value.remedy
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_narrow_floats_are_widened(dtype: torch.dtype) -> None:
     wide = logits_of(Z.to(dtype), None, 2)
