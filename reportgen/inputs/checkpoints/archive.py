@@ -13,11 +13,12 @@ DIRECTORY = 0x10  # the attribute of MS-DOS in a zip entry
 LARGEST_HEADER_BYTES = 100_000_000  # safetensors' own limit
 SAVE_AGAIN = "save it again with torch.save(model.state_dict(), path) or as safetensors"
 COPY_AGAIN = "copy or download the checkpoint again and compare its SHA-256"
+AS_ONNX = "export the network to ONNX where it was made (tf2onnx) and name that file, with no model"
 
 # what else is commonly taken for a checkpoint: first bytes -> (what it is, remedy)
 MISTAKEN: tuple[tuple[bytes, str, str], ...] = (
     (b"version https://git-lfs", "a Git LFS pointer, not the file itself", "run `git lfs pull`"),
-    (b"\x89HDF\r\n", "an HDF5 file (Keras)", "convert its weights to a torch state dict"),
+    (b"\x89HDF\r\n", "an HDF5 file (Keras)", AS_ONNX),
     (b"<!doctype html", "a web page, not a checkpoint", "download the file itself"),
     (b"<html", "a web page, not a checkpoint", "download the file itself"),
     (b"\x1f\x8b", "a gzip file", "unpack it first"),
@@ -40,6 +41,8 @@ def identify(data: bytes, name: str) -> Format:
     for magic, what, remedy in MISTAKEN:
         if head.startswith(magic.lower()):
             raise InputError(f"{name} is {what}", remedy)
+    if data[4:8] == b"TFL3":
+        raise InputError(f"{name} is a network of TensorFlow Lite", AS_ONNX)
     if data[257:262] == b"ustar":
         raise InputError(f"{name} is a tar file: a packed one, or of a torch before 0.2", SAVE_AGAIN)
     if is_onnx(data):
@@ -111,6 +114,8 @@ def _refuse_programs(members: set[str], name: str) -> None:
 def _check_members(members: list[zipfile.ZipInfo], size: int, name: str) -> None:
     names = {member.filename for member in members}
     _refuse_programs(names, name)
+    if {"config.json", "model.weights.h5"} <= names:
+        raise InputError(f"{name} is a file of Keras", AS_ONNX)
     if len(names) < len(members):
         raise InputError(f"{name} holds two members of the same name", SAVE_AGAIN)
     for member in members:

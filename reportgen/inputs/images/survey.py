@@ -16,11 +16,12 @@ from reportgen.inputs.classes.orders import Reading
 from reportgen.inputs.classes.several import labelled
 from reportgen.inputs.classes.truths import of_two, one_hot
 from reportgen.inputs.images.label_rows import LISTS, Listed, labels_in, read_listed, unread_lists
-from reportgen.inputs.images.listing import ABSENT, SUFFIXES, ImageFile, hashed, numbered, walk
+from reportgen.inputs.images.listing import ABSENT, SUFFIXES, ImageFile, hashed, numbered, suffixes, walk
 from reportgen.inputs.images.masks import MaskFolder, with_masks
 from reportgen.inputs.images.part_boxes import PartsList, with_parts
 
 HOW = f"name a folder, a list or a CSV of images ({', '.join(sorted(SUFFIXES))})"
+PACKED = "what is packed in a file of another kind is saved as pictures first"
 
 
 class Surveyed(NamedTuple):
@@ -59,7 +60,7 @@ def surveyed(
         passed = next((note for note in notes if note.startswith("Pictures of kinds")), None)
         if passed:
             raise InputError(f"{images} holds no image that can be read: {passed}", HOW)
-        raise InputError(f"{images} holds no image", HOW)
+        raise InputError(f"{images} holds no image", f"{HOW}; {PACKED}")
     files = list(numbered(paths, root))
     known = Known(classes, ids)
     if head.kind == "values" and own is None and labels in ("auto", "folder"):
@@ -106,6 +107,8 @@ def none_readable(images: Path, reasons: Sequence[tuple[str, str]]) -> InputErro
     """The error for a set whose every image (path, reason) was rejected."""
     shown, reason = reasons[0]
     remedy = "check the path and the files; damaged ones must be copied again"
+    if images.is_file() and images.suffix.lower() not in (*LISTS, *suffixes()):
+        remedy = f"{HOW}; {PACKED}"
     if images.suffix.lower() in LISTS and all(why == ABSENT for _, why in reasons):
         remedy = (
             f"give the images' folder as IMAGES, and the list by --labels {images.name} where it has labels; "

@@ -259,6 +259,7 @@ def test_a_wrapping_in_itself_ends(tmp_path):
         (b"\n<!DOCTYPE html><html>404</html>", "web page"),
         (b"\x89HDF\r\n\x1a\n" + b"\0" * 99, "HDF5"),
         (b"\x1f\x8b\x08\0" + b"\0" * 99, "gzip"),
+        (b"\x1c\0\0\0TFL3" + b"\0" * 99, "TensorFlow Lite"),
         (b"just words, as many as there are", "neither safetensors"),
         (b"\x80\x02", "damaged"),
         (b"\x80\x04\x95\xff\xff\xff\xff\xff\xff\xff\x7f", "damaged"),
@@ -270,6 +271,17 @@ def test_a_wrapping_in_itself_ends(tmp_path):
 def test_other_bytes_are_named(tmp_path, data, words):
     (tmp_path / "x.pt").write_bytes(data)
     assert words in refused(tmp_path / "x.pt").cause
+
+
+def test_networks_of_tensorflow_are_named_with_a_way_out(tmp_path):
+    with zipfile.ZipFile(tmp_path / "m.keras", "w") as archive:
+        for member in ("metadata.json", "config.json", "model.weights.h5"):
+            archive.writestr(member, "{}")
+    (tmp_path / "saved").mkdir()
+    (tmp_path / "saved" / "saved_model.pb").write_bytes(b"x")
+    for path, words in ((tmp_path / "m.keras", "Keras"), (tmp_path / "saved", "TensorFlow saved")):
+        error = refused(path)
+        assert words in error.cause and "ONNX" in error.remedy
 
 
 def test_a_numpy_file_and_a_tar_file_are_named(tmp_path):

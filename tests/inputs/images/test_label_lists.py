@@ -15,7 +15,7 @@ from reportgen.errors import InputError
 from reportgen.inputs.classes import names as class_names
 from reportgen.inputs.classes.orders import agreement
 from reportgen.inputs.images.columns import columns
-from reportgen.inputs.images.survey import Surveyed, surveyed
+from reportgen.inputs.images.survey import Surveyed, none_readable, surveyed
 from reportgen.text import UnknownEncoding, decoded
 
 ANIMALS = ("ant", "bee", "cat")
@@ -611,6 +611,42 @@ def test_lists_without_labels_behind_paths_are_refused_and_the_remedy_works(tmp_
         read(tmp_path, text, name="l.txt")
     assert words in refused.value.cause and "`path label`" in refused.value.remedy
     assert indices(read(tmp_path, "a.jpg 1\nb.jpg 2\n", name="l.txt")) == [1, 2, None]
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b"PK\x03\x04" + bytes(60), "spreadsheet"),
+        (b"MATLAB 5.0 MAT-file", "MATLAB"),
+        (b"\x80\x04\x95", "pickle"),
+        (b"<annotation/>", "XML"),
+        (b"\x93NUMPY\x01", "numpy"),
+    ],
+)
+@pytest.mark.parametrize("name", ["labels.csv", "labels.mat", "labels.txt", "labels.json"])
+def test_labels_in_files_that_are_no_text_are_named(tmp_path, name, data, kind):
+    pictures(tmp_path / "im", *FILES)
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(InputError) as refused:
+        surveyed(tmp_path / "im", name, ANIMALS, tmp_path)
+    assert (
+        kind in refused.value.cause
+        and "export it as a CSV with the columns path,label" in refused.value.remedy
+    )
+    with pytest.raises(InputError, match="is a folder"):
+        surveyed(tmp_path / "im", "im", ANIMALS, tmp_path)
+
+
+def test_pictures_that_are_packed_in_a_file_are_to_be_saved(tmp_path):
+    (tmp_path / "set.npz").write_bytes(b"PK\x03\x04")
+    (tmp_path / "batches").mkdir()
+    (tmp_path / "batches" / "test_batch").write_bytes(b"\x80\x02}")
+    with pytest.raises(InputError) as refused:
+        surveyed(tmp_path / "batches", "auto", ANIMALS, tmp_path)
+    unread = none_readable(tmp_path / "set.npz", [("set.npz", "not an image of a known kind")])
+    for error in (refused.value, unread):
+        assert "saved as pictures first" in error.remedy
+    assert "copied again" in none_readable(tmp_path, [("a.png", "truncated")]).remedy
 
 
 def test_a_list_without_labels_has_those_of_the_folders_that_its_paths_name(tmp_path):
