@@ -93,7 +93,7 @@ def saved_folder(checkpoint: Path) -> SavedFolder | None:
         inner = sorted(file.parent.name for file in folder.glob(f"*/{CONFIG}"))
         if folder == checkpoint and inner and not any(p.suffix in SUFFIXES for p in folder.iterdir()):
             raise InputError(
-                f"{folder} holds no network itself, but {len(inner)} of its folders may: {', '.join(inner[:4])}",
+                f"{folder} holds no network, but {len(inner)} of its folders may: {', '.join(inner[:4])}",
                 f"name one of them, such as {folder / inner[-1]}",
             )
         return None

@@ -185,3 +185,16 @@ def test_a_module_that_returns_a_dataclass_has_a_shape_and_is_tapped(bare: bool,
     logits, kept = Feed(images=3).ask(network, x, None, ["encoder"])
     assert torch.allclose(kept["encoder"], network.encoder(x).logits, atol=1e-6)
     assert torch.allclose(logits, network(x), atol=1e-6)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 16])
+def test_a_network_that_returns_the_row_of_the_first_image_alone_is_given_one(classes: int) -> None:
+    """A row of as many numbers as the batch has images is no column of one output each."""
+
+    class First(Squeezes):
+        def forward(self, x: Tensor) -> Tensor:
+            y: Tensor = self.fc(torch.relu(self.conv(x)).mean((2, 3)))[0]
+            return y
+
+    facts = trace(First(classes).eval(), (3, 8, 8))
+    assert (facts.batch, facts.class_count) == (1, classes)

@@ -20,8 +20,8 @@ from reportgen.errors import InputError, RecipeError
 from reportgen.inputs import load_subject
 from reportgen.inputs.checkpoints.reading import load
 from reportgen.inputs.images.preprocessing import apply
-from reportgen.inputs.models.subject import fill
 from reportgen.inputs.models.saved_folders import saved_folder
+from reportgen.inputs.models.subject import fill
 from reportgen.recipe import load as load_recipe
 from reportgen.recipe.fields import ModelRecipe
 
