@@ -62,10 +62,10 @@ def of_two(files: Sequence[ImageFile], labelling: Labelling, known: Known) -> Ho
     first is class 1. None elsewhere."""
     if len(known.classes) != 2:
         return None
-    texts = {label.casefold() for file in files if isinstance(label := labelling(file)[0], str)}
-    texts -= {"", *NOTHING}
+    written = {label for file in files if isinstance(label := labelling(file)[0], str)}
+    texts = {label.casefold() for label in written} - {"", *NOTHING}
     ways = [way for way in SIGNS if texts == way.keys()]
-    if not ways or any(map(known.is_name, texts)):
+    if not ways or any(known.index(text, numbers=False) is not None for text in written):
         return None
     way = ways[0]
 

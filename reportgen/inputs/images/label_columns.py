@@ -21,6 +21,7 @@ LABEL_HEADS = (
 )
 # a word before the classes in columns of 0 and 1: pandas.get_dummies' label_ant, is_defect
 BEFORE = re.compile(r"[^\W_]+[_ .:-]+(\S.*)")
+ANSWERS = ("pred", "prob", "score", "logit", "output", "conf", "answer", "p_", "p.")
 NUMBER = re.compile(r"\d{1,9}(\.0+)?")
 TRUTHS = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0}
 
@@ -213,13 +214,13 @@ def _class_columns(table: Table, known: Known) -> dict[str, int]:
         return found
     parts = {name: part for name in table.others("path") if (part := BEFORE.fullmatch(name))}
     words = {name.removesuffix(part[1]) for name, part in parts.items()}
-    for word in sorted(words):  # all behind one word
-        found = _called(
-            table, known, {name: part[1] for name, part in parts.items() if name.startswith(word)}
-        )
-        if found:
-            return found
-    return {}
+    ways = []
+    for word in sorted(words):  # all behind one word, and that says nothing of answers
+        if word.startswith(ANSWERS):
+            continue
+        columns = {name: part[1] for name, part in parts.items() if name.removesuffix(part[1]) == word}
+        ways += [found for found in (_called(table, known, columns),) if found]
+    return ways[0] if len(ways) == 1 else {}
 
 
 def _called(table: Table, known: Known, columns: Mapping[str, str]) -> dict[str, int]:

@@ -87,7 +87,8 @@ def _without_comments(text: str) -> tuple[str, int]:
     while text:
         line, end, rest = text.partition("\n")
         bare = line.strip().lstrip("#").strip()
-        if bare == line.strip() != "":
+        cells = [cell for mark in MARKS for cell in line.split(mark)]
+        if bare == line.strip() != "" or any(map(is_picture, cells)):
             break
         if any(says_path(cell) for mark in MARKS for cell in bare.split(mark)):
             return bare + end + rest, skipped

@@ -575,6 +575,27 @@ def test_truths_and_signs_are_two_classes(tmp_path, words):
         read(tmp_path, text, ANIMALS)
 
 
+def test_truths_that_are_classes_by_name_are_those(tmp_path):
+    text = "path,label\na.jpg,True\nb.jpg,False\n"
+    assert indices(read(tmp_path, text, ("True", "False"))) == [0, 1, None]
+    assert indices(read(tmp_path, text, ("true", "false"))) == [0, 1, None]
+
+
+def test_columns_of_predictions_are_no_labels(tmp_path):
+    head = "filename,pred_ant,pred_bee,pred_cat"
+    with pytest.raises(InputError, match="no column is named 'label'"):
+        read(tmp_path, f"{head}\na.jpg,1,0,0\n")
+    both = f"{head},y_ant,y_bee,y_cat\na.jpg,1,0,0,0,1,0\n"
+    assert indices(read(tmp_path, both)) == [1, None, None]
+    with pytest.raises(InputError, match="no column is named 'label'"):  # two could be meant
+        read(tmp_path, both.replace("pred_", "z_"))
+
+
+def test_a_path_that_begins_like_a_comment_is_none(tmp_path):
+    found = read(tmp_path, "#1.jpg,bee\na.jpg,cat\n", files=("#1.jpg", "a.jpg"))
+    assert indices(found) == [1, 2]
+
+
 def test_columns_of_1_and_minus_1(tmp_path):
     found = read(tmp_path, "image_id,ant,bee,cat\na.jpg,-1,1,1\nb.jpg,1,-1,-1\n", head=SIGMOID)
     assert [file.labels for file in found.files] == [(1, 2), (0,), None] and "-1 is read as 0" in said(found)
