@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from reportgen.engine.network.facts import ModelFacts, Normalisation
 from reportgen.engine.network.head import Form, Head, Kind, Wish
-from reportgen.engine.network.output import raw_of
+from reportgen.engine.network.output import ranked, raw_of, with_ranks
 from reportgen.engine.onepass import frozen
 from reportgen.engine.pictures import noise, plain
 from reportgen.errors import InputError
@@ -35,6 +35,7 @@ class Asked:
     outputs: Tensor  # in double
     tolerance: float  # of a sum, as coarse as the outputs' own numbers
     last: str  # the operation that made them, by its name in the drawing
+    ordered: bool = False  # whether classes by their rank are returned beside them
 
     @property
     def count(self) -> int:
@@ -62,6 +63,16 @@ class Asked:
     def constant(self) -> bool:
         """Whether all pictures had the same outputs, which then prove little."""
         return bool((self.outputs == self.outputs[:1]).all())
+
+    @property
+    def shares_of(self) -> float | None:
+        """What the outputs of every picture add up to, where they are never negative and it is not 1."""
+        if len(self.outputs) < 2 or self.count < 2 or self.constant or bool((self.outputs < 0).any()):
+            return None
+        sums = self.outputs.sum(1)
+        one = float(sums[0])
+        alike = bool(((sums - one).abs() <= self.tolerance * max(one, 1)).all())
+        return one if alike and one > 1 + self.tolerance else None
 
     @property
     def range(self) -> str:
@@ -155,6 +166,21 @@ def _one(asked: Asked) -> tuple[Kind, Form, str, str]:
 def _several(asked: Asked) -> tuple[Kind, Form, str, str]:
     """Several outputs, of which nothing is said."""
     form, ends = asked.form, asked.last in SOFTMAXES
+    if asked.ordered:
+        raise ranked("as topk or sort give them")
+    if ends and len(asked.outputs) and bool((asked.outputs == 1).all()):
+        raise InputError(
+            "the network's softmax is taken over the images of a batch, not over the classes: of one image"
+            " every output is 1",
+            "mend the model: softmax(dim=1), or no activation at all",
+        )
+    if (whole := asked.shares_of) is not None:
+        raise InputError(
+            f"the network's outputs are never negative and add up to {whole:.6g} for each of"
+            f" {len(asked.outputs)} pictures of noise, black and white: they are shares, and no logits",
+            "let the model return its logits, or probabilities that add up to one; for values that are no"
+            " classes set model.head: scores",
+        )
     if form != "logits" and (ends or not asked.constant):
         return "classes", form, _already(asked, form), ""
     if asked.within and asked.last in SIGMOIDS:
@@ -233,21 +259,28 @@ def _again(asked: Asked) -> str:
 
 def _asked(network: nn.Module, facts: ModelFacts, normalisation: Normalisation) -> Asked:
     """Asks the network, on the CPU."""
-    raw = torch.cat(list(_answers(network, facts, normalisation)))
+    found = list(_answers(network, facts, normalisation))
+    raw = torch.cat([values for values, _ in found])
     coarse = 2 * torch.finfo(raw.dtype).eps
     wide = raw.double()
     graph = facts.graph
     makers = [source for source, at in graph.edges if at == len(graph.operations) - 1]
     last = graph.operations[makers[-1]].words.lower() if makers else ""
-    return Asked(wide[wide.isfinite().all(1)], max(TOLERANCE, coarse), last)
+    finite = wide[wide.isfinite().all(1)]
+    return Asked(finite, max(TOLERANCE, coarse), last, all(ordered for _, ordered in found))
 
 
-def _answers(network: nn.Module, facts: ModelFacts, normalisation: Normalisation) -> Iterator[Tensor]:
-    """The outputs for noise, black and white, in batches that the network takes."""
+def _answers(
+    network: nn.Module, facts: ModelFacts, normalisation: Normalisation
+) -> Iterator[tuple[Tensor, bool]]:
+    """The outputs for noise, black and white, in batches that the network takes, and whether they stand in
+    the order of their size with the classes beside."""
     shape, size = facts.input_shape, facts.batch
     count = max(PICTURES, size) - 2
     pictures = torch.cat([noise(shape, normalisation, count), plain(shape, normalisation)])
     with frozen(network), torch.no_grad():
         for x in pictures.split(size):
             if len(x) == size:
-                yield raw_of(network(x.clone()), facts.head.output, len(x)).values
+                result = network(x.clone())
+                values = raw_of(result, facts.head.output, len(x)).values
+                yield values, with_ranks(result, values)

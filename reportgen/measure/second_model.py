@@ -76,6 +76,12 @@ def _named(names: tuple[str, ...] | None, network: Network) -> Classes:
         return Classes(check(None, count), (note,))
     if network.facts.head.kind == "binary" and len(names or ()) == 1:  # the one that the logit is of
         names = (f"not {names[0]}", names[0]) if names else None
+    if network.facts.head.kind == "binary" and len(names or ()) > 2:
+        raise InputError(
+            f"the network has one output, read as two classes; model.classes names {len(names or ())}",
+            "name the two, that of a low output first; where there is an output for each class, make the"
+            " model return them all, or set model.output",
+        )
     if names is None and network.facts.head.kind == "values":
         return Classes(("value",) if count == 1 else tuple(f"value {n}" for n in range(count)))
     classes = check(names, count)

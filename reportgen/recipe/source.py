@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 import yaml
 
 from reportgen.errors import RecipeError
+from reportgen.text import utf_16
 
 KeyPath: TypeAlias = "tuple[str | int, ...]"
 Place: TypeAlias = "tuple[int, int]"  # line and column, both from 1
@@ -89,6 +90,8 @@ def _text(file: Path) -> str:
             f"{file}:1:1: the recipe is larger than {LARGEST_BYTES:,} bytes",
             "name a recipe file; keep long lists, such as class names, in files of their own",
         )
+    if wide := utf_16(data):  # as PowerShell's `>` writes
+        return data.decode(wide, "replace")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -2,6 +2,7 @@
 
 const finder = document.querySelector(".find");
 const listing = document.querySelector("table.images");
+const valued = !listing.querySelector("[data-by=probability]"); // values have no probability, and name no class
 const lines = [...listing.tBodies[0].rows].map(lineOf); // in the order of the set
 const places = placesOf(); // image -> what shows it: its row, its card, its answer
 const ranked = new Intl.Collator(undefined, { numeric: true });
@@ -14,7 +15,7 @@ function lineOf(row) {
     row,
     id: words[0],
     file: words[1],
-    answer: row.dataset.probability ? words[2] : null,
+    answer: row.dataset.probability || (valued && words[4] !== "no answer") ? words[2] : null,
     probability: row.dataset.probability ? Number(row.dataset.probability) : null,
     label: "unlabelled" in row.dataset ? null : words[3],
     verdict: words[4],
@@ -67,8 +68,15 @@ function narrow(wanted) {
   note.querySelector("output").textContent = `${cards} ${cards === 1 ? "card is" : "cards are"} filtered out.`;
 }
 
+// A value as it is printed; the last of all where there is none, or several.
+function valueOf(line) {
+  const value = Number((line.answer ?? "none").replace("\u2212", "-"));
+  return Number.isNaN(value) ? Number.MAX_VALUE : value;
+}
+
 function compare(by, one, other) {
   if (by === "probability") return one.probability - other.probability;
+  if (by === "answer" && valued) return valueOf(one) - valueOf(other) || 0;
   if (by === "verdict") return VERDICTS.indexOf(one.verdict) - VERDICTS.indexOf(other.verdict);
   return ranked.compare(one[by] ?? "", other[by] ?? "");
 }

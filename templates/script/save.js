@@ -1,6 +1,7 @@
 // What the reader takes along: the rows that are shown, in their order, or a map of the explorer.
 
 const COLUMNS = ["id", "file", "answer", "probability", "label", "verdict", "flags"];
+const columns = () => COLUMNS.filter((key) => key !== "probability" || !valued);
 const FORMULA = /^\s*[=+\-@＝＋－＠]|^[\t\r\n]/; // what a spreadsheet would take for one
 
 function save(name, blob) {
@@ -31,10 +32,10 @@ function shownLines() {
 function saveLines(kind) {
   const shown = shownLines();
   if (kind === "csv") {
-    const rows = shown.map((line) => COLUMNS.map((key) => (key === "flags" ? line.flags.join("; ") : line[key])));
-    return save("images.csv", new Blob([csv([COLUMNS, ...rows])], { type: "text/csv" }));
+    const rows = shown.map((line) => columns().map((key) => (key === "flags" ? line.flags.join("; ") : line[key])));
+    return save("images.csv", new Blob([csv([columns(), ...rows])], { type: "text/csv" }));
   }
-  const rows = shown.map((line) => Object.fromEntries(COLUMNS.map((key) => [key, line[key]])));
+  const rows = shown.map((line) => Object.fromEntries(columns().map((key) => [key, line[key]])));
   return save("images.json", new Blob([JSON.stringify(rows, null, 1)], { type: "application/json" }));
 }
 

@@ -128,7 +128,7 @@ function arrived() {
 
 function startView() {
   makeHeads((by) => turnTo({ sort: nextSort(by, shownView.sort) }));
-  offer("class", lines.flatMap((line) => [line.answer, line.label]));
+  offer("class", valued ? [] : lines.flatMap((line) => [line.answer, line.label]));
   offer("flag", lines.flatMap((line) => line.flags));
   for (const option of document.querySelectorAll("[name=show]")) {
     option.addEventListener("change", () => turnTo({ show: option.id.slice("show-".length) }));

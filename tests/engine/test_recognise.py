@@ -186,3 +186,68 @@ def test_extreme_probabilities_have_finite_scores_and_gradients():
         scores.sum().backward()
         assert scores.isfinite().all() and p.grad.isfinite().all()
         assert torch.allclose(head.readout(scores.detach()), p.detach(), atol=1e-6)
+
+
+class Pair(nn.Module):
+    """What a function makes of the logits, as a tuple or a dict."""
+
+    def __init__(self, function, classes: int = 5) -> None:
+        super().__init__()
+        self.net, self.function = Net(classes), function
+
+    def forward(self, x: Tensor):
+        return self.function(self.net(x))
+
+
+RANKS = {
+    "topk": lambda z: z.topk(3),
+    "all": lambda z: z.topk(5),
+    "sort": lambda z: z.softmax(1).sort(1, descending=True),
+    "max": lambda z: z.max(1),
+    "tuple": lambda z: tuple(z.topk(3)),
+    "two": lambda z: tuple(z.topk(2)),
+    "dict": lambda z: dict(zip(("scores", "labels"), z.softmax(1).topk(3), strict=True)),
+}
+
+
+@pytest.mark.parametrize("end", RANKS)
+def test_scores_in_the_order_of_their_size_are_no_classes(end):
+    with pytest.raises(InputError) as refused:
+        found(Pair(RANKS[end]))
+    assert "order of their size" in refused.value.cause and "before topk" in refused.value.remedy
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        lambda z: {"logits": z, "preds": (z > 0).long()},
+        lambda z: (z, z.argmax(1)),
+        lambda z: (z, z.argsort(1)),
+        lambda z: (z, torch.zeros(z.shape, dtype=torch.long)),
+    ],
+)
+def test_logits_with_answers_beside_them_are_logits(beside):
+    head = found(Pair(beside)).head
+    assert (head.kind, head.form) == ("classes", "logits")
+
+
+@pytest.mark.parametrize(
+    ("end", "words"),
+    [
+        (Then(lambda z: z.softmax(1) * 100), "add up to 100"),
+        (Then(lambda z: torch.cat([z.softmax(1), (2 * z).softmax(1)], 1)), "add up to 2"),
+        (nn.Softmax(0), "over the images of a batch"),
+    ],
+)
+def test_shares_that_are_no_probabilities_are_never_read_as_logits(end, words):
+    with pytest.raises(InputError, match=words):
+        found(Net(5, end))
+    if "add up" in words:
+        assert found(Net(5, end), "scores").head.kind == "values"  # the remedy
+
+
+@pytest.mark.parametrize(
+    "end", [nn.ReLU(), nn.Softplus(), Then(lambda z: z.abs() / z.abs().norm(dim=1, keepdim=True))]
+)
+def test_outputs_that_are_never_negative_are_logits_all_the_same(end):
+    assert found(Net(5, end)).head.form == "logits"

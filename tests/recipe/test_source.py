@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reportgen.errors import RecipeError
+from reportgen.recipe import load
 from reportgen.recipe.source import DEEPEST, LARGEST_BYTES, parse, read
 
 PLACED = re.compile(r"r\.yaml:[1-9]\d*:[1-9]\d*: \S")
@@ -149,3 +150,14 @@ def test_a_byte_order_mark_is_no_part_of_the_first_key(tmp_path: Path) -> None:
     file = tmp_path / "r.yaml"
     file.write_bytes(b"\xef\xbb\xbftitle: x\n")
     assert read(file).data == {"title": "x"}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_a_recipe_that_powershell_wrote(tmp_path, encoding):
+    """`reportgen recipe new > audit.yaml` there is UTF-16."""
+    path = tmp_path / "audit.yaml"
+    path.write_bytes("title: Käfer\r\ntrust: false\r\n".encode(encoding))
+    assert load(path).title == "Käfer"
+    path.write_bytes("title: a\r\nnonsense: 1\r\n".encode(encoding))
+    with pytest.raises(RecipeError, match=r"audit\.yaml:2:1"):
+        load(path)

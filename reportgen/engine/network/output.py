@@ -18,6 +18,10 @@ REMEDY = "set model.output to the name or the index of the logits"
 DENSE = "for a network that answers every pixel or box, set model.target"
 DENSE_USUAL = "out"  # torchvision's segmentation networks
 USUAL = "logits"  # what the field calls them where a network names its outputs
+# what torch returns of operations that put scores in order, or leave all but some out
+RANKED = ("topk", "sort", "max", "min", "median", "mode", "kthvalue", "cummax", "cummin")
+UNRANKED = "let the model return its scores themselves, (images, classes), before topk, sort, max or argmax"
+RETURN = "let the model's forward return its logits as a tensor (images, classes)"
 NARROW = (torch.float16, torch.bfloat16)  # widened: neither sums nor numpy are for them
 
 # which output is read, or the whole of how outputs are read
@@ -71,6 +75,8 @@ def raw_of(
         name, maps = _maps(result, output)
         return Raw(region.mean(maps), name)
     words = ""
+    if type(result).__module__ == "torch.return_types" and type(result).__name__ in RANKED:
+        raise ranked(type(result).__name__)
     if output is not None:
         result = _chosen(result, output)
     elif not isinstance(result, Tensor):
@@ -83,12 +89,49 @@ def raw_of(
         raise InputError(f"the model returns {_described(result)}, not one tensor of logits", REMEDY)
     rows = _rows(result, images)
     if rows is None or not rows.is_floating_point():
-        raise InputError(
-            f"the model returns a tensor of shape {tuple(result.shape)}, not (images, classes)",
-            "audit a classifier, or set model.output to the output that holds its logits",
-        )
+        raise _no_rows(result)
     lacking = images == 1 and result.ndim != rows.ndim and tuple(result.shape[:1]) != (1,)
     return Raw(rows, output, words, squeezed=lacking)
+
+
+def ranked(how: str) -> InputError:
+    """The refusal of outputs that are in the order of their size: which class one is of differs by image."""
+    return InputError(
+        f"the model returns scores in the order of their size, with the classes beside ({how}): an output is"
+        " not of the same class for every image",
+        UNRANKED,
+    )
+
+
+def with_ranks(result: Any, values: Tensor) -> bool:
+    """Whether rows of `values` (N, K) go down from left to right, and whole numbers are returned beside them,
+    each once in a row: the classes in that order, as torch.topk gives them."""
+    if values.ndim != 2 or values.shape[1] < 2 or bool((values[:, 1:] > values[:, :-1]).any()):
+        return False
+    for other in _outputs(result).values():
+        if not isinstance(other, Tensor) or other.is_floating_point() or other.dtype == torch.bool:
+            continue
+        if other.shape != values.shape:
+            continue
+        inorder = other.sort(1).values
+        if bool((inorder[:, 1:] > inorder[:, :-1]).all()) and bool((inorder >= 0).all()):
+            # [1, 0] beside two labels may say which of them hold
+            return values.shape[1] > 2 or not bool((other == torch.tensor([1, 0], device=other.device)).all())
+    return False
+
+
+def _no_rows(values: Tensor) -> InputError:
+    """Why a tensor is no row of scores an image."""
+    shape = f"a tensor of shape {tuple(values.shape)}"
+    if not values.is_floating_point():
+        kind = str(values.dtype).removeprefix("torch.")
+        return InputError(
+            f"the model returns {shape} and type {kind}, not (images, classes) of scores", UNRANKED
+        )
+    remedy = "audit a classifier, or set model.output to the output that holds its logits"
+    if values.ndim == 4:
+        remedy += f"; {DENSE}"
+    return InputError(f"the model returns {shape}, not (images, classes)", remedy)
 
 
 def _maps(result: Any, output: str | int | None) -> tuple[str | int | None, Tensor]:
@@ -169,7 +212,9 @@ def _only(result: Any, several: Mapping[str | int | None, Any], images: int | No
         return fitting[0]
     which = "none of them" if not fitting else "more than one of them"
     more = f"; {which} is a row of numbers an image" if several else ""
-    remedy = REMEDY if fitting or not several else f"{REMEDY}, or, {DENSE}"
+    remedy = REMEDY if fitting else f"{REMEDY}, or, {DENSE}"
+    if not any(isinstance(value, Tensor) for value in several.values()):
+        remedy = RETURN
     raise InputError(f"the model returns {_described(result)}, not one tensor of logits{more}", remedy)
 
 

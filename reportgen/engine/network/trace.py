@@ -123,6 +123,8 @@ def _observed(
         for batch in several:
             try:
                 seen, graph, raw, attentions = _forward(network, (batch, *input_shape), output, device)
+                if alone and raw.values.shape[1] != alone[2].values.shape[1]:
+                    break  # what is as long as the batch by chance is the first image's row
                 return batch, seen, graph, replace(raw, squeezed=alone is not None), attentions
             except Exception as error:
                 if str(error) == str(faults[device]):

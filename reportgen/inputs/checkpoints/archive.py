@@ -8,16 +8,17 @@ from typing import Literal, TypeAlias
 
 from reportgen.errors import InputError
 
-Format: TypeAlias = Literal["safetensors", "torch zip", "torch pickle"]
+Format: TypeAlias = Literal["safetensors", "torch zip", "torch pickle", "numpy zip"]
 DIRECTORY = 0x10  # the attribute of MS-DOS in a zip entry
 LARGEST_HEADER_BYTES = 100_000_000  # safetensors' own limit
 SAVE_AGAIN = "save it again with torch.save(model.state_dict(), path) or as safetensors"
 COPY_AGAIN = "copy or download the checkpoint again and compare its SHA-256"
+AS_ONNX = "export the network to ONNX where it was made (tf2onnx) and name that file, with no model"
 
 # what else is commonly taken for a checkpoint: first bytes -> (what it is, remedy)
 MISTAKEN: tuple[tuple[bytes, str, str], ...] = (
     (b"version https://git-lfs", "a Git LFS pointer, not the file itself", "run `git lfs pull`"),
-    (b"\x89HDF\r\n", "an HDF5 file (Keras)", "convert its weights to a torch state dict"),
+    (b"\x89HDF\r\n", "an HDF5 file (Keras)", AS_ONNX),
     (b"<!doctype html", "a web page, not a checkpoint", "download the file itself"),
     (b"<html", "a web page, not a checkpoint", "download the file itself"),
     (b"\x1f\x8b", "a gzip file", "unpack it first"),
@@ -33,13 +34,15 @@ def identify(data: bytes, name: str) -> Format:
     if data[8:9] == b"{" and header_bytes < LARGEST_HEADER_BYTES:  # first: it may begin with any byte
         return "safetensors"
     if data.startswith(b"PK\x03\x04"):
-        return "torch zip"
+        return "numpy zip" if _is_npz(data) else "torch zip"
     if data[:1] == b"\x80":
         return "torch pickle"
     head = data[:64].lstrip().lower()
     for magic, what, remedy in MISTAKEN:
         if head.startswith(magic.lower()):
             raise InputError(f"{name} is {what}", remedy)
+    if data[4:8] == b"TFL3":
+        raise InputError(f"{name} is a network of TensorFlow Lite", AS_ONNX)
     if data[257:262] == b"ustar":
         raise InputError(f"{name} is a tar file: a packed one, or of a torch before 0.2", SAVE_AGAIN)
     if is_onnx(data):
@@ -50,6 +53,16 @@ def identify(data: bytes, name: str) -> Format:
     if not any(data[:256]):
         raise InputError(f"{name} begins with zeros: the file is damaged", COPY_AGAIN)
     raise InputError(f"{name} is neither safetensors nor a file of torch.save", SAVE_AGAIN)
+
+
+def _is_npz(data: bytes) -> bool:
+    """Whether a zip file is one of numpy.savez: arrays by name."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            names = archive.namelist()
+    except Exception:  # damaged: whatever zipfile raises
+        return False
+    return bool(names) and all(name.endswith(".npy") for name in names)
 
 
 def is_onnx(data: bytes) -> bool:
@@ -101,6 +114,8 @@ def _refuse_programs(members: set[str], name: str) -> None:
 def _check_members(members: list[zipfile.ZipInfo], size: int, name: str) -> None:
     names = {member.filename for member in members}
     _refuse_programs(names, name)
+    if {"config.json", "model.weights.h5"} <= names:
+        raise InputError(f"{name} is a file of Keras", AS_ONNX)
     if len(names) < len(members):
         raise InputError(f"{name} holds two members of the same name", SAVE_AGAIN)
     for member in members:

@@ -21,6 +21,7 @@ BOOKKEEPING = re.compile(
     r"\w*precision|\w*recall|\w*confmat\w*|\w*confusion\w*|cm|total_ops|total_params|n_averaged|"
     r"class_weights?|pos_weight|example_input_array)([._]|$)"
 )
+MASK, ORIGINAL = "_mask", "_orig"  # what torch.nn.utils.prune puts behind a weight's name
 STATISTIC = re.compile(r"\.(tp|fp|tn|fn|confmat|correct|total|sum_value|mean_value|preds|target)$")
 
 
@@ -41,6 +42,10 @@ def renamed(
     """
     if _covers(state, own):
         return _without_bookkeeping(state, own, "")
+    state, pruning = _pruned(state, own)
+    if _covers(state, own):
+        state, more = _without_bookkeeping(state, own, "")
+        return state, pruning + more
     if source.lower().startswith("torchvision:densenet"):
         # torchvision's own files still write norm.1 for norm1
         new = {re.sub(r"\.(norm|conv)\.([12])\.", r".\1\2.", key): v for key, v in state.items()}
@@ -54,7 +59,17 @@ def renamed(
         return part[0], notes + part[1]
     if added := _with_prefix(bare, own):
         return added[0], notes + added[1]
+    if joined := _below_several(bare, own):
+        return joined[0], notes + joined[1]
     return state, []
+
+
+def covered(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> bool:
+    """Whether a state holds all of the network, but for counters of batches, nothing else, and in its
+    shapes."""
+    if not _covers(state, own) or not all(key in own for key in state):
+        return False
+    return all(state[key].shape == own[key].shape for key in state if _known(own[key]))
 
 
 def _covers(state: Iterable[str], own: Mapping[str, Tensor]) -> bool:
@@ -105,9 +120,22 @@ def _below_prefix(
     said = [f"Every key of the checkpoint begins with '{prefix}': left out."]
     if rest:
         said = [f"The weights are those below '{prefix}'; left out: {few(rest)}."]
+        said += _normalisation(state, rest)
     if other:
         said.append(f"Averaged weights below '{other[0]}' are not used; model.weights says which.")
     return part, said + notes
+
+
+def _normalisation(state: Mapping[str, Tensor], rest: list[str]) -> list[str]:
+    """The note on what is left out and may be how a trainer's model prepared its images."""
+    found = {key.rpartition(".")[2]: state[key] for key in rest if state[key].numel() in (1, 3)}
+    if not {"mean", "std"} <= found.keys():
+        return []
+    mean, std = ([round(float(one), 4) for one in found[key].flatten()] for key in ("mean", "std"))
+    return [
+        "They may be how the images were prepared:"
+        f" model.preprocessing, with mean: {mean} and std: {std} of pixels from 0 to 1."
+    ]
 
 
 def _same_shapes(part: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> bool:
@@ -134,6 +162,31 @@ def _with_prefix(
     if not _covers(new, own) or not all(key in own for key in new):
         return None
     return new, [f"The model keeps the network as '{prefix[:-1]}': put before every key of the checkpoint."]
+
+
+def _below_several(
+    state: dict[str, Tensor], own: Mapping[str, Tensor]
+) -> tuple[dict[str, Tensor], list[str]] | None:
+    """The state without the parts that its keys begin with, `backbone.` and `head.`, where they are those of
+    a trainer's model and the rest is all of the network."""
+    parts = sorted({key.partition(".")[0] for key in state})
+    new = {key.partition(".")[2]: value for key, value in state.items()}
+    if len(parts) < 2 or len(new) < len(state) or not covered(new, own):
+        return None
+    listed = ", ".join(f"'{part}.'" for part in parts)
+    return new, [f"The parts that the checkpoint's keys begin with are left out: {listed}."]
+
+
+def _pruned(state: dict[str, Tensor], own: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
+    """The state with weights that torch.nn.utils.prune keeps in two, `weight_orig` and `weight_mask`, as the
+    one that they stand for."""
+    bases = [key.removesuffix(MASK) for key in state if key.endswith(MASK)]
+    bases = [base for base in bases if base + ORIGINAL in state and base not in state]
+    if not bases or any(base + ORIGINAL in own for base in bases):
+        return state, []
+    new = {key: value for key, value in state.items() if not key.endswith((MASK, ORIGINAL))}
+    new |= {base: state[base + ORIGINAL] * state[base + MASK] for base in bases}
+    return new, [f"Pruned weights are `weight_orig` times `weight_mask`: {few(bases)}."]
 
 
 def _without_bookkeeping(

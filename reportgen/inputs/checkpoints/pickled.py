@@ -13,6 +13,7 @@ import io
 import pickletools
 import re
 import warnings
+import zipfile
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,6 +32,16 @@ RECORDS = (
     *("omegaconf", "yacs", "easydict", "addict", "ml_collections"),
     *("lightning", "pytorch_lightning", "lightning_fabric", "lightning_utilities", "torchmetrics"),
     *("torch.torch_version", "torch.optim", "torch.utils.data", "torchvision.transforms"),
+    *("functools", "types.SimpleNamespace", "torch.nn.functional", "torch._C._nn"),
+)
+# packages whose classes are networks and their parts: of one that was pickled as a whole, the tensors count
+MODULES = (
+    "torch.nn",
+    "torchvision.models",
+    "torchvision.ops",
+    "timm.models",
+    "timm.layers",
+    "ultralytics.nn",
 )
 # builtins that hold data, and what makes an object of a class with a builtin base
 BUILTINS = ("frozenset", "slice", "range", "list", "dict", "tuple", "int", "float", "str", "bool", "object")
@@ -59,6 +70,16 @@ class _Table(Inert):
 
     def __new__(cls, *_arguments: Any, **_named: Any) -> Any:
         return {}
+
+
+class PickledModule(Inert):
+    """Stands in for a class of modules, and for a module of it: `part` has what torch keeps in one."""
+
+    state: Any = None
+
+    def part(self, name: str) -> Any:
+        """What the module has under a name, such as `_parameters`; None where it has none such."""
+        return self.state.get(name) if isinstance(self.state, Mapping) else None
 
 
 class NumpyType(Inert):
@@ -191,14 +212,41 @@ def read(data: bytes, name: str) -> Any:
         except Exception as error:  # damaged pickles raise whatever comes
             found = re.search(FORBIDDEN, str(error))
             if found is None:
-                said = (f"{name} is damaged, truncated or no file of torch.save", COPY_AGAIN)
-                if _is_plain(data):
-                    said = (f"{name} is a pickle of Python's own, not one of torch.save", AS_TENSORS)
-                raise InputError(*said) from error
+                if "persistent_load" in str(error):  # an old torch keeps a module's source with it
+                    kinds = [path for kind, path in stand_ins if kind is PickledModule]
+                    raise _refusal(name, kinds[-1] if kinds else "a module's source") from error
+                raise InputError(*_unreadable(data, name)) from error
             stand_in = _stand_in(found[1])
             if stand_in is None or stand_in in stand_ins or len(stand_ins) > MOST_NAMES:
                 raise _refusal(name, found[1]) from error
             stand_ins.append(stand_in)
+
+
+def _unreadable(data: bytes, name: str) -> tuple[str, str]:
+    """Why torch does not read a file that holds nothing forbidden, and what to do."""
+    if _is_plain(data):
+        return f"{name} is a pickle of Python's own, not one of torch.save", AS_TENSORS
+    if (protocol := _protocol(data)) > 2:
+        cause = (
+            f"{name} was saved with pickle_protocol={protocol}, which torch reads only by running its code"
+        )
+        return (
+            cause,
+            f"load it where it was written, and {SAVE_AGAIN.replace('path)', 'path), no protocol named,')}",
+        )
+    return f"{name} is damaged, truncated or no file of torch.save", COPY_AGAIN
+
+
+def _protocol(data: bytes) -> int:
+    """The protocol of the pickle in a zip of torch.save; 0 of another file, or a damaged one."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            member = next(name for name in archive.namelist() if name.endswith("/data.pkl"))
+            with archive.open(member) as pickle:
+                begun = pickle.read(2)
+    except Exception:  # whatever zipfile raises
+        return 0
+    return begun[1] if begun[:1] == b"\x80" and len(begun) == 2 else 0
 
 
 def _is_plain(data: bytes) -> bool:
@@ -227,9 +275,13 @@ def _stand_in(path: str) -> tuple[Any, str] | None:
     """What is put in place of a name that torch does not know, or None where the file is refused."""
     if path in BUILTINS:  # torch's message leaves "builtins." out
         return (_Table if path == "dict" else Inert), f"builtins.{path}"
-    if not path.startswith(tuple(f"{root}." for root in RECORDS)):
-        return (_inert, path) if path == "copyreg._reconstructor" else None
     last = path.rpartition(".")[2]
+    if path in RECORDS or path.startswith(tuple(f"{root}." for root in RECORDS)):
+        pass
+    elif path.startswith(tuple(f"{root}." for root in MODULES)):
+        return PickledModule, path
+    else:
+        return (_inert, path) if path == "copyreg._reconstructor" else None
     if path.startswith("numpy."):
         kinds = {"dtype": NumpyType, "_reconstruct": _array, "ndarray": NumpyArray, "scalar": NumpyScalar}
         return kinds.get(last, Inert), path

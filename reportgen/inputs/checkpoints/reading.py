@@ -13,8 +13,9 @@ from safetensors.torch import load as load_safetensors
 from torch import Tensor
 
 from reportgen.errors import InputError, did_you_mean, nearest
-from reportgen.inputs.checkpoints import pickled
-from reportgen.inputs.checkpoints.archive import COPY_AGAIN, check_zip, identify
+from reportgen.inputs.checkpoints import npz, pickled
+from reportgen.inputs.checkpoints.archive import COPY_AGAIN, Format, check_zip, identify
+from reportgen.inputs.checkpoints.forms import Tables, tables
 from reportgen.inputs.checkpoints.shards import Shards, find_shards, folder_refused, hash_of
 from reportgen.inputs.checkpoints.state_dicts import class_names, unwrapped
 
@@ -27,7 +28,8 @@ class Checkpoint:
 
     `wrapped_in` is the key, or keys joined by a dot, that the state dict was found under.
     `metadata` is what torch keeps beside a state dict: the versions of its modules. `classes` are the
-    names of the classes by index, where the file itself holds them.
+    names of the classes by index, where the file itself holds them. Where the file holds several `sets` of
+    weights and nothing says which is meant, `state` has all of them, each below its name and a dot.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Checkpoint:
     metadata: Mapping[str, Any] | None = None
     notes: tuple[str, ...] = ()
     classes: tuple[str, ...] | None = None
+    sets: tuple[str, ...] = ()
 
 
 def load(path: Path, weights: str | None = None) -> Checkpoint:
@@ -59,19 +62,27 @@ def _read(name: str, data: bytes, digest: str, weights: str | None) -> Checkpoin
     form = identify(data, name)
     if form == "torch zip":
         check_zip(data, name)
-    content = (
-        _safetensors(data, name) if form == "safetensors" else pickled.with_tensors(pickled.read(data, name))
-    )
-    found, notes = unwrapped(content, name, weights)
-    classes, more = class_names(content)
+    held = _content_of(form, data, name)
+    found, notes = unwrapped(held.content, name, weights)
+    notes = [*held.notes, *held.taken(found.path), *notes]
+    classes, more = class_names(held.content)
     metadata = getattr(found.state, "_metadata", None)
     plain, stripped, stripping = _without_prefixes(dict(found.state))
     if metadata and stripped:
         metadata = {k.removeprefix(stripped): v for k, v in metadata.items()}
     notes = [*notes, *stripping, *more]
     return Checkpoint(
-        name, digest, len(data), form, found.path or None, plain, metadata, tuple(notes), classes
+        name, digest, len(data), form, found.path or None, plain, metadata, tuple(notes), classes, found.sets
     )
+
+
+def _content_of(form: Format, data: bytes, name: str) -> Tables:
+    """What a file of a form holds, as tables by name."""
+    if form == "safetensors":
+        return Tables(_safetensors(data, name), [], [])
+    if form == "numpy zip":
+        return Tables(npz.read(data, name), [], [])
+    return tables(pickled.with_tensors(pickled.read(data, name)))
 
 
 def _sharded(path: Path, shards: Shards, weights: str | None) -> Checkpoint:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from reportgen.errors import InputError
-from reportgen.inputs.checkpoints.archive import is_onnx
+from reportgen.inputs.checkpoints.archive import AS_ONNX, is_onnx
 from reportgen.inputs.classes.table import in_order
 
 INDEX = ".index.json"
@@ -101,6 +101,8 @@ def folder_refused(path: Path) -> InputError:
             f"{path} weights.pt` and name that",
         )
     held = sorted(p.name for p in path.iterdir() if p.suffix.lower() in SUFFIXES or p.name.endswith(INDEX))
+    if (path / "saved_model.pb").is_file():
+        return InputError(f"{path} is a network that TensorFlow saved", AS_ONNX)
     if not held:
         return InputError(f"the checkpoint {path} is a folder without a checkpoint in it", "name the file")
     return InputError(

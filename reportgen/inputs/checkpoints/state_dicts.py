@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -10,6 +12,7 @@ from torch import Tensor
 
 from reportgen.errors import InputError, did_you_mean, nearest
 from reportgen.inputs.checkpoints.archive import SAVE_AGAIN
+from reportgen.inputs.checkpoints.forms import DEEPEST
 from reportgen.inputs.checkpoints.pickled import Inert, as_plain
 from reportgen.inputs.classes.table import in_order
 
@@ -18,22 +21,38 @@ WRAPPERS = (
     *("state_dict", "model", "model_state_dict", "net", "network", "weights", "params", "module"),
     *("model_state", "net_state_dict", "model_weights", "student"),
 )
-AVERAGED = ("ema", "averaged", "swa")  # words in a key that holds averaged weights
+AVERAGED = (
+    "ema",
+    "averaged",
+    "average",
+    "avg",
+    "swa",
+    "polyak",
+    "shadow",
+)  # words in a key that holds averaged weights
 # beside the weights: the state of what trained them
-TRAINING = ("optim", "sched", "scaler", "callback", "loop", "rng", "criterion", "loss", "metric")
-NAMES = (
-    *("class_to_idx", "idx_to_class", "class_names", "classes", "categories", "id2label", "label2id"),
-    *("label_names", "labels", "names"),
+TRAINING = (
+    *("optim", "sched", "scaler", "callback", "loop", "rng", "criterion", "loss", "metric"),
+    *("hyper_param", "hparam"),
 )
-DEEPEST = 2  # wrappings
+# the keys of class names, letters and digits alone: `idx_to_class` and `idxToClass` are one
+NAMES = (
+    *("classtoidx", "idxtoclass", "classnames", "classes", "categories", "id2label", "label2id"),
+    *("labelnames", "labels", "names", "class2idx", "idx2class", "label2idx", "idx2label", "labeltoidx"),
+    *("idxtolabel", "classtoindex", "indextoclass", "labeltoindex", "indextolabel", "idxtoname", "nametoidx"),
+    *("classmap", "labelmap", "classmapping", "labelmapping", "classlabels", "targetnames", "classtoname"),
+    *("classlist", "labellist", "classtoid", "idtoclass", "labeltoid", "idtolabel", "vocab"),
+)
 PLAIN = (int, float, complex, str, bytes, type(None), Inert, argparse.Namespace)
 
 
 class Found(NamedTuple):
-    """A state dict in a checkpoint, and the keys that lead to it."""
+    """A state dict in a checkpoint, and the keys that lead to it; or several `sets` of weights of which none
+    is chosen yet, each below its name and a dot."""
 
     keys: tuple[str, ...]
     state: Mapping[str, Tensor]
+    sets: tuple[str, ...] = ()
 
     @property
     def path(self) -> str:
@@ -57,11 +76,10 @@ def unwrapped(content: Any, name: str, asked: str | None) -> tuple[Found, list[s
         for key in keys:
             inner = inner[key]
         raise InputError(f"{name} holds no state dict{_under(keys)}: {_contents(inner)}", SAVE_AGAIN)
-    chosen, notes = _chosen(found, name)
-    notes += [
-        f"Averaged weights under '{path}' are a list without names: they are not used."
-        for path in _averaged_lists(content)
-    ]
+    chosen, notes = _chosen(found)
+    notes += _other_averages(content, [one.path for one in found])
+    if chosen.sets:
+        return chosen, notes
     at = content
     for key in chosen.keys:
         at = at[key]
@@ -93,8 +111,9 @@ def _asked(content: Any, name: str, asked: str) -> tuple[Found, list[str]]:
 
 
 def _candidates(content: Any, keys: tuple[str, ...] = (), every: bool = False) -> Iterator[Found]:
-    """Every table of tensors at most two wrappings deep, but for the state of optimizers and the like."""
-    if not isinstance(content, Mapping) or len(keys) >= DEEPEST:
+    """Every table of tensors at most two wrappings deep, but for the state of optimizers and the like; with
+    `every`, of those too and three deep, as callbacks have it."""
+    if not isinstance(content, Mapping) or len(keys) >= DEEPEST + every:
         return
     for key, value in content.items():
         if not isinstance(key, str) or not isinstance(value, Mapping) or not value:
@@ -105,6 +124,28 @@ def _candidates(content: Any, keys: tuple[str, ...] = (), every: bool = False) -
             yield Found((*keys, key), _tensors(value))
         elif not _is_state(value):
             yield from _candidates(value, (*keys, key), every)
+
+
+def _other_averages(content: Any, found: list[str]) -> list[str]:
+    """Notes on averaged weights that are no candidates: those of callbacks, and lists without names."""
+    kept = [one.path for one in _candidates(content, every=True) if averaged(one.path)]
+    notes = [
+        f"Averaged weights under '{path}' are not used; model.weights says which."
+        for path in kept
+        if path not in found
+    ]
+    if isinstance(content, Mapping) and {"averaging_state", "current_model_state"} <= content.keys():
+        notes.append(
+            "Those under 'state_dict' are averaged over the training (Lightning's WeightAveraging); those of"
+            " its last step are under 'current_model_state'."
+        )
+    return [
+        *notes,
+        *(
+            f"Averaged weights under '{path}' are a list without names: they are not used."
+            for path in _averaged_lists(content)
+        ),
+    ]
 
 
 def _averaged_lists(content: Any, keys: tuple[str, ...] = ()) -> Iterator[str]:
@@ -129,31 +170,27 @@ def averaged(key: str) -> bool:
     return any(word in AVERAGED for word in words)
 
 
-def _chosen(found: list[Found], name: str) -> tuple[Found, list[str]]:
-    """The weights to use: those under a known key before others, the last step's before averaged ones."""
+def _chosen(found: list[Found]) -> tuple[Found, list[str]]:
+    """The weights to use: those under a known key before others, the last step's before averaged ones. Of
+    several under unknown keys none is chosen."""
     plain = [one for one in found if not averaged(one.path)] or found
     known = [
         one for wrapper in WRAPPERS for one in plain if one.keys[-1] == wrapper or one.keys[0] == wrapper
     ]
     if not known and len(plain) > 1:
-        raise InputError(
-            f"{name} holds {len(plain)} sets of weights: {_listed(plain)}",
-            f"say in the recipe which is meant, such as model: {{weights: {plain[0].path}}}",
-        )
+        joined = {f"{one.path}.{key}": value for one in plain for key, value in one.state.items()}
+        return Found((), joined, tuple(one.path for one in plain)), []
     chosen = (known or plain)[0]
     others = [one for one in found if one is not chosen]
     if not others:
         note = f"The weights under '{chosen.path}' are averaged ones; there are no others."
         return chosen, [note] if averaged(chosen.path) else []
     some = " (averaged over the training)" if any(averaged(one.path) for one in others) else ""
+    listed = ", ".join(f"'{one.path}'" for one in others)
     return chosen, [
-        f"The weights under '{chosen.path}' are used; those under {_listed(others)} are not{some}. "
+        f"The weights under '{chosen.path}' are used; those under {listed} are not{some}. "
         "model.weights says which."
     ]
-
-
-def _listed(found: list[Found]) -> str:
-    return ", ".join(f"'{one.path}'" for one in found)
 
 
 def _is_state(content: Any) -> bool:
@@ -228,8 +265,9 @@ def _named(content: Any, keys: tuple[str, ...] = ()) -> Iterator[tuple[str, tupl
     for key, value in content.items():
         if not isinstance(key, str):
             continue
-        if key.lower() in NAMES:
-            if names := in_order(as_plain(value)):
-                yield ".".join((*keys, key)), names
+        if re.sub(r"[\W_]+", "", key.lower()) in NAMES:
+            with contextlib.suppress(ValueError):  # indices and names that cannot be told apart
+                if names := in_order(as_plain(value)):
+                    yield ".".join((*keys, key)), names
         elif isinstance(value, Mapping | argparse.Namespace):
             yield from _named(value, (*keys, key))

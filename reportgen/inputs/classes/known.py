@@ -66,6 +66,8 @@ class Known:
         folded = _folded(text)
         yield "folded", folded, self._folded_names
         yield "synonym", folded, self._synonyms
+        if not self.unnamed:  # GreatWhite, great.white
+            yield "folded", _squeezed(text), self._squeezed_names
         if part := NUMBER_BEFORE.fullmatch(text):
             yield "numbered", _folded(part[2]), self._folded_names
             yield "numbered", _folded(part[2]), self._synonyms
@@ -80,6 +82,10 @@ class Known:
     @cached_property
     def _folded_names(self) -> dict[str, tuple[int, ...]]:
         return _table(self.classes, lambda name: [_folded(name)])
+
+    @cached_property
+    def _squeezed_names(self) -> dict[str, tuple[int, ...]]:
+        return _table(self.classes, lambda name: [form] if (form := _squeezed(name)) else [])
 
     @cached_property
     def _synonyms(self) -> dict[str, tuple[int, ...]]:
@@ -105,7 +111,7 @@ class Known:
         """What a reader should know of how texts were read."""
         words = {
             "id": "Labels are read as WordNet ids of the classes, such as {}.",
-            "folded": "In labels, case and '_' for a space do not count: {}.",
+            "folded": "In labels, case and what stands between words do not count: {}.",
             "synonym": "Labels are read as one of several names of a class: {}.",
             "numbered": "The number before a name does not count in labels: {}.",
             "whole": "Labels such as {} are read as whole numbers, indices of classes.",
@@ -125,6 +131,12 @@ def _table(classes: Iterable[str], forms: Callable[[str], Iterable[str]]) -> dic
 def _folded(name: str) -> str:
     """A name with case, the form of its letters, and what stands between words set aside."""
     return re.sub(r"[\s_-]+", " ", unicodedata.normalize("NFC", name)).strip().casefold()
+
+
+def _squeezed(name: str) -> str:
+    """A folded name without what stands between its words; "" of one that has no letter."""
+    form = re.sub(r"[\s._-]+", "", _folded(name))
+    return form if re.search(r"[^\W\d]", form) else ""
 
 
 def quoted(name: str) -> str:

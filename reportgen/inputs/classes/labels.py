@@ -16,7 +16,9 @@ from reportgen.inputs.images.matching import SPLITS
 # a file's label as text or as a class's index (None where it has none), and where that stands
 Labelling: TypeAlias = Callable[[ImageFile], "tuple[str | int | None, str]"]
 
-DEEPEST = 2  # folders above those of the classes
+DEEPEST = 4  # folders above those of the classes
+# folders of what nobody labelled, where they are no classes
+UNLABELLED = ("unlabeled", "unlabelled", "unlabeled data", "unknown", "unsorted", "no label", "none", "unsup")
 NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 
 
@@ -49,6 +51,11 @@ def by_folders(files: Sequence[ImageFile], known: Known, mode: str, first: int |
         return Folders(_placed(counted, level), [*said, f"{COUNTED} {first}, as the recipe says."], ())
     numbers = known.unnamed or mode == "folder"
     found = {name: known.index(name, numbers) for name in names}
+    aside = [name for name in names if found[name] is None and _says_unlabelled(name)]
+    if aside and len(aside) < len(names):
+        said.append(f"The folder {aside[0]} is no class: its images have no label.")
+        inner = by_folders([file for file in files if _folder(file, level) not in aside], known, mode, first)
+        return inner._replace(notes=[*said, *inner.notes], labelling=_but(inner.labelling, level, aside))
     if mode == "folder":
         return Folders(_as_text(level, known, numbers), said, _others(files, names, known, level, found))
     if not names:
@@ -61,6 +68,19 @@ def by_folders(files: Sequence[ImageFile], known: Known, mode: str, first: int |
         return Folders(_as_text(level, known, numbers), [*said, *notes], readings)
     known.used.clear()
     return Folders(no_label, [_unlabelled(names, found, known)], _others(files, names, known, level, {}))
+
+
+def _says_unlabelled(name: str) -> bool:
+    return re.sub(r"[\s_-]+", " ", name).strip().casefold() in UNLABELLED
+
+
+def _but(labelling: Labelling, level: int, aside: Sequence[str]) -> Labelling:
+    """The labelling, but for files in folders that are set aside."""
+
+    def label(file: ImageFile) -> tuple[str | int | None, str]:
+        return no_label(file) if _folder(file, level) in aside else labelling(file)
+
+    return label
 
 
 def by_numbers(files: Sequence[ImageFile]) -> Folders:
@@ -91,10 +111,11 @@ def _level(files: Sequence[ImageFile], known: Known) -> tuple[int, str]:
         if not outer or not inner or any(known.index(name) is not None for name in outer):
             break
         splits = all(name.casefold() in SPLITS for name in outer)
+        alone = len(outer) == 1 and all(_folder(file, level + 1) for file in files) and not known.unnamed
         of_classes = all(known.index(name, known.unnamed) is not None for name in inner)
         of_splits = all(name.casefold() in SPLITS for name in inner)
         of_splits = of_splits and any(_folder(file, level + 2) for file in files)
-        if not splits and not (len(outer) == 1 and (of_classes or of_splits)):
+        if not splits and not (len(outer) == 1 and (of_classes or of_splits)) and not alone:
             break
         level += 1
     known.used.clear()
@@ -172,6 +193,18 @@ def _others(
 def _unlabelled(names: list[str], found: Mapping[str, int | None], known: Known) -> str:
     """Why no image has a label, and what to do."""
     others = [name for name in names if found[name] is None]
+    numerals = all(name.isdecimal() for name in names)
+    if (
+        numerals
+        and known.unnamed
+        and min(map(int, names)) == 1
+        and max(map(int, names)) == len(known.classes)
+    ):
+        more = ", images.labels: imagefolder in the order of text (10 before 2)" if len(names) > 9 else ""
+        return (
+            f"No labels: the folders are the numbers 1 to {len(known.classes)}, and indices count from 0;"
+            f" images.first_index: 1 reads them as counted from 1{more}."
+        )
     if len(others) < len(names):
         known_one = next(name for name in names if found[name] is not None)
         guess = did_you_mean(nearest(others[0], known.classes))

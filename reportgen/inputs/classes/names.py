@@ -7,6 +7,7 @@ from pathlib import Path
 
 from reportgen.errors import InputError, RecipeError, did_you_mean, nearest
 from reportgen.inputs.classes.files import class_file
+from reportgen.text import Text, UnknownEncoding, decoded
 
 BACKGROUND = "background"  # class 0 of networks of 1001 classes, whose others are ImageNet's
 LARGEST_FILE_BYTES = 10_000_000
@@ -25,7 +26,7 @@ def names(spec: str | Sequence[str] | None, base: Path) -> tuple[str, ...] | Non
     elif spec.strip().casefold() == "imagenet":
         return imagenet()
     else:
-        found = class_file(_text(spec, base), spec).names
+        found = class_file(_text(spec, base).text, spec).names
     if not found or not all(found):
         where = found.index("") + 1 if found else 1
         raise RecipeError(
@@ -54,24 +55,24 @@ def ids(spec: str | Sequence[str] | None, base: Path, classes: Sequence[str]) ->
         return (*[BACKGROUND] * (len(classes) - 1000), *imagenet_ids())
     if not isinstance(spec, str) or spec.strip().casefold() == "imagenet":
         return ()
-    return class_file(_text(spec, base), spec).ids
+    return class_file(_text(spec, base).text, spec).ids
 
 
 def notes(spec: str | Sequence[str] | None, base: Path) -> list[str]:
     """How the file of class names was read, where that is not a name a line."""
     if not isinstance(spec, str) or spec.strip().casefold() == "imagenet":
         return []
-    note = class_file(_text(spec, base), spec).note
-    return [note] if note else []
+    held = _text(spec, base)
+    return [note for note in (held.note, class_file(held.text, spec).note) if note]
 
 
-def _text(spec: str, base: Path) -> str:
+def _text(spec: str, base: Path) -> Text:
     path = base / spec
     try:
         if path.stat().st_size > LARGEST_FILE_BYTES:
             raise RecipeError(f"model.classes: {path} is larger than 10 MB", "name a list of names")
-        return path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
+        return decoded(path.read_bytes(), path.name)
+    except UnknownEncoding as error:
         raise RecipeError(f"model.classes: {path} is not UTF-8 text", "save it as UTF-8") from error
     except (OSError, ValueError) as error:
         beside = [p.name for p in path.parent.glob("*")] if path.parent.is_dir() else []
@@ -93,8 +94,9 @@ def check(found: Sequence[str] | None, class_count: int) -> tuple[str, ...]:
     if class_count == 1001 and tuple(found) == imagenet():
         return (BACKGROUND, *found)
     if len(found) != class_count:
+        shown = f" (from {found[0]!r} to {found[-1]!r})" if len(found) > 1 else f" ({found[0]!r})"
         raise InputError(
-            f"the model has {class_count} classes, model.classes names {len(found)}",
+            f"the model has {class_count} classes, model.classes names {len(found)}{shown[:90]}",
             "name every class once, in the order of the model's outputs",
         )
     return tuple(found)

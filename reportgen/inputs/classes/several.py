@@ -15,6 +15,8 @@ from reportgen.inputs.images.listing import ImageFile
 
 MARKS = ("|", ";", ",", " ")  # what may stand between labels, the surest first
 NONE_OF_THEM = ("|", "[]")
+NO_FINDING = ("no finding", "no findings", "nofinding", "none of them", "normal")  # where it is no class
+COMMA = re.compile(r"[+-]?\d+,\d+([|;\s]+[+-]?\d+,\d+)*")
 HINT = "; where the network gives a value and no class, set model.head: scores"
 
 
@@ -40,7 +42,8 @@ def labelled(files: Sequence[ImageFile], labelling: Labelling, known: Known, hea
     if head.kind != "labels" and (first := _first_of_several(said, known)):
         head = _of_labels(head, *first)
     if head.kind == "labels":
-        return Labelled([_of_several(*one, known) for one in said], head, _empty(said))
+        notes = (*_empty(said), *_findings(said, known))
+        return Labelled([_of_several(*one, known) for one in said], head, notes)
     return Labelled([_of_one(*one, known, HINT if head.kind == "binary" else "") for one in said], head)
 
 
@@ -51,6 +54,8 @@ def parts_of(text: str, known: Known) -> list[str] | None:
         return []
     if known.index(text) is not None:
         return [text]
+    if text.strip().replace("_", " ").casefold() in NO_FINDING:
+        return []
     bare = text.strip("[](){}")
     for mark in MARKS:
         parts = [part.strip().strip("'\"") for part in bare.split(mark)]
@@ -66,8 +71,14 @@ def _first_of_several(
 ) -> tuple[str, str] | None:
     """The first label that names two classes or more, and where it stands."""
     for _, label, place in said:
-        if isinstance(label, str) and len(parts_of(label, known) or ()) > 1:
-            return label, place
+        parts = parts_of(label, known) or () if isinstance(label, str) else ()
+        if len(parts) > 1:
+            if len({known.index(part) for part in parts}) < len(parts):
+                raise InputError(
+                    f"{place}: '{label}' names a class twice: as labels of one image it cannot be read",
+                    "where these are several columns, give a CSV whose first line names them, `path,label,…`",
+                )
+            return str(label), place
     return None
 
 
@@ -141,6 +152,13 @@ def _empty(said: Sequence[tuple[ImageFile, str | int | None, str]]) -> tuple[str
     return (f"{have} an empty label, read as not labelled; `|` alone says that no label holds.",)
 
 
+def _findings(said: Sequence[tuple[ImageFile, str | int | None, str]], known: Known) -> tuple[str, ...]:
+    """What is said of words that mean no label of all."""
+    words = [label for _, label, _ in said if isinstance(label, str) and label not in ("", *NONE_OF_THEM)]
+    found = [word for word in words if parts_of(word, known) == []]
+    return (f"{len(found)} labels such as '{found[0]}' are read as none of the labels.",) if found else ()
+
+
 def _valued(file: ImageFile, label: str | int | None, place: str, count: int) -> ImageFile:
     """The file with the values that the network should give."""
     if label is None or str(label) == "":
@@ -151,6 +169,10 @@ def _valued(file: ImageFile, label: str | int | None, place: str, count: int) ->
     except ValueError:
         values = ()
     if len(values) != count or not all(map(math.isfinite, values)):
+        if COMMA.fullmatch(str(label).strip()):
+            raise InputError(
+                f"{place}: '{label}' has a comma in a number", "write numbers with a point, as 1.5"
+            )
         wanted = "a number" if count == 1 else f"{count} numbers with | between them"
         raise InputError(
             f"{place}: '{label}' is not {wanted}, and model.head is scores: the network gives "

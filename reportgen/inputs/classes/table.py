@@ -30,6 +30,18 @@ def in_order(table: Any) -> tuple[str, ...] | None:
     return by_name or by_index
 
 
+def from_one(table: Any) -> tuple[str, ...] | None:
+    """The names of name -> index or index -> name whose indices count from 1 and stand in that order; None of
+    anything else."""
+    if not isinstance(table, Mapping) or not table:
+        return None
+    for indices, found in ((table.values(), table.keys()), (table.keys(), table.values())):
+        if [_index(one) for one in indices] == [*range(1, len(table) + 1)]:
+            names = tuple(map(_name, found))
+            return names if all(names) else None
+    return None
+
+
 def _by_index(names: Mapping[int | None, Any], count: int) -> tuple[str, ...] | None:
     if len(names) != count or set(names) != set(range(count)):
         return None
@@ -49,6 +61,8 @@ def _index(value: Any) -> int | None:
         return None
     if isinstance(value, int):
         return value
+    if isinstance(value, float):  # pandas' column with gaps
+        return int(value) if value.is_integer() else None
     if isinstance(value, str) and value.strip().isdecimal() and value.strip().isascii():
         return int(value) if len(value.strip()) < 10 else None
     return None

@@ -54,7 +54,7 @@ def read_coco(path: Path, data: Any) -> tuple[list[Annotated], tuple[str, ...]]:
     """The images of a file of annotations whose content is `data`, each with its categories, and the names of
     all categories in the order of their ids. Paths are relative to the file's folder. Raises InputError."""
     if not isinstance(data, dict) or not all(isinstance(data.get(part), list) for part in PARTS):
-        raise InputError(f"{path} has no lists {', '.join(PARTS)}", HOW)
+        raise InputError(f"{path} is no list of images in a form that is known", HOW)
     names = categories_of(data["categories"])
     if names is None:
         raise InputError(f"{path}: the categories have no ids and names, each once", HOW)

@@ -10,22 +10,29 @@ from typing import NamedTuple
 from reportgen.engine.network.head import SOFTMAX, Head
 from reportgen.errors import InputError
 from reportgen.inputs.classes.known import NOTHING, Known, quoted
+from reportgen.inputs.classes.several import parts_of
+from reportgen.inputs.images.heads import folded_head
 from reportgen.inputs.images.listing import NAMED
-from reportgen.inputs.images.tables import Table, folded_head
+from reportgen.inputs.images.tables import Table
 
 LABEL_HEADS = (
     *("class", "classname", "classid", "classindex", "classlabel", "labelname", "labelid", "labels"),
-    *("category", "categoryname", "categoryid", "target", "groundtruth", "findinglabels"),
+    *("category", "categoryname", "categoryid", "target", "groundtruth", "findinglabels", "gtlabel"),
 )
+# a word before the classes in columns of 0 and 1: pandas.get_dummies' label_ant, is_defect
+BEFORE = re.compile(r"[^\W_]+[_ .:-]+(\S.*)")
+ANSWERS = ("pred", "prob", "score", "logit", "output", "conf", "answer", "p_", "p.")
 NUMBER = re.compile(r"\d{1,9}(\.0+)?")
 TRUTHS = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0}
 
 
 class Labels(NamedTuple):
-    """The label of each row as text ("" is none), None where the table has none; and notes."""
+    """The label of each row as text ("" is none), None where the table has none; notes; and the numbers of
+    rows that say what an image does not show."""
 
     texts: list[str] | None
     notes: list[str]
+    absent: frozenset[int] = frozenset()
 
 
 def labels_of(table: Table, known: Known, head: Head = SOFTMAX) -> Labels:
@@ -33,14 +40,18 @@ def labels_of(table: Table, known: Known, head: Head = SOFTMAX) -> Labels:
 
     A column `label` is meant, or where its numbers are another numbering the names beside them; else one of a
     usual name, or several that say the same of every row; else a column a class, of 0 and 1; else the one
-    column whose every text is a class's name. Raises InputError where columns contradict each other.
+    column whose every text is a class's name. Of values, else the columns that are called like them, or the
+    only one beside the paths. Raises InputError where columns contradict each other.
     """
     if "label" in table.head:
-        return _numbered_elsewhere(table, known) or Labels(_cells(table, "label"), [])
+        called = _numbered_elsewhere(table, known) or Labels(_cells(table, "label"), [])
+        return _without_absent(table, called)
     usual = [name for name in table.others("path") if folded_head(name) in LABEL_HEADS]
     if usual:
-        return _usual(table, usual, known)
-    if head.kind == "values" or not known.classes:
+        return _without_absent(table, _usual(table, usual, known))
+    if head.kind == "values":
+        return _of_values(table, known) or Labels(None, _none(table))
+    if not known.classes:
         return Labels(None, _none(table))
     found = _a_column_a_class(table, known, head)
     if found is None:
@@ -76,6 +87,43 @@ def _numbered_elsewhere(table: Table, known: Known) -> Labels | None:
             )
         return Labels(names, [f"Labels are the names: {said}, so its numbers are not the model's indices."])
     return None
+
+
+def _without_absent(table: Table, labels: Labels) -> Labels:
+    """The labels without rows whose column `confidence` is 0, where all are 0 or 1: a label that was looked
+    for and is not there, as Open Images has them."""
+    name = next((name for name in table.others("path") if folded_head(name) == "confidence"), None)
+    if name is None or labels.texts is None:
+        return labels
+    numbers = [_number(text) for text in _cells(table, name)]
+    if set(numbers) != {0.0, 1.0}:
+        return labels
+    absent = frozenset(row for row, number in enumerate(numbers) if number == 0)
+    note = f"{len(absent)} rows of {table.file.name} have {table.written[name]} 0, a label that is not there"
+    return labels._replace(absent=absent, notes=[*labels.notes, f"{note}: left out."])
+
+
+def _of_values(table: Table, known: Known) -> Labels | None:
+    """What the network should give: the columns that are called like its values, in their order, or the only
+    column beside the paths; None where there is neither, or what is there is no number."""
+    others = table.others("path")
+    by_index = {index: name for name in others if (index := known.index(name, numbers=False)) is not None}
+    known.used.clear()
+    if len(by_index) == len(known.classes):
+        names = [by_index[index] for index in range(len(known.classes))]
+    elif len(known.classes) == 1 and len(others) == 1:
+        names = others
+    else:
+        return None
+    columns = [_cells(table, name) for name in names]
+    numbers = [_number(text) for cells in columns for text in cells]
+    if all(number is None for number in numbers) or any(n is not None and math.isnan(n) for n in numbers):
+        return None
+    listed = _listed([table.written[name] for name in names])
+    rows = list(zip(*columns, strict=True))
+    texts = ["" if any(_is_nothing(text) for text in row) else "|".join(row) for row in rows]
+    what = "column" if len(names) == 1 else "columns"
+    return Labels(texts, [f"Values are the {what} {listed} of {table.file.name}."])
 
 
 def _cells(table: Table, name: str) -> list[str]:
@@ -116,12 +164,20 @@ def _by_content(table: Table, known: Known) -> Labels | None:
     fits = []
     for name in table.others("path"):
         texts = {text for text in _cells(table, name) if not _is_nothing(text)}
-        if texts and all(known.index(text, numbers=False) is not None for text in texts):
+        if texts and all(_of_names(text, known) for text in texts):
             fits.append(name)
     if len(fits) != 1:
         return None
     note = f"Labels are the column {table.written[fits[0]]} of {table.file.name}"
     return Labels(_cells(table, fits[0]), [f"{note}: every text there is a class."])
+
+
+def _of_names(text: str, known: Known) -> bool:
+    """Whether a text is a class's name, or several."""
+    if known.index(text, numbers=False) is not None:
+        return True
+    parts = parts_of(text, known)
+    return bool(parts) and all(known.index(part, numbers=False) is not None for part in parts or ())
 
 
 # -- a column a class --------------------------------------------------------------------------------------
@@ -136,6 +192,9 @@ def _a_column_a_class(table: Table, known: Known, head: Head) -> Labels | None:
         return None
     numbers = {name: [_number(text) for text in _cells(table, name)] for name in columns}
     odd = next((name for name in columns if not {0.0, 1.0, -1.0, None} >= set(numbers[name])), None)
+    found = {one for column in numbers.values() for one in column}
+    if signed := found == {1.0, -1.0}:  # never 0, and no gap: -1 is its 0
+        numbers = {name: [max(one or 0.0, 0.0) for one in column] for name, column in numbers.items()}
     if odd is not None:
         written = table.written[odd]
         note = f"No labels: the columns of {table.file.name} that are called like classes, such as {written}"
@@ -143,14 +202,32 @@ def _a_column_a_class(table: Table, known: Known, head: Head) -> Labels | None:
     if alone:
         ((name, index),) = columns.items()
         return _of_two(table, known, name, index, numbers[name])
-    return _rows(table, known, head, columns, numbers)
+    labels = _rows(table, known, head, columns, numbers)
+    minus = [f"These columns of {table.file.name} hold 1 and -1 and never 0: -1 is read as 0."]
+    return labels._replace(notes=[*labels.notes, *(minus if signed else [])])
 
 
 def _class_columns(table: Table, known: Known) -> dict[str, int]:
     """The columns that are called like classes, with the class's index. Raises InputError."""
+    found = _called(table, known, {name: name for name in table.others("path")})
+    if found:
+        return found
+    parts = {name: part for name in table.others("path") if (part := BEFORE.fullmatch(name))}
+    words = {name.removesuffix(part[1]) for name, part in parts.items()}
+    ways = []
+    for word in sorted(words):  # all behind one word, and that says nothing of answers
+        if word.startswith(ANSWERS):
+            continue
+        columns = {name: part[1] for name, part in parts.items() if name.removesuffix(part[1]) == word}
+        ways += [found for found in (_called(table, known, columns),) if found]
+    return ways[0] if len(ways) == 1 else {}
+
+
+def _called(table: Table, known: Known, columns: Mapping[str, str]) -> dict[str, int]:
+    """The columns whose names, or parts of them, are classes. Raises InputError where two are one class."""
     found: dict[str, int] = {}
-    for name in table.others("path"):
-        index = known.index(name, numbers=False)
+    for name, called in columns.items():
+        index = known.index(called, numbers=False)
         if index is None:
             continue
         if index in found.values():
@@ -229,6 +306,9 @@ def _none(table: Table, known: Known | None = None) -> list[str]:
     others = table.others("path")
     if not others:
         return []
+    if not table.headed:
+        line = "put a line above it that names each column, one of them `path` and one `label`"
+        return [f"No labels: {table.file.name} has no line of heads; {line}."]
     named = _listed([table.written[name] for name in others])
     words = f"No labels: {table.file.name} has no column `label`, but {named}"
     binary = [table.written[name] for name in others if _is_binary(table, name)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,16 +12,17 @@ from typing import NamedTuple
 from reportgen.engine.network.head import Head
 from reportgen.errors import InputError
 from reportgen.inputs.classes.known import Known, quoted
-from reportgen.inputs.classes.labels import Folders, Labelling
+from reportgen.inputs.classes.labels import Labelling
 from reportgen.inputs.images.coco import read_coco, read_json
-from reportgen.inputs.images.label_columns import labels_of
+from reportgen.inputs.images.label_columns import Labels, labels_of
 from reportgen.inputs.images.listing import ImageFile, Row, absolute, beside, printable
 from reportgen.inputs.images.matching import OnDisk, matched
 from reportgen.inputs.images.records import LINES, read_rows, records_in
-from reportgen.inputs.images.tables import Table, read_list
+from reportgen.inputs.images.tables import Table, is_table, read_list
 
 LISTS = (".txt", ".csv", ".tsv", ".json", *LINES)
 NAMES_SHOWN = 8
+BEGINNING = re.compile(r"(.*?[^\W\d_])[\s._-]*\d*\.\w+$")
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def read_listed(path: Path, labels: bool = False) -> Listed:
         annotated, categories = read_coco(path, content)
         rows = tuple(one.row for one in annotated)
         return Listed(path, rows, names=tuple(one.names for one in annotated), categories=categories)
-    if suffix == ".txt":
+    if suffix == ".txt" and not is_table(path):
         lines, labelled = read_list(path, sure=labels)
         if labels and not labelled:
             raise InputError(f"{path}: no labels behind the paths", "write `path label` in each line")
@@ -71,7 +73,7 @@ def read_listed(path: Path, labels: bool = False) -> Listed:
 
 def _of_table(table: Table) -> Listed:
     found = tuple(Row(beside(table.file, cells["path"]), "", place) for place, cells in table.rows)
-    return Listed(table.file, found, table=table)
+    return Listed(table.file, found, table=table, notes=table.notes)
 
 
 class Said(NamedTuple):
@@ -90,7 +92,7 @@ def labels_in(
     Raises InputError where they contradict each other, no row names an image, or labels are `required` and
     there are none.
     """
-    texts, notes = _texts(listed, known, head)
+    texts, notes, absent = _texts(listed, known, head)
     if texts is None:
         if required:
             words = notes[0].removeprefix("No labels: ") if notes else f"{listed.file} has no labels"
@@ -98,18 +100,18 @@ def labels_in(
             raise InputError(f"{listed.file}:1: no column is named 'label'{columns}", f"{words.rstrip('.')}")
         return Said(None, notes)
     rows = [replace(row, label=text) for row, text in zip(listed.rows, texts, strict=True)]
+    rows = [row for number, row in enumerate(rows) if number not in absent]
     by_path, more = _by_path(rows, files, listed.file.parent, images, head)
     return Said(_Rows(by_path), [*notes, *more])
 
 
-def _texts(listed: Listed, known: Known, head: Head) -> tuple[list[str] | None, list[str]]:
-    """The label of each row as text, and notes."""
+def _texts(listed: Listed, known: Known, head: Head) -> Labels:
+    """The label of each row as text, notes, and the rows that say what an image does not show."""
     if listed.names is not None:
-        return _of_annotations(listed, listed.names, known, head)
+        return Labels(*_of_annotations(listed, listed.names, known, head))
     if listed.table is not None:
-        found = labels_of(listed.table, known, head)
-        return found.texts, found.notes
-    return ([row.label or "" for row in listed.rows] if listed.labelled else None), []
+        return labels_of(listed.table, known, head)
+    return Labels([row.label or "" for row in listed.rows] if listed.labelled else None, [])
 
 
 def _of_annotations(
@@ -160,11 +162,16 @@ def _by_path(
     if rows and unused == len(by_path):
         raise InputError(
             f"{rows[0].place}: no row names an image of this set ({printable(str(rows[0].path))})",
-            "give paths relative to the CSV's folder or to the image folder",
+            "give paths relative to the CSV's folder or to the image folder" + _behind(rows[0]),
         )
     if bare := len(known - by_path.keys()):
         notes.append(f"{bare} of the set's {len(known)} images are not listed in the label CSV: no label.")
     return by_path, notes
+
+
+def _behind(row: Row) -> str:
+    """What else may be wrong with a path of several words."""
+    return "" if " " not in row.path.name else "; of several words behind each path name the columns in a CSV"
 
 
 def _joined(first: Row, row: Row, head: Head) -> Row:
@@ -188,10 +195,25 @@ class _Rows:
         return (row.label, row.place) if row else (None, file.shown)
 
 
-def unread_lists(images: Path, found: Folders, files: Sequence[ImageFile]) -> list[str]:
-    """The note on a list of labels that may lie in a set without class folders."""
+def _begins_with_class(name: str, known: Known) -> bool:
+    """Whether a file is called by a class and what tells its pictures apart: cat.12.jpg, ant_01.png."""
+    word = BEGINNING.match(name)
+    return word is not None and known.index(word[1], numbers=False) is not None
+
+
+def unread_lists(images: Path, known: Known, files: Sequence[ImageFile]) -> list[str]:
+    """The note on a list of labels that may lie in a set without class folders, or on files whose names
+    begin with classes."""
     if not images.is_dir() or any("/" in file.shown for file in files):
         return []
+    if not known.unnamed and all(_begins_with_class(file.path.name, known) for file in files):
+        known.used.clear()
+        shown = printable(files[0].path.name)
+        return [
+            f"No labels: the files' names begin with classes ({shown}), but none is a label. Put"
+            " each class in a folder of its own, or give --labels a CSV with the columns path,label."
+        ]
+    known.used.clear()
     lists = sorted(name for name in os.listdir(images) if name.lower().endswith((".csv", ".tsv", *LINES)))
     if len(lists) != 1:
         return []

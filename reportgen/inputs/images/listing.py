@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import hashlib
 import os
 from collections import Counter
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from reportgen.errors import InputError
 from reportgen.ownership import Reports
+from reportgen.text import Text, UnknownEncoding, decoded
 
 if TYPE_CHECKING:  # a mask is hashed as the images are
     from reportgen.inputs.images.masks import Mask
@@ -35,6 +35,18 @@ OTHER_PICTURES = (
 )
 LARGEST_FILE_BYTES = 1 << 28  # 256 MiB: above it a picture is a mistake or an attack
 ABSENT = "there is no such file"
+A_LIST = "a CSV with the columns path,label"
+# what else labels are kept in: how such files begin
+NO_TEXT = {
+    b"PK\x03\x04": "a spreadsheet or an archive",
+    b"\xd0\xcf\x11\xe0": "an old spreadsheet",
+    b"MATLAB": "a file of MATLAB",
+    b"\x89HDF": "an HDF5 file",
+    b"\x93NUMPY": "an array of numpy",
+    **{b"\x80" + bytes([protocol]): "a pickle of Python" for protocol in range(2, 6)},
+    b"<?xml": "XML",
+    b"<annotation": "XML",
+}
 NAMED = 3  # columns, or reports in the image set, that a note names
 LARGEST_LIST_BYTES = 1 << 28
 
@@ -158,8 +170,10 @@ def _of_reports(met: set[str], folder: Path) -> list[str]:
     return [f"Files that reportgen wrote were passed over; reports lie in: {', '.join(names[:NAMED])}{more}."]
 
 
-def read_text(path: Path, what: str) -> str:
-    """A small UTF-8 text file, with or without a byte-order mark. Raises InputError."""
+def read_noted(path: Path, what: str) -> Text:
+    """A small text file, and what was assumed of its encoding (see `reportgen.text`). Raises InputError."""
+    if os.path.isdir(path):
+        raise InputError(f"{what} {path} is a folder", f"name a file: {A_LIST}")
     try:
         if path.stat().st_size > LARGEST_LIST_BYTES:
             raise InputError(f"{what} {path} is larger than 256 MiB", "split it")
@@ -167,14 +181,20 @@ def read_text(path: Path, what: str) -> str:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", error)
         raise InputError(f"{what} {path} cannot be read: {reason}", "check the path") from error
+    for beginning, kind in NO_TEXT.items():
+        if data.startswith(beginning):
+            raise InputError(f"{what} {path} is {kind}, no text", f"export it as {A_LIST}")
     try:
-        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # Excel's "Unicode text"
-            return data.decode("utf-16")
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
+        return decoded(data, path.name)
+    except UnknownEncoding as error:
         raise InputError(
-            f"{what} {path} is not UTF-8 text (byte {error.start})", "save it as UTF-8"
+            f"{what} {path} is not UTF-8 text (byte {error.byte})", "save it as UTF-8"
         ) from error
+
+
+def read_text(path: Path, what: str) -> str:
+    """The text of `read_noted` alone."""
+    return read_noted(path, what).text
 
 
 def lines_of(text: str) -> list[str]:

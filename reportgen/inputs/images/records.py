@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from reportgen.inputs.images.listing import SUFFIXES, read_text
 from reportgen.inputs.images.tables import Table, read_table, table_of_records
 
 LINES = (".jsonl", ".ndjson")
+PARTS = {"images", "annotations", "categories"}  # of annotations in COCO's form
 HOW = 'write {"path": …, "label": …} in each line'
 
 
@@ -27,26 +28,68 @@ def read_rows(path: Path) -> Table:
 
 
 def records_in(path: Path, content: Any) -> Table | None:
-    """The table that a JSON file's content is: a list of objects, labels by path, or paths by label; None of
-    another form."""
+    """The table that a JSON file's content is; None of another form.
+
+    Read are a list of objects or of [path, label], labels by path, objects by path, paths by label, a column
+    of values by row (pandas), and each of these under one key, as `data_list` or `labels`.
+    """
+    found = _records(content)
+    if found is None and isinstance(content, Mapping) and not PARTS & content.keys():
+        inner = [one for value in content.values() if (one := _records(value))]
+        pictures = [one for one in inner if any(map(_has_picture, one))]
+        found = next((some[0] for some in (pictures, inner) if len(some) == 1), None)
+    if not found:
+        return None
+    return table_of_records(path, [(f"{path}: record {n}", _cells(one)) for n, one in enumerate(found)])
+
+
+def _records(content: Any) -> list[Mapping[str, Any]] | None:
+    """The objects that a list, or a table of labels, is of; None of another form."""
     if isinstance(content, Mapping):
-        content = _pairs(content)
-    if not isinstance(content, Sequence) or isinstance(content, str) or not content:
+        return _pairs(content)
+    if not isinstance(content, list) or not content:
         return None
-    if not all(isinstance(one, Mapping) for one in content):
-        return None
-    return table_of_records(path, [(f"{path}: record {n}", _cells(one)) for n, one in enumerate(content)])
+    if all(isinstance(one, Mapping) for one in content):
+        return content
+    pairs = all(isinstance(one, list) and len(one) == 2 and isinstance(one[0], str) for one in content)
+    if pairs and all(_is_cell(one[1]) for one in content) and any(_is_picture(one[0]) for one in content):
+        return [{"path": one[0], "label": one[1]} for one in content]
+    return None
 
 
-def _pairs(content: Mapping[str, Any]) -> list[dict[str, Any]] | None:
-    """The records of labels by path, or of lists of pictures by label; None of another form."""
-    if {"images", "annotations", "categories"} & content.keys():  # annotations
+def _pairs(content: Mapping[str, Any]) -> list[Mapping[str, Any]] | None:
+    """The records of labels or objects by path, of lists of pictures by label, or of columns by row; None of
+    another form."""
+    values = list(content.values())
+    if not values or PARTS & content.keys():  # annotations
         return None
-    if all(isinstance(value, list) and value and all(map(_is_picture, value)) for value in content.values()):
+    if all(isinstance(value, list) and value and all(map(_is_picture, value)) for value in values):
         return [{"path": path, "label": label} for label, paths in content.items() for path in paths]
-    if all(_is_cell(value) for value in content.values()):
+    if all(isinstance(value, Mapping) for value in values):
+        return _by_row(content) or _by_picture(content)
+    if all(_is_cell(value) for value in values):
         return [{"path": path, "label": label} for path, label in content.items()]
     return None
+
+
+def _by_row(content: Mapping[str, Any]) -> list[Mapping[str, Any]] | None:
+    """The rows of columns by name and row, as pandas writes a table; None of another form."""
+    columns = list(content.values())
+    rows = list(columns[0])
+    if not rows or any(list(column) != rows for column in columns) or not all(map(str.isdecimal, rows)):
+        return None
+    return [{name: column[row] for name, column in content.items()} for row in rows]
+
+
+def _by_picture(content: Mapping[str, Any]) -> list[Mapping[str, Any]] | None:
+    """The objects by path, with the path in them; None where the keys are no pictures."""
+    if not all(map(_is_picture, content)):
+        return None
+    return [{**value, "path": path} for path, value in content.items()]
+
+
+def _has_picture(record: Mapping[str, Any]) -> bool:
+    return any(map(_is_picture, record.values()))
 
 
 def _is_picture(value: Any) -> bool:

@@ -14,12 +14,14 @@ from reportgen.inputs.classes.known import Known
 from reportgen.inputs.classes.labels import Folders, by_folders, by_numbers, folder_names, no_label
 from reportgen.inputs.classes.orders import Reading
 from reportgen.inputs.classes.several import labelled
+from reportgen.inputs.classes.truths import of_two, one_hot
 from reportgen.inputs.images.label_rows import LISTS, Listed, labels_in, read_listed, unread_lists
-from reportgen.inputs.images.listing import ABSENT, SUFFIXES, ImageFile, hashed, numbered, walk
+from reportgen.inputs.images.listing import ABSENT, SUFFIXES, ImageFile, hashed, numbered, suffixes, walk
 from reportgen.inputs.images.masks import MaskFolder, with_masks
 from reportgen.inputs.images.part_boxes import PartsList, with_parts
 
 HOW = f"name a folder, a list or a CSV of images ({', '.join(sorted(SUFFIXES))})"
+PACKED = "what is packed in a file of another kind is saved as pictures first"
 
 
 class Surveyed(NamedTuple):
@@ -58,7 +60,7 @@ def surveyed(
         passed = next((note for note in notes if note.startswith("Pictures of kinds")), None)
         if passed:
             raise InputError(f"{images} holds no image that can be read: {passed}", HOW)
-        raise InputError(f"{images} holds no image", HOW)
+        raise InputError(f"{images} holds no image", f"{HOW}; {PACKED}")
     files = list(numbered(paths, root))
     known = Known(classes, ids)
     if head.kind == "values" and own is None and labels in ("auto", "folder"):
@@ -105,8 +107,13 @@ def none_readable(images: Path, reasons: Sequence[tuple[str, str]]) -> InputErro
     """The error for a set whose every image (path, reason) was rejected."""
     shown, reason = reasons[0]
     remedy = "check the path and the files; damaged ones must be copied again"
+    if images.is_file() and images.suffix.lower() not in (*LISTS, *suffixes()):
+        remedy = f"{HOW}; {PACKED}"
     if images.suffix.lower() in LISTS and all(why == ABSENT for _, why in reasons):
-        remedy = f"give the images' folder as IMAGES, and the list by --labels {images.name}"
+        remedy = (
+            f"give the images' folder as IMAGES, and the list by --labels {images.name} where it has labels; "
+            "or write paths relative to the list's folder"
+        )
     return InputError(
         f"none of the {len(reasons)} images of {images} can be read (the first, {shown}: {reason})", remedy
     )
@@ -151,17 +158,34 @@ def _labelling(
         found = (
             by_folders(files, known, "auto", first_index) if images.is_dir() else Folders(no_label, [], ())
         )
-        return found._replace(notes=[*found.notes, *unread_lists(images, found, files)])
+        return found._replace(notes=[*found.notes, *unread_lists(images, known, files)])
     listed = own if labels == "auto" else read_listed(base / labels, labels=True)
     if listed is None:  # auto without a list has returned
         return Folders(no_label, [], ())
     said = labels_in(listed, files, known, head, images, required=labels != "auto")
+    notes = [*(listed.notes if listed is not own else ()), *said.notes]
     if said.labelling is None:
-        return Folders(no_label, said.notes, ())
+        return _of_listed_folders(files, known, head, first_index, notes)
     if head.kind == "values":
-        return Folders(said.labelling, said.notes, ())
+        return Folders(said.labelling, notes, ())
+    if hot := one_hot(files, said.labelling, known, head) or of_two(files, said.labelling, known):
+        return Folders(hot.labelling, [*notes, *hot.notes], ())
     numbers = counted(files, said.labelling, known, first_index)
-    return Folders(numbers.labelling, [*said.notes, *numbers.notes], numbers.readings)
+    return Folders(numbers.labelling, [*notes, *numbers.notes], numbers.readings)
+
+
+def _of_listed_folders(
+    files: list[ImageFile], known: Known, head: Head, first_index: int | None, notes: list[str]
+) -> Folders:
+    """The labels of a list that has none: the folders that its paths name, where those are classes."""
+    if head.kind == "values":
+        return Folders(no_label, notes, ())
+    found = by_folders(files, known, "auto", first_index)
+    labelled_so = any(found.labelling(file)[0] is not None for file in files)
+    several = len({file.shown.rpartition("/")[0] for file in files}) > 1
+    if not labelled_so and not several:
+        return Folders(no_label, notes, ())
+    return found._replace(notes=[*notes, *found.notes])
 
 
 def _contradicted(files: Sequence[ImageFile]) -> list[str]:

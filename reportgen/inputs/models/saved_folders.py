@@ -13,7 +13,7 @@ from typing import Any, Literal
 from torch import nn
 
 from reportgen.errors import InputError
-from reportgen.inputs.checkpoints.shards import INDEX, WHOLE, read_json
+from reportgen.inputs.checkpoints.shards import INDEX, SUFFIXES, WHOLE, read_json
 from reportgen.inputs.models import huggingface
 from reportgen.inputs.models.optional import imported, offline
 from reportgen.inputs.models.sources import build
@@ -90,6 +90,12 @@ def saved_folder(checkpoint: Path) -> SavedFolder | None:
             "merge it first: model.merge_and_unload().save_pretrained(FOLDER), and name that folder",
         )
     if not (folder / CONFIG).is_file():
+        inner = sorted(file.parent.name for file in folder.glob(f"*/{CONFIG}"))
+        if folder == checkpoint and inner and not any(p.suffix in SUFFIXES for p in folder.iterdir()):
+            raise InputError(
+                f"{folder} holds no network, but {len(inner)} of its folders may: {', '.join(inner[:4])}",
+                f"name one of them, such as {folder / inner[-1]}",
+            )
         return None
     config = read_json(folder / CONFIG)
     return _described(folder, config) if isinstance(config, dict) else None

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from reportgen.errors import InputError, RecipeError
 from reportgen.inputs.checkpoints.keys import COUNTER, Ambiguous, few, renamed
 from reportgen.inputs.checkpoints.reading import Checkpoint, load
+from reportgen.inputs.checkpoints.sets import of_several, several
 from reportgen.inputs.classes.names import names
 from reportgen.inputs.classes.names import notes as class_notes
 from reportgen.inputs.images.preprocessing import Preprocessing
@@ -190,14 +191,13 @@ def _fitting(
     loaded: Checkpoint, own: Mapping[str, Tensor], source: str
 ) -> tuple[dict[str, Tensor], list[str]]:
     """The state under the network's names, and notes. Raises InputError where two parts of it fit."""
-    try:
-        state, notes = renamed(dict(loaded.state), own, source)
-    except Ambiguous as error:
-        several = ", ".join(f"'{prefix}'" for prefix in error.prefixes)
-        raise InputError(
-            f"{loaded.name} holds {len(error.prefixes)} sets of weights that fit {source}: below {several}",
-            f"say in the recipe which is meant, such as model: {{weights: {error.prefixes[0]}}}",
-        ) from error
+    if loaded.sets:
+        state, notes = of_several(loaded, own, source)
+    else:
+        try:
+            state, notes = renamed(dict(loaded.state), own, source)
+        except Ambiguous as error:
+            raise several(loaded, error.prefixes, f" that fit {source}: below ") from error
     state, more = _whole_numbers(state, own)
     return state, notes + more
 
@@ -213,6 +213,8 @@ def _whole_numbers(
         if mine is None or mine.is_floating_point() or mine.is_complex() or not floats:
             continue
         wide = value.double()
+        if key.endswith(COUNTER) and bool(torch.isfinite(wide).all()):  # an average of counters is a fraction
+            wide = wide.ceil()
         # beyond this a float no longer tells one whole number from the next
         exact = 2 / torch.finfo(value.dtype).eps
         whole = bool(torch.isfinite(wide).all()) and torch.equal(wide, wide.round())
@@ -230,10 +232,11 @@ def _check_kinds(state: Mapping[str, Tensor], own: Mapping[str, Tensor], name: s
         if not plain or (mine is not None and mine.is_floating_point() != value.is_floating_point()):
             wanted = "" if mine is None else f", {_kind(mine)} in the model"
             odd = "" if plain else " (quantized, sparse or without values)"
-            raise InputError(
-                f"{key} is {_kind(value)}{odd} in {name}{wanted}",
-                "save the state dict in float32, dense",
-            )
+            kind = "float32, dense" if mine is None or mine.is_floating_point() else _kind(mine)
+            remedy = f"save it as {kind}"
+            if key.endswith(COUNTER):
+                remedy += ", or leave it out: it counts batches, and no answer depends on it"
+            raise InputError(f"{key} is {_kind(value)}{odd} in {name}{wanted}", remedy)
 
 
 def _kind(tensor: Tensor) -> str:
@@ -300,11 +303,17 @@ def _remedy(
     if shapes and len(classes) == 1 and not missing and not extra:
         ((theirs, _),) = classes
         return f"set model.arguments.num_classes: {theirs[0]}" if theirs else "check model.source"
-    heads = {key.partition(".")[0] for key in missing}
-    if len(heads) == 1 and heads == {key.partition(".")[0] for key in extra}:
-        head = heads.pop()
+    lacking, more = ({key.partition(".")[0] for key in keys} for keys in (missing, extra))
+    if len(lacking) == 1 and len(more) <= 1 and not shapes:
+        head = lacking.pop()
+        if not more:
+            return (
+                f"the checkpoint has no '{head}', as one that was saved without its last layers: name the "
+                "whole network's, or in model.source what it was saved from"
+            )
+        built = "was built otherwise" if more == {head} else f"has another name or form, '{more.pop()}'"
         return (
-            f"the part '{head}' was built otherwise: write a file.py whose function makes the model and "
+            f"the part '{head}' {built}: write a file.py whose function makes the model and "
             f"replaces '{head}' as the training code does, and name it in model.source: file.py:function"
         )
     check = "check model.source and model.arguments: they must be what the checkpoint was saved from"

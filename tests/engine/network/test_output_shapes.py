@@ -41,6 +41,25 @@ def test_what_is_no_row_an_image_is_refused(given: Tensor) -> None:
         logits_of(given, None, 5 if given.ndim == 1 else 2)
 
 
+@pytest.mark.parametrize(
+    ("given", "remedy"),
+    [
+        (Z.long(), "before topk, sort, max or argmax"),
+        (Z.argmax(1), "before topk, sort, max or argmax"),
+        (Z.topk(2), "before topk, sort, max or argmax"),
+        (None, "return its logits as a tensor"),
+        (Z.numpy(), "return its logits as a tensor"),
+        ([0.1, 0.9], "return its logits as a tensor"),
+        (Z[:, :, None, None].expand(2, 3, 4, 4), "set model.target"),
+        ((Z, Z), "set model.output"),
+    ],
+)
+def test_the_remedy_is_for_what_was_returned(given: Any, remedy: str) -> None:
+    with pytest.raises(InputError) as refused:
+        logits_of(given, None, 2)
+    assert remedy in refused.value.remedy
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_narrow_floats_are_widened(dtype: torch.dtype) -> None:
     wide = logits_of(Z.to(dtype), None, 2)
@@ -166,3 +185,16 @@ def test_a_module_that_returns_a_dataclass_has_a_shape_and_is_tapped(bare: bool,
     logits, kept = Feed(images=3).ask(network, x, None, ["encoder"])
     assert torch.allclose(kept["encoder"], network.encoder(x).logits, atol=1e-6)
     assert torch.allclose(logits, network(x), atol=1e-6)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 16])
+def test_a_network_that_returns_the_row_of_the_first_image_alone_is_given_one(classes: int) -> None:
+    """A row of as many numbers as the batch has images is no column of one output each."""
+
+    class First(Squeezes):
+        def forward(self, x: Tensor) -> Tensor:
+            y: Tensor = self.fc(torch.relu(self.conv(x)).mean((2, 3)))[0]
+            return y
+
+    facts = trace(First(classes).eval(), (3, 8, 8))
+    assert (facts.batch, facts.class_count) == (1, classes)

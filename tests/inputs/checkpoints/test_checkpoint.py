@@ -190,11 +190,33 @@ def test_plain_pickles_that_would_run_code_are_not_run(tmp_path):
         assert not (tmp_path / "ran").exists()
 
 
+class Own(nn.Linear):
+    """A module of the user's own code."""
+
+
+@pytest.mark.parametrize("wrap", [lambda m: m, lambda m: {"model": m, "epoch": 3}, lambda m: [m, 3]])
+def test_a_whole_module_of_torch_gives_its_tensors_and_says_so(tmp_path, wrap):
+    found = load(torch_saved(tmp_path / "x.pt", wrap(network())))
+    assert same(found.state) and any("whole module that was pickled" in note for note in found.notes)
+    error = refused(torch_saved(tmp_path / "x.pt", wrap(network()), legacy=True))  # its source is with it
+    assert "torch.nn.modules." in error.cause and "state_dict()" in error.remedy
+
+
 @pytest.mark.parametrize("legacy", [False, True])
-def test_a_whole_pickled_module_is_named(tmp_path, legacy):
-    error = refused(torch_saved(tmp_path / "x.pt", network(), legacy))
-    assert "torch.nn.modules.container.Sequential" in error.cause
+@pytest.mark.parametrize("make", [lambda: Own(2, 2), lambda: nn.Sequential(nn.ReLU(), Own(2, 2))])
+def test_a_whole_module_of_the_users_own_code_is_named(tmp_path, make, legacy):
+    error = refused(torch_saved(tmp_path / "x.pt", make(), legacy))
+    assert "Own" in error.cause or legacy  # there what was met first
+    assert "run code from the file" in error.cause
     assert "state_dict()" in error.remedy
+
+
+def test_of_a_whole_module_no_passing_buffer_is_taken_and_all_shared_ones_are(tmp_path):
+    whole = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    whole[0].register_buffer("passing", torch.ones(1), persistent=False)
+    whole.append(whole[0])
+    found = load(torch_saved(tmp_path / "x.pt", nn.DataParallel(whole)))
+    assert same(found.state, dict(whole.state_dict()))
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning", "ignore:`torch.jit:DeprecationWarning")
@@ -237,6 +259,7 @@ def test_a_wrapping_in_itself_ends(tmp_path):
         (b"\n<!DOCTYPE html><html>404</html>", "web page"),
         (b"\x89HDF\r\n\x1a\n" + b"\0" * 99, "HDF5"),
         (b"\x1f\x8b\x08\0" + b"\0" * 99, "gzip"),
+        (b"\x1c\0\0\0TFL3" + b"\0" * 99, "TensorFlow Lite"),
         (b"just words, as many as there are", "neither safetensors"),
         (b"\x80\x02", "damaged"),
         (b"\x80\x04\x95\xff\xff\xff\xff\xff\xff\xff\x7f", "damaged"),
@@ -248,6 +271,17 @@ def test_a_wrapping_in_itself_ends(tmp_path):
 def test_other_bytes_are_named(tmp_path, data, words):
     (tmp_path / "x.pt").write_bytes(data)
     assert words in refused(tmp_path / "x.pt").cause
+
+
+def test_networks_of_tensorflow_are_named_with_a_way_out(tmp_path):
+    with zipfile.ZipFile(tmp_path / "m.keras", "w") as archive:
+        for member in ("metadata.json", "config.json", "model.weights.h5"):
+            archive.writestr(member, "{}")
+    (tmp_path / "saved").mkdir()
+    (tmp_path / "saved" / "saved_model.pb").write_bytes(b"x")
+    for path, words in ((tmp_path / "m.keras", "Keras"), (tmp_path / "saved", "TensorFlow saved")):
+        error = refused(path)
+        assert words in error.cause and "ONNX" in error.remedy
 
 
 def test_a_numpy_file_and_a_tar_file_are_named(tmp_path):

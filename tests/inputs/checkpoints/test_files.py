@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime
 import enum
+import functools
 import json
 import pathlib
 import pickle
+import re
 from collections import OrderedDict, defaultdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,8 +16,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file, save_file
 from torch import nn
+from torch.nn.utils import prune
 
 from reportgen.errors import InputError
 from reportgen.inputs.checkpoints import keys, pickled
@@ -73,6 +77,13 @@ def holds(found, state=STATE) -> bool:
     )
 
 
+def followed(remedy: str) -> dict:
+    """What the remedy says to set in the recipe's `model`, read as a recipe is."""
+    inner = re.search(r"model: (\{.*\})", remedy)
+    assert inner, remedy
+    return yaml.safe_load(inner[1])
+
+
 def refused(folder: Path, content: object, **more) -> InputError:
     with pytest.raises(InputError) as caught:
         subject(folder, content, **more)
@@ -93,7 +104,9 @@ def test_weights_under_any_usual_key(tmp_path, key):
     assert any("averaged" in note for note in found.notes) is ("ema" in key)
 
 
-@pytest.mark.parametrize("ema", ["model_ema", "state_dict_ema", "ema", "params_ema", "swa_model"])
+@pytest.mark.parametrize(
+    "ema", ["model_ema", "state_dict_ema", "ema", "params_ema", "swa_model", "avg_model", "shadow", "polyak"]
+)
 @pytest.mark.parametrize("plain", ["state_dict", "model", "params"])
 def test_averaged_weights_beside_the_last_ones_are_said_and_can_be_chosen(tmp_path, plain, ema):
     content = {ema: OTHER, plain: STATE}
@@ -147,6 +160,110 @@ def test_two_networks_are_not_chosen_between_and_the_remedy_works(tmp_path):
     assert "2 sets of weights: 'teacher', 'pupil'" in error.cause
     assert "model: {weights: teacher}" in error.remedy
     assert holds(subject(tmp_path, {"teacher": OTHER, "pupil": STATE}, weights="teacher"), OTHER)
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        ({"fold_0": STATE, "fold_1": OTHER}, "'fold_0', 'fold_1'"),
+        ({0: STATE, 1: OTHER}, "'0', '1'"),
+        ([STATE, OTHER], "'0', '1'"),
+        ({"models": [STATE, OTHER], "score": 0.9}, "'models.0', 'models.1'"),
+        ({"best_model": {"state_dict": STATE}, "last": OTHER}, None),  # one is under a known key
+        ({"G": STATE, "D": {**OTHER, "more.weight": torch.ones(2, 2)}, "E": OTHER}, "'G', 'E'"),
+    ],
+)
+def test_folds_and_several_networks_are_named_and_the_remedy_works(tmp_path, content, named):
+    if named is None:
+        assert any("'last' are not" in note for note in subject(tmp_path, content).notes)
+        return
+    error = refused(tmp_path, content)
+    assert f"2 sets of weights: {named}" in error.cause
+    assert holds(subject(tmp_path, content, **followed(error.remedy)))
+
+
+@pytest.mark.parametrize(
+    "content", [(STATE, 7), [STATE, {"state": {}, "param_groups": []}, 0.9], {"state": (STATE, 4)}]
+)
+def test_weights_beside_other_things_in_a_list(tmp_path, content):
+    assert holds(subject(tmp_path, content))
+
+
+def test_of_several_networks_the_only_one_that_fits_is_used_and_said(tmp_path):
+    content = {
+        "decoder": {"up.weight": torch.ones(3, 3)},
+        "encoder": {f"module.{k}": v for k, v in STATE.items()},
+    }
+    found = subject(tmp_path, content)
+    assert holds(found) and any("only that under 'encoder' fits" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        lambda head: {"encoder": {k: v for k, v in STATE.items() if k not in head}, "classifier": head},
+        lambda head: {
+            "backbone": {k: v for k, v in STATE.items() if k not in head},
+            "fc": {k.removeprefix("fc."): v for k, v in head.items()},
+        },
+        lambda head: {f"{'head' if k in head else 'backbone'}.{k}": v for k, v in STATE.items()},
+    ],
+)
+def test_a_network_in_parts_is_put_together_and_said(tmp_path, cut):
+    found = subject(tmp_path, cut({k: v for k, v in STATE.items() if k.startswith("fc.")}))
+    assert holds(found) and any("part" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_arrays_of_numpy_savez_are_weights(tmp_path, save):
+    save(tmp_path / "w.npz", **{key: value.numpy() for key, value in STATE.items()})
+    assert holds(subject(tmp_path, tmp_path / "w.npz"))
+
+
+def test_other_archives_of_numpy_are_refused_in_words(tmp_path):
+    np.savez(tmp_path / "o.npz", a=np.array([{}], dtype=object))
+    assert "objects of Python" in refused(tmp_path, tmp_path / "o.npz").cause
+    np.savez(tmp_path / "t.npz", a=np.array(["x"]))
+    assert "no weights" in refused(tmp_path, tmp_path / "t.npz").cause
+    np.savez_compressed(tmp_path / "b.npz", a=np.zeros(10_000_000))
+    assert "times its size" in refused(tmp_path, tmp_path / "b.npz").cause
+    data = (tmp_path / "t.npz").read_bytes().replace(b"NUMPY", b"NUMPX", 1)
+    (tmp_path / "d.npz").write_bytes(data)
+    assert "damaged" in refused(tmp_path, tmp_path / "d.npz").cause
+
+
+def test_another_protocol_is_not_called_damaged(tmp_path):
+    torch.save(STATE, tmp_path / "c.pt", pickle_protocol=4)
+    error = refused(tmp_path, tmp_path / "c.pt")
+    assert "pickle_protocol=4" in error.cause and "no protocol named" in error.remedy
+
+
+def test_pruned_weights_are_the_product_of_their_two_parts(tmp_path):
+    pruned = network()
+    for part in (pruned.conv, pruned.fc):
+        prune.l1_unstructured(part, "weight", 0.5)
+    found = subject(tmp_path, pruned.state_dict())
+    for part in (pruned.conv, pruned.fc):
+        prune.remove(part, "weight")
+    assert holds(found, dict(pruned.state_dict())) and any("Pruned" in note for note in found.notes)
+
+
+def test_averages_that_a_callback_keeps_are_said_and_can_be_chosen(tmp_path):
+    content = {
+        "state_dict": {f"model.{k}": v for k, v in STATE.items()},
+        "callbacks": {"EMA": {"ema_weights": {f"model.{k}": v for k, v in OTHER.items()}}},
+    }
+    found = subject(tmp_path, content)
+    path = "callbacks.EMA.ema_weights"
+    assert holds(found) and any(f"'{path}' are not used" in note for note in found.notes)
+    assert holds(subject(tmp_path, content, weights=path), OTHER)
+
+
+def test_lightnings_averaging_keeps_the_average_in_the_usual_place_and_it_is_said(tmp_path):
+    content = {"state_dict": STATE, "averaging_state": {"n": 3}, "current_model_state": OTHER}
+    found = subject(tmp_path, content)
+    assert holds(found) and any("'state_dict' are averaged" in note for note in found.notes)
+    assert holds(subject(tmp_path, content, weights="current_model_state"), OTHER)
 
 
 def test_two_networks_in_one_table_are_not_chosen_between(tmp_path):
@@ -240,8 +357,32 @@ def test_counters_that_were_saved_as_floats(tmp_path):
     assert found.network.bn.num_batches_tracked == 7
     assert found.network.bn.num_batches_tracked.dtype == torch.int64
     assert any("num_batches_tracked" in note for note in found.notes)
-    error = refused(tmp_path, state | {"bn.num_batches_tracked": torch.tensor(7.5)})
-    assert "num_batches_tracked" in error.cause
+    found = subject(
+        tmp_path, state | {"bn.num_batches_tracked": torch.tensor(7.5)}
+    )  # of two that were averaged
+    assert found.network.bn.num_batches_tracked == 8
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("bn.num_batches_tracked", torch.tensor(float("nan")), "leave it out"),
+        ("fc.bias", torch.ones(4, dtype=torch.int8), "save it as float32"),
+    ],
+)
+def test_what_a_load_would_change_is_refused_with_a_remedy_that_works(tmp_path, key, value, words):
+    error = refused(tmp_path, {**STATE, key: value})
+    assert key in error.cause and words in error.remedy
+    if "leave it out" in words:
+        assert subject(tmp_path, {k: v for k, v in STATE.items() if k != key}).network is not None
+    else:
+        assert subject(tmp_path, {**STATE, key: value.float()}).network.fc.bias.sum() == 4
+
+
+def test_what_may_be_the_images_normalisation_is_said_with_its_values(tmp_path):
+    buffers = {"mean": torch.tensor([0.5, 0.4, 0.3]).view(1, 3, 1, 1), "std": torch.full((1, 3, 1, 1), 0.25)}
+    found = subject(tmp_path, {"state_dict": {f"model.{k}": v for k, v in STATE.items()} | buffers})
+    assert any("mean: [0.5, 0.4, 0.3] and std: [0.25, 0.25, 0.25]" in note for note in found.notes)
 
 
 FLOATS = [
@@ -289,6 +430,9 @@ class Colour(enum.Enum):
         frozenset([1, 2]),
         slice(1, 2),
         torch.__version__,
+        functools.partial(torch.optim.Adam, lr=1e-3),
+        SimpleNamespace(lr=0.1),
+        nn.functional.relu,
     ],
     ids=lambda record: type(record).__name__,
 )
@@ -298,6 +442,12 @@ def test_plain_records_beside_the_weights_are_no_hindrance(tmp_path, record, leg
     content = {"state_dict": STATE, "best": record, "hyper_parameters": {"deep": [record]}}
     torch.save(content, path, _use_new_zipfile_serialization=not legacy)
     assert holds(subject(tmp_path, path))
+
+
+@pytest.mark.parametrize("record", [nn.CrossEntropyLoss, nn.GELU(), nn.Linear(2, 2)])
+def test_classes_and_modules_of_torch_among_the_settings_are_no_hindrance(tmp_path, record):
+    content = {"state_dict": STATE, "hyper_parameters": {"loss": record}}
+    assert holds(subject(tmp_path, content))
 
 
 def test_a_plain_number_among_the_weights_is_left_out_and_named(tmp_path):
@@ -314,6 +464,10 @@ def test_classes_of_the_users_own_code_are_still_refused(tmp_path):
     "path",
     [
         "os.system",
+        "functool.f",
+        "types.FunctionType",
+        "torch.hub.load",
+        "torch.utils.f",
         "posix.system",
         "builtins.eval",
         "eval",
@@ -352,6 +506,8 @@ NAMES = ("ash", "beech", "cedar", "date")
         {"meta": {"idx_to_class": dict(enumerate(NAMES))}},
         {"id2label": {str(n): name for n, name in enumerate(NAMES)}},
         {"hyper_parameters": {"class_names": NAMES, "classes": 4}},
+        *({key: list(NAMES)} for key in ("vocab", "target_names", "labelNames", "classes_")),
+        *({key: dict(enumerate(NAMES))} for key in ("idx2label", "index_to_class", "label_map")),
     ],
 )
 def test_class_names_in_the_checkpoint_are_used_and_said(tmp_path, beside):
@@ -467,6 +623,13 @@ def test_onnx_is_named(tmp_path, data):
     with pytest.raises(InputError, match="ONNX") as caught:
         load(tmp_path / "m.onnx")
     assert "exported from" in caught.value.remedy
+
+
+def test_a_head_that_lacks_or_has_another_name_is_named(tmp_path):
+    error = refused(tmp_path, {k: v for k, v in STATE.items() if not k.startswith("fc.")})
+    assert "has no 'fc'" in error.remedy
+    error = refused(tmp_path, {k.replace("fc.", "head."): v for k, v in STATE.items()})
+    assert "'fc' has another name or form, 'head'" in error.remedy and "file.py" in error.remedy
 
 
 def test_a_head_that_was_built_otherwise_has_a_remedy_that_works(tmp_path):

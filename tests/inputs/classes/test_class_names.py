@@ -33,7 +33,7 @@ def test_a_list_and_nothing(tmp_path):
 
 @pytest.mark.parametrize(
     ("data", "words"),
-    [(b"", "empty"), (b"a\n\nb\n", "name 2 of 3 is empty"), (b"\xff\xfe", "not UTF-8")],
+    [(b"", "empty"), (b"a\n\nb\n", "name 2 of 3 is empty"), (b"\x81\xff", "not UTF-8")],
 )
 def test_files_that_cannot_be_used(tmp_path, data, words):
     (tmp_path / "c.txt").write_bytes(data)

@@ -39,6 +39,46 @@ def test_other_case_and_other_spaces_are_read_and_said(tmp_path, names):
     assert "do not count" in notes
 
 
+@pytest.mark.parametrize(
+    "names", [("GreatWhite", "TigerCat"), ("great.white", "tiger.cat"), ("greatwhite", "tigercat")]
+)
+def test_words_that_are_written_together(tmp_path, names):
+    pictures(tmp_path, *(f"{name}/a.png" for name in names))
+    found, notes, _ = indices(tmp_path, classes=("great white", "tiger_cat"))
+    assert list(found.values()) == [0, 1] and "do not count" in notes
+    apart, _, _ = indices(pictures(tmp_path / "2", "tiger cat/a.png"), classes=("tiger-cat", "tigercat"))
+    assert list(apart.values()) == [0]  # the nearer spelling
+
+
+def test_a_folder_of_what_nobody_labelled_is_no_reason_to_have_no_labels(tmp_path):
+    found, notes, _ = indices(pictures(tmp_path, "rose/a.png", "tulip/b.png", "Unlabeled/c.png"))
+    assert found == {"Unlabeled/c.png": None, "rose/a.png": 0, "tulip/b.png": 1}
+    assert "The folder Unlabeled is no class" in notes
+    own, _, _ = indices(tmp_path, classes=("rose", "tulip", "unlabeled"))
+    assert own["Unlabeled/c.png"] == 2
+    found, notes, _ = indices(pictures(tmp_path / "2", "rose/a.png", "tulpi/b.png"))
+    assert set(found.values()) == {None} and "did you mean 'tulip'" in notes
+
+
+def test_folders_below_several_of_all(tmp_path):
+    found, notes, _ = indices(pictures(tmp_path, "x/y/z/rose/a.png", "x/y/z/tulip/b.png"))
+    assert list(found.values()) == [0, 1] and "below x/y/z/" in notes
+
+
+def test_folders_numbered_from_1_and_the_remedy_works(tmp_path):
+    pictures(tmp_path, "1/a.png", "2/b.png", "3/c.png")
+    found, notes, _ = indices(tmp_path, classes=UNNAMED)
+    assert set(found.values()) == {None} and "images.first_index: 1" in notes
+    assert list(indices(tmp_path, classes=UNNAMED, first_index=1)[0].values()) == [0, 1, 2]
+
+
+def test_classes_in_the_names_of_files_are_said(tmp_path):
+    found, notes, _ = indices(pictures(tmp_path, "rose.12.png", "tulip_3.png", "ox-eye daisy-1.png"))
+    assert set(found.values()) == {None}
+    assert "the files' names begin with classes" in notes and "path,label" in notes
+    assert "No labels" not in indices(pictures(tmp_path / "2", "rose.1.png", "IMG_2.png"))[1]
+
+
 def test_case_that_parts_two_classes_counts(tmp_path):
     classes = ("us", "US", "it")
     found, notes, _ = indices(pictures(tmp_path, "us/a.png", "US/b.png", "it/c.png"), classes=classes)
@@ -317,11 +357,64 @@ NAMES = ("red", "green", "blue")
         ("a.csv", "0,red\n1,green\n2,blue\n"),
         ("a.csv", "name\nred\ngreen\nblue\n"),
         ("a.tsv", "red\ngreen\nblue\n"),
+        ("a.txt", "red 0\ngreen 1\nblue 2\n"),
+        ("a.txt", "blue,2\nred,0\ngreen,1\n"),
+        ("a.txt", "red,\ngreen,\nblue,\n"),
+        ("a.txt", "red, green, blue\n"),
+        ("a.txt", '"red"\n"green"\n"blue"\n'),
+        ("a.txt", "# the classes\nred\ngreen\nblue\n"),
+        ("a.py", "CLASSES = (\n  'red', 'green',\n  'blue',\n)\n"),
+        ("a.toml", 'names = ["red", "green", "blue"]\n'),
+        (
+            "a.pbtxt",
+            "item {\n  id: 2\n  name: 'green'\n}\nitem { id: 1 name: 'red' }\n"
+            'item {\n  name: "/m/1"\n  id: 3\n  display_name: "blue"\n}\n',
+        ),
+        ("a.json", '{"1": "red", "2": "green", "3": "blue"}'),
+        ("a.json", '{"red": 0.0, "green": 1.0, "blue": 2.0}'),
+        ("a.yaml", "1: red\n2: green\n3: blue\n"),
+        ("a.csv", "id,name\n1,red\n2,green\n3,blue\n"),
+        ("a.csv", "ClassId,SignName\n0,red\n1,green\n2,blue\n"),
+        ("a.csv", "Nummer;Farbe\n0;red\n1;green\n2;blue\n"),
+        ("a.csv", "/m/01,red\n/m/02,green\n/m/03,blue\n"),
+        ("a.csv", "LabelName,DisplayName\n/m/01,red\n/m/02,green\n/m/03,blue\n"),
     ],
 )
 def test_class_files_in_every_usual_form(tmp_path, name, text):
     (tmp_path / name).write_text(text)
     assert class_names.names(name, tmp_path) == NAMES
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "cp1252"])
+def test_class_files_in_windows_encodings(tmp_path, encoding):
+    (tmp_path / "a.txt").write_bytes("Käfer\r\nbee\r\nGröße\r\n".encode(encoding))
+    assert class_names.names("a.txt", tmp_path) == ("Käfer", "bee", "Größe")
+    assert bool(class_names.notes("a.txt", tmp_path)) is (encoding == "cp1252")
+
+
+def test_names_that_end_in_a_number_keep_it(tmp_path):
+    for text in ("grade 0\ngrade 1\ngrade 2\n", "boeing 737\nairbus 320\n", "a 0\nb 0\n", "a 1\nb 2\n"):
+        (tmp_path / "a.txt").write_text(text)
+        assert class_names.names("a.txt", tmp_path) == tuple(text.splitlines())
+
+
+def test_numbers_from_1_in_no_order_have_two_readings_and_the_remedy_works(tmp_path):
+    numbers = [*range(3, 13), 1, 2]
+    (tmp_path / "a.json").write_text(json.dumps({str(n): f"flower {n}" for n in numbers}))
+    with pytest.raises(RecipeError) as refused:
+        class_names.names("a.json", tmp_path)
+    assert "count from 1 and stand in no order" in refused.value.cause
+    assert "10 before 2" in refused.value.remedy
+    (tmp_path / "a.json").write_text(json.dumps([f"flower {n}" for n in sorted(map(str, numbers))]))
+    assert class_names.names("a.json", tmp_path)[1] == "flower 10"
+
+
+def test_codes_beside_names_are_ids(tmp_path):
+    (tmp_path / "a.csv").write_text("/m/01,red\n/m/02,green\n/m/03,blue\n")
+    ids = class_names.ids("a.csv", tmp_path, NAMES)
+    (tmp_path / "l.csv").write_text("ImageID,LabelName\na,/m/03\n")
+    found = surveyed(pictures(tmp_path / "im", "a.png"), "l.csv", NAMES, tmp_path, ids=ids)
+    assert [file.label_index for file in found.files] == [2]
 
 
 def test_a_number_that_is_part_of_the_names_stays(tmp_path):
@@ -373,6 +466,8 @@ def test_names_that_are_numbers_are_told_from_indices(tmp_path):
         ("a.csv", "index,name\n0,red\n0,green\n"),
         ("a.csv", "x,y,z\n1,2,3\n"),
         ("a.txt", "[1, 2"),
+        ("a.xml", "<annotation/>"),
+        ("a.pbtxt", "item { id: 1 name: 'a' } item { id: 3 name: 'b' }"),
     ],
 )
 def test_class_files_that_cannot_be_read_say_what_can(tmp_path, name, text):

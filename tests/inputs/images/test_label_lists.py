@@ -15,7 +15,8 @@ from reportgen.errors import InputError
 from reportgen.inputs.classes import names as class_names
 from reportgen.inputs.classes.orders import agreement
 from reportgen.inputs.images.columns import columns
-from reportgen.inputs.images.survey import Surveyed, surveyed
+from reportgen.inputs.images.survey import Surveyed, none_readable, surveyed
+from reportgen.text import UnknownEncoding, decoded
 
 ANIMALS = ("ant", "bee", "cat")
 FILES = ("a.jpg", "b.jpg", "c.jpg")
@@ -329,7 +330,7 @@ def test_lines_of_json_as_the_set_itself_and_in_it(tmp_path):
         ('{"path": "a.jpg"}\n{"path"', "l.jsonl:2"),
         ('{"path": ""}', "l.jsonl:1: the path is empty"),
         ("[1]", "l.jsonl:1: no object"),
-        ('{"a": "b"}', "no column is named 'path'"),
+        ('{"a": "b"}', "no record has a path that can be told"),
     ],
 )
 def test_lines_of_json_that_are_refused_say_which(tmp_path, text, place):
@@ -438,3 +439,243 @@ def test_numbered_folders_without_class_names_have_two_orders_and_each_remedy_wo
     by_number = agreement(found.readings, {}, {0: 0, 1: 2, 2: 1})
     assert any('model.classes: ["1. ant", "2. bee", "10. cat"]' in note for note in by_number)
     assert [f.label_index for f in surveyed(tmp_path, "auto", names, tmp_path).files] == [0, 2, 1]
+
+
+# -- columns by what they hold ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("labels.csv", "a.jpg,1\nb.jpg,2\n"),  # no line of heads
+        ("labels.csv", "bee,a.jpg\ncat,b.jpg\n"),
+        ("labels.csv", "0;a.jpg;bee\n1;b.jpg;cat\n"),
+        ("labels.tsv", "a.jpg\tbee\nb.jpg\tcat\n"),
+        ("labels.csv", "TEST,gs://bucket/im/a.jpg,bee\nTEST,gs://bucket/im/b.jpg,cat\n"),
+        ("labels.csv", "Datei;Klasse\na.jpg;bee\nb.jpg;cat\n"),  # heads in other languages
+        ("labels.csv", "文件名,类别\na.jpg,bee\nb.jpg,cat\n"),
+        ("labels.csv", "fichier;lieu;étiquette\na.jpg;x;bee\nb.jpg;y;cat\n"),
+        ("labels.csv", "# written by a script\n\npath,label\na.jpg,bee\nb.jpg,cat\n"),
+        ("labels.csv", "# path,label\na.jpg,bee\nb.jpg,cat\n"),  # numpy.savetxt
+        ("labels.txt", "filename,label\na.jpg,bee\nb.jpg,cat\n"),
+        ("labels.txt", "path label\na.jpg bee\nb.jpg cat\n"),
+        ("labels.txt", "# file, class\na.jpg bee\nb.jpg cat\n"),
+        ("labels.csv", "filename,label_ant,label_bee,label_cat\na.jpg,0,1,0\nb.jpg,0,0,1\n"),  # get_dummies
+        ("labels.csv", "image_name,tags\na,bee\nb,cat\n"),
+        ("l.json", '{"classes": ["ant", "bee", "cat"], "labels": {"a": 1, "b": 2}}'),
+        ("l.json", '{"labels": [["a.jpg", 1], ["b.jpg", 2]]}'),
+        ("l.json", '{"metainfo": {"classes": ["ant"]}, "data_list": [{"img_path": "a.jpg", "gt_label": 1}, '
+         '{"img_path": "b.jpg", "gt_label": 2}]}'),
+        ("l.json", '[["a.jpg", "bee"], ["b.jpg", "cat"]]'),
+        ("l.json", '{"a.jpg": {"label": "bee", "site": 1}, "b.jpg": {"label": "cat", "site": 2}}'),
+        ("l.json", '{"filename": {"0": "a.jpg", "1": "b.jpg"}, "label": {"0": "bee", "1": "cat"}}'),
+        ("l.json", '[{"bild": "a.jpg", "klasse": "bee"}, {"bild": "b.jpg", "klasse": "cat"}]'),
+    ],
+)  # fmt: skip
+def test_columns_and_records_by_what_they_hold(tmp_path, name, text):
+    assert indices(read(tmp_path, text, name=name)) == [1, 2, None]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [("a,bee\nb,cat\n", "path,label"), ("a;x;bee\nb;y;cat\n", "path;label;column 3")],
+)
+def test_a_line_of_heads_that_is_proposed_mends_the_list(tmp_path, text, line):
+    with pytest.raises(InputError) as refused:
+        read(tmp_path, text)
+    assert f": `{line}`" in refused.value.remedy
+    names = line.split(text[1])
+    mended = text[1].join(["path", *(["site"] * (len(names) - 2)), "label"])  # in the order that the file has
+    assert indices(read(tmp_path, f"{mended}\n{text}")) == [1, 2, None]
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "utf-16", "utf-16-le", "utf-16-be", "utf-8-sig"])
+def test_encodings_of_windows(tmp_path, encoding):
+    pictures(tmp_path / "im", *FILES)
+    (tmp_path / "l.csv").write_bytes("path;label\r\na.jpg;Käfer\r\nb.jpg;Größe\r\n".encode(encoding))
+    found = surveyed(tmp_path / "im", "l.csv", ("Käfer", "Größe", "à la carte"), tmp_path)
+    assert indices(found) == [0, 1, None]
+    assert ("is read as text of western Europe" in said(found)) is (encoding in ("cp1252", "latin-1"))
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("mac_roman", "café"),
+        ("shift_jis", "ねこ"),
+        ("cp1251", "кошка"),
+        ("big5", "貓"),
+        ("cp1250", "žlutý kůň"),
+    ],
+)
+def test_other_encodings_are_never_read_as_western(encoding, text):
+    with pytest.raises(UnknownEncoding):
+        decoded(f"a.jpg,{text}\n".encode(encoding), "l.csv")
+
+
+def test_values_by_their_columns(tmp_path):
+    values = Head(kind="values")
+    found = read(tmp_path, "file,age\na.jpg,35\nb.jpg,52.5\n", ("value",), head=values)
+    assert [file.values for file in found.files] == [(35.0,), (52.5,), None]
+    assert "Values are the column age" in said(found)
+    found = read(tmp_path, "file,y,note,x\na.jpg,3,m,9\nb.jpg,,n,2\n", ("x", "y"), head=values)
+    assert [file.values for file in found.files] == [(9.0, 3.0), None, None]
+    with pytest.raises(InputError, match="no column is named 'label'"):
+        read(tmp_path, "file,age,size\na.jpg,35,2\n", ("value",), head=values)
+    with pytest.raises(InputError) as refused:
+        read(tmp_path, "path;label\na.jpg;1,5\n", ("value",), head=values)
+    assert "with a point" in refused.value.remedy
+    assert read(tmp_path, "path;label\na.jpg;1.5\n", ("value",), head=values).files[0].values == (1.5,)
+
+
+# -- a number for each class --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("l.csv", "path,label\na.jpg,0 1 1\nb.jpg,0 0 1\n"),
+        ("l.txt", "a.jpg 0 1 1\nb.jpg 0 0 1\n"),
+        ("l.json", '[{"path": "a.jpg", "label": [0, 1, 1]}, {"path": "b.jpg", "label": [0.0, 0.0, 1.0]}]'),
+        (
+            "l.jsonl",
+            '{"path": "a.jpg", "label": [false, true, true]}\n{"path": "b.jpg", "label": [0, 0, 1]}\n',
+        ),
+    ],
+)
+def test_a_number_for_each_class_is_no_list_of_indices(tmp_path, name, text):
+    found = read(tmp_path, text, name=name)
+    assert [file.labels for file in found.files] == [(1, 2), (2,), None]
+    assert "one a class" in said(found)
+
+
+def test_one_1_of_all_numbers_is_the_one_class(tmp_path):
+    text = "a.jpg 0 1 0\nb.jpg 0 0 1\nc.jpg 0 0 0\n"
+    found = read(tmp_path, text, name="l.txt")
+    assert indices(found) == [1, 2, None] and found.head.kind == "classes"
+    found = read(tmp_path, text, name="l.txt", head=SIGMOID)
+    assert [file.labels for file in found.files] == [(1,), (2,), ()]
+    two = read(tmp_path, '[{"path": "a.jpg", "label": [1, 0]}]', ("good", "bad"), "l.json")
+    assert indices(two) == [0, None, None]
+
+
+def test_lists_of_indices_stay_what_they_are(tmp_path):
+    found = read(tmp_path, "path,label\na.jpg,0|2\nb.jpg,1\n")
+    assert [file.labels for file in found.files] == [(0, 2), (1,), None]
+    with pytest.raises(InputError, match="names a class twice"):
+        read(tmp_path, "a.jpg 1 2 1\nb.jpg 2 2 1\n", name="l.txt")
+
+
+@pytest.mark.parametrize("words", [("True", "False"), ("1", "-1"), ("1.0", "-1.0"), ("+1", "-1")])
+def test_truths_and_signs_are_two_classes(tmp_path, words):
+    text = f"path,label\na.jpg,{words[0]}\nb.jpg,{words[1]}\nc.jpg,\n"
+    found = read(tmp_path, text, ("good", "bad"))
+    assert indices(found) == [1, 0, None] and "is bad" in said(found)
+    with pytest.raises(InputError, match="unknown class"):
+        read(tmp_path, text, ANIMALS)
+
+
+def test_truths_that_are_classes_by_name_are_those(tmp_path):
+    text = "path,label\na.jpg,True\nb.jpg,False\n"
+    assert indices(read(tmp_path, text, ("True", "False"))) == [0, 1, None]
+    assert indices(read(tmp_path, text, ("true", "false"))) == [0, 1, None]
+
+
+def test_columns_of_predictions_are_no_labels(tmp_path):
+    head = "filename,pred_ant,pred_bee,pred_cat"
+    with pytest.raises(InputError, match="no column is named 'label'"):
+        read(tmp_path, f"{head}\na.jpg,1,0,0\n")
+    both = f"{head},y_ant,y_bee,y_cat\na.jpg,1,0,0,0,1,0\n"
+    assert indices(read(tmp_path, both)) == [1, None, None]
+    with pytest.raises(InputError, match="no column is named 'label'"):  # two could be meant
+        read(tmp_path, both.replace("pred_", "z_"))
+
+
+def test_a_path_that_begins_like_a_comment_is_none(tmp_path):
+    found = read(tmp_path, "#1.jpg,bee\na.jpg,cat\n", files=("#1.jpg", "a.jpg"))
+    assert indices(found) == [1, 2]
+
+
+def test_columns_of_1_and_minus_1(tmp_path):
+    found = read(tmp_path, "image_id,ant,bee,cat\na.jpg,-1,1,1\nb.jpg,1,-1,-1\n", head=SIGMOID)
+    assert [file.labels for file in found.files] == [(1, 2), (0,), None] and "-1 is read as 0" in said(found)
+
+
+def test_a_label_that_was_looked_for_and_is_not_there(tmp_path):
+    text = "ImageID,Source,LabelName,Confidence\na,human,ant,1\nb,human,bee,1\nb,human,cat,0\na,human,bee,1\n"
+    found = read(tmp_path, text, head=SIGMOID)
+    assert [file.labels for file in found.files] == [(0, 1), (1,), None]
+    assert "1 rows of labels.csv have Confidence 0" in said(found)
+    sure = read(tmp_path, "image,label,confidence\na,ant,0.9\nb,bee,0\n")
+    assert indices(sure) == [0, 1, None]
+
+
+def test_no_finding_is_none_of_the_labels_unless_it_is_a_class(tmp_path):
+    text = "Image Index,Finding Labels\na.jpg,ant|bee\nb.jpg,No Finding\nc.jpg,cat\n"
+    found = read(tmp_path, text)
+    assert [file.labels for file in found.files] == [(0, 1), (), (2,)]
+    assert "'No Finding' are read as none" in said(found)
+    own = read(tmp_path, text, (*ANIMALS, "No Finding"))
+    assert [file.labels for file in own.files] == [(0, 1), (3,), (2,)]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("1\n2\n3\n", "a number in each line and no paths"),
+        ("1 a.jpg\n2 b.jpg\n", "the paths stand last"),
+        ("a.jpg\nb.jpg\n", "no labels behind the paths"),
+    ],
+)
+def test_lists_without_labels_behind_paths_are_refused_and_the_remedy_works(tmp_path, text, words):
+    with pytest.raises(InputError) as refused:
+        read(tmp_path, text, name="l.txt")
+    assert words in refused.value.cause and "`path label`" in refused.value.remedy
+    assert indices(read(tmp_path, "a.jpg 1\nb.jpg 2\n", name="l.txt")) == [1, 2, None]
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b"PK\x03\x04" + bytes(60), "spreadsheet"),
+        (b"MATLAB 5.0 MAT-file", "MATLAB"),
+        (b"\x80\x04\x95", "pickle"),
+        (b"<annotation/>", "XML"),
+        (b"\x93NUMPY\x01", "numpy"),
+    ],
+)
+@pytest.mark.parametrize("name", ["labels.csv", "labels.mat", "labels.txt", "labels.json"])
+def test_labels_in_files_that_are_no_text_are_named(tmp_path, name, data, kind):
+    pictures(tmp_path / "im", *FILES)
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(InputError) as refused:
+        surveyed(tmp_path / "im", name, ANIMALS, tmp_path)
+    assert (
+        kind in refused.value.cause
+        and "export it as a CSV with the columns path,label" in refused.value.remedy
+    )
+    with pytest.raises(InputError, match="is a folder"):
+        surveyed(tmp_path / "im", "im", ANIMALS, tmp_path)
+
+
+def test_pictures_that_are_packed_in_a_file_are_to_be_saved(tmp_path):
+    (tmp_path / "set.npz").write_bytes(b"PK\x03\x04")
+    (tmp_path / "batches").mkdir()
+    (tmp_path / "batches" / "test_batch").write_bytes(b"\x80\x02}")
+    with pytest.raises(InputError) as refused:
+        surveyed(tmp_path / "batches", "auto", ANIMALS, tmp_path)
+    unread = none_readable(tmp_path / "set.npz", [("set.npz", "not an image of a known kind")])
+    for error in (refused.value, unread):
+        assert "saved as pictures first" in error.remedy
+    assert "copied again" in none_readable(tmp_path, [("a.png", "truncated")]).remedy
+
+
+def test_a_list_without_labels_has_those_of_the_folders_that_its_paths_name(tmp_path):
+    pictures(tmp_path, "ant/a.jpg", "bee/b.jpg", "bee/c.jpg")
+    (tmp_path / "test.txt").write_text("ant/a\nbee/b\n")  # as Food-101 has them
+    (tmp_path / "test.csv").write_text("path,site\nant/a.jpg,x\nbee/b.jpg,y\n")
+    for name in ("test.txt", "test.csv"):
+        found = surveyed(tmp_path / name, "auto", ANIMALS, tmp_path)
+        assert indices(found) == [0, 1] and "Labels are the folders' names" in said(found)
+    found = surveyed(tmp_path / "test.txt", "auto", ("x", "y"), tmp_path)
+    assert indices(found) == [None, None] and "No labels" in said(found)

@@ -48,7 +48,7 @@ def test_names_come_in_order_of_first_mention_and_paths_from_the_csvs_folder(tmp
     "text, place, cause, remedy",
     [
         ("path,part,left,top,right\n", ":1", "no column is named 'bottom'", "begin the CSV with"),
-        ("a.png,nose,1,2,3,4\n", ":1", "no column is named 'path'", "path,part,left,top,right,bottom"),
+        ("a.png,nose,1,2,3,4\n", ":1", "no column is named 'part'", "path,part,left,top,right,bottom"),
         (HEAD.replace("top", "left"), ":1", "two columns are named 'left'", "rename"),
         (HEAD, "", "no part is listed", "add a line"),
         (HEAD + "a.png,nose,1,2,3,4\n,nose,1,2,3,4\n", ":3", "the path is empty", "fill it in"),

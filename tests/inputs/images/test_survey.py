@@ -302,7 +302,9 @@ def test_a_name_with_a_comma_and_a_line_break_counts_lines_rightly(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("which,label\na.png,rose\n", "1: no column is named 'path'"),
+        ("which,label\na,rose\n", "1: no column is named 'path'"),
+        ("which,mask,label\na.png,b.png,rose\n", "which and mask could be meant"),
+        ("a.png,b.png,rose\n", "columns 1 and 2 hold paths, and none has a head"),
         ("file,image,label\na.png,b.png,rose\n", "file and image could be meant"),
         ("", "1: no column"),
         ("path,label,label\na.png,rose,tulip\n", "two columns are named 'label'"),
@@ -312,7 +314,7 @@ def test_a_name_with_a_comma_and_a_line_break_counts_lines_rightly(tmp_path):
         ('path,label\na.png,"ro"se\n', "set.csv:2: not a CSV"),
         ("path,label\na.png,3\n", "2: unknown class '3'"),
         ("path,label\na.png,rose\na.png,tulip\n", "3: label 'tulip', but 'rose' for the same"),
-        (b"path,label\n\xff.png,rose\n", "not UTF-8 text \\(byte 11\\)"),
+        (b"path,label\n\x81.png,rose\n", "not UTF-8 text \\(byte 11\\)"),
         ("path,label\n" + "x" * 200_000 + ",rose\n", "not a CSV"),
     ],
 )

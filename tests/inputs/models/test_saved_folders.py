@@ -20,6 +20,7 @@ from reportgen.errors import InputError, RecipeError
 from reportgen.inputs import load_subject
 from reportgen.inputs.checkpoints.reading import load
 from reportgen.inputs.images.preprocessing import apply
+from reportgen.inputs.models.saved_folders import saved_folder
 from reportgen.inputs.models.subject import fill
 from reportgen.recipe import load as load_recipe
 from reportgen.recipe.fields import ModelRecipe
@@ -386,3 +387,15 @@ def test_transformers_wrapper_of_a_timm_network(transformers, timm, tmp_path):
     assert subject.source == "timm:resnet10t"
     x = torch.rand(1, 3, 64, 64)
     assert torch.allclose(subject.network(x), network(x).logits, atol=1e-6)
+
+
+def test_the_folder_of_a_training_names_its_checkpoints_and_the_remedy_works(tmp_path):
+    for step in ("checkpoint-500", "checkpoint-900"):
+        (tmp_path / step).mkdir()
+        (tmp_path / step / "config.json").write_text('{"model_type": "vit"}')
+    with pytest.raises(InputError) as refused:
+        saved_folder(tmp_path)
+    assert "checkpoint-500, checkpoint-900" in refused.value.cause
+    named = Path(refused.value.remedy.rpartition("such as ")[2])
+    found = saved_folder(named)
+    assert found is not None and found.path == tmp_path / "checkpoint-900"

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from test_heads import audited
 
 axe_api = pytest.importorskip("axe_playwright_python.sync_playwright")
 
@@ -341,3 +342,24 @@ def test_axe_finds_nothing_in_a_filtered_view(
     for result in (found, found_open):
         held = result.response["violations"]
         assert [(v["id"], [n["html"][:120] for n in v["nodes"][:3]]) for v in held] == []
+
+
+def test_values_are_answers_that_sort_and_download_without_a_probability(
+    watched: Callable[..., Any], tmp_path: Path
+) -> None:
+    labels = {"red": "10", "green": "1", "blue": "0.5", "both": "11"}
+    outcome = audited(
+        tmp_path, labels, [[-12.0, 0.0, 0.0]], [5.0], "  head: scores\n", visualizations="[predictions]"
+    )
+    page = watched(outcome.folder)
+    head(page, "answer").get_by_role("button").click()
+    order = shown(page)
+    _, data = downloaded(page, lambda: page.get_by_role("button", name="CSV").first.click())
+    rows = list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"))))
+    assert list(rows[0]) == ["id", "file", "answer", "label", "verdict", "flags"]
+    said = {image["id"]: image["predictions"][0]["logit"] for image in outcome.results["images"]}
+    assert [row["id"] for row in rows] == order == sorted(sorted(order), key=said.get)
+    for row in rows:
+        assert float(row["answer"].lstrip("'").replace("−", "-")) == pytest.approx(said[row["id"]], rel=1e-2)
+        assert row["label"].lstrip("'") == labels[row["file"].removesuffix(".png")]
+    assert not page.locator(".find [name=class]").is_visible()
