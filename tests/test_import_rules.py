@@ -48,6 +48,8 @@ CHECKS_MAY = {
     "reportgen.checks.answering",
     "reportgen.checks.case",
     "reportgen.checks.copies",
+    "reportgen.checks.following",
+    "reportgen.checks.intervention",
     "reportgen.checks.nearby",
     "reportgen.checks.parts",
     "reportgen.checks.showing",

@@ -81,6 +81,9 @@ def check(
       `observe(tape) -> dict[str, Tensor]`, what is kept of a batch of it: a row an image, of a fixed size;
     - `tally(tape) -> Tally`, what is kept of a batch of the sample in sum;
     - `views(model) -> Sequence[View]`, other ways to preprocess the sample, whose answers are kept;
+    - `interventions(case) -> Sequence[Intervention]`, experiments on pictures of the sample, asked for again
+      with what was answered (`case.sample.outcomes`) until nothing new is named, and
+      `interventions_at_most(images, model) -> int` of them for a sample of so many images;
     - `without(case, verdict) -> Case`, the case as it would be without the cause that the verdict names: the
       checks that the verdict `explains` are judged again on it.
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from reportgen.checks.intervention import Outcome
 from reportgen.findings import Array, Exhibits, Finding, Status, Tally, Verdict
 
 NO_LABEL = -1
@@ -123,12 +124,14 @@ class Pictures:
 @dataclass(frozen=True)
 class Sample:
     """What was measured for one check on the sample: the images' numbers (n,), its rows by name (n, …), its
-    tally, and the logits of every view by name (n, C), NaN where an image had no such view."""
+    tally, the logits of every view by name (n, C), NaN where an image had no such view, and what was answered
+    to interventions, by their keys."""
 
     numbers: Array
     rows: Mapping[str, Array] = field(default_factory=dict)
     tally: Tally | None = None
     views: Mapping[str, Array] = field(default_factory=dict)
+    outcomes: Mapping[int, Outcome] = field(default_factory=dict)
 
     def only(self, numbers: Array) -> Sample:
         """What was measured for those of the sample that are among some images' numbers; a tally holds sums,

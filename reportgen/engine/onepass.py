@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from reportgen.engine.device import placed
 from reportgen.engine.feed import ANY, Feed
+from reportgen.engine.incremental.answering import Incremental
 from reportgen.engine.needs import INPUT, Activation, Backward, Gradient, Need, Normalisation, Rule
 from reportgen.engine.network.head import Head
 from reportgen.engine.network.output import Output
@@ -64,6 +65,7 @@ class OnePass:
     feed: Feed = ANY
     counted: Counter = field(default_factory=Counter)
     progress: Callable[[int], None] = lambda done: None
+    incremental: Incremental = field(default_factory=Incremental)
 
     @property
     def asker(self) -> Asker:
@@ -77,6 +79,7 @@ class OnePass:
             self.feed,
             self.counted,
             self.progress,
+            self.incremental,
         )
 
     def over(self, masks: Tensor | None) -> OnePass:

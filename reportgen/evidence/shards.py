@@ -23,6 +23,7 @@ BATCH = "batch"  # images with figures: records, arrays, findings
 SAMPLE = "sample"  # tallies of a sample of the set; `sample-000128` is the kind of one of 128 images
 CHECKED = "checked"  # what checks keep of a sample of the set: rows, tallies
 VIEWED = "viewed"  # the sample's answers, preprocessed in another way; `viewed-03`: of the fourth decoding
+INTERVENED = "intervened"  # answers to experiments on pictures of the sample
 TRAINING = "training"  # facts of the training's pictures
 VERDICTS = "verdicts"  # what the checks say, one shard
 TRUST = "trust"  # what putting the maps to the test gave

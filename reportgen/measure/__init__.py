@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from reportgen.engine import device as devices
+from reportgen.engine.allocator import memory_kept
 from reportgen.engine.onepass import OnePass, frozen
 from reportgen.evidence import BESIDE, Writer, shards
 from reportgen.measure.audit import Audit
@@ -54,7 +55,8 @@ def _measured(
     writer = Writer(folder, audit.key(model))
     network = model.feed.placed(model.subject.network, model.device)
     memory = devices.enough_memory(model.device)
-    with devices.repeatable(model.recipe.run.seed), frozen(network), memory:
+    seeded = devices.repeatable(model.recipe.run.seed)
+    with memory_kept(model.device), seeded, frozen(network), memory:
         engine = OnePass(
             network,
             model.plan,

@@ -7,7 +7,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from flaws import in_networks, in_pictures  # noqa: F401  # they register their flaws
+from flaws import in_networks, in_pictures, in_reasons  # noqa: F401  # they register their flaws
 from flaws.audit import audited, outcome
 from flaws.judging import Told
 from flaws.planting import FLAWS

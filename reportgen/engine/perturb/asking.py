@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from reportgen.engine.feed import ANY, Edit, Feed
+from reportgen.engine.incremental.answering import Incremental, Local
+from reportgen.engine.incremental.boxes import Ints
+from reportgen.engine.incremental.cost import Grouping
 from reportgen.engine.network.facts import ModelFacts
 from reportgen.engine.network.head import Head
 from reportgen.engine.network.output import Output
@@ -44,6 +48,7 @@ class Asker:
     feed: Feed = ANY
     counted: Counter = field(default_factory=Counter)
     progress: Callable[[int], None] = lambda done: None
+    incremental: Incremental = field(default_factory=Incremental)
 
     def of(self, images: Tensor) -> Asker:
         """The asker of a batch that holds these images of its own batch, (B,), some of them several times:
@@ -62,13 +67,71 @@ class Asker:
     def perturbed(
         self, images: int, maker: Maker, taps: Sequence[str] = ()
     ) -> Iterator[tuple[Tensor, Tensor, dict[str, Tensor]]]:
-        """Whose perturbations the packed ones are, (B,), batch by batch; their logits, what is tapped."""
-        for image, number, pixels in self.packed(images, maker):
+        """Whose perturbations the packed ones are, (B,), batch by batch; their logits, what is tapped.
+
+        Where perturbations change boxes only, and it costs less, the answers are worked out from those of
+        the image as it is (see `incremental`): image by image, and the same up to rounding.
+        """
+        if maker.local is None or maker.inside is not None:
+            yield from self._in_full(self.packed(images, maker), maker, taps)
+            return
+        whose = range(images) if maker.images is None else maker.images.tolist()
+        waiting: list[int] = []  # images that are asked in full share their batches
+        for image in whose:
+            if self._grouping(maker.local, image, taps) is None:
+                waiting.append(image)
+                continue
+            yield from self._waiting(waiting, maker, taps)
+            waiting = []
+            yield from self._locally(maker.local, image, taps)
+        yield from self._waiting(waiting, maker, taps)
+
+    def _waiting(
+        self, images: Sequence[int], maker: Maker, taps: Sequence[str]
+    ) -> Iterator[tuple[Tensor, Tensor, dict[str, Tensor]]]:
+        """All perturbations of some images, in full."""
+        if images:
+            some = replace(maker, images=torch.tensor(images, device=self.device))
+            yield from self._in_full(self.packed(len(images), some), maker, taps)
+
+    def _in_full(
+        self, batches: Iterator[tuple[Tensor, ...]], maker: Maker, taps: Sequence[str]
+    ) -> Iterator[tuple[Tensor, Tensor, dict[str, Tensor]]]:
+        for image, number, pixels in batches:
             edit = self.edit(maker, image, number)
             output = self.of(image).output
             yield image, *self.feed.ask(self.network, pixels, output, taps, edit)
-            self.counted.perturbed_forwards += len(pixels)
-            self.progress(self.counted.perturbed_forwards)
+            self._count(len(pixels))
+
+    def _grouping(self, local: Local, image: int, taps: Sequence[str]) -> Grouping | None:
+        kept = [self.facts.layer(name).output_bytes // 4 for name in taps]
+        return self.incremental.grouping(self, local, image, sum(kept) if taps else None)
+
+    def _locally(
+        self, local: Local, image: int, taps: Sequence[str]
+    ) -> Iterator[tuple[Tensor, Tensor, dict[str, Tensor]]]:
+        """All perturbations of one image, from its own answers: in the boxes' order, at once where nothing is
+        tapped and groups may be of any order."""
+        grouping = self._grouping(local, image, taps)
+        assert grouping is not None
+        collected: list[tuple[Ints, Tensor]] = []
+        for numbers, logits, kept in self.incremental.answers(self, local, image, grouping, taps):
+            if taps:
+                yield self._image(image, len(logits)), logits, kept
+            else:
+                collected.append((numbers, logits))
+            self._count(len(logits))
+        if collected:
+            order = torch.from_numpy(np.concatenate([numbers for numbers, _ in collected])).to(self.device)
+            logits = torch.cat([each for _, each in collected])
+            yield self._image(image, len(logits)), torch.empty_like(logits).index_copy_(0, order, logits), {}
+
+    def _image(self, image: int, count: int) -> Tensor:
+        return torch.full((count,), image, device=self.device)
+
+    def _count(self, images: int) -> None:
+        self.counted.perturbed_forwards += images
+        self.progress(self.counted.perturbed_forwards)
 
     def packed(self, images: int, maker: Maker) -> Iterator[tuple[Tensor, ...]]:
         """Full batches of the perturbations of so many images (see `packed` of the makers)."""

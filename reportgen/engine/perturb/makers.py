@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 from typing_extensions import assert_never
 
+from reportgen.engine.incremental.answering import Local
 from reportgen.engine.needs import (
     Ablated,
     Baseline,
@@ -56,6 +57,7 @@ class Maker:
     weights: Tensor | None = None  # (count,), for a weighted mean; None for equal ones
     images: Tensor | None = None  # which of the batch have any, int64; None for all
     inside: Inside | None = None  # what is changed in the network besides
+    local: Local | None = None  # where they change nothing but boxes: the same, said so
 
 
 @dataclass(frozen=True)
@@ -96,8 +98,13 @@ def maker(family: object, source: Source) -> Maker:
 def _(family: Occluded, source: Source) -> Maker:
     fill = source.baseline(family.baseline)
     height, width = source.x.shape[-2:]
-    under = windows(family, height, width, source.x.device)  # (V, 1, H, W)
-    return Maker(len(under), lambda image, n: torch.where(under[n], fill[image], source.x[image]))
+    boxes = torch.tensor(family.boxes(height, width))  # (V, 4)
+    under = covered(boxes.to(source.x.device), height, width)  # (V, 1, H, W)
+    return Maker(
+        len(under),
+        lambda image, n: torch.where(under[n], fill[image], source.x[image]),
+        local=Local(source.x, fill, boxes),
+    )
 
 
 @maker.register
@@ -149,7 +156,8 @@ def _(family: CoveredParts, source: Source) -> Maker:
     def make(image: Tensor, n: Tensor) -> Tensor:
         return torch.where(covered(boxes[image, n], height, width), fill[image], source.x[image])
 
-    return Maker(family.count, make, images=source.part_boxes.whole.nonzero()[:, 0])
+    whole = source.part_boxes.whole.nonzero()[:, 0]
+    return Maker(family.count, make, images=whole, local=Local(source.x, fill, boxes))
 
 
 @maker.register
@@ -198,12 +206,6 @@ def _(family: Ablated, source: Source) -> Maker:
 
     inside = Inside(family.layer, change)
     return Maker(len(channels), lambda image, _n: source.x[image], inside=inside)
-
-
-def windows(family: Occluded, height_px: int, width_px: int, device: torch.device) -> Tensor:
-    """Where each window covers the image, bool (V, 1, H, W)."""
-    boxes = torch.tensor(family.boxes(height_px, width_px), device=device)  # (V, 4)
-    return covered(boxes, height_px, width_px)
 
 
 def covered(boxes: Tensor, height_px: int, width_px: int) -> Tensor:

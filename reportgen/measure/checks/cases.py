@@ -40,8 +40,8 @@ def case_of(m: Measurement) -> Case:
     )
 
 
-def sample_of(m: Measurement, chosen: ChosenCheck) -> Sample:
-    """What was measured for one check on the sample."""
+def sample_of(m: Measurement, chosen: ChosenCheck, files: Sequence[ImageFile] = ()) -> Sample:
+    """What was measured for one check on the sample; `files` are the sample where nothing was."""
     numbers = _numbers(m, shards.CHECKED)
     order = np.argsort(numbers)
     rows = {key: np.concatenate(parts)[order] for key, parts in _rows(m, chosen.name).items() if parts}
@@ -49,6 +49,9 @@ def sample_of(m: Measurement, chosen: ChosenCheck) -> Sample:
     answered = {view.name: answered_by(m, view) for view in chosen.views}
     if not len(numbers) and answered:  # not every image was asked for every view
         numbers = np.unique(np.concatenate([own for own, _ in answered.values()]))
+        order = np.arange(len(numbers))
+    if not len(numbers):
+        numbers = np.array([file.number for file in files], dtype=np.int64)
         order = np.arange(len(numbers))
     views = {name: aligned(numbers[order], own, logits) for name, (own, logits) in answered.items()}
     return Sample(numbers[order], whole, m.writer.tally(tally_name(chosen.name)), views)

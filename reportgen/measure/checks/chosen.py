@@ -49,7 +49,12 @@ class ChosenCheck:
     @property
     def sampled(self) -> bool:
         """Whether anything is asked of the sample for it."""
-        return self.reason is None and bool(self.needs or self.views or self.watches)
+        return self.reason is None and bool(self.needs or self.views or self.watches or self.intervenes)
+
+    @property
+    def intervenes(self) -> bool:
+        """Whether it makes experiments on pictures of the sample."""
+        return hasattr(self.check, "interventions")
 
     @property
     def watches(self) -> bool:
@@ -118,6 +123,11 @@ class ChosenChecks:
         """Every other way to preprocess the sample, once."""
         return tuple(dict.fromkeys(view for c in self.every if c.reason is None for view in c.views))
 
+    @cached_property
+    def intervening(self) -> tuple[ChosenCheck, ...]:
+        """Those that make experiments on pictures of the sample."""
+        return tuple(c for c in self.every if c.reason is None and c.intervenes)
+
     @property
     def steps(self) -> bool:
         """Whether a gradient of the weights is asked for."""
@@ -130,16 +140,19 @@ class ChosenChecks:
 
     def drawn(self, readable: int) -> int:
         """How many of the readable images are asked."""
-        return min(self.sample, readable) if self.watching or self.views else 0
+        asked = self.watching or self.views or self.intervening
+        return min(self.sample, readable) if asked else 0
 
     def cost(self, readable: int) -> dict[str, int]:
         """Forwards, backwards and perturbed forwards, in images: at most, for a view that is no other input,
-        or that a part of the sample has excluded, is not asked further."""
+        or that a part of the sample has excluded, is not asked further, nor are experiments that the answers
+        or the pictures leave no reason for."""
         drawn = self.drawn(readable)
         total = self.plan.cost(drawn if self.watching else 0)
         total["forwards"] += drawn * len(self.views) + min(drawn, ADAPTED_TO) * any(
             view.adapted for view in self.views
         )
+        total["forwards"] += sum(c.check.interventions_at_most(drawn, self.facts) for c in self.intervening)
         if self.steps:  # of half A; its answers are taken before its gradient
             total["forwards"] += 2 * drawn
             total["backwards"] += drawn
@@ -150,7 +163,7 @@ class ChosenChecks:
         if not (drawn := self.drawn(readable)):
             return []
         cost, of = self.cost(readable), "" if drawn == readable else " drawn at random"
-        at_most = " at most" if self.views else ""
+        at_most = " at most" if self.views or self.intervening else ""
         return [
             f"{drawn} images{of} are measured for the checks: {cost['forwards']} forwards{at_most}, "
             f"{cost['backwards']} backwards, {cost['perturbed_forwards']} forwards of perturbed images"

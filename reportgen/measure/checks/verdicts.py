@@ -11,6 +11,8 @@ from reportgen.findings import STATUSES, NotApplicable, Verdict
 from reportgen.findings.verdicts import as_json
 from reportgen.measure.checks.cases import case_of, sample_of
 from reportgen.measure.checks.chosen import ChosenCheck
+from reportgen.measure.checks.intervening import outcomes
+from reportgen.measure.checks.sampled import drawn_files
 from reportgen.measure.measurement import Measurement
 
 ERROR_LENGTH = 200
@@ -23,7 +25,11 @@ def judge(m: Measurement) -> None:
         return
     with m.watch.on("checks"):
         case = case_of(m)
-        cases = {name: replace(case, sample=sample_of(m, each)) for name, each in chosen.items()}
+        files, tried = drawn_files(m), outcomes(m)
+        cases = {
+            name: replace(case, sample=replace(sample_of(m, each, files), outcomes=tried))
+            for name, each in chosen.items()
+        }
         verdicts = {name: _verdict(m, each, cases[name]) for name, each in chosen.items()}
         verdicts = folded(chosen, cases, verdicts)
     records = [{"name": name, **as_json(verdict)} for name, verdict in verdicts.items()]

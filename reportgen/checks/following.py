@@ -1,0 +1,189 @@
+"""Do answers follow what was taken from another picture? Pairs of pictures of the sample, and how often the
+one that is changed is answered as the one that it was changed by."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
+
+import numpy as np
+
+from reportgen.checks.case import Case
+from reportgen.checks.intervention import Intervention, Outcome
+from reportgen.findings import Array, Status
+from reportgen.stats import holm, mcnemar, paired_difference
+
+CORNERED = 0.4  # of the side: nearer to an end is there, else in the middle
+FEWEST = 10  # pictures that are answered alike, in each half
+MOST_CLASSES = 10  # those that are answered most often
+SIGNIFICANT = 0.05
+# (the picture that is changed, the one that it is changed by) -> what is done; None where nothing can be
+Change: TypeAlias = Callable[[int, int], Intervention | None]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A picture that is not answered with a class, one that is, and one that is answered with a third class
+    (where there is none: with that of the first), by their numbers."""
+
+    changed: int
+    by: int
+    control: int
+
+
+def classes_tried(case: Case) -> list[int]:
+    """The classes that are answered to enough pictures of both halves of the sample, the most frequent
+    first."""
+    first, second = (answers_of(case, half) for half in (True, False))
+    counts = {k: min(len(first.get(k, ())), len(second.get(k, ()))) for k in first}
+    kept = sorted((k for k, n in counts.items() if n >= FEWEST), key=lambda k: (-counts[k], k))
+    return kept[:MOST_CLASSES]
+
+
+def answers_of(case: Case, first: bool) -> dict[int, list[int]]:
+    """The pictures of one half of the sample by what they are answered, in an order that is drawn by their
+    content."""
+    answers = case.sampled
+    half = case.first_half[np.isin(case.answers.numbers, case.sample.numbers)] == first
+    rows = sorted(np.flatnonzero(half & answers.answered), key=lambda row: _order(answers.hashes[row], case))
+    found: dict[int, list[int]] = {}
+    for row in rows:
+        found.setdefault(int(answers.answers[row]), []).append(int(answers.numbers[row]))
+    return found
+
+
+def _order(content: str, case: Case) -> bytes:
+    return hashlib.sha256(f"pair {case.seed} {content}".encode()).digest()
+
+
+def pairs(case: Case, k: int, first: bool, most: int) -> list[Pair]:
+    """At most so many pairs of one half for class k, each with another picture that is changed; those that
+    they are changed by are taken in turn, and of the other classes so many of each."""
+    by_class = answers_of(case, first)
+    own = by_class.get(k, [])
+    others = taken_in_turn([numbers for other, numbers in sorted(by_class.items()) if other != k])
+    if not own or len(others) < 2:
+        return []
+    answered = {number: c for c, numbers in by_class.items() for number in numbers}
+    found = []
+    for place, changed in enumerate(others[:most]):
+        others_kind = [n for n in others if n != changed and answered[n] != answered[changed]]
+        third = others_kind or [n for n in others if n != changed]
+        found.append(Pair(changed, own[place % len(own)], third[(7 * place + 3) % len(third)]))
+    return found
+
+
+def taken_in_turn(lists: Sequence[Sequence[int]]) -> list[int]:
+    """One of each list after the other, then the second ones, and so on."""
+    longest = max((len(each) for each in lists), default=0)
+    return [each[place] for place in range(longest) for each in lists if place < len(each)]
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A class, and what may make pictures be answered with it: by its name, and what is done to a picture.
+    Where that is the same whatever picture it is changed by (`compared` False), it is held against the
+    picture as it is, which is not answered so."""
+
+    k: int
+    name: str
+    change: Change
+    compared: bool = True
+
+    def of_class(self, chosen: Sequence[Pair]) -> list[Intervention | None]:
+        """The pictures of pairs, changed by one of the class."""
+        return [self.change(pair.changed, pair.by) for pair in chosen]
+
+    def of_others(self, chosen: Sequence[Pair]) -> list[Intervention | None]:
+        """The same, changed in the same way by one of another class; none where that is the same."""
+        if not self.compared:
+            return [None] * len(chosen)
+        return [self.change(pair.changed, pair.control) for pair in chosen]
+
+
+@dataclass(frozen=True)
+class Followed:
+    """How many of `n` changed pictures are answered with the class of what they were changed by, how many
+    when they are changed by another class instead; `gained` the former only, `lost` the latter only."""
+
+    n: int
+    own: int
+    others: int
+    gained: int
+    lost: int
+
+    @property
+    def effect(self) -> float:
+        """The difference of the two shares."""
+        return (self.gained - self.lost) / self.n
+
+    @cached_property
+    def ends(self) -> tuple[float, float]:
+        """Its 95 % interval over the pictures that are changed."""
+        return paired_difference(self.gained, self.lost, self.n)
+
+    @property
+    def p(self) -> float:
+        """McNemar's, that both are as frequent."""
+        return mcnemar(self.gained, self.lost)
+
+
+def share_of(k: int, asked: Sequence[Intervention | None], known: Mapping[int, Outcome]) -> tuple[int, int]:
+    """How many are answered with a class, of how many that were answered."""
+    answers = [known[each.key].answer for each in asked if each is not None and each.key in known]
+    answers = [answer for answer in answers if answer >= 0]
+    return sum(answer == k for answer in answers), len(answers)
+
+
+def followed(suspect: Suspect, chosen: Sequence[Pair], known: Mapping[int, Outcome]) -> Followed | None:
+    """What came of a suspect's pairs; None where none is answered both ways."""
+    both = []
+    for own, other in zip(suspect.of_class(chosen), suspect.of_others(chosen), strict=True):
+        asked = [each for each in (own, other) if each is not None]
+        if own is None or len(asked) < 1 + suspect.compared or any(each.key not in known for each in asked):
+            continue
+        answers = [known[each.key].answer for each in asked]
+        if min(answers) >= 0:
+            both.append((answers[0] == suspect.k, suspect.compared and answers[1] == suspect.k))
+    if not both:
+        return None
+    table = np.array(both)
+    mine, theirs = table.T
+    return Followed(
+        len(both),
+        int(mine.sum()),
+        int(theirs.sum()),
+        int((mine & ~theirs).sum()),
+        int((~mine & theirs).sum()),
+    )
+
+
+def judged_suspects(
+    found: Sequence[tuple[Suspect, Followed]], limit: float
+) -> tuple[Status, list[tuple[Suspect, Followed]]]:
+    """The verdict on suspects that were confirmed on half B, and those of them that hold, the largest first:
+    `fault` where the effect is surely beyond the limit (Holm's correction), `warning` where it is there, and
+    perhaps smaller, `clear` where it is surely within for every one."""
+    adjusted = holm([each.p for _, each in found])
+    worse = [
+        pair for pair, p in zip(found, adjusted, strict=True) if p < SIGNIFICANT and pair[1].effect > limit
+    ]
+    worse.sort(key=lambda pair: -pair[1].effect)
+    if worse:
+        return ("fault" if any(each.ends[0] > limit for _, each in worse) else "warning"), worse
+    return ("clear" if all(each.ends[1] <= limit for _, each in found) else "undecided"), []
+
+
+def unanswered(asked: Iterator[Intervention | None], known: Mapping[int, Outcome]) -> list[Intervention]:
+    """What is not known yet of what is asked."""
+    return [each for each in asked if each is not None and each.key not in known]
+
+
+def hits(k: int, asked: Sequence[Intervention | None], known: Mapping[int, Outcome]) -> Array:
+    """Which are answered with a class, bool (n,); what was not answered is not."""
+    return np.array(
+        [each is not None and each.key in known and known[each.key].answer == k for each in asked], dtype=bool
+    )

@@ -1,0 +1,46 @@
+"""What a network does to patches, kept so that the cost of any boxes can be counted without running it.
+
+The cost model counts multiply-adds and numbers that are moved: it reads no clock, so that the same network
+and the same boxes always have the same cost.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from reportgen.engine.incremental.boxes import Boxes, Window
+
+# multiply-adds in the time that one number is written or read, as they were measured on a CPU
+MOVED = 16
+# multiply-adds in the time that one operation on a group takes besides: cutting, setting in, calling
+CALLED = 2_000_000
+
+
+@dataclass(frozen=True)
+class Step:
+    """An operation: `same` treats every place alike, `window` sees places about its own, `pad` puts places
+    about the map, `mean` sums all of them up. `inputs` are the steps that gave its patched values; a map has so
+    many places, with so many channels each, worked out with `macs` multiply-adds a place. A `view` costs nothing."""
+
+    kind: str
+    inputs: tuple[int, ...]
+    places: int
+    channels: int
+    windows: tuple[Window, Window] | None = None
+    pads: tuple[int, int, int, int] | None = None
+    macs: int = 0
+    view: bool = False
+
+
+@dataclass
+class Program:
+    """A network's steps in order. `tail` is the cost of all that it does besides, an image."""
+
+    steps: list[Step] = field(default_factory=list)
+    tail: int = 0
+    tail_macs: int = 0
+    tail_numbers: int = 0  # the largest tensor of that, an image
+
+    def add(self, step: Step) -> int:
+        self.steps.append(step)
+        return len(self.steps) - 1

@@ -1,0 +1,163 @@
+"""The step that makes the checks' experiments: round after round, until no check names another one."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from reportgen.checks.case import Case
+from reportgen.checks.intervention import Intervention, Outcome
+from reportgen.engine.onepass import OnePass
+from reportgen.engine.perturb.asking import Counter
+from reportgen.errors import InputError
+from reportgen.evidence import shards
+from reportgen.inputs import ImageFile, stream
+from reportgen.inputs.images.loading import Decoded
+from reportgen.measure.checks.cases import case_of, sample_of
+from reportgen.measure.checks.chosen import ChosenCheck
+from reportgen.measure.checks.intervened import intervened
+from reportgen.measure.checks.streaming import PREDICTED, check_cost
+from reportgen.measure.checks.views import Scale
+from reportgen.measure.measurement import Measurement
+
+ROUNDS = 8  # a check that still asks then is stopped
+KEPT_BYTES = 1 << 28  # of decoded pictures, so that those which several experiments need are decoded once
+BATCHES = 8  # a shard
+NO_ANSWER = -1
+
+
+def intervene(m: Measurement, files: Sequence[ImageFile]) -> None:
+    """The answers to every intervention that a check asks for, on what the rounds before have answered."""
+    asking = m.model.checks.intervening
+    if not asking:
+        return
+    known, case, pictures = outcomes(m), case_of(m), Pictures(m, files)
+    for _ in range(ROUNDS):
+        wanted: dict[int, Intervention] = {}
+        for chosen in asking:
+            wanted |= {each.key: each for each in _wanted(m, chosen, case, files, known)}
+        new = [each for key, each in sorted(wanted.items()) if key not in known]
+        if not new:
+            return
+        _answer(m, sorted(new, key=lambda each: each.pictures), pictures, known)
+
+
+def outcomes(m: Measurement) -> dict[int, Outcome]:
+    """What the shards hold of interventions, by their keys."""
+    found: dict[int, Outcome] = {}
+    for name in m.writer.shards(shards.INTERVENED):
+        keys, answers, confidence = (m.writer.array(name, key) for key in ("keys", "answers", "confidence"))
+        rows = zip(keys.tolist(), answers.tolist(), confidence.tolist(), strict=True)
+        found |= {key: Outcome(answer, sure) for key, answer, sure in rows}
+    return found
+
+
+def _wanted(
+    m: Measurement,
+    chosen: ChosenCheck,
+    case: Case,
+    files: Sequence[ImageFile],
+    known: Mapping[int, Outcome],
+) -> list[Intervention]:
+    """What one check asks for next. One that fails asks for nothing more."""
+    if chosen.name in m.failed_checks:
+        return []
+    own = sample_of(m, chosen, files)
+    try:
+        asked = chosen.check.interventions(replace(case, sample=replace(own, outcomes=known)))
+        drawn = {file.number for file in files}
+        return [each for each in asked if drawn.issuperset(each.pictures)]
+    except Exception as error:
+        m.failed_checks.setdefault(chosen.name, error)
+        return []
+
+
+@dataclass
+class Pictures:
+    """The decoded pictures (C, H, W) of the sample by number, as many as the memory for it holds."""
+
+    m: Measurement
+    files: Sequence[ImageFile]
+    held: OrderedDict[int, Tensor] = field(default_factory=OrderedDict)
+    bytes: int = 0
+
+    def of(self, numbers: Sequence[int]) -> dict[int, Tensor]:
+        """Those that can be decoded of some numbers."""
+        wanted = set(numbers)
+        found = {number: self.held[number] for number in wanted if number in self.held}
+        missing = [file for file in self.files if file.number in wanted - set(found)]
+        with self.m.watch.on("decode"):
+            for image in stream(missing, self.m.model.subject.preprocessing):
+                if isinstance(image, Decoded):
+                    found[image.file.number] = self._hold(image)
+        return found
+
+    def mean(self) -> Tensor:
+        """The mean (C,) of the pixels of some of the sample, normalised."""
+        some = self.of([file.number for file in self.files[:: max(1, len(self.files) // 64)]])
+        means = [some[number].mean((1, 2)) for number in sorted(some)]
+        return torch.stack(means).mean(0) if means else torch.zeros(self.m.model.facts.input_shape[0])
+
+    def _hold(self, image: Decoded) -> Tensor:
+        picture = torch.from_numpy(image.pixels)
+        self.held[image.file.number] = picture
+        self.bytes += image.pixels.nbytes
+        while self.bytes > KEPT_BYTES and len(self.held) > 1:
+            self.bytes -= self.held.popitem(last=False)[1].nbytes
+        return picture
+
+
+def _answer(
+    m: Measurement, new: Sequence[Intervention], pictures: Pictures, known: dict[int, Outcome]
+) -> None:
+    """One round of interventions, in full batches, some batches to a shard."""
+    mean, size = pictures.mean(), m.model.batch_size
+    progress = m.steps("check")
+    for first in range(0, len(new), BATCHES * size):
+        part = new[first : first + BATCHES * size]
+        engine = replace(m.engine, plan=m.model.checks.plan, slots=PREDICTED, counted=Counter())
+        rows: list[Outcome] = []
+        for start in range(0, len(part), size):
+            rows += _answers(m, part[start : start + size], pictures, mean, engine)
+        arrays = {
+            "keys": np.array([each.key for each in part], dtype=np.uint64),
+            "answers": np.array([row.answer for row in rows], dtype=np.int64),
+            "confidence": np.array([row.confidence for row in rows], dtype=np.float32),
+        }
+        m.writer.write(m.writer.next(shards.INTERVENED), {}, (), arrays, check_cost(engine.counted))
+        known |= {each.key: row for each, row in zip(part, rows, strict=True)}
+        progress(first + len(part), len(new))
+
+
+def _answers(
+    m: Measurement, batch: Sequence[Intervention], pictures: Pictures, mean: Tensor, engine: OnePass
+) -> list[Outcome]:
+    """What is answered to one batch; nothing where a picture can no longer be read."""
+    there = pictures.of([number for each in batch for number in each.pictures])
+    usable = [row for row, each in enumerate(batch) if set(each.pictures) <= set(there)]
+    rows = [Outcome(NO_ANSWER, float("nan"))] * len(batch)
+    if not usable:
+        return rows
+    with m.watch.on("checks"):
+        scale = Scale.of(m.model.subject.preprocessing)
+        x = intervened([batch[row] for row in usable], there, scale, mean)
+        p = m.model.facts.head.readout(_scores(engine, x))
+        for row, sure in zip(usable, p, strict=True):
+            if sure.isfinite().all():
+                rows[row] = Outcome(int(sure.argmax()), float(sure.max()))
+    return rows
+
+
+def _scores(engine: OnePass, x: Tensor) -> Tensor:
+    """The logits (N, C), NaN where the network cannot take such an input."""
+    try:
+        return engine.score(x).cpu()
+    except (InputError, torch.OutOfMemoryError):
+        raise
+    except Exception:
+        return torch.full((len(x), engine.plan.facts.class_count), float("nan"))
