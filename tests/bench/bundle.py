@@ -79,8 +79,10 @@ def least(network: nn.Module, x: Tensor, targets: Tensor) -> None:
 
 
 def compare(sheet: Sheet, known: Known, device: torch.device, images: int, repeats: int = REPEATS) -> None:
-    """A row: seven maps of a batch from one pass, and otherwise. All in the process as our pass has it: what it
-    gains by keeping freed memory, the packages gain too."""
+    """A row: seven maps of a batch from one pass, and otherwise.
+
+    All in the process as our pass has it: what it gains by keeping freed memory, the packages gain too.
+    """
     network, pixels = known.make(), photographs(images, known.side_px)
     facts = facts_of(network, known.side_px)
     ours = Pass(network, facts, {name: methods()[name].probe() for name in MAPS}, device)
