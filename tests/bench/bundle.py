@@ -79,7 +79,10 @@ def least(network: nn.Module, x: Tensor, targets: Tensor) -> None:
 
 
 def compare(sheet: Sheet, known: Known, device: torch.device, images: int, repeats: int = REPEATS) -> None:
-    """A row: seven maps of a batch from one pass, and otherwise."""
+    """A row: seven maps of a batch from one pass, and otherwise.
+
+    All in the process as our pass has it: what it gains by keeping freed memory, the packages gain too.
+    """
     network, pixels = known.make(), photographs(images, known.side_px)
     facts = facts_of(network, known.side_px)
     ours = Pass(network, facts, {name: methods()[name].probe() for name in MAPS}, device)
@@ -91,7 +94,7 @@ def compare(sheet: Sheet, known: Known, device: torch.device, images: int, repea
         targets = theirs(x).argmax(1)
     works = one_by_one(theirs, theirs.get_submodule(facts.auto), x, targets)
     laid = Feed().laid(x)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), ours.open():
         warnings.simplefilter("ignore")  # captum tells of each hook that it sets
         taken = in_turn(
             device,

@@ -11,27 +11,22 @@ Exits with 1 where a part fails or a number lies past its limit.
 
 from __future__ import annotations
 
-import argparse
-import os
 import sys
-import tempfile
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from bench import bundle, maps, memory, occlusion
-from bench.networks import KNOWN, Known
+from bench.networks import KNOWN
+from bench.parts import Command, Part, each
 from bench.runs import Audited
-from bench.sheet import Sheet, machine
-from reportgen.engine.device import choose
+from bench.sheet import Sheet
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is measured; `quick` sizes try every line on a small machine and measure nothing."""
+    """How much is measured."""
 
     compared: tuple[str, ...]
     timed: tuple[str, ...]
@@ -43,6 +38,7 @@ class Sizes:
     window: tuple[int, int]
     at_once: tuple[int, ...]
     limited_images: int
+    limited_batch: int
     run_images: int
     repeats: int
 
@@ -58,52 +54,18 @@ FULL = Sizes(
     (32, 16),
     (8, 32, 169),
     64,
+    128,
     100,
     7,
 )
-QUICK = Sizes(("tiny",), ("tiny",), "tiny", None, 2, 2, 2, (8, 4), (4, 16), 8, 3, 5)
-SECONDS = {"maps": 90, "bundle": 35, "occlusion": 40, "memory": 35, "run": 160}  # six minutes in all
-
-
-def main() -> int:
-    """Measures the parts that are named, and gives the exit code."""
-    arguments = argparse.ArgumentParser(
-        prog="bench.gpu", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    arguments.add_argument("--device", default="cuda", help="cuda, cuda:N, or cpu to try the script")
-    arguments.add_argument("--out", type=Path, help="a folder for bench.md and bench.json")
-    arguments.add_argument("--only", nargs="+", choices=SECONDS, default=list(SECONDS), metavar="PART")
-    arguments.add_argument("--quick", action="store_true", help="tiny networks and sizes")
-    chosen = arguments.parse_args()
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS is first used
-    device = choose(chosen.device)
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
-    sheet = Sheet(machine(device), chosen.out)
-    begun = time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder:
-        sizes = QUICK if chosen.quick else FULL
-        for name in chosen.only:
-            seconds = SECONDS[name] * (10 if chosen.quick else 1)  # a small machine may be a slow one
-            sheet.part(name, seconds, PARTS[name], device, sizes, Path(folder) / name)
-            print(f"({name}: done {time.perf_counter() - begun:.0f} s after the start)", flush=True)
-    print(f"\n{len(sheet.faults)} faults")
-    return 1 if sheet.faults else 0
-
-
-def _each(sheet: Sheet, part: str, names: tuple[str, ...], work: Callable[[Known], None]) -> None:
-    """Does it for every network; one that fails leaves the others theirs."""
-    for name in names:
-        try:
-            work(KNOWN[name])
-        except Exception as error:
-            sheet.failed(f"{part}, {name}", error)
+QUICK = Sizes(("tiny",), ("tiny",), "tiny", None, 2, 2, 2, (8, 4), (4, 16), 6, 8, 3, 5)
 
 
 def _maps(sheet: Sheet, device: torch.device, sizes: Sizes, _folder: Path) -> None:
     sheet.table(
         f"Every map on {device} against the processor, {sizes.compared_images} photographs", *maps.HEADS
     )
-    _each(
+    each(
         sheet,
         "maps",
         sizes.compared,
@@ -113,7 +75,7 @@ def _maps(sheet: Sheet, device: torch.device, sizes: Sizes, _folder: Path) -> No
 
 def _bundle(sheet: Sheet, device: torch.device, sizes: Sizes, _folder: Path) -> None:
     sheet.table("Seven maps of gradients and layers: median (least to most)", *bundle.HEADS)
-    _each(
+    each(
         sheet,
         "bundle",
         sizes.timed,
@@ -123,20 +85,21 @@ def _bundle(sheet: Sheet, device: torch.device, sizes: Sizes, _folder: Path) -> 
 
 def _occlusion(sheet: Sheet, device: torch.device, sizes: Sizes, _folder: Path) -> None:
     sheet.table(f"Occlusion, windows of {sizes.window[0]} px every {sizes.window[1]}", *occlusion.HEADS)
-    size, each = sizes.occluded_images, sizes.at_once
-    _each(
+    size, at_once = sizes.occluded_images, sizes.at_once
+    each(
         sheet,
         "occlusion",
         sizes.timed,
         lambda known: occlusion.compare(
-            sheet, known, device, size, *sizes.window, each, max(each), sizes.repeats
+            sheet, known, device, size, *sizes.window, at_once, max(at_once), sizes.repeats
         ),
     )
 
 
 def _memory(sheet: Sheet, device: torch.device, sizes: Sizes, folder: Path) -> None:
     sheet.table("Too little memory: batches are halved", *memory.HEADS)
-    memory.compare(sheet, KNOWN[sizes.audited], device, sizes.limited_images, folder)
+    count, batch = sizes.limited_images, sizes.limited_batch
+    memory.compare(sheet, KNOWN[sizes.audited], device, count, batch, folder)
 
 
 def _run(sheet: Sheet, device: torch.device, sizes: Sizes, folder: Path) -> None:
@@ -153,7 +116,20 @@ def _run(sheet: Sheet, device: torch.device, sizes: Sizes, folder: Path) -> None
         sheet.row(name, f"{ran.seconds:.1f}", f"{count / ran.seconds:.2f}", ran.stages_in_words, peak)
 
 
-PARTS = {"maps": _maps, "bundle": _bundle, "occlusion": _occlusion, "memory": _memory, "run": _run}
+COMMAND = Command(
+    "bench.gpu",
+    __doc__ or "",
+    {  # six minutes in all
+        "maps": Part(_maps, 90),
+        "bundle": Part(_bundle, 35),
+        "occlusion": Part(_occlusion, 40),
+        "memory": Part(_memory, 35),
+        "run": Part(_run, 160),
+    },
+    FULL,
+    QUICK,
+    device="cuda",
+)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(COMMAND.run())

@@ -169,7 +169,9 @@ def _run(
 ) -> dict[str, tuple[Finding, ...]]:
     own = copy.deepcopy(network)
     facts = facts_of(own, known.side_px)
-    return Pass(own, facts, probes, device, 64, feed or Feed()).run(pixels)
+    engine = Pass(own, facts, probes, device, 64, feed or Feed())
+    with engine.open():
+        return engine.run(pixels)
 
 
 HEADS = (

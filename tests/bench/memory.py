@@ -34,17 +34,21 @@ HEADS = (
     "largest error",
     "rank correlation",
 )
-MORE = "run: {batch_size: 128, device: DEVICE}\ntrust: false\nchecks: false\noutput: {pdf: false}\n"
+MORE = "run: {batch_size: SIZE, device: DEVICE}\ntrust: false\nchecks: false\noutput: {pdf: false}\n"
 WITHIN = 2e-2  # of the maximum: batches of another size are summed in another order
 
 
-def compare(sheet: Sheet, known: Known, device: torch.device, images: int, folder: Path) -> None:
+def compare(
+    sheet: Sheet, known: Known, device: torch.device, images: int, batch_size: int, folder: Path
+) -> None:
     """A row for all the memory there is, and one for each share of what a run in whole batches took."""
     audited = Audited(folder, known)
-    audited.prepare(images, MAPS, MORE.replace("DEVICE", str(device)))
+    audited.prepare(images, MAPS, MORE.replace("DEVICE", str(device)).replace("SIZE", str(batch_size)))
     whole, used = _measured(audited, images, folder / "whole")
     expected = _findings(whole)
-    sheet.row(known.name, images, f"{used / 2**30:.2f} GiB used", 128, whole.engine.batch_size, "–", "–")
+    sheet.row(
+        known.name, images, f"{used / 2**30:.2f} GiB used", batch_size, whole.engine.batch_size, "–", "–"
+    )
     for share in (0.7, 0.2):
         with _limited(device, int(share * used), share * images):
             limited, _ = _measured(audited, images, folder / f"limited-{share}")
@@ -56,7 +60,7 @@ def compare(sheet: Sheet, known: Known, device: torch.device, images: int, folde
         planned, last = limited.model.batch_size, limited.engine.batch_size
         said = f"{share * used / 2**30:.2f} GiB allowed"
         sheet.row(known.name, images, said, planned, last, f"{far.error:.0e}", f"{far.rank:.5f}")
-        if last >= 128:
+        if last >= batch_size:
             sheet.fault(f"memory: {known.name} with {share} of its memory ran in whole batches")
         if not (far.error <= WITHIN and far.rank >= ORDER and far.cosine >= ALIKE):
             sheet.fault(f"memory: {known.name} in batches of {last} differs by {far}")

@@ -60,6 +60,7 @@ KNOWN = {
         Known("EfficientNet-Lite0", "timm:tf_efficientnet_lite0"),
         Known("ViT-Tiny", "timm:vit_tiny_patch16_224"),
         Known("tiny", "oracles:Crossing", 32),
+        Known("tiny, 224 px", "oracles:Crossing"),
     )
 }
 

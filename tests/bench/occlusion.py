@@ -83,7 +83,8 @@ def compare(
     def run(name: str) -> None:
         found[name] = ours.run(pixels) if name == "ours" else captums(*best, stride)
 
-    taken = in_turn(device, {name: partial(run, name) for name in ("ours", "captum")}, repeats)
+    with ours.open():
+        taken = in_turn(device, {name: partial(run, name) for name in ("ours", "captum")}, repeats)
     mine = torch.from_numpy({f.name: f for f in found["ours"]["occlusion"]}["map"].values)
     error = float((mine - found["captum"]).abs().max() / found["captum"].abs().max())
     windows = len(probe._windows(facts).boxes(known.side_px, known.side_px))

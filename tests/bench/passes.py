@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 
 from bench.networks import MEAN, STD
+from reportgen.engine.allocator import memory_kept
 from reportgen.engine.device import repeatable
 from reportgen.engine.feed import Feed
 from reportgen.engine.needs import ModelFacts, Normalisation, Probe
@@ -28,7 +30,8 @@ def facts_of(network: nn.Module, side_px: int) -> ModelFacts:
 
 @dataclass(frozen=True)
 class Pass:
-    """Probes by name, asked of a network on a device. The network is placed and laid out by `feed`."""
+    """Probes by name, asked of a network on a device. The network is placed and laid out by `feed`; what the
+    engine finds out about it before the first batch is kept from one batch to the next."""
 
     network: nn.Module
     facts: ModelFacts
@@ -37,19 +40,26 @@ class Pass:
     batch_size: int = 16
     feed: Feed = Feed()  # noqa: RUF009  # frozen
 
+    @cached_property
+    def _chosen(self) -> Visualizations:
+        wishes = [(name, "image", probe) for name, probe in self.probes.items()]
+        return Visualizations.of(wishes, self.facts, 1)
+
+    @cached_property
+    def _engine(self) -> OnePass:
+        network = self.feed.placed(self.network, self.device)
+        slots, normal = (Slot("predicted"),), Normalisation(MEAN, STD)
+        plan, size = self._chosen.plan(), self.batch_size
+        return OnePass(network, plan, slots, normal, self.device, size, feed=self.feed)
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """The process as a whole run has it while it measures."""
+        with memory_kept(self.device), repeatable(0), frozen(self._engine.network):
+            yield
+
     def run(self, pixels: Tensor) -> dict[str, tuple[Finding, ...]]:
         """Every probe's findings of a batch (N, C, H, W), for the predicted class; without those that do not
         apply to the network."""
-        wishes = [(name, "image", probe) for name, probe in self.probes.items()]
-        chosen = Visualizations.of(wishes, self.facts, 1)
-        slots, normal = (Slot("predicted"),), Normalisation(MEAN, STD)
-        network = self.feed.placed(self.network, self.device)
-        engine = OnePass(network, chosen.plan(), slots, normal, self.device, self.batch_size, feed=self.feed)
-        with repeatable(0), frozen(network):
-            (tape,) = engine.run(pixels, torch.full((len(pixels),), -1))
-            return {v.name: tuple(v.probe.measure(tape)) for v in chosen.every if v.applies}
-
-
-def floats(findings: Sequence[Finding]) -> dict[str, Any]:
-    """The arrays of numbers that are drawn, a name each: maps, pictures, curves, rows of small pictures."""
-    return {f.name: f.values for f in findings if getattr(f, "values", None) is not None}
+        (tape,) = self._engine.run(pixels, torch.full((len(pixels),), -1))
+        return {v.name: tuple(v.probe.measure(tape)) for v in self._chosen.every if v.applies}

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,19 +32,38 @@ BASIC = (
 
 
 @dataclass(frozen=True)
-class Ran:
-    """A whole run: its seconds from the start of the process to its end, those of its stages, the most
-    memory that the device (on a CPU the process) held, and where its report is."""
+class Spent:
+    """The seconds of a process, and the most memory that it had resident."""
 
     seconds: float
+    resident_bytes: int
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A whole run: what its process took, the seconds of its stages, the most memory that the device (on a
+    CPU the process, while it measured) held, and where its report is."""
+
+    spent: Spent
     stages: dict[str, float]
     peak_bytes: int
     report: Path
 
     @property
+    def seconds(self) -> float:
+        return self.spent.seconds
+
+    @property
     def stages_in_words(self) -> str:
-        rest = {name: s for name, s in self.stages.items() if name != "total"}
-        return ", ".join(f"{name} {s:.1f}" for name, s in rest.items())
+        """The stages, longest first, and what is none of them: reading the model, loading the packages."""
+        named = {name: s for name, s in self.stages.items() if name != "total"}
+        parts = {
+            **named,
+            "other steps": self.stages["total"] - sum(named.values()),
+            "start": self.seconds - self.stages["total"],
+        }
+        ordered = sorted(parts.items(), key=lambda part: -part[1])
+        return ", ".join(f"{name} {s:.1f}" for name, s in ordered)
 
     @property
     def evidence_bytes(self) -> int:
@@ -70,10 +90,11 @@ class Audited:
         if source.startswith("oracles:"):
             source = str(REPOSITORY / "tests" / "oracles.py") + ":" + source.partition(":")[2]
         numbers = "mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5]"
+        listed = "".join(f"  - {name}\n" for name in visualizations)
         self.recipe.write_text(
             f"model:\n  source: {source}\n"
             f"  preprocessing: {{resize: {round(side * 8 / 7)}, crop: {side}, {numbers}}}\n"
-            f"visualizations: [{', '.join(visualizations)}]\n{more}",
+            f"visualizations:\n{listed}{more}",
             encoding="utf-8",
         )
 
@@ -86,26 +107,27 @@ class Audited:
         report = self.folder / f"report-{device.replace(':', '')}-{images}"
         photos = str(self.folder / f"photos-{images}")
         given = ["--recipe", str(self.recipe), "--device", device, "--out", str(report), "--quiet", *options]
-        seconds = command("run", str(self.folder / "network.safetensors"), photos, *given)
-        return ran(seconds, report)
+        spent = command("run", str(self.folder / "network.safetensors"), photos, *given)
+        return ran(spent, report)
 
 
-def ran(seconds: float, report: Path) -> Ran:
+def ran(spent: Spent, report: Path) -> Ran:
     """What the report in a folder says of its run."""
     timing = json.loads((report / "evidence" / "timing.json").read_text(encoding="utf-8"))
     results: dict[str, Any] = json.loads((report / "results.json").read_text(encoding="utf-8"))
-    return Ran(seconds, results["cost"]["seconds"], int(timing["peak_memory_bytes"] or 0), report)
+    return Ran(spent, results["cost"]["seconds"], int(timing["peak_memory_bytes"] or 0), report)
 
 
-def command(*words: str) -> float:
-    """The seconds that `reportgen …` takes, from its start to its end. Raises RuntimeError where it fails."""
-    paths = [str(REPOSITORY), os.environ.get("PYTHONPATH", "")]
+def command(*words: str) -> Spent:
+    """What `reportgen …` takes as a process. Raises RuntimeError where it fails."""
+    paths = [str(REPOSITORY), str(REPOSITORY / "tests"), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
-    begun = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-m", "reportgen", *words], env=environment, capture_output=True, text=True
-    )
-    seconds = time.perf_counter() - begun
-    if done.returncode:
-        raise RuntimeError(f"reportgen {words[0]} exited with {done.returncode}: {done.stderr[-600:]}")
-    return seconds
+    with tempfile.TemporaryDirectory() as folder:
+        told = Path(folder) / "resident"
+        given = [sys.executable, "-m", "bench.child", str(told), *words]
+        begun = time.perf_counter()
+        done = subprocess.run(given, env=environment, capture_output=True, text=True)
+        seconds = time.perf_counter() - begun
+        if done.returncode:
+            raise RuntimeError(f"reportgen {words[0]} exited with {done.returncode}: {done.stderr[-600:]}")
+        return Spent(seconds, int(told.read_text(encoding="utf-8")))

@@ -7,7 +7,7 @@ import torch
 
 from reportgen.engine import device
 from reportgen.engine.network.trace import trace
-from reportgen.errors import RecipeError
+from reportgen.errors import InputError, RecipeError
 
 
 @pytest.fixture
@@ -58,6 +58,54 @@ def test_batches_fit_half_of_the_free_memory(two_gpus, awkward):
     facts = trace(awkward, (3, 32, 32))
     without, with_backward = (device.bytes_per_image(facts, 0, b) for b in (False, True))
     assert with_backward - without == facts.activation_bytes
+
+
+def test_images_go_to_cuda_from_pinned_memory_without_waiting_and_to_the_cpu_as_they_are(monkeypatch):
+    moved = []
+
+    class Pinned:
+        def to(self, where, non_blocking=False):
+            moved.append((where, non_blocking))
+            return self
+
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda _x: Pinned())
+    x = torch.rand(2, 3)
+    assert isinstance(device.placed(x, torch.device("cuda:1")), Pinned)
+    assert moved == [(torch.device("cuda:1"), True)]
+    assert device.placed(x, torch.device("cpu")) is x
+
+
+@pytest.mark.parametrize(("fits", "sizes"), [(100, [13]), (4, [13, 6, 3]), (1, [13, 6, 3, 1])])
+def test_work_is_done_with_the_first_half_that_fits(fits, sizes):
+    tried, told = [], []
+
+    def work(size: int) -> str:
+        tried.append(size)
+        if size > fits:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return f"done with {size}"
+
+    assert device.fitting(work, 13, told.append) == f"done with {sizes[-1]}"
+    assert tried == sizes and told == sizes[1:]
+
+
+def test_what_does_not_fit_at_all_and_what_is_no_lack_of_memory_are_raised():
+    def fails(error: Exception):
+        def work(_size: int) -> None:
+            raise error
+
+        return work
+
+    with pytest.raises(torch.OutOfMemoryError):
+        device.fitting(fails(torch.OutOfMemoryError("full")), 4, lambda _size: None)
+    with pytest.raises(RuntimeError, match="another"):
+        device.fitting(fails(RuntimeError("another")), 4, lambda _size: pytest.fail("it was tried again"))
+    with (
+        pytest.raises(InputError, match="too little memory") as caught,
+        device.enough_memory(torch.device("cpu")),
+    ):
+        device.fitting(fails(torch.OutOfMemoryError("full")), 1, lambda _size: None)
+    assert "run.device: cpu" in caught.value.remedy
 
 
 def test_flags_and_random_numbers_are_restored():
