@@ -118,11 +118,12 @@ class Mends(Said):
     def without(self, case, verdict):
         answers = case.answers.answers.copy()
         answers[: self.mended] = case.answers.labels[: self.mended]
-        return replace(case.with_answers(replace(case.answers, answers=answers)), preprocessing={"mended": "x"})
+        mended = case.with_answers(replace(case.answers, answers=answers))
+        return replace(mended, preprocessing={"mended": "another"})
 
 
 @pytest.mark.parametrize(("mended", "folds"), [(1, False), (2, True), (4, True)])
-def test_a_cause_that_leaves_most_answers_wrong_does_not_explain_what_cannot_be_told(make_case, mended, folds):
+def test_a_cause_that_leaves_most_answers_wrong_explains_nothing_unknown(make_case, mended, folds):
     case = make_case([0, 0, 0, 0, 1], [[0, 1.0]] * 5, ["cause", "b"])
     checks = [Mends("cause", mended), Unknown("unknown")]
     chosen = {each.name: SimpleNamespace(check=each) for each in checks}
