@@ -20,6 +20,7 @@ from reportgen.engine.feed import Feed
 from reportgen.engine.incremental import rules  # noqa: F401  registers them
 from reportgen.engine.incremental.boxes import Ints
 from reportgen.engine.incremental.cost import DENSE_FROM, Grouping, grouped
+from reportgen.engine.incremental.fusing import Folds
 from reportgen.engine.incremental.patched import Forward, dense_of
 from reportgen.engine.incremental.steps import Program
 from reportgen.engine.incremental.trying import agrees, program_of, start
@@ -91,8 +92,9 @@ class Incremental:
         """The numbers of a group's boxes, (K,), their logits (K, classes) and what is tapped, group by group."""
         boxes, x, inside = local.of(image), local.x[image : image + 1], local.inside[image : image + 1]
         known: dict[Any, Any] | None = {} if len(grouping.groups) > 1 else None
+        folds = Folds()
         for group in grouping.groups:
-            forward = Forward(DENSE_FROM, known)
+            forward = Forward(DENSE_FROM, known, folds=folds)
             whose = torch.full((len(group),), image, device=x.device)
             logits, kept = asker.feed.ask(
                 asker.network, start(forward, x, inside, boxes[group]), asker.of(whose).output, taps

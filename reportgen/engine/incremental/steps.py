@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from reportgen.engine.incremental.boxes import Boxes, Window
+from reportgen.engine.incremental.boxes import Window
 
 # multiply-adds in the time that one number is written or read, as they were measured on a CPU
 MOVED = 16
 # multiply-adds in the time that one operation on a group takes besides: cutting, setting in, calling
-CALLED = 2_000_000
+CALLED = 8_000_000
 
 
 @dataclass(frozen=True)
