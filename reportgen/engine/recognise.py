@@ -139,25 +139,15 @@ def _one(asked: Asked) -> tuple[Kind, Form, str, str]:
         "class, set model.head: scores."
     )
     if asked.last in SIGMOIDS:
-        return (
-            "binary",
-            "logits",
-            words,
-            (
-                f"The network's one output comes of a {asked.last} and is {asked.range} on pictures of noise,"
-                f" black and white: more likely a value on a scale than a logit. {HOW}"
-            ),
+        return "binary", "logits", words, (
+            f"The network's one output comes of a {asked.last} and is {asked.range} on pictures of noise,"
+            f" black and white: more likely a value on a scale than a logit. {HOW}"
         )
     if asked.within and not asked.constant:
-        return (
-            "binary",
-            "logits",
-            words,
-            (
-                f"The network's one output lies in [0, 1] for {len(asked.outputs)} pictures of noise, black and"
-                f" white ({asked.range}), and no sigmoid makes it: whether it is a probability already cannot be"
-                f" decided; it is read as a logit. {HOW}"
-            ),
+        return "binary", "logits", words, (
+            f"The network's one output lies in [0, 1] for {len(asked.outputs)} pictures of noise, black and"
+            f" white ({asked.range}), and no sigmoid makes it: whether it is a probability already cannot be"
+            f" decided; it is read as a logit. {HOW}"
         )
     return "binary", "logits", words, ""
 
@@ -175,15 +165,10 @@ def _several(asked: Asked) -> tuple[Kind, Form, str, str]:
         return "labels", "probabilities", words, ""
     if form != "logits" or (asked.within and not asked.constant):
         sums = "add up to one" if form != "logits" else "do not add up to one"
-        return (
-            "classes",
-            "logits",
-            "",
-            (
-                f"The network's outputs lie in [0, 1] and {sums} for {len(asked.outputs)} pictures of noise,"
-                f" black and white ({asked.range}); whether they are probabilities already cannot be decided;"
-                f" they are read as logits, by softmax. {HOW}"
-            ),
+        return "classes", "logits", "", (
+            f"The network's outputs lie in [0, 1] and {sums} for {len(asked.outputs)} pictures of noise,"
+            f" black and white ({asked.range}); whether they are probabilities already cannot be decided;"
+            f" they are read as logits, by softmax. {HOW}"
         )
     return "classes", "logits", "", ""
 

@@ -34,18 +34,21 @@ WORTH = 1.15  # how many times cheaper patches have to be
 class Asks(Protocol):
     """Who asks: the network on its device, how it is fed and read, how many images a batch holds."""
 
-    network: nn.Module
-    feed: Feed
-    batch_size: int
-    output: Output
-
+    @property
+    def network(self) -> nn.Module: ...
+    @property
+    def feed(self) -> Feed: ...
+    @property
+    def batch_size(self) -> int: ...
+    @property
+    def output(self) -> Output: ...
     def of(self, images: Tensor) -> Asks: ...
 
 
 @dataclass(frozen=True)
 class Local:
-    """Perturbations that change images x (N, C, H, W) inside boxes only: pixels (V, 4) of top, left, bottom and
-    right, or (N, V, 4), where what stands `inside` (N, C, H, W) takes their place."""
+    """Perturbations that change images x (N, C, H, W) inside boxes only: top, left, bottom and right
+    in pixels, (V, 4) or (N, V, 4), where what stands `inside` (N, C, H, W) takes their place."""
 
     x: Tensor
     inside: Tensor
@@ -89,7 +92,7 @@ class Incremental:
     def answers(
         self, asker: Asks, local: Local, image: int, grouping: Grouping, taps: Sequence[str]
     ) -> Iterator[tuple[Ints, Tensor, dict[str, Tensor]]]:
-        """The numbers of a group's boxes, (K,), their logits (K, classes) and what is tapped, group by group."""
+        """Group by group the numbers of its boxes, (K,), their logits (K, classes) and what is tapped."""
         boxes, x, inside = local.of(image), local.x[image : image + 1], local.inside[image : image + 1]
         known: dict[Any, Any] | None = {} if len(grouping.groups) > 1 else None
         folds = Folds()

@@ -1,5 +1,5 @@
-"""A convolution that waits for what comes after it: a batch normalisation that stands still is folded into its
-weights, and a rectifier or the like is applied while its output is still in the processor's cache.
+"""A convolution that waits for what comes after it: a batch normalisation that stands still is folded into
+its weights, and a rectifier or the like is applied while its output is still in the processor's cache.
 
 Both are exact up to rounding, and save two passes over memory for each layer. What waits is worked out as
 soon as anything else reads it.
@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_leaves, tree_map
 
 NORMS = ("native_batch_norm", "_native_batch_norm_legit_no_training", "cudnn_batch_norm", "miopen_batch_norm")
 # activations by the dispatcher's names, and by those of oneDNN
@@ -28,8 +28,8 @@ ACTIVATIONS = {
 
 @dataclass
 class Folds:
-    """Weights with a normalisation in them, by those of both; as long as they are kept, so are these, so that no
-    other tensor has their ids."""
+    """Weights with a normalisation in them, by the ids of what they are made of: that is kept beside them, so
+    that no other tensor has its ids."""
 
     known: dict[Hashable, tuple[Any, Any]] = field(default_factory=dict)
 
@@ -86,7 +86,7 @@ class Pending:
         return replace(self, weight=weight, bias=bias)
 
     def activated(self, func: Any, options: Sequence[Any]) -> Pending | None:
-        """With an activation after it, of the dispatcher (not in place) with its options; None where there is one."""
+        """With an activation of the dispatcher after it, not in place; None where there is one already."""
         if self.activation is not None or func.overloadpacket.__name__ not in ACTIVATIONS:
             return None
         return replace(self, activation=func, options=tuple(options))
@@ -138,6 +138,7 @@ class Whole(torch.Tensor):
     """Images in full, of which a convolution may be waiting."""
 
     value: Tensor | Pending
+    folds: Folds
 
     @staticmethod
     def __new__(cls: type[Whole], value: Tensor | Pending, like: Tensor, folds: Folds) -> Whole:
@@ -168,43 +169,57 @@ class Whole(torch.Tensor):
     __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
     @classmethod
-    def __torch_dispatch__(
+    def __torch_dispatch__(  # type: ignore[override]
         cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         first = args[0] if args else None
-        waiting = first.value if isinstance(first, Whole) and isinstance(first.value, Pending) else None
-        name = func.overloadpacket.__name__
-        if isinstance(first, Whole) and name == "convolution" and not args[6] and first.ndim == 4:
-            x, weight, bias, strides, paddings, dilations, _, _, groups = args
-            if not isinstance(weight, Whole) and not isinstance(bias, Whole):
-                given = Pending(x.tensor(), weight, bias, strides, paddings, dilations, groups, x.folds)
-                return Whole(given, given.x, x.folds)
-        if waiting is not None and not kwargs:
-            if name in NORMS:
-                after = waiting.normalised(name, args)
-                if after is not None:
-                    return _first_of_norm(name, Whole(after, after.x, first.folds))
-            in_place = func._schema.is_mutable
-            plain = getattr(torch.ops.aten, name.rstrip("_"), None) if in_place else func
-            plain = getattr(plain, func._overloadname) if in_place and plain is not None else plain
-            after = waiting.activated(plain, args[1:]) if plain is not None else None
-            if after is not None and in_place:
-                first.value = after
-                return first
-            if after is not None:
-                return Whole(after, after.x, first.folds)
-        return _in_full(func, args, kwargs or {})
+        result = _fusing(func, first, args) if isinstance(first, Whole) and not kwargs else None
+        return _in_full(func, args, kwargs or {}) if result is None else result
 
 
-def _first_of_norm(name: str, made: Tensor) -> Any:
-    return (made, made, made, made) if name == "cudnn_batch_norm" else (made, made, made)
+def _fusing(func: Any, first: Whole, args: tuple[Any, ...]) -> Any:
+    """The result of an operation that waits, or that something waits for; None where none does."""
+    name = func.overloadpacket.__name__
+    if name == "convolution":
+        _, weight, bias, strides, paddings, dilations, transposed, _, groups = args
+        if transposed or first.ndim != 4 or isinstance(weight, Whole) or isinstance(bias, Whole):
+            return None
+        x = first.tensor()
+        return Whole(
+            Pending(x, weight, bias, strides, paddings, dilations, groups, first.folds), x, first.folds
+        )
+    if not isinstance(first.value, Pending):
+        return None
+    x = first.value.x
+    if name in NORMS:
+        folded = first.value.normalised(name, args)
+        if folded is None:
+            return None
+        return (Whole(folded, x, first.folds),) * (4 if name == "cudnn_batch_norm" else 3)
+    plain = out_of_place(func)
+    activated = None if plain is None else first.value.activated(plain, args[1:])
+    if activated is None:
+        return None
+    if func._schema.is_mutable:
+        first.value = activated
+        return first
+    return Whole(activated, x, first.folds)
+
+
+def out_of_place(func: Any) -> Any:
+    """The operation that does not write into its input, for one that does; itself for any other."""
+    if not func._schema.is_mutable:
+        return func
+    packet = getattr(torch.ops.aten, func.overloadpacket.__name__.rstrip("_"), None)
+    return getattr(packet, func._overloadname, None)
 
 
 def _in_full(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The operation on what is worked out; what it writes into stays the same value."""
-    folds = next(x.folds for x in torch.utils._pytree.tree_leaves((args, kwargs)) if isinstance(x, Whole))
-    result = func(*tree_map(worked_out, args), **tree_map(worked_out, kwargs))
-    if func._schema.is_mutable:
+    folds = next(x.folds for x in tree_leaves((args, kwargs)) if isinstance(x, Whole))
+    plain: Any = tree_map(worked_out, (args, kwargs))
+    result = func(*plain[0], **plain[1])
+    if func._schema.is_mutable and args and result is plain[0][0]:
         return args[0]
     return tree_map(lambda x: wrapped(x, folds), result)
 

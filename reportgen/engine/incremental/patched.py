@@ -18,7 +18,7 @@ from torch.utils._pytree import tree_flatten, tree_leaves, tree_map
 
 from reportgen.engine.incremental import pieces
 from reportgen.engine.incremental.boxes import Boxes, Window
-from reportgen.engine.incremental.fusing import Folds, Pending, Whole, worked_out
+from reportgen.engine.incremental.fusing import Folds, Pending, Whole, out_of_place, worked_out, wrapped
 from reportgen.engine.incremental.steps import Program, Step
 
 Rule: TypeAlias = Callable[["Call"], Any]
@@ -101,7 +101,7 @@ class Patched(Tensor):
             return func(*args, **kwargs)
 
     @classmethod
-    def __torch_dispatch__(
+    def __torch_dispatch__(  # type: ignore[override]
         cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         return dispatched(func, args, kwargs or {})
@@ -191,7 +191,7 @@ class Call:
         args, kwargs = tree_map(dense_of, (self.args, self.kwargs))
         result = self.func(*args, **kwargs)
         if not self.in_place or not any(isinstance(x, Patched) for x in self._written()):
-            return result
+            return tree_map(lambda x: wrapped(x, self.forward.folds), result)
         value = self.args[0]
         if (
             not isinstance(value, Patched)
@@ -222,8 +222,8 @@ class Call:
         return func(*args, **kwargs)
 
     def same(self, axes: tuple[int, int] | None = None, view: bool = False, macs: int = 0) -> Any:
-        """The result of an operation that treats every place alike: on the clean values, and on the patches of
-        all of them in the boxes that hold all. `axes` are those of rows and columns in the result."""
+        """The result of an operation that treats every place alike: of the clean values, and of patches in
+        the boxes that hold those of all. `axes` are those of rows and columns in the result."""
         first = self.patched[0]
         boxes = first.boxes
         for other in self.patched[1:]:
@@ -249,7 +249,7 @@ class Call:
         value = self.args[0]
         if not isinstance(value, Patched) or value.shared:
             raise Unservable(f"{self.func} writes into a view")
-        func = getattr(getattr(torch.ops.aten, self.name), self.func._overloadname)
+        func = out_of_place(self.func)
         clean = self.forward.once(lambda: self.plain(func, lambda x: x.clean), func, self._keyed())
         patches = self.plain(func, lambda x: in_boxes(x, boxes))
         if clean.shape[1:] != value.shape[1:] or clean.dtype != value.dtype:
@@ -265,9 +265,7 @@ class Call:
         value = self.args[0]
         if self.kwargs or not isinstance(value, Patched) or not isinstance(value.waiting, Pending):
             return None
-        func = self.func
-        if self.in_place:
-            func = getattr(getattr(torch.ops.aten, self.name, None), func._overloadname, None)
+        func = out_of_place(self.func)
         waiting = value.waiting.activated(func, self.args[1:]) if func is not None else None
         if waiting is None or (self.in_place and value.shared):
             return None

@@ -119,8 +119,8 @@ def _windowed(
     macs: int = 0,
     waiting: Callable[[Tensor], Pending] | None = None,
 ) -> Any:
-    """What a layer of windows makes of the patches with their context. `compute` gets a tensor and how much is
-    padded; `filling` is what it pads with. Of patches it may be `waiting`."""
+    """What a layer of windows makes of the patches with their context. `compute` gets a tensor and how much
+    is padded; `filling` is what it pads with. Of patches it may be `waiting`."""
     forward = call.forward
     clean = forward.once(lambda: compute(value.clean, paddings), call.func, (value.clean, *call.args[1:]))
     windows = windows_of(clean)
@@ -329,8 +329,8 @@ def _softmax(call: Call) -> Any:
 
 @rule("mean", "sum", "amax", "amin")
 def _reduced(call: Call) -> Any:
-    """Over channels it is alike at every place; a mean or a sum over all places is that of the clean map, and of
-    what the patch changes."""
+    """Over channels it is alike at every place; a mean or a sum over all places is that of the clean map, and
+    of what the patch changes."""
     bound = _bound(call)
     value = bound["self"]
     given = bound.get("dim")

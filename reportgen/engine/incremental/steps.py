@@ -19,8 +19,11 @@ CALLED = 8_000_000
 @dataclass(frozen=True)
 class Step:
     """An operation: `same` treats every place alike, `window` sees places about its own, `pad` puts places
-    about the map, `mean` sums all of them up. `inputs` are the steps that gave its patched values; a map has so
-    many places, with so many channels each, worked out with `macs` multiply-adds a place. A `view` costs nothing."""
+    about the map, `mean` sums all of them up, and from `whole` on it is in full.
+
+    `inputs` are the steps that gave its patched values; a map has so many places, with so many channels
+    each, worked out with `macs` multiply-adds a place. A `view` costs nothing.
+    """
 
     kind: str
     inputs: tuple[int, ...]

@@ -21,6 +21,7 @@ from reportgen.engine.incremental import pieces
 from reportgen.engine.incremental.boxes import Boxes, Ints
 from reportgen.engine.incremental.patched import Forward, Patched, dense_of
 from reportgen.engine.incremental.steps import MOVED, Program
+from reportgen.engine.network.uncompiled import spare_compiler
 
 log = logging.getLogger("reportgen")
 IMAGES = 2  # of one, what differs from image to image looks like what does not
@@ -80,6 +81,7 @@ def in_full(image: Tensor, inside: Tensor, boxes: Ints) -> Tensor:
 
 def program_of(answer: Answer, image: Tensor) -> Program:
     """What the network does to a patch of one place."""
+    spare_compiler()  # a dispatch mode would import it
     program = Program()
     height, width = image.shape[-2:]
     middle = np.array([[height // 2, width // 2, height // 2 + 1, width // 2 + 1]] * IMAGES)
