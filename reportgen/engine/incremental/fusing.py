@@ -218,10 +218,25 @@ def _in_full(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The operation on what is worked out; what it writes into stays the same value."""
     folds = next(x.folds for x in tree_leaves((args, kwargs)) if isinstance(x, Whole))
     plain: Any = tree_map(worked_out, (args, kwargs))
-    result = func(*plain[0], **plain[1])
+    result = plainly(func, *plain)
     if func._schema.is_mutable and args and result is plain[0][0]:
         return args[0]
     return tree_map(lambda x: wrapped(x, folds), result)
+
+
+class Unservable(Exception):
+    """What this network does cannot be followed patch by patch, and not in full either."""
+
+
+def plainly(func: Any, args: Any, kwargs: Any) -> Any:
+    """An operation on plain tensors in the place of others, whose numbers may lie in another order in memory.
+    Raises Unservable where it asks for that order."""
+    name = func.overloadpacket.__name__
+    if name in ("view", "_unsafe_view") and not isinstance(args[1], torch.dtype):
+        return args[0].reshape(args[1])
+    if name == "as_strided":
+        raise Unservable(f"{func} goes by the order in memory")
+    return func(*args, **kwargs)
 
 
 def wrapped(value: Any, folds: Folds) -> Any:

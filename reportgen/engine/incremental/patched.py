@@ -18,15 +18,20 @@ from torch.utils._pytree import tree_flatten, tree_leaves, tree_map
 
 from reportgen.engine.incremental import pieces
 from reportgen.engine.incremental.boxes import Boxes, Window
-from reportgen.engine.incremental.fusing import Folds, Pending, Whole, out_of_place, worked_out, wrapped
+from reportgen.engine.incremental.fusing import (
+    Folds,
+    Pending,
+    Unservable,
+    Whole,
+    out_of_place,
+    plainly,
+    worked_out,
+    wrapped,
+)
 from reportgen.engine.incremental.steps import Program, Step
 
 Rule: TypeAlias = Callable[["Call"], Any]
 RULES: dict[str, Rule] = {}  # by the name of the operation
-
-
-class Unservable(Exception):
-    """What this network does cannot be followed patch by patch, and not by pasting them either."""
 
 
 class Patched(Tensor):
@@ -189,7 +194,10 @@ class Call:
         """The operation on plain tensors. Raises Unservable where it writes into a patched one, and another
         tensor shares its memory."""
         args, kwargs = tree_map(dense_of, (self.args, self.kwargs))
-        result = self.func(*args, **kwargs)
+        # a linear layer is asked by its function, all else by the dispatcher's operation
+        result = (
+            plainly(self.func, args, kwargs) if hasattr(self.func, "_schema") else self.func(*args, **kwargs)
+        )
         if not self.in_place or not any(isinstance(x, Patched) for x in self._written()):
             return tree_map(lambda x: wrapped(x, self.forward.folds), result)
         value = self.args[0]
