@@ -43,7 +43,7 @@ def test_outputs_that_see_a_patch_are_found_and_their_context_holds_the_patch(la
         begin = context.start[k]
         assert begin <= start + window.padding
         assert begin + context.length >= start + window.padding + span.length
-        assert 0 <= begin and begin + context.length <= window.padded_side
+        assert begin >= 0 and begin + context.length <= window.padded_side
         assert window.padded_side >= span.side + 2 * window.padding
 
 
