@@ -27,7 +27,7 @@ from reportgen.engine.incremental.trying import agrees, program_of, start
 from reportgen.engine.network.output import Output
 
 log = logging.getLogger("reportgen")
-FEWEST = 12  # boxes of an image: for fewer the trial costs more than it may save
+FEWEST = 24  # boxes of an image: for fewer the trial costs more than it may save
 WORTH = 1.15  # how many times cheaper patches have to be
 
 

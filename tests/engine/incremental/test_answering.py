@@ -84,7 +84,7 @@ def test_parts_are_covered_alike_and_an_image_without_them_has_no_answer(awkward
         [[[2, 3, 9, 12], [20, 20, 32, 30]], [[0, 0, 0, 0], [1, 1, 4, 4]], [[5, 5, 8, 8]] * 2]
     )
     parts = PartBoxes(boxes, [4, 7, 9])
-    family, x = CoveredParts(2, 7), torch.randn(3, 3, SIDE, SIDE)
+    family, x = CoveredParts(2, 14), torch.randn(3, 3, SIDE, SIDE)
     (found, _, patched), (expected, _, _) = both(monkeypatch, awkward, x, family=family, parts=parts)
     assert patched.incremental.patched > 0
     torch.testing.assert_close(found, expected, equal_nan=True)
