@@ -23,6 +23,13 @@ from reportgen.probes.saliency import Saliency
 SIDE = 32
 
 
+@pytest.fixture
+def in_full(monkeypatch):
+    """Every perturbed image goes through the network as it is, so that hooks see it."""
+    monkeypatch.setattr("reportgen.engine.incremental.answering.WORTH", float("inf"))
+    monkeypatch.setattr("reportgen.engine.incremental.answering.FEWEST", 10**6)
+
+
 def image_probes():
     found = [m.probe() for m in methods().values() if m.scope == "image"]
     assert {type(p).__name__ for p in found} >= {"Saliency", "GuidedBackprop", "GradCam", "Occlusion"}
@@ -49,6 +56,7 @@ class Count:
         self.backwards += len(gradient)
 
 
+@pytest.mark.usefixtures("in_full")
 @pytest.mark.parametrize("slots", [1, 3])
 def test_the_basic_maps_cost_n_forwards_2n_backwards_and_the_windows(awkward, measured, slots):
     n, windows = 6, 13 * 13  # window 9 (two sevenths of 32), stride 2: ceil(23/2) + 1 = 13 a side
@@ -73,6 +81,7 @@ def test_the_basic_maps_cost_n_forwards_2n_backwards_and_the_windows(awkward, me
     assert set(count.sizes[1:-1]) == {50}, "occlusion batches are full, whatever images they hold"
 
 
+@pytest.mark.usefixtures("in_full")
 @pytest.mark.parametrize("slots", [1, 2])
 def test_the_plan_knows_what_every_map_together_costs(awkward, measured, slots):
     n = 3

@@ -20,31 +20,35 @@ from reportgen.engine.feed import Feed
 from reportgen.engine.incremental import rules  # noqa: F401  registers them
 from reportgen.engine.incremental.boxes import Ints
 from reportgen.engine.incremental.cost import DENSE_FROM, Grouping, grouped
+from reportgen.engine.incremental.fusing import Folds
 from reportgen.engine.incremental.patched import Forward, dense_of
 from reportgen.engine.incremental.steps import Program
 from reportgen.engine.incremental.trying import agrees, program_of, start
 from reportgen.engine.network.output import Output
 
 log = logging.getLogger("reportgen")
-FEWEST = 12  # boxes of an image: for fewer the trial costs more than it may save
+FEWEST = 24  # boxes of an image: for fewer the trial costs more than it may save
 WORTH = 1.15  # how many times cheaper patches have to be
 
 
 class Asks(Protocol):
     """Who asks: the network on its device, how it is fed and read, how many images a batch holds."""
 
-    network: nn.Module
-    feed: Feed
-    batch_size: int
-    output: Output
-
+    @property
+    def network(self) -> nn.Module: ...
+    @property
+    def feed(self) -> Feed: ...
+    @property
+    def batch_size(self) -> int: ...
+    @property
+    def output(self) -> Output: ...
     def of(self, images: Tensor) -> Asks: ...
 
 
 @dataclass(frozen=True)
 class Local:
-    """Perturbations that change images x (N, C, H, W) inside boxes only: pixels (V, 4) of top, left, bottom and
-    right, or (N, V, 4), where what stands `inside` (N, C, H, W) takes their place."""
+    """Perturbations that change images x (N, C, H, W) inside boxes only: top, left, bottom and right
+    in pixels, (V, 4) or (N, V, 4), where what stands `inside` (N, C, H, W) takes their place."""
 
     x: Tensor
     inside: Tensor
@@ -88,11 +92,12 @@ class Incremental:
     def answers(
         self, asker: Asks, local: Local, image: int, grouping: Grouping, taps: Sequence[str]
     ) -> Iterator[tuple[Ints, Tensor, dict[str, Tensor]]]:
-        """The numbers of a group's boxes, (K,), their logits (K, classes) and what is tapped, group by group."""
+        """Group by group the numbers of its boxes, (K,), their logits (K, classes) and what is tapped."""
         boxes, x, inside = local.of(image), local.x[image : image + 1], local.inside[image : image + 1]
         known: dict[Any, Any] | None = {} if len(grouping.groups) > 1 else None
+        folds = Folds()
         for group in grouping.groups:
-            forward = Forward(DENSE_FROM, known)
+            forward = Forward(DENSE_FROM, known, folds=folds)
             whose = torch.full((len(group),), image, device=x.device)
             logits, kept = asker.feed.ask(
                 asker.network, start(forward, x, inside, boxes[group]), asker.of(whose).output, taps

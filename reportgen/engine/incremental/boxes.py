@@ -19,7 +19,7 @@ Ints: TypeAlias = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Span:
-    """Where K patches lie along one side of a map of `side` places: from `start` (K,), `length` places each."""
+    """Where K patches lie along one side of a map of `side` places: from `start` (K,), of one `length`."""
 
     start: Ints
     length: int
@@ -44,16 +44,18 @@ class Span:
         return Span(self.start + before, self.length, self.side + before + after)
 
     def __eq__(self, other: object) -> bool:
-        same = isinstance(other, Span) and (self.length, self.side) == (other.length, other.side)
-        return same and np.array_equal(self.start, other.start)
+        if not isinstance(other, Span) or (self.length, self.side) != (other.length, other.side):
+            return False
+        return np.array_equal(self.start, other.start)
 
     __hash__ = None  # type: ignore[assignment]
 
 
 @dataclass(frozen=True)
 class Window:
-    """How a convolution or a pool moves along one side: `reach` places from the first to the last that it sees
-    at once ((kernel - 1)·dilation + 1), its stride, the padding before the map, and the places of its output."""
+    """How a convolution or a pool moves along one side: how many places there are from the first to the last
+    that it sees at once, (kernel - 1)·dilation + 1, its stride, the padding before the map, and the places of
+    its output."""
 
     reach: int
     stride: int
@@ -71,8 +73,8 @@ class Window:
         return Span.covering(start, last // self.stride + 1, self.out)
 
     def context(self, outputs: Span) -> Span:
-        """Where on the padded map the places lie that these outputs see, and the rest of the last one's stride:
-        the patches that they were made from lie within."""
+        """Where on the padded map the places lie that these outputs see, with the rest of the last one's
+        stride: the patches that they were made from lie within."""
         length = (outputs.length - 1) * self.stride + self.reach + self.stride - 1
         return Span(outputs.start * self.stride, length, self.padded_side)
 
@@ -94,12 +96,6 @@ class Boxes:
         """Of boxes (K, 4) of top, left, bottom and right on a map of height and width."""
         top, left, bottom, right = boxes.T
         return cls(Span.covering(top, bottom, side_px[0]), Span.covering(left, right, side_px[1]))
-
-    @classmethod
-    def whole(cls, count: int, sides: Sequence[int]) -> Boxes:
-        """K boxes that hold all of the map."""
-        rows, columns = (Span(np.zeros(count, np.int64), side, side) for side in sides)
-        return cls(rows, columns)
 
     @property
     def count(self) -> int:

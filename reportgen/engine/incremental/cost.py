@@ -11,7 +11,7 @@ from reportgen.engine.incremental.boxes import Boxes, Ints
 from reportgen.engine.incremental.steps import CALLED, MOVED, Program, Step
 
 DENSE_FROM = 0.7  # of a map: larger patches cost what the map costs, with cutting and setting in
-FINEST = 6  # groups along one side at most
+FINEST = 5  # groups along one side at most
 
 
 @dataclass(frozen=True)

@@ -7,24 +7,31 @@ are seen below autograd, so that whatever the network's code calls comes down to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import _disable_current_modes
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_map
 
 from reportgen.engine.incremental import pieces
 from reportgen.engine.incremental.boxes import Boxes, Window
+from reportgen.engine.incremental.fusing import (
+    Folds,
+    Pending,
+    Unservable,
+    Whole,
+    out_of_place,
+    plainly,
+    worked_out,
+    wrapped,
+)
 from reportgen.engine.incremental.steps import Program, Step
 
 Rule: TypeAlias = Callable[["Call"], Any]
 RULES: dict[str, Rule] = {}  # by the name of the operation
-
-
-class Unservable(Exception):
-    """What this network does cannot be followed patch by patch, and not by pasting them either."""
 
 
 class Patched(Tensor):
@@ -35,7 +42,7 @@ class Patched(Tensor):
     """
 
     clean: Tensor
-    patches: Tensor
+    waiting: Tensor | Pending  # the patches, or the convolution that gives them
     boxes: Boxes
     axes: tuple[int, int]
     forward: Forward
@@ -46,7 +53,7 @@ class Patched(Tensor):
     def __new__(
         cls: type[Patched],
         clean: Tensor,
-        patches: Tensor,
+        patches: Tensor | Pending,
         boxes: Boxes,
         axes: tuple[int, int],
         forward: Forward,
@@ -56,12 +63,24 @@ class Patched(Tensor):
         made: Any = torch.Tensor._make_wrapper_subclass(
             cls, (boxes.count, *clean.shape[1:]), dtype=clean.dtype, device=clean.device
         )
-        made.clean, made.patches, made.boxes, made.axes = clean, patches, boxes, axes
+        made.clean, made.waiting, made.boxes, made.axes = clean, patches, boxes, axes
         made.forward, made.step, made.shared = forward, step, shared
         return made  # type: ignore[no-any-return]
 
     def __init__(self, *_: Any, **__: Any) -> None:
         super().__init__()
+
+    @property
+    def patches(self) -> Tensor:
+        """The patches, worked out."""
+        if isinstance(self.waiting, Pending):
+            self.waiting = self.waiting.compute()
+        return self.waiting
+
+    def become(self, made: Patched) -> Patched:
+        """This value with other contents, as after an operation in place."""
+        self.clean, self.waiting, self.boxes, self.step = made.clean, made.waiting, made.boxes, made.step
+        return self
 
     def dense(self) -> Tensor:
         """The K images in full, of their own."""
@@ -80,19 +99,29 @@ class Patched(Tensor):
         with torch._C.DisableTorchFunctionSubclass():
             # a linear layer comes down to matrices that have no rows and columns of a map any more
             if func is nn.functional.linear and "linear" in RULES and isinstance(args[0], Patched):
-                result = RULES["linear"](Call(func, args, kwargs))
+                with _disable_current_modes():  # as below, where torch does so itself
+                    result = RULES["linear"](Call(func, args, kwargs))
                 if result is not NotImplemented:
                     return result
             return func(*args, **kwargs)
 
     @classmethod
-    def __torch_dispatch__(
+    def __torch_dispatch__(  # type: ignore[override]
         cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        call = Call(func, args, kwargs or {})
-        rule = RULES.get(call.name)
-        result = rule(call) if rule else NotImplemented
-        return call.in_full() if result is NotImplemented else result
+        return dispatched(func, args, kwargs or {})
+
+
+def dispatched(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """An operation on patched values, and on others in full that may be waiting."""
+    if func._schema.is_mutable and args and isinstance(args[0], Whole):
+        # what is written into stays the same value
+        args, kwargs = tree_map(lambda x: x.dense() if isinstance(x, Patched) else x, (args, kwargs))
+        return func(*args, **kwargs)
+    call = Call(func, *tree_map(worked_out, (args, kwargs)))
+    rule = RULES.get(call.name)
+    result = rule(call) if rule else NotImplemented
+    return call.in_full() if result is NotImplemented else result
 
 
 @dataclass
@@ -106,6 +135,7 @@ class Forward:
     dense_from: float
     known: dict[Hashable, tuple[Any, Any]] | None = None
     program: Program | None = None
+    folds: Folds = field(default_factory=Folds)
     patched: int = 0  # operations on patches
 
     def start(self, clean: Tensor, patches: Tensor, boxes: Boxes) -> Patched:
@@ -164,9 +194,12 @@ class Call:
         """The operation on plain tensors. Raises Unservable where it writes into a patched one, and another
         tensor shares its memory."""
         args, kwargs = tree_map(dense_of, (self.args, self.kwargs))
-        result = self.func(*args, **kwargs)
+        # a linear layer is asked by its function, all else by the dispatcher's operation
+        result = (
+            plainly(self.func, args, kwargs) if hasattr(self.func, "_schema") else self.func(*args, **kwargs)
+        )
         if not self.in_place or not any(isinstance(x, Patched) for x in self._written()):
-            return result
+            return tree_map(lambda x: wrapped(x, self.forward.folds), result)
         value = self.args[0]
         if (
             not isinstance(value, Patched)
@@ -175,10 +208,9 @@ class Call:
             or result is not args[0]
         ):
             raise Unservable(f"{self.func} writes into a patched tensor")
-        # from here on its patches are all of it, and of the clean map no place shows any more
-        value.patches, value.boxes = result, Boxes.whole(len(result), [result.shape[a] for a in value.axes])
-        value.step = self.forward.note(Step("whole", (value.step,), *_sizes(value.clean, value.axes)))
-        return value
+        # from here on it is the same value in full
+        self.forward.note(Step("whole", (value.step,), *_sizes(value.clean, value.axes)))
+        return Whole.turned(value, result, self.forward.folds)
 
     def _written(self) -> list[Any]:
         schema = self.func._schema.arguments
@@ -198,8 +230,8 @@ class Call:
         return func(*args, **kwargs)
 
     def same(self, axes: tuple[int, int] | None = None, view: bool = False, macs: int = 0) -> Any:
-        """The result of an operation that treats every place alike: on the clean values, and on the patches of
-        all of them in the boxes that hold all. `axes` are those of rows and columns in the result."""
+        """The result of an operation that treats every place alike: of the clean values, and of patches in
+        the boxes that hold those of all. `axes` are those of rows and columns in the result."""
         first = self.patched[0]
         boxes = first.boxes
         for other in self.patched[1:]:
@@ -225,22 +257,34 @@ class Call:
         value = self.args[0]
         if not isinstance(value, Patched) or value.shared:
             raise Unservable(f"{self.func} writes into a view")
-        func = getattr(getattr(torch.ops.aten, self.name), self.func._overloadname)
+        func = out_of_place(self.func)
         clean = self.forward.once(lambda: self.plain(func, lambda x: x.clean), func, self._keyed())
         patches = self.plain(func, lambda x: in_boxes(x, boxes))
         if clean.shape[1:] != value.shape[1:] or clean.dtype != value.dtype:
             raise Unservable(f"{self.func} changes its shape")
         made = self.made(clean, patches, boxes, value.axes, "same")
-        value.clean, value.patches, value.boxes, value.step = made.clean, made.patches, made.boxes, made.step
-        return value
+        return value.become(made)
 
     def _keyed(self) -> Any:
         return tree_map(lambda x: x.clean if isinstance(x, Patched) else x, (self.args, self.kwargs))
 
+    def activated(self) -> Any:
+        """The result where a convolution is waiting for this activation; None where none is."""
+        value = self.args[0]
+        if self.kwargs or not isinstance(value, Patched) or not isinstance(value.waiting, Pending):
+            return None
+        func = out_of_place(self.func)
+        waiting = value.waiting.activated(func, self.args[1:]) if func is not None else None
+        if waiting is None or (self.in_place and value.shared):
+            return None
+        clean = self.forward.once(lambda: self.plain(func, lambda x: x.clean), func, self._keyed())
+        made = self.made(clean, waiting, value.boxes, value.axes, "same")
+        return value.become(made) if self.in_place else made
+
     def made(
         self,
         clean: Tensor,
-        patches: Tensor,
+        patches: Tensor | Pending,
         boxes: Boxes,
         axes: tuple[int, int],
         kind: str,
@@ -279,5 +323,6 @@ def in_boxes(value: Patched, boxes: Boxes) -> Tensor:
 
 
 def dense_of(value: Any) -> Any:
-    """A patched value in full; anything else as it is."""
+    """A patched value in full, and one in full that is waiting worked out; anything else as it is."""
+    value = worked_out(value)
     return value.dense() if isinstance(value, Patched) else value

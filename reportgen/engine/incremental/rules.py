@@ -13,6 +13,7 @@ from torch import Tensor
 
 from reportgen.engine.incremental import pieces
 from reportgen.engine.incremental.boxes import Window
+from reportgen.engine.incremental.fusing import NORMS, Pending, affine
 from reportgen.engine.incremental.patched import RULES, Call, Patched, Rule, Unread
 from reportgen.engine.incremental.steps import Step
 
@@ -45,6 +46,9 @@ def _constant(value: Tensor, like: Patched) -> bool:
 
 @rule(*ELEMENTWISE)
 def _elementwise(call: Call) -> Any:
+    waited = call.activated()
+    if waited is not None:
+        return waited
     first = call.patched[0]
     for value in [x for x in (*call.args, *call.kwargs.values()) if isinstance(x, Tensor)]:
         if isinstance(value, Patched):
@@ -65,25 +69,20 @@ def _identity(call: Call) -> Any:
     return call.same(view=True)
 
 
-@rule("native_batch_norm", "_native_batch_norm_legit_no_training", "cudnn_batch_norm", "miopen_batch_norm")
+@rule(*NORMS)
 def _batch_norm(call: Call) -> Any:
     value, name = call.args[0], call.name
-    training = name != "_native_batch_norm_legit_no_training" and call.args[5]
-    if not isinstance(value, Patched) or training or 1 in value.axes:
+    terms = affine(name, call.args)
+    if not isinstance(value, Patched) or terms is None or 1 in value.axes:
         return NotImplemented
-    weight, bias, mean, variance = call.args[1:5]
-    if mean is None or variance is None:
-        return NotImplemented
-    # one multiplication and one addition, as it comes to once the statistics stand still
-    scale = torch.rsqrt(variance + call.args[-1])
-    scale = scale if weight is None else scale * weight
-    shift = -mean * scale if bias is None else bias - mean * scale
     shape = [-1 if axis == 1 else 1 for axis in range(value.ndim)]
-    scale, shift = scale.view(shape), shift.view(shape)
+    scale, shift = (term.view(shape) for term in terms)
     clean = call.forward.once(
-        lambda: torch.addcmul(shift, value.clean, scale), call.name, (value.clean, *call.args[1:])
+        lambda: torch.addcmul(shift, value.clean, scale), name, (value.clean, *call.args[1:])
     )
-    made = call.made(clean, torch.addcmul(shift, value.patches, scale), value.boxes, value.axes, "same")
+    after = value.waiting.normalised(name, call.args) if isinstance(value.waiting, Pending) else None
+    patches = torch.addcmul(shift, value.patches, scale) if after is None else after
+    made = call.made(clean, patches, value.boxes, value.axes, "same")
     return made, made.clean, made.clean, *([made.clean] if name == "cudnn_batch_norm" else [])
 
 
@@ -104,7 +103,10 @@ def _convolution(call: Call) -> Any:
         )
         return rows, columns
 
-    return _windowed(call, value, convolved, paddings, windows, 0.0, weight.numel())
+    def waiting(x: Tensor) -> Pending:
+        return Pending(x, weight, bias, strides, (0, 0), dilations, groups, call.forward.folds)
+
+    return _windowed(call, value, convolved, paddings, windows, 0.0, weight.numel(), waiting)
 
 
 def _windowed(
@@ -114,10 +116,11 @@ def _windowed(
     paddings: Sequence[int],
     windows_of: Callable[[Tensor], tuple[Window, Window]],
     filling: float,
-    macs: int,
+    macs: int = 0,
+    waiting: Callable[[Tensor], Pending] | None = None,
 ) -> Any:
-    """What a layer of windows makes of the patches with their context. `compute` gets a tensor and how much is
-    padded; `filling` is what it pads with."""
+    """What a layer of windows makes of the patches with their context. `compute` gets a tensor and how much
+    is padded; `filling` is what it pads with. Of patches it may be `waiting`."""
     forward = call.forward
     clean = forward.once(lambda: compute(value.clean, paddings), call.func, (value.clean, *call.args[1:]))
     windows = windows_of(clean)
@@ -126,7 +129,7 @@ def _windowed(
         return NotImplemented
     rows, columns = windows
     if rows.reach == columns.reach == rows.stride == columns.stride == 1 and not any(paddings):
-        patches = compute(value.patches, (0, 0))
+        given = value.patches
     else:
         whole = forward.once(
             lambda: pieces.padded(value.clean, windows, filling), "padded", (value.clean, windows, filling)
@@ -139,7 +142,8 @@ def _windowed(
             top,
             rows.padded_side - top - value.boxes.rows.side,
         )
-        patches = compute(pieces.widened(whole, value.patches, value.boxes.padded(pads), context), (0, 0))
+        given = pieces.widened(whole, value.patches, value.boxes.padded(pads), context)
+    patches = waiting(given) if waiting else compute(given, (0, 0))
     return call.made(clean, patches, boxes, value.axes, "window", windows=windows, macs=macs)
 
 
@@ -171,7 +175,7 @@ def _max_pool(call: Call) -> Any:
         )
         return rows, columns
 
-    made = _windowed(call, value, pooled, paddings, windows, float("-inf"), 0)
+    made = _windowed(call, value, pooled, paddings, windows, float("-inf"))
     # where the maxima stood is a number on the map: nothing may read it off the patches
     return made if made is NotImplemented else (made, Unread(made))
 
@@ -195,7 +199,7 @@ def _avg_pool(call: Call) -> Any:
         rows, columns = (Window(kernel[n], strides[n], paddings[n], out.shape[2 + n]) for n in range(2))
         return rows, columns
 
-    return _windowed(call, value, pooled, paddings, windows, 0.0, 0)
+    return _windowed(call, value, pooled, paddings, windows, 0.0)
 
 
 def _bound(call: Call) -> dict[str, Any]:
@@ -325,8 +329,8 @@ def _softmax(call: Call) -> Any:
 
 @rule("mean", "sum", "amax", "amin")
 def _reduced(call: Call) -> Any:
-    """Over channels it is alike at every place; a mean or a sum over all places is that of the clean map, and of
-    what the patch changes."""
+    """Over channels it is alike at every place; a mean or a sum over all places is that of the clean map, and
+    of what the patch changes."""
     bound = _bound(call)
     value = bound["self"]
     given = bound.get("dim")

@@ -8,19 +8,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from reportgen.engine.incremental.boxes import Boxes, Window
+from reportgen.engine.incremental.boxes import Window
 
 # multiply-adds in the time that one number is written or read, as they were measured on a CPU
 MOVED = 16
 # multiply-adds in the time that one operation on a group takes besides: cutting, setting in, calling
-CALLED = 2_000_000
+CALLED = 8_000_000
 
 
 @dataclass(frozen=True)
 class Step:
     """An operation: `same` treats every place alike, `window` sees places about its own, `pad` puts places
-    about the map, `mean` sums all of them up. `inputs` are the steps that gave its patched values; a map has so
-    many places, with so many channels each, worked out with `macs` multiply-adds a place. A `view` costs nothing."""
+    about the map, `mean` sums all of them up, and from `whole` on it is in full.
+
+    `inputs` are the steps that gave its patched values; a map has so many places, with so many channels
+    each, worked out with `macs` multiply-adds a place. A `view` costs nothing.
+    """
 
     kind: str
     inputs: tuple[int, ...]

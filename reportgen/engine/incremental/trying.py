@@ -21,8 +21,10 @@ from reportgen.engine.incremental import pieces
 from reportgen.engine.incremental.boxes import Boxes, Ints
 from reportgen.engine.incremental.patched import Forward, Patched, dense_of
 from reportgen.engine.incremental.steps import MOVED, Program
+from reportgen.engine.network.uncompiled import spare_compiler
 
 log = logging.getLogger("reportgen")
+IMAGES = 2  # of one, what differs from image to image looks like what does not
 TRIED = 6  # boxes that are answered in both ways
 OF_EFFECT = 1e-3  # of the largest change of a logit that a box makes: what a wrong rule errs by is far more
 OF_LOGITS = 1e-5  # of the largest logit: what another order of summation makes of a float32
@@ -47,10 +49,10 @@ class Counted(TorchDispatchMode):
             return result
         made = [x for x in tree_leaves(result) if isinstance(x, Tensor)]
         if func.overloadpacket in flop_registry:
-            macs = flop_registry[func.overloadpacket](*args, **kwargs, out_val=result) // 2
+            macs = flop_registry[func.overloadpacket](*args, **kwargs, out_val=result) // 2 // IMAGES
             self.program.tail_macs += macs
             self.program.tail += macs
-        numbers = 0 if func.is_view else max((x.numel() for x in made), default=0)
+        numbers = 0 if func.is_view else max((x.numel() // IMAGES for x in made), default=0)
         self.program.tail += MOVED * numbers
         self.program.tail_numbers = max(self.program.tail_numbers, numbers)
         return result
@@ -79,9 +81,10 @@ def in_full(image: Tensor, inside: Tensor, boxes: Ints) -> Tensor:
 
 def program_of(answer: Answer, image: Tensor) -> Program:
     """What the network does to a patch of one place."""
+    spare_compiler()  # a dispatch mode would import it
     program = Program()
     height, width = image.shape[-2:]
-    middle = np.array([[height // 2, width // 2, height // 2 + 1, width // 2 + 1]])
+    middle = np.array([[height // 2, width // 2, height // 2 + 1, width // 2 + 1]] * IMAGES)
     # a patch that holds all of its map goes on as a patch, so that every step is seen
     with Counted(program):
         answer(start(Forward(2.0, program=program), image, torch.zeros_like(image), middle))
