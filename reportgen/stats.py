@@ -117,3 +117,12 @@ def paired_difference(gained: int, lost: int, count: int) -> tuple[float, float]
     middle = (b - c) / n
     spread = Z_95 * math.sqrt(max(0.0, b + c - (b - c) ** 2 / n)) / n
     return max(-1.0, middle - spread), min(1.0, middle + spread)
+
+
+def paired_beyond(gained: int, lost: int, count: int, margin: float) -> float:
+    """The one-sided p of the difference of `paired_difference` being no larger than a margin: small where it
+    surely is larger. By the normal distribution with that interval's middle and spread."""
+    b, c, n = gained + 0.5, lost + 0.5, count + 2.0
+    middle = (b - c) / n
+    spread = math.sqrt(max(1e-12, b + c - (b - c) ** 2 / n)) / n
+    return 0.5 * math.erfc((middle - margin) / spread / math.sqrt(2))

@@ -10,7 +10,7 @@ import dataclasses
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal, TypeVar, cast, get_args
@@ -51,6 +51,7 @@ class Question:
     group: Group
     training: bool
     any_head: bool
+    numbers: Mapping[str, str]
     check: type
     title: str
     question: str
@@ -81,6 +82,10 @@ def check(
       `observe(tape) -> dict[str, Tensor]`, what is kept of a batch of it: a row an image, of a fixed size;
     - `tally(tape) -> Tally`, what is kept of a batch of the sample in sum;
     - `views(model) -> Sequence[View]`, other ways to preprocess the sample, whose answers are kept;
+    - `asks(case) -> Mapping[str, int]`, where what it asks next depends on what was answered: by the names of
+      its views, of how many images of the sample each is to be known, round after round until nothing new is
+      named; with it `asks_at_most(model, drawn) -> int`, the most forwards that this costs, in images;
+    - `numbers`, a mapping in the class: the numbers of its verdict that gates may be on, and what each is;
     - `without(case, verdict) -> Case`, the case as it would be without the cause that the verdict names: the
       checks that the verdict `explains` are judged again on it.
 
@@ -92,7 +97,9 @@ def check(
     def register(cls: type[T]) -> type[T]:
         words = _words(name, inspect.getdoc(cls) or "")
         checked: Any = checked_dataclass(frozen=True, config=ConfigDict(extra="forbid"))(cls)
-        checked.asked = Question(name, group, training, any_head, checked, **words)
+        checked.asked = Question(
+            name, group, training, any_head, getattr(cls, "numbers", {}), checked, **words
+        )
         return cast(type[T], checked)
 
     return register

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from reportgen.checks.changes import Change
 from reportgen.findings import Array, Exhibits, Finding, Status, Tally, Verdict
 
 NO_LABEL = -1
@@ -19,7 +20,7 @@ NO_ANSWER = -1
 # whatever makes answers wrong
 OF_ANSWERS = (
     *("accuracy", "calibration", "label-noise", "class-names", "abstention", "head", "slices", "groups"),
-    *("properties", "training", "odd-images"),
+    *("properties", "training", "odd-images", "corruptions", "stability"),
 )
 
 
@@ -34,7 +35,7 @@ class View:
     the model sees by so many degrees, counter-clockwise. `adapted` leaves the images and gives every batch
     normalisation the statistics of some of them. `stepped` leaves the images and moves every tensor of
     weights by that share of its own length down the loss of the labelled images of half A; only those of the
-    other half are answered so.
+    other half are answered so. `pixels` is a change of what the model sees, before it is normalised.
     """
 
     name: str
@@ -47,6 +48,7 @@ class View:
     turned: Literal[0, 90, 180, 270] = 0
     adapted: bool = False
     stepped: float = 0.0
+    pixels: Change | None = None
 
     @property
     def decoding(self) -> tuple[str | None, str | None]:

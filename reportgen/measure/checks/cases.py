@@ -15,7 +15,7 @@ from reportgen.inputs.images.facts import FIELDS
 from reportgen.inputs.images.loading import Decoded
 from reportgen.measure.checks.chosen import ChosenCheck
 from reportgen.measure.checks.streaming import tally_name
-from reportgen.measure.checks.viewing import answered_by
+from reportgen.measure.checks.viewing import answered_by, swept_by
 from reportgen.measure.measurement import Measurement
 from reportgen.measure.second_model import small
 
@@ -46,7 +46,10 @@ def sample_of(m: Measurement, chosen: ChosenCheck) -> Sample:
     order = np.argsort(numbers)
     rows = {key: np.concatenate(parts)[order] for key, parts in _rows(m, chosen.name).items() if parts}
     whole = {key: values for key, values in rows.items() if len(values) == len(numbers)}
-    answered = {view.name: answered_by(m, view) for view in chosen.views}
+    if chosen.sweeps:
+        answered = swept_by(m, chosen.views)
+    else:
+        answered = {view.name: answered_by(m, view) for view in chosen.views}
     if not len(numbers) and answered:  # not every image was asked for every view
         numbers = np.unique(np.concatenate([own for own, _ in answered.values()]))
         order = np.arange(len(numbers))

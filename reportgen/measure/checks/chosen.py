@@ -52,6 +52,11 @@ class ChosenCheck:
         return self.reason is None and bool(self.needs or self.views or self.watches)
 
     @property
+    def sweeps(self) -> bool:
+        """Whether what it asks next depends on what was answered: its views are asked round after round."""
+        return self.reason is None and hasattr(self.check, "asks")
+
+    @property
     def watches(self) -> bool:
         """Whether it keeps anything of a batch."""
         return hasattr(self.check, "observe") or hasattr(self.check, "tally")
@@ -118,6 +123,11 @@ class ChosenChecks:
         """Every other way to preprocess the sample, once."""
         return tuple(dict.fromkeys(view for c in self.every if c.reason is None for view in c.views))
 
+    @cached_property
+    def swept(self) -> frozenset[View]:
+        """Those of the views that are asked round after round."""
+        return frozenset(view for c in self.every if c.sweeps for view in c.views)
+
     @property
     def steps(self) -> bool:
         """Whether a gradient of the weights is asked for."""
@@ -137,9 +147,9 @@ class ChosenChecks:
         or that a part of the sample has excluded, is not asked further."""
         drawn = self.drawn(readable)
         total = self.plan.cost(drawn if self.watching else 0)
-        total["forwards"] += drawn * len(self.views) + min(drawn, ADAPTED_TO) * any(
-            view.adapted for view in self.views
-        )
+        total["forwards"] += drawn * len(set(self.views) - self.swept)
+        total["forwards"] += sum(c.check.asks_at_most(self.facts, drawn) for c in self.every if c.sweeps)
+        total["forwards"] += min(drawn, ADAPTED_TO) * any(view.adapted for view in self.views)
         if self.steps:  # of half A; its answers are taken before its gradient
             total["forwards"] += 2 * drawn
             total["backwards"] += drawn

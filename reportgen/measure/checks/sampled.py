@@ -20,6 +20,7 @@ from reportgen.inputs.images.loading import Decoded, Rejected
 from reportgen.measure.checks.chosen import ChosenCheck
 from reportgen.measure.checks.narrowing import narrowed_views
 from reportgen.measure.checks.streaming import check_cost, in_shards, seen_of, tally_name
+from reportgen.measure.checks.sweeping import sweep
 from reportgen.measure.measurement import Measurement, boxes_of, labels_of, pixels_of
 from reportgen.measure.records import picture_facts
 from reportgen.measure.selection import sample
@@ -35,6 +36,7 @@ def ask(m: Measurement) -> None:
     if checks.watching:
         in_shards(m, shards.CHECKED, files, None, _observed)
     narrowed_views(m, files)
+    sweep(m, files)
     if checks.training and m.model is m.audit.main:
         _training(m)
 
