@@ -42,8 +42,11 @@ def _inside(angle: float, freedom: int) -> float:
     return 2 / math.pi * (angle + sine * total) if odd else sine * total
 
 
-def wilson(right: int, count: int) -> tuple[float, float]:
-    """The 95 % score interval of a share. Wilson 1927; count > 0."""
+def wilson(right: float, count: int) -> tuple[float, float]:
+    """The 95 % score interval of a share, or, wider than it need be, of a mean of shares.
+
+    Wilson 1927; count > 0.
+    """
     share = right / count
     spread = Z_95 * math.sqrt(share * (1 - share) / count + (Z_95 / count) ** 2 / 4)
     middle, scale = share + Z_95**2 / (2 * count), 1 + Z_95**2 / count
