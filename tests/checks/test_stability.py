@@ -58,7 +58,8 @@ def made(make_case):
 def test_the_digits_are_steady_and_those_that_hang_on_the_grid_are_not(asked):
     clean, grid = asked(), asked(grid=30.0)
     assert clean.status in ("clear", "undecided")
-    assert grid.status == "fault" and grid.low > 0.05 > clean.effect
+    assert grid.status == "warning", "as many answers are mended as are lost"
+    assert grid.low > 0.05 > clean.effect
     assert grid.low > clean.high, "the twins are told apart by their intervals"
     assert grid.sentence.startswith("A shift of 1 px changes ")
     assert len(grid.exhibits.images) == round(grid.effect * grid.n)
