@@ -50,6 +50,7 @@ class Question:
     name: str
     group: Group
     training: bool
+    foreign: bool
     any_head: bool
     numbers: Mapping[str, str]
     check: type
@@ -72,7 +73,7 @@ class Question:
 
 @dataclass_transform(frozen_default=True)
 def check(
-    name: str, *, group: Group, training: bool = False, any_head: bool = False
+    name: str, *, group: Group, training: bool = False, foreign: bool = False, any_head: bool = False
 ) -> Callable[[type[T]], type[T]]:
     """Registers a class as the check `name`. Its fields are validated; extras are refused.
 
@@ -89,7 +90,8 @@ def check(
     - `without(case, verdict) -> Case`, the case as it would be without the cause that the verdict names: the
       checks that the verdict `explains` are judged again on it.
 
-    `training` says that it looks at the pictures of `images.training`, and `any_head` that it holds for
+    `training` says that it looks at the pictures of `images.training`, `foreign` that its needs are asked of
+    those of `images.foreign`, too, of which it observes the same, and `any_head` that it holds for
     models that do not choose one class of several, too: for labels each by itself, and for values.
     Raises ValueError where the docstring lacks one of its labelled paragraphs.
     """
@@ -98,7 +100,7 @@ def check(
         words = _words(name, inspect.getdoc(cls) or "")
         checked: Any = checked_dataclass(frozen=True, config=ConfigDict(extra="forbid"))(cls)
         checked.asked = Question(
-            name, group, training, any_head, getattr(cls, "numbers", {}), checked, **words
+            name, group, training, foreign, any_head, getattr(cls, "numbers", {}), checked, **words
         )
         return cast(type[T], checked)
 

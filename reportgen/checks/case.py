@@ -143,6 +143,14 @@ class Sample:
         return replace(self, numbers=self.numbers[kept], rows=rows, views=views)
 
 
+@dataclass(frozen=True)
+class Foreign:
+    """Pictures that are not of the task: their facts, and what one check observed of each, by name (M, …)."""
+
+    pictures: Pictures
+    rows: Mapping[str, Array]
+
+
 class Sources:
     """What is read only where a check asks for it. Each raises nothing that a check has to know of."""
 
@@ -179,6 +187,7 @@ class Case:
     model: Any
     pictures: Pictures | None
     training: Pictures | None = None
+    foreign: Foreign | None = None
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     seed: int = 0
     wished_sample: int = 0

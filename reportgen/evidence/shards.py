@@ -23,9 +23,8 @@ BATCH = "batch"  # images with figures: records, arrays, findings
 SAMPLE = "sample"  # tallies of a sample of the set; `sample-000128` is the kind of one of 128 images
 CHECKED = "checked"  # what checks keep of a sample of the set: rows, tallies
 VIEWED = "viewed"  # the sample's answers, preprocessed in another way; `viewed-03`: of the fourth decoding
-SWEPT = (
-    "swept"  # the sample's answers by views asked round after round; `swept-NAME-02-…`: of a check's third
-)
+SWEPT = "swept"  # the sample's answers by views that are asked round after round (`swept-NAME-02-…`)
+FOREIGN = "foreign"  # what checks keep of pictures that are not of the task, and their facts
 TRAINING = "training"  # facts of the training's pictures
 VERDICTS = "verdicts"  # what the checks say, one shard
 TRUST = "trust"  # what putting the maps to the test gave

@@ -61,7 +61,7 @@ class Recipe(Part):
         default=ModelRecipe(), description="a mapping with source, arguments, classes, preprocessing, head"
     )
     images: ImagesRecipe = Field(
-        default=ImagesRecipe(), description="a mapping with labels, parts, training, groups and show"
+        default=ImagesRecipe(), description="a mapping with labels, parts, training, foreign, groups and show"
     )
     targets: Annotated[
         tuple[StrictStr | StrictInt, ...],

@@ -9,7 +9,7 @@ from reportgen.checks.case import Case, untested
 from reportgen.evidence import Findings, shards
 from reportgen.findings import STATUSES, NotApplicable, Verdict
 from reportgen.findings.verdicts import as_json
-from reportgen.measure.checks.cases import case_of, sample_of
+from reportgen.measure.checks.cases import case_of, foreign_of, sample_of
 from reportgen.measure.checks.chosen import ChosenCheck
 from reportgen.measure.measurement import Measurement
 
@@ -23,7 +23,10 @@ def judge(m: Measurement) -> None:
         return
     with m.watch.on("checks"):
         case = case_of(m)
-        cases = {name: replace(case, sample=sample_of(m, each)) for name, each in chosen.items()}
+        cases = {
+            name: replace(case, sample=sample_of(m, each), foreign=foreign_of(m, each))
+            for name, each in chosen.items()
+        }
         verdicts = {name: _verdict(m, each, cases[name]) for name, each in chosen.items()}
         verdicts = folded(chosen, cases, verdicts)
     records = [{"name": name, **as_json(verdict)} for name, verdict in verdicts.items()]
