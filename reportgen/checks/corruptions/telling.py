@@ -123,14 +123,15 @@ def _curve(course: Course, side_px: int, labelled: bool, calibration: float) -> 
             lines.append(("calibration error", [calibration, *error]))
         lines.append(("right", [most.before, *(fall.accuracy for fall in falls)]))
         band[0] = wilson(round(most.before * most.n), most.n)
-    at = [axis.said(severity, side_px) for severity in (SEVERITIES[1], SEVERITIES[-1])]
+    # what the first and the last are is short: the plot's label has little room
+    at = [f"{axis.amount(severity, side_px):.3g}" for severity in (SEVERITIES[1], SEVERITIES[-1])]
     return Curve(
         name=f"axis-{axis.kind}",
         title=axis.title,
         values=np.array([values for _, values in lines]),
         x=np.array([0.0, *asked]),
         labels=tuple(name for name, _ in lines),
-        x_label=f"severity (1: {at[0]}, 5: {at[1]})",
+        x_label=f"severity (1 to 5: {at[0]} to {at[1]})",
         y_label="share",
         band=np.array(band).T,
         limits=(0.0, 1.0),
