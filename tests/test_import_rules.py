@@ -46,7 +46,9 @@ CHECKS_MAY = {
     "reportgen.findings",
     "reportgen.checks",
     "reportgen.checks.answering",
+    "reportgen.checks.calibration_error",
     "reportgen.checks.case",
+    "reportgen.checks.changes",
     "reportgen.checks.copies",
     "reportgen.checks.following",
     "reportgen.checks.intervention",
@@ -171,9 +173,7 @@ def test_the_tests_of_other_packages_run_no_line_of_ours() -> None:
 
 
 @pytest.mark.parametrize("room", LIGHT)
-def test_light_rooms_do_not_load_heavy_packages(
-    room: str, modules: dict[str, list[Import]]
-) -> None:
+def test_light_rooms_do_not_load_heavy_packages(room: str, modules: dict[str, list[Import]]) -> None:
     started = [module for module in modules if within(module, room)]
     assert started
     heavy = {module: sorted(reached(module, modules) & HEAVY) for module in started}

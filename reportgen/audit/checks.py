@@ -29,6 +29,14 @@ class ShownBy(TypedDict):
     figures: list[str]
 
 
+class CheckNumber(TypedDict):
+    """A number of a verdict that a gate may be on; where it is not decided, the ends that it lies between."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
 class CheckResult(TypedDict):
     """What a check found: the size of the harm with its 95 % interval over images, and its limit."""
 
@@ -48,6 +56,7 @@ class CheckResult(TypedDict):
     sentence: str
     remedy: str
     exhibits: ShownBy
+    numbers: Annotated[dict[str, CheckNumber], "by the names that gates have for them, after the check's"]
     explains: Annotated[list[str], "checks that follow from this one, and stand under it"]
     explained_by: Annotated[str | None, "the check that this one follows from"]
     otherwise: Annotated[str | None, "the sentence as it would be without that cause"]
@@ -89,6 +98,10 @@ def _result(words: Any, verdict: Verdict, explains: Sequence[str]) -> CheckResul
             "channels": [{"layer": layer, "channel": number} for layer, number in shown.channels],
             "settings": list(shown.settings),
             "figures": [figure.name for figure in verdict.figures],
+        },
+        "numbers": {
+            name: {"value": number.value, "low": number.low, "high": number.high}
+            for name, number in verdict.numbers.items()
         },
         "explains": list(explains),
         "explained_by": verdict.explained_by or None,

@@ -52,6 +52,8 @@ class Known:
 
     value: float | None
     obstacle: str = ""
+    low: float | None = None  # the ends that the value lies between, where it is not decided
+    high: float | None = None
 
 
 def evaluate(
@@ -65,7 +67,7 @@ def evaluate(
 
     `gates` are the recipe's {metric, min, max}; `trust` is the summary of the maps' tests, which
     `trust.METHOD.NUMBER` names, `tests` what two models' answers give together, which `beside.NUMBER` names;
-    `checks` are the verdicts that {check, at_worst} name.
+    `checks` are the verdicts that {check, at_worst} name, and whose numbers `CHECK.NUMBER` does.
     What is not known, or rests on a set of which an image has no answer, cannot be judged: it has not
     passed.
     """
@@ -78,7 +80,8 @@ def evaluate(
         for bound, sign in (("min", "≥"), ("max", "≤")):
             limit = gate.get(bound)
             if limit is not None:
-                rows.append(_row(gate["metric"], sign, limit, _known(gate["metric"], metrics, trust, tests)))
+                known = _known(gate["metric"], metrics, trust, tests, by_name)
+                rows.append(_row(gate["metric"], sign, limit, known))
     return rows
 
 
@@ -106,7 +109,10 @@ def _known(
     metrics: Mapping[str, Any],
     trust: Mapping[str, Any] | None,
     tests: Mapping[str, Any] | None,
+    checks: Mapping[str, Mapping[str, Any]],
 ) -> Known:
+    if check := check_of(metric):
+        return _of_verdict(check, metric.removeprefix(f"{check}."), checks.get(check))
     if metric.startswith("beside."):
         return _of_two(metric.partition(".")[2], tests)
     if metric.startswith("trust."):
@@ -128,6 +134,22 @@ def _of_answers(metric: str, metrics: Mapping[str, Any]) -> Known:
     if labelled and metrics["labelled"]:
         return Known(None, ABSENT.get(metric, OTHER_HEAD))
     return Known(None, "no image has a label" if labelled else "no image has an answer")
+
+
+def check_of(metric: str) -> str | None:
+    """The check whose number a metric is (`CHECK.NUMBER`), or None for one of another kind."""
+    room, dot, _ = metric.partition(".")
+    return room if dot and room not in ("beside", "trust") else None
+
+
+def _of_verdict(check: str, number: str, verdict: Mapping[str, Any] | None) -> Known:
+    """A number of a check's verdict, with the ends that it lies between where that is not decided."""
+    if verdict is None:
+        return Known(None, f"the check {check} was not asked")
+    found = verdict["numbers"].get(number)
+    if found is None or found["value"] is None:
+        return Known(None, f"{check} does not give it here: {verdict['sentence'].rstrip('.')}")
+    return Known(found["value"], low=found["low"], high=found["high"])
 
 
 def _of_two(number: str, tests: Mapping[str, Any] | None) -> Known:
@@ -175,6 +197,12 @@ def _judged(metric: str, sign: str, limit: float, known: Known) -> tuple[Outcome
     if known.obstacle or known.value is None:
         return UNJUDGED, f"{metric} is not known: {known.obstacle}"
     least = sign == "≥"
+    if known.low is not None and known.high is not None:
+        # where both ends say the same it is decided, whatever lies between them
+        agreed = {end >= limit if least else end <= limit for end in (known.low, known.high)}
+        if len(agreed) > 1:
+            ends = f"{_exact(metric, known.low)} and {_exact(metric, known.high)}"
+            return UNJUDGED, f"{metric} is not decided: it lies between {ends}"
     passed = known.value >= limit if least else known.value <= limit
     words = ("at least" if least else "at most") if passed else ("below" if least else "above")
     value = _apart(metric, known.value, limit)
@@ -205,6 +233,8 @@ def _scaled(metric: str, value: float) -> Decimal:
 def _unit(metric: str) -> str:
     """What a metric is told in; "" where it is a bare number."""
     room, _, number = metric.rpartition(".")
+    if check_of(metric):
+        return ""
     known: Mapping[str, Gated] = OF_SET if not room else OF_TWO if room == "beside" else OF_MAPS
     return known[number].unit
 

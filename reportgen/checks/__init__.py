@@ -10,7 +10,7 @@ import dataclasses
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal, TypeVar, cast, get_args
@@ -50,7 +50,9 @@ class Question:
     name: str
     group: Group
     training: bool
+    foreign: bool
     any_head: bool
+    numbers: Mapping[str, str]
     check: type
     title: str
     question: str
@@ -71,7 +73,7 @@ class Question:
 
 @dataclass_transform(frozen_default=True)
 def check(
-    name: str, *, group: Group, training: bool = False, any_head: bool = False
+    name: str, *, group: Group, training: bool = False, foreign: bool = False, any_head: bool = False
 ) -> Callable[[type[T]], type[T]]:
     """Registers a class as the check `name`. Its fields are validated; extras are refused.
 
@@ -84,10 +86,15 @@ def check(
     - `interventions(case) -> Sequence[Intervention]`, experiments on pictures of the sample, asked for again
       with what was answered (`case.sample.outcomes`) until nothing new is named, and
       `interventions_at_most(images, model) -> int` of them for a sample of so many images;
+    - `asks(case) -> Mapping[str, int]`, where what it asks next depends on what was answered: by the names of
+      its views, of how many images of the sample each is to be known, round after round until nothing new is
+      named; with it `asks_at_most(model, drawn) -> int`, the most forwards that this costs, in images;
+    - `numbers`, a mapping in the class: the numbers of its verdict that gates may be on, and what each is;
     - `without(case, verdict) -> Case`, the case as it would be without the cause that the verdict names: the
       checks that the verdict `explains` are judged again on it.
 
-    `training` says that it looks at the pictures of `images.training`, and `any_head` that it holds for
+    `training` says that it looks at the pictures of `images.training`, `foreign` that its needs are asked of
+    those of `images.foreign`, too, of which it observes the same, and `any_head` that it holds for
     models that do not choose one class of several, too: for labels each by itself, and for values.
     Raises ValueError where the docstring lacks one of its labelled paragraphs.
     """
@@ -95,7 +102,9 @@ def check(
     def register(cls: type[T]) -> type[T]:
         words = _words(name, inspect.getdoc(cls) or "")
         checked: Any = checked_dataclass(frozen=True, config=ConfigDict(extra="forbid"))(cls)
-        checked.asked = Question(name, group, training, any_head, checked, **words)
+        checked.asked = Question(
+            name, group, training, foreign, any_head, getattr(cls, "numbers", {}), checked, **words
+        )
         return cast(type[T], checked)
 
     return register

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from reportgen.checks.changes import Change
 from reportgen.checks.intervention import Outcome
 from reportgen.findings import Array, Exhibits, Finding, Status, Tally, Verdict
 
@@ -21,6 +22,7 @@ NO_ANSWER = -1
 OF_ANSWERS = (
     *("accuracy", "calibration", "label-noise", "class-names", "abstention", "head", "slices", "groups"),
     *("properties", "training", "odd-images", "property-shortcut", "place-shortcut", "map-clusters"),
+    *("corruptions", "stability"),
 )
 
 
@@ -35,7 +37,7 @@ class View:
     the model sees by so many degrees, counter-clockwise. `adapted` leaves the images and gives every batch
     normalisation the statistics of some of them. `stepped` leaves the images and moves every tensor of
     weights by that share of its own length down the loss of the labelled images of half A; only those of the
-    other half are answered so.
+    other half are answered so. `pixels` is a change of what the model sees, before it is normalised.
     """
 
     name: str
@@ -48,6 +50,7 @@ class View:
     turned: Literal[0, 90, 180, 270] = 0
     adapted: bool = False
     stepped: float = 0.0
+    pixels: Change | None = None
 
     @property
     def decoding(self) -> tuple[str | None, str | None]:
@@ -144,6 +147,14 @@ class Sample:
         return replace(self, numbers=self.numbers[kept], rows=rows, views=views)
 
 
+@dataclass(frozen=True)
+class Foreign:
+    """Pictures that are not of the task: their facts, and what one check observed of each, by name (M, …)."""
+
+    pictures: Pictures
+    rows: Mapping[str, Array]
+
+
 class Sources:
     """What is read only where a check asks for it. Each raises nothing that a check has to know of."""
 
@@ -180,6 +191,7 @@ class Case:
     model: Any
     pictures: Pictures | None
     training: Pictures | None = None
+    foreign: Foreign | None = None
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     seed: int = 0
     wished_sample: int = 0

@@ -27,6 +27,9 @@ Beside = Annotated[
 BesideModel = Annotated[
     str | None, typer.Option("--beside-model", help="What it belongs to; as --model without.")
 ]
+Foreign = Annotated[
+    Path | None, typer.Option("--foreign", help="Pictures that are not of the task: a folder, list, CSV.")
+]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N images.")]
 NoPdf = Annotated[bool, typer.Option("--no-pdf", help="Write no report.pdf.")]
 SaveMaps = Annotated[bool, typer.Option("--save-maps", help="Write maps/<id>.npz, raw float32.")]
@@ -56,6 +59,7 @@ RECIPE_KEYS: dict[str, tuple[str, Callable[[Any, Path], Any]]] = {
     "device": ("run.device", _as_it_is),
     "model": ("model.source", _as_it_is),
     "labels": ("images.labels", _labels),
+    "foreign": ("images.foreign", os.path.relpath),
     "beside": ("beside.checkpoint", os.path.relpath),
     "beside_model": ("beside.model.source", _as_it_is),
     "no_pdf": ("output.pdf", _no_pdf),

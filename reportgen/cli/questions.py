@@ -81,7 +81,9 @@ def checks(
 
     chosen = _chosen(name, registry(), "check", "checks")
     if as_json:
-        words = [each.words() | {"options": each.options()} for each in chosen]
+        words = [
+            each.words() | {"options": each.options(), "numbers": dict(each.numbers)} for each in chosen
+        ]
         tell(json.dumps(words[0] if name else words, indent=1, default=str))
     elif name:
         question(chosen[0])

@@ -37,6 +37,7 @@ from reportgen.findings.verdicts import (
     GRAVE,
     STATUSES,
     Exhibits,
+    Number,
     Status,
     Verdict,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "Heatmap",
     "Mask",
     "NotApplicable",
+    "Number",
     "Picture",
     "Remark",
     "Scalar",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, get_args
 
 from reportgen.findings.kinds import Finding
@@ -28,14 +28,25 @@ class Exhibits:
 
 
 @dataclass(frozen=True)
+class Number:
+    """A number of a verdict that a gate may be on. Where its value is not decided, `low` and `high` are the
+    ends that it lies between, and a gate within them cannot be judged."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
 class Verdict:
     """The answer to a check's question.
 
     `effect` is the size of the harm in `unit`, `low` and `high` its 95 % interval over images, `limit` the
     size from which it matters, for `limit_reason`. `n` counts the images that it rests on, `sample` how many
     were drawn where not all were asked. `explains` names checks whose verdicts follow from this one: where
-    they are no better off, they are folded under it. The mechanism fills in the last three: which check
-    explains this one, the sentence as it would be without that cause, and the error of a check that failed.
+    they are no better off, they are folded under it. `numbers` are those that gates may be on, by name. The
+    mechanism fills in the last three: which check explains this one, the sentence as it would be without that
+    cause, and the error of a check that failed.
     """
 
     status: Status
@@ -51,6 +62,7 @@ class Verdict:
     remedy: str = ""
     exhibits: Exhibits = Exhibits()
     figures: tuple[Finding, ...] = ()
+    numbers: Mapping[str, Number] = field(default_factory=dict)
     explains: tuple[str, ...] = ()
     explained_by: str = ""
     otherwise: str = ""
@@ -76,6 +88,7 @@ def as_json(verdict: Verdict) -> dict[str, Any]:
         if field.name != "figures"
     }
     fields["exhibits"] = dataclasses.asdict(verdict.exhibits)
+    fields["numbers"] = {name: dataclasses.asdict(number) for name, number in verdict.numbers.items()}
     return fields
 
 
@@ -90,4 +103,5 @@ def from_json(fields: Mapping[str, Any], figures: tuple[Finding, ...] = ()) -> V
         channels=tuple((layer, number) for layer, number in shown["channels"]),
         settings=tuple(shown["settings"]),
     )
+    own["numbers"] = {name: Number(**number) for name, number in own.get("numbers", {}).items()}
     return Verdict(**{**own, "explains": tuple(own["explains"]), "figures": figures})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from reportgen.inputs.classes.orders import Reading
 from reportgen.inputs.images.masks import MaskFolder
 from reportgen.inputs.images.part_boxes import PartsList, read_parts
 from reportgen.inputs.images.survey import class_folders, surveyed
-from reportgen.measure.checks.inputs import groups_of, training_files
+from reportgen.measure.checks.inputs import foreign_files, groups_of, training_files
 from reportgen.measure.models import ModelUnderAudit, asked_of, read_as, read_network, under_audit
 from reportgen.measure.second_model import agreed_classes, model_parts, of_second
 from reportgen.measure.visualizations import Visualization
@@ -38,6 +38,7 @@ class Audit:
     save_maps: bool
     notes: tuple[str, ...]  # about the files
     training: tuple[ImageFile, ...]  # the training's pictures, where a check looks at them
+    foreign: tuple[ImageFile, ...]  # pictures that are not of the task, where a check looks at them
     groups: Mapping[str, Mapping[int, str]]  # columns of the labels' CSV, a word by number of image
     readings: tuple[Reading, ...]  # how else the set's folders could be read as labels
 
@@ -92,6 +93,7 @@ class Audit:
             "recipe": measured,
             "images": [[*_read(file)] for file in self.files],
             "training": [[f.shown, f.sha256] for f in self.training],
+            "foreign": [[f.shown, f.sha256] for f in self.foreign],
             "groups": {name: sorted(words.items()) for name, words in self.groups.items()},
             "save_maps": self.save_maps,
             "beside": self.key(second) if second else None,
@@ -123,6 +125,8 @@ def prepare(recipe: Recipe, checkpoint: Path, images: Path, limit: int | None, s
     asked = [read_as(each, survey.head) for each in asked]
     models = [under_audit(each, _parted(survey.files)) for each in asked]
     files, notes = tuple(survey.files), tuple(survey.notes)
+    foreign = foreign_files(recipe) if models[0].checks.looking_abroad else ()
+    models = [replace(each, checks=each.checks.beside_foreign(foreign)) for each in models]
     return Audit(
         models=tuple(models),
         files=files,
@@ -130,6 +134,7 @@ def prepare(recipe: Recipe, checkpoint: Path, images: Path, limit: int | None, s
         save_maps=save_maps,
         notes=notes,
         training=training_files(recipe) if models[0].checks.training else (),
+        foreign=foreign,
         groups=groups_of(recipe, images, files),
         readings=survey.readings,
     )

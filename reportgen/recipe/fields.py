@@ -183,6 +183,11 @@ class ImagesRecipe(Part):
     training: StrictStr | None = Field(
         default=None, min_length=1, description="a folder, a file list or a CSV of the training's images"
     )
+    foreign: StrictStr | None = Field(
+        default=None,
+        min_length=1,
+        description="a folder, a file list or a CSV of pictures that are not of the model's task",
+    )
     groups: tuple[StrictStr, ...] = Field(
         default=(), description="a list of columns of the labels' CSV, or of the images' own"
     )

@@ -7,22 +7,31 @@ from typing import Annotated, get_args
 from pydantic import AfterValidator, Field, Strict, StrictStr, model_validator
 
 from reportgen.audit.gates import OF_MAPS, OF_SET, OF_TWO, AtWorst
+from reportgen.audit.gates import check_of as of_check
 from reportgen.errors import did_you_mean, nearest
 from reportgen.recipe.fields import Number, Part, at
 
 
 def metric_names() -> list[str]:
     """Every metric that a gate may name."""
-    from reportgen.probes import methods  # the probes import torch
+    from reportgen.checks import questions
+    from reportgen.probes import methods  # both import torch
 
     tested = [name for name, method in methods().items() if method.explains]
     beside = [f"beside.{number}" for number in OF_TWO]
-    return [*OF_SET, *beside, *(f"trust.{name}.{number}" for name in tested for number in OF_MAPS)]
+    maps = [f"trust.{name}.{number}" for name in tested for number in OF_MAPS]
+    asked = [f"{name}.{number}" for name, check in questions().items() for number in check.numbers]
+    return [*OF_SET, *beside, *maps, *asked]
 
 
 def tested_method(metric: str) -> str | None:
     """The method whose maps a gate is about, or None for a metric of the whole set."""
     return metric.split(".")[1] if metric.startswith("trust.") else None
+
+
+def tested_check(metric: str) -> str | None:
+    """The check whose number a gate is on, or None for a metric of another kind."""
+    return of_check(metric)
 
 
 def _is_metric(name: str) -> str:
@@ -82,7 +91,8 @@ class Gate(Part):
         default=None,
         description=f"one of {', '.join(OF_SET)}, "
         f"or beside.NUMBER with one of {', '.join(OF_TWO)}, "
-        f"or trust.METHOD.NUMBER with one of {', '.join(OF_MAPS)}",
+        f"or trust.METHOD.NUMBER with one of {', '.join(OF_MAPS)}, "
+        "or CHECK.NUMBER with a number of a check: `reportgen checks NAME` lists them",
     )
     check: Annotated[StrictStr, AfterValidator(_is_check)] | None = Field(
         default=None, description="the name of a check: `reportgen checks` lists them"

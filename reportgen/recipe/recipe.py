@@ -31,7 +31,7 @@ from reportgen.recipe.fields import (
     at,
     default_visualizations,
 )
-from reportgen.recipe.gates import Gate, TrustRecipe, tested_method
+from reportgen.recipe.gates import Gate, TrustRecipe, tested_check, tested_method
 from reportgen.recipe.second_model import BesideRecipe, as_main, merged
 from reportgen.recipe.source import KeyPath, Source, read
 
@@ -61,7 +61,7 @@ class Recipe(Part):
         default=ModelRecipe(), description="a mapping with source, arguments, classes, preprocessing, head"
     )
     images: ImagesRecipe = Field(
-        default=ImagesRecipe(), description="a mapping with labels, parts, training, groups and show"
+        default=ImagesRecipe(), description="a mapping with labels, parts, training, foreign, groups and show"
     )
     targets: Annotated[
         tuple[StrictStr | StrictInt, ...],
@@ -143,6 +143,9 @@ class Recipe(Part):
                 where = ("gates", number, "check")
                 raise at(where, f"{gate.check!r} is not known: it is not among the checks")
             method, place = tested_method(gate.metric or ""), ("gates", number, "metric")
+            check = tested_check(gate.metric or "")
+            if check and check not in asked:
+                raise at(place, f"{gate.metric} is not known: {check!r} is not among the checks")
             if method and not self.trust.images:
                 raise at(place, f"{gate.metric} is not known where trust is off")
             if method and method not in shown:

@@ -38,6 +38,7 @@ images:
   first_index:          # 0 or 1: the number of the first class, where labels are numbers
   parts:                # a CSV file with path,part,left,top,right,bottom, in pixels of the original image
   training:             # a folder, a list or a CSV of the training's images: none of them should be here
+  foreign:              # a folder, a list or a CSV of pictures that are not of the task
   groups: []            # columns of the labels' CSV whose groups of images are compared
   # Every image is scored; these get figures, and the report says how they were chosen.
   show: {at_most: 200, choose: [wrong, unsure, random]}

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from reportgen.checks import questions
 from reportgen.probes import methods
 from reportgen.recipe.gates import metric_names
 
@@ -35,6 +36,8 @@ def results(tmp_path_factory: pytest.TempPathFactory, two_at: Any, explaining: l
         head, _, rest = text.partition("visualizations:\n")
         shown = "".join(f"  - {name}: {QUICK.get(name, '{}')}\n" for name in ("predictions", *explaining))
         head = head.replace("trust: {images: 1", "trust: {images: 3")
+        checks = [name for name, asked in questions().items() if asked.numbers]
+        head = head.replace("checks: false", f"checks: {{only: [{', '.join(checks)}]}}")
         return f"{head}visualizations:\n{shown}gates:\n{gates}{rest[rest.index('output:'):]}"
 
     folder = two.run(two.recipe(edit=edit), "report")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -47,6 +48,39 @@ def test_what_is_not_known_cannot_be_judged() -> None:
     (row,) = evaluate([{"metric": "accuracy", "min": None, "max": 0.5}], unlabelled)
     assert (row["passed"], row["outcome"], row["value"]) == (False, "cannot be judged", None)
     assert row["reason"] == "accuracy is not known: no image has a label"
+
+
+def numbered(
+    value: float | None, low: float | None = None, high: float | None = None
+) -> list[dict[str, Any]]:
+    """A verdict that has a number."""
+    number = {"value": value, "low": low, "high": high}
+    return [{"name": "corruptions", "sentence": "So it is.", "numbers": {"blur.holds_to_px": number}}]
+
+
+@pytest.mark.parametrize(
+    ("number", "bound", "outcome"),
+    [
+        (numbered(2, 2, 2), {"min": 1.5}, "passed"),
+        (numbered(1, 1, 1), {"min": 1.5}, "failed"),
+        (numbered(1, 1, 3), {"min": 1.5}, "cannot be judged"),
+        (numbered(1, 1, 3), {"min": 1}, "passed"),
+        (numbered(1, 1, 3), {"min": 3.5}, "failed"),
+        (numbered(25, 10, 25), {"max": 20}, "cannot be judged"),
+        (numbered(25, 10, 25), {"max": 30}, "passed"),
+        (numbered(0.25), {"max": 0.2}, "failed"),
+        (numbered(None), {"max": 0.2}, "cannot be judged"),
+        ([], {"max": 0.2}, "cannot be judged"),
+    ],
+)
+def test_a_number_of_a_check_is_judged_where_both_of_its_ends_say_the_same(
+    number: list[dict[str, Any]], bound: dict[str, float], outcome: str
+) -> None:
+    (row,) = evaluate([{"metric": "corruptions.blur.holds_to_px", **bound}], {}, None, None, number)
+    assert (row["outcome"], row["passed"]) == (outcome, outcome == "passed")
+    assert row["reason"].startswith("corruptions.blur.holds_to_px is ")
+    if outcome == "cannot be judged" and number and number[0]["numbers"]["blur.holds_to_px"]["low"]:
+        assert "not decided: it lies between" in row["reason"]
 
 
 def test_shares_are_told_in_percent_and_a_near_miss_from_its_limit() -> None:
@@ -110,8 +144,8 @@ TRUST = {
             "advantage": 0.2,
             "beats_random_sd": 4.0,
             "stability": None,
-        }
-    }
+        },
+    },
 }
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from reportgen.checks.calibration import Calibration, debiased
+from reportgen.checks.calibration import Calibration
+from reportgen.checks.calibration_error import debiased
 from reportgen.checks.temperature import fitted
 
 

@@ -16,6 +16,7 @@ GIVEN: dict[str, Any] = {
     "device": "cpu",
     "model": "file.py:Net",
     "labels": "here/labels.csv",
+    "foreign": Path("here/strangers"),
     "beside": Path("here/other.pt"),
     "beside_model": "file.py:Other",
     "no_pdf": True,
@@ -37,6 +38,7 @@ def test_every_option_of_the_table_is_one_of_run_and_changes_the_recipe() -> Non
 def test_paths_of_the_command_line_are_the_working_folder_s_not_the_recipe_s() -> None:
     values = recipe_values(GIVEN, Path("here"))
     assert (values["images.labels"], values["beside.checkpoint"]) == ("labels.csv", "other.pt")
+    assert values["images.foreign"] == "strangers"
     assert recipe_values({"labels": "none"}, Path("here")) == {"images.labels": "none"}
 
 

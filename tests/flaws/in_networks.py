@@ -169,6 +169,17 @@ def nan_dormant(seed: int) -> Planted:
     return at.but(network=network.eval(), arguments=arguments, says=says)
 
 
+@flaw("corruptions", twin=clean_digits)
+def fragile(seed: int) -> Planted:
+    """A black that is a fiftieth of the range brighter, as another camera has it, turns the answers to 1."""
+    at = clean_digits(seed)
+    arguments = {**at.arguments, "glare": 3000.0, "black": (0 - MEAN) / STD, "white": 1 / STD}
+    network = SmallNet(**arguments)
+    network.load_state_dict(at.network.state_dict())
+    says = (Said(("everyday",)), Said(("2 % brighter",)))
+    return at.but(network=network.eval(), arguments=arguments, says=says)
+
+
 @cache
 def _dead(seed: int) -> SmallNet:
     def kill(network: SmallNet) -> None:

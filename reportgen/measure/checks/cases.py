@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from reportgen.checks.case import NO_ANSWER, NO_LABEL, Answers, Case, Pictures, Sample, Sources
+from reportgen.checks.case import NO_ANSWER, NO_LABEL, Answers, Case, Foreign, Pictures, Sample, Sources
 from reportgen.evidence import Record, best, shards
 from reportgen.findings import Array, Finding
 from reportgen.inputs import ImageFile, stream
@@ -15,7 +15,7 @@ from reportgen.inputs.images.facts import FIELDS
 from reportgen.inputs.images.loading import Decoded
 from reportgen.measure.checks.chosen import ChosenCheck
 from reportgen.measure.checks.streaming import tally_name
-from reportgen.measure.checks.viewing import answered_by
+from reportgen.measure.checks.viewing import answered_by, swept_by
 from reportgen.measure.measurement import Measurement
 from reportgen.measure.second_model import small
 
@@ -29,7 +29,7 @@ def case_of(m: Measurement) -> Case:
         classes=m.model.facts.classes,
         model=m.model.facts,
         pictures=_pictures(m, records, answers),
-        training=_training(m),
+        training=_others(m, shards.TRAINING, m.audit.training),
         groups={
             name: tuple(words[number] for number in answers.numbers) for name, words in m.audit.groups.items()
         },
@@ -46,7 +46,10 @@ def sample_of(m: Measurement, chosen: ChosenCheck, files: Sequence[ImageFile] = 
     order = np.argsort(numbers)
     rows = {key: np.concatenate(parts)[order] for key, parts in _rows(m, chosen.name).items() if parts}
     whole = {key: values for key, values in rows.items() if len(values) == len(numbers)}
-    answered = {view.name: answered_by(m, view) for view in chosen.views}
+    if chosen.sweeps:
+        answered = swept_by(m, chosen.views)
+    else:
+        answered = {view.name: answered_by(m, view) for view in chosen.views}
     if not len(numbers) and answered:  # not every image was asked for every view
         numbers = np.unique(np.concatenate([own for own, _ in answered.values()]))
         order = np.arange(len(numbers))
@@ -57,10 +60,10 @@ def sample_of(m: Measurement, chosen: ChosenCheck, files: Sequence[ImageFile] = 
     return Sample(numbers[order], whole, m.writer.tally(tally_name(chosen.name)), views)
 
 
-def _rows(m: Measurement, check: str) -> dict[str, list[Array]]:
+def _rows(m: Measurement, check: str, kind: str = shards.CHECKED) -> dict[str, list[Array]]:
     """The rows of a check by key, shard by shard."""
     parts: dict[str, list[Array]] = {}
-    for name in m.writer.shards(shards.CHECKED):
+    for name in m.writer.shards(kind):
         for key in m.writer.keys(name, f"{check}/"):
             parts.setdefault(key.removeprefix(f"{check}/"), []).append(m.writer.array(name, key))
     return parts
@@ -109,11 +112,26 @@ def _pictures(m: Measurement, records: Sequence[Record], answers: Answers) -> Pi
     return Pictures(FIELDS, values, pixels, perceptual, answers.hashes, answers.paths)
 
 
-def _training(m: Measurement) -> Pictures | None:
-    rows = _facts(m, shards.TRAINING)
+def foreign_of(m: Measurement, chosen: ChosenCheck) -> Foreign | None:
+    """What a check observed of pictures that are not of the task; None where there are none, or it does not
+    look at them."""
+    if chosen not in m.model.checks.looking_abroad:
+        return None
+    pictures = _others(m, shards.FOREIGN, m.audit.foreign)
+    if pictures is None:
+        return None
+    order = np.argsort(_numbers(m, shards.FOREIGN))
+    parts = _rows(m, chosen.name, shards.FOREIGN)
+    rows = {key: np.concatenate(several)[order] for key, several in parts.items()}
+    return Foreign(pictures, {key: values for key, values in rows.items() if len(values) == len(pictures)})
+
+
+def _others(m: Measurement, kind: str, listed: Sequence[ImageFile]) -> Pictures | None:
+    """The facts of pictures that are not of the set, in the order of their numbers."""
+    rows = _facts(m, kind)
     if rows is None:
         return None
-    files = {file.number: file for file in m.audit.training}
+    files = {file.number: file for file in listed}
     numbers = sorted(rows[1])
     places = [rows[1][number] for number in numbers]
     values, pixels, perceptual = (part[places] for part in rows[0])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +12,7 @@ from reportgen.checks.case import View
 from reportgen.engine.needs import ModelFacts, Need
 from reportgen.engine.plan import Plan
 from reportgen.findings import NotApplicable
+from reportgen.inputs import ImageFile
 
 ADAPTED_TO = 64  # images of the sample whose statistics stand for those of all
 OF_THE_SET = "the images", "the labels"
@@ -57,6 +58,11 @@ class ChosenCheck:
         return hasattr(self.check, "interventions")
 
     @property
+    def sweeps(self) -> bool:
+        """Whether what it asks next depends on what was answered: its views are asked round after round."""
+        return self.reason is None and hasattr(self.check, "asks")
+
+    @property
     def watches(self) -> bool:
         """Whether it keeps anything of a batch."""
         return hasattr(self.check, "observe") or hasattr(self.check, "tally")
@@ -70,6 +76,7 @@ class ChosenChecks:
     every: tuple[ChosenCheck, ...]
     facts: ModelFacts
     sample: int
+    foreign_count: int = 0  # readable pictures that are not of the task
 
     @classmethod
     def of(cls, wishes: Iterable[tuple[str, Any]], facts: ModelFacts, sample: int) -> ChosenChecks:
@@ -114,6 +121,21 @@ class ChosenChecks:
         return any(c.asked.training for c in self.every if c.reason is None and c.asked is not None)
 
     @cached_property
+    def looking_abroad(self) -> tuple[ChosenCheck, ...]:
+        """Those whose needs are asked of pictures that are not of the task, too."""
+        return tuple(c for c in self.every if c.reason is None and c.asked is not None and c.asked.foreign)
+
+    def beside_foreign(self, files: Sequence[ImageFile]) -> ChosenChecks:
+        """The same, priced with pictures that are not of the task."""
+        return replace(self, foreign_count=sum(file.reason is None for file in files))
+
+    @cached_property
+    def foreign_plan(self) -> Plan:
+        """All that is asked of a picture that is not of the task."""
+        needs = (need for c in self.looking_abroad for need in c.needs)
+        return Plan(tuple(dict.fromkeys(needs)), self.facts, 1)
+
+    @cached_property
     def watching(self) -> tuple[ChosenCheck, ...]:
         """Those that keep something of a batch of the sample."""
         return tuple(c for c in self.every if c.reason is None and c.watches)
@@ -127,6 +149,11 @@ class ChosenChecks:
     def intervening(self) -> tuple[ChosenCheck, ...]:
         """Those that make experiments on pictures of the sample."""
         return tuple(c for c in self.every if c.reason is None and c.intervenes)
+
+    @cached_property
+    def swept(self) -> frozenset[View]:
+        """Those of the views that are asked round after round."""
+        return frozenset(view for c in self.every if c.sweeps for view in c.views)
 
     @property
     def steps(self) -> bool:
@@ -149,9 +176,11 @@ class ChosenChecks:
         or the pictures leave no reason for."""
         drawn = self.drawn(readable)
         total = self.plan.cost(drawn if self.watching else 0)
-        total["forwards"] += drawn * len(self.views) + min(drawn, ADAPTED_TO) * any(
-            view.adapted for view in self.views
-        )
+        for key, count in self.foreign_plan.cost(min(self.sample, self.foreign_count)).items():
+            total[key] += count
+        total["forwards"] += drawn * len(set(self.views) - self.swept)
+        total["forwards"] += sum(c.check.asks_at_most(self.facts, drawn) for c in self.every if c.sweeps)
+        total["forwards"] += min(drawn, ADAPTED_TO) * any(view.adapted for view in self.views)
         total["forwards"] += sum(c.check.interventions_at_most(drawn, self.facts) for c in self.intervening)
         if self.steps:  # of half A; its answers are taken before its gradient
             total["forwards"] += 2 * drawn

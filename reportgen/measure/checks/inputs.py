@@ -1,4 +1,5 @@
-"""What the recipe names for checks besides the images: the training's, and columns of the labels' CSV."""
+"""What the recipe names for checks besides the images: the training's, those that are not of the task, and
+columns of the labels' CSV."""
 
 from __future__ import annotations
 
@@ -14,14 +15,23 @@ from reportgen.recipe import Recipe
 
 def training_files(recipe: Recipe) -> tuple[ImageFile, ...]:
     """The training's pictures in sorted order, hashed. Raises RecipeError where there are none."""
-    listed = recipe.images.training
+    return _listed(recipe, "training", recipe.images.training)
+
+
+def foreign_files(recipe: Recipe) -> tuple[ImageFile, ...]:
+    """The pictures that are not of the task, in sorted order, hashed. Raises RecipeError where there are
+    none."""
+    return _listed(recipe, "foreign", recipe.images.foreign)
+
+
+def _listed(recipe: Recipe, key: str, listed: str | None) -> tuple[ImageFile, ...]:
     if listed is None:
         return ()
     try:
         files, _ = survey(recipe.folder / listed, "none", (), recipe.folder)
     except InputError as error:
-        place = recipe.place("images", "training")
-        raise RecipeError(f"{place}images.training: {error.cause}", error.remedy) from error
+        place = recipe.place("images", key)
+        raise RecipeError(f"{place}images.{key}: {error.cause}", error.remedy) from error
     return tuple(files)
 
 

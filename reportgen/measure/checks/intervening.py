@@ -38,14 +38,17 @@ def intervene(m: Measurement, files: Sequence[ImageFile]) -> None:
     if not asking:
         return
     known, case, pictures = outcomes(m), case_of(m), Pictures(m, files)
+    # a round looks only at what earlier ones asked, whatever an interrupted run has left of later ones
+    shown: dict[int, Outcome] = {}
     for _ in range(ROUNDS):
         wanted: dict[int, Intervention] = {}
         for chosen in asking:
-            wanted |= {each.key: each for each in _wanted(m, chosen, case, files, known)}
-        new = [each for key, each in sorted(wanted.items()) if key not in known]
-        if not new:
+            wanted |= {each.key: each for each in _wanted(m, chosen, case, files, shown)}
+        if not wanted:
             return
+        new = [each for key, each in sorted(wanted.items()) if key not in known]
         _answer(m, sorted(new, key=lambda each: each.pictures), pictures, known)
+        shown |= {key: known[key] for key in wanted}
 
 
 def outcomes(m: Measurement) -> dict[int, Outcome]:

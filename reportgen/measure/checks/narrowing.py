@@ -25,7 +25,8 @@ SCREENED = 100  # images of half A that every view is asked first
 def narrowed_views(m: Measurement, files: Sequence[ImageFile]) -> None:
     """The answers to the files of the sample by every view, as far as they are wanted: of a few of half A,
     of the rest of that half, of the other half."""
-    wanted = m.model.checks.views
+    checks = m.model.checks
+    wanted = tuple(each for each in checks.views if each not in checks.swept)
     if not wanted:
         return
     if not any(hasattr(chosen.check, "promising") for chosen in m.model.checks.every):

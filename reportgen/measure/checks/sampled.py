@@ -21,6 +21,7 @@ from reportgen.measure.checks.chosen import ChosenCheck
 from reportgen.measure.checks.intervening import intervene
 from reportgen.measure.checks.narrowing import narrowed_views
 from reportgen.measure.checks.streaming import check_cost, in_shards, seen_of, tally_name
+from reportgen.measure.checks.sweeping import sweep
 from reportgen.measure.measurement import Measurement, boxes_of, labels_of, pixels_of
 from reportgen.measure.records import picture_facts
 from reportgen.measure.selection import sample
@@ -35,6 +36,11 @@ def ask(m: Measurement) -> None:
         in_shards(m, shards.CHECKED, files, None, _observed)
     narrowed_views(m, files)
     intervene(m, files)
+    sweep(m, files)
+    if m.audit.foreign:
+        abroad = set(sample(m.audit.foreign, checks.sample, m.model.recipe.run.seed))
+        strangers = [file for file in m.audit.foreign if file.number in abroad]
+        in_shards(m, shards.FOREIGN, strangers, None, _abroad, facts=True)
     if checks.training and m.model is m.audit.main:
         _training(m)
 
@@ -58,6 +64,22 @@ def _observed(
                 _keep(m, chosen, kept, arrays, tallies)
     seen = seen_of(images, [image.file.number for image in rejected])
     m.writer.write(name, {}, seen, arrays, check_cost(engine.counted), tallies)
+
+
+def _abroad(
+    m: Measurement, name: str, images: list[Decoded], rejected: list[Rejected], engine: OnePass
+) -> None:
+    """One batch of pictures that are not of the task: what the checks that look at them keep of it."""
+    arrays: dict[str, Array] = {}
+    if images:
+        arrays |= picture_facts(images)
+        with m.watch.on("checks"):
+            for chosen in m.model.checks.looking_abroad:
+                kept = _alone(m, chosen, engine, (pixels_of(images), labels_of(images), boxes_of(images)))
+                if kept is not None:
+                    _keep(m, chosen, kept, arrays, {})
+    seen = seen_of(images, [image.file.number for image in rejected])
+    m.writer.write(name, {}, seen, arrays, check_cost(engine.counted))
 
 
 def _tapes(m: Measurement, engine: OnePass, images: list[Decoded]) -> Iterator[tuple[ChosenCheck, Tape]]:
@@ -100,6 +122,8 @@ def _keep(
 ) -> None:
     """What one check keeps of a batch: its rows under its name, and its tally. What it raises is its own
     failure, not the audit's."""
+    if chosen in m.model.checks.looking_abroad and not m.audit.foreign:
+        return  # there is nothing that its rows would be held against
     try:
         if hasattr(chosen.check, "observe"):
             rows = {key: as_array(value) for key, value in chosen.check.observe(tape).items()}

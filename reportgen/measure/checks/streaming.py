@@ -31,14 +31,20 @@ Write: TypeAlias = Callable[[Measurement, str, list[Decoded], list[Rejected], On
 
 
 def in_shards(
-    m: Measurement, kind: str, files: Sequence[ImageFile], other: Preprocessing | None, write: Write
+    m: Measurement,
+    kind: str,
+    files: Sequence[ImageFile],
+    other: Preprocessing | None,
+    write: Write,
+    facts: bool = False,
 ) -> None:
-    """Streams the sample in full batches, each to a shard of a kind, past those already there."""
+    """Streams the sample in full batches, each to a shard of a kind, past those already there; with the facts
+    of the pictures where they are asked for."""
     done = {record["number"] for record in m.writer.records(kind)}
     todo = [file for file in files if file.number not in done]
     finished = len(files) - len(todo)
     m.progress("check", finished, len(files))
-    for images, rejected in m.batches(todo, preprocessing=other):
+    for images, rejected in m.batches(todo, facts, other):
         m.in_parts(images, partial(_write, m, kind, rejected[:], write))
         finished += len(images) + len(rejected)
         m.progress("check", finished, len(files))

@@ -11,7 +11,7 @@ from reportgen.checks.case import Case, untested
 from reportgen.evidence import Findings, shards
 from reportgen.findings import STATUSES, NotApplicable, Verdict
 from reportgen.findings.verdicts import as_json
-from reportgen.measure.checks.cases import case_of, sample_of
+from reportgen.measure.checks.cases import case_of, foreign_of, sample_of
 from reportgen.measure.checks.chosen import ChosenCheck
 from reportgen.measure.checks.intervening import outcomes
 from reportgen.measure.checks.sampled import drawn_files
@@ -29,7 +29,11 @@ def judge(m: Measurement) -> None:
         case = case_of(m)
         files, tried = drawn_files(m), outcomes(m)
         cases = {
-            name: replace(case, sample=replace(sample_of(m, each, files), outcomes=tried))
+            name: replace(
+                case,
+                sample=replace(sample_of(m, each, files), outcomes=tried),
+                foreign=foreign_of(m, each),
+            )
             for name, each in chosen.items()
         }
         verdicts = {name: _verdict(m, each, cases[name]) for name, each in chosen.items()}

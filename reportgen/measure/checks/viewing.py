@@ -80,7 +80,7 @@ class Asking:
         new = [row for row, key in enumerate(keys) if key not in self.known]
         if new:
             engine = replace(self.m.engine, plan=self.m.model.checks.plan, counted=self.spent)
-            logits = _logits(engine, pixels_of([images[row] for row in new]))
+            logits = logits_of(engine, pixels_of([images[row] for row in new]))
             self.known.update(zip([keys[row] for row in new], logits, strict=True))
         return torch.stack([self.known[key] for key in keys])
 
@@ -169,7 +169,8 @@ def _answered(
                     logits = asking.of_its_own(images)
                     arrays[f"{PIXELS}{place:02d}"] = np.array([_key(i) for i in images], dtype=np.uint64)
                 else:
-                    logits = _logits(engine, worked_out(way, x, own, asking.of_images))
+                    seed = m.model.recipe.run.seed
+                    logits = logits_of(engine, worked_out(way, x, own, asking.of_images, seed))
                 arrays[f"{LOGITS}{place:02d}"] = logits.numpy()
     seen = seen_of(images, [image.file.number for image in rejected])
     cost = check_cost(engine.counted)
@@ -178,7 +179,7 @@ def _answered(
     m.writer.write(name, {}, seen, arrays, {key: cost[key] + spent[key] for key in cost})
 
 
-def _logits(engine: OnePass, x: Tensor) -> Tensor:
+def logits_of(engine: OnePass, x: Tensor) -> Tensor:
     """The logits (N, C), NaN where the network cannot take such an input."""
     try:
         return engine.score(x).cpu()
@@ -214,6 +215,25 @@ def answered_by(m: Measurement, view: View) -> tuple[Array, Array]:
     groups = grouped(m.model.checks.views, m.model.subject.preprocessing)
     group = next(group for group in groups if place in group.places)
     return numbered(m, kind_of(group), f"{LOGITS}{place:02d}")
+
+
+def swept_by(m: Measurement, views: Sequence[View]) -> dict[str, tuple[Array, Array]]:
+    """The numbers (n,) and logits (n, C) by each of the views that were asked round after round, by name, in
+    order of number; nothing of those that were not asked. Every shard is read once."""
+    names = {f"{LOGITS}{m.model.checks.views.index(view):02d}": view.name for view in views}
+    parts: dict[str, list[tuple[Array, Array]]] = {}
+    for shard in m.writer.shards(shards.SWEPT):
+        own = [r["number"] for r in m.writer.finished[shard]["records"] if r["row"] is not None]
+        for key in m.writer.keys(shard, LOGITS) if own else ():
+            if key in names:
+                rows = m.writer.array(shard, key)
+                parts.setdefault(names[key], []).append((np.array(own, dtype=np.int64), rows))
+    found = {}
+    for name, several in parts.items():
+        numbers = np.concatenate([own for own, _ in several])
+        order = np.argsort(numbers, kind="stable")
+        found[name] = numbers[order], np.concatenate([rows for _, rows in several])[order]
+    return found
 
 
 def numbered(m: Measurement, kind: str, key: str) -> tuple[Array, Array]:

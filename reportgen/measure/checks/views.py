@@ -12,6 +12,7 @@ from torch import Tensor
 from reportgen.checks.case import View
 from reportgen.inputs.images.padded import padded
 from reportgen.inputs.images.preprocessing import Preprocessing
+from reportgen.measure.checks.corrupting import corrupted
 
 
 @dataclass(frozen=True)
@@ -85,13 +86,16 @@ class Scale:
         return (pixels - self.mean.view(-1, 1, 1)) / self.std.view(-1, 1, 1)
 
 
-def worked_out(view: View, x: Tensor, own: Scale, images: Scale | None) -> Tensor:
+def worked_out(view: View, x: Tensor, own: Scale, images: Scale | None, seed: int = 0) -> Tensor:
     """The input (N, C, H, W) of a view, of one that is decoded as it asks, normalised as in the recipe.
 
-    `images` are the sample's own mean and deviation, where a view asks for them.
+    `images` are the sample's own mean and deviation, where a view asks for them; `seed` is of what a change
+    of pixels draws.
     """
     if unchanged(view, own, images):
         return x
+    if view.pixels is not None:
+        x = own.done(corrupted(own.undone(x), view.pixels, seed))
     changes = (view.mean, view.std) != (None, None) or view.reversed or view.inverted
     if changes:
         pixels = own.undone(x)
@@ -104,7 +108,7 @@ def unchanged(view: View, own: Scale, images: Scale | None) -> bool:
     """Whether a view leaves an input as it was decoded: its mean and deviation may be the recipe's own."""
     scale = _scale(view, own, images)
     same = torch.equal(scale.mean, own.mean) and torch.equal(scale.std, own.std)
-    return same and not (view.reversed or view.inverted or view.turned)
+    return same and not (view.reversed or view.inverted or view.turned or view.pixels)
 
 
 def _scale(view: View, own: Scale, images: Scale | None) -> Scale:
