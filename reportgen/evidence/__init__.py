@@ -8,6 +8,8 @@
     batch-000000.json, …          shards: records of images, their arrays and findings
     checked-000000.json, …        shards of a sample: what the checks keep of it
     viewed-00-000000.json, …      shards of the sample's answers, preprocessed in other ways
+    swept-00-00-….json, …         shards of the sample's answers by views asked round after round
+    foreign-000000.json, …        shards of pictures that are not of the task
     training-000000.json, …       shards of facts of the training's pictures
     verdicts.json, .safetensors   what the checks say, with their figures
     trust-000000.json, …          shards: what putting the maps to the test gave

@@ -14,6 +14,7 @@ from reportgen.findings import Verdict
 from reportgen.measure import measure_main
 from reportgen.measure.checks.chosen import ChosenChecks
 from reportgen.measure.selection import sample
+from reportgen.ownership import NAMES
 
 DARK = tuple(View(f"dark {k}", pixels=Change("darker", 1 - 0.2 * k)) for k in range(1, 4))
 
@@ -108,6 +109,7 @@ def test_an_interrupted_run_resumes_to_the_same_bytes(asked, tmp_path):
     _, whole = asked(Stepping(([],)), "whole", lambda stage, *_: calls.append(stage))
     stops = [number for number, stage in enumerate(calls) if stage == "check"]
     names = sorted(path.name for path in whole.writer.folder.iterdir())
+    assert all(NAMES.fullmatch(f"evidence/{name}") for name in names), "a report owns all of them"
     assert sum(name.startswith("swept-") for name in names) > 10
     for stop in (stops[2], stops[len(stops) // 2], stops[-2]):
         out, seen = f"again-{stop}", []

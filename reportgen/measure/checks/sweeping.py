@@ -49,7 +49,8 @@ def _rounds(m: Measurement, chosen: ChosenCheck, case: Case, files: Sequence[Ima
         wanted = {name: count for name, count in wanted.items() if count > known.get(name, 0)}
         if not wanted:
             return
-        _ask(m, f"{shards.SWEPT}-{chosen.name}-{number:02d}", chosen, files, known, wanted)
+        place = m.model.checks.every.index(chosen)  # a shard's name has numbers only
+        _ask(m, f"{shards.SWEPT}-{place:02d}-{number:02d}", chosen, files, known, wanted)
         known |= wanted
 
 
