@@ -39,8 +39,8 @@ class Stability:
     effect is the share of answers that change, of the shifts on the mean over them, with its 95 % interval
     over the images (Wilson); the two are corrected for one another (Holm).
 
-    Reading. Nobody sees a shift of a pixel. Answers that it changes hang on how the picture lies on the grid
-    of the network's strides (aliasing), or on a margin that is too small to be trusted. Where the
+    Reading. Nobody sees a shift of a pixel. Answers that it changes depend on how the picture lies on the
+    grid of the network's strides (aliasing), or on a margin that is too small to be trusted. Where the
     share of right answers surely falls by more than the limit, too, it is a fault, and else a warning: such
     answers are not wrong more often, but by chance.
 

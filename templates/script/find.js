@@ -69,14 +69,14 @@ function narrow(wanted) {
 }
 
 // A value as it is printed; the last of all where there is none, or several.
-function valueOf(line) {
+function numberIn(line) {
   const value = Number((line.answer ?? "none").replace("\u2212", "-"));
   return Number.isNaN(value) ? Number.MAX_VALUE : value;
 }
 
 function compare(by, one, other) {
   if (by === "probability") return one.probability - other.probability;
-  if (by === "answer" && valued) return valueOf(one) - valueOf(other) || 0;
+  if (by === "answer" && valued) return numberIn(one) - numberIn(other) || 0;
   if (by === "verdict") return VERDICTS.indexOf(one.verdict) - VERDICTS.indexOf(other.verdict);
   return ranked.compare(one[by] ?? "", other[by] ?? "");
 }
