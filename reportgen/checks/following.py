@@ -7,19 +7,20 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from reportgen.checks.case import Case
+from reportgen.checks.case import Case, untested
 from reportgen.checks.intervention import Intervention, Outcome
-from reportgen.findings import Array, Status
+from reportgen.findings import GRAVE, Array, Status, Verdict
 from reportgen.stats import holm, mcnemar, paired_difference
 
 CORNERED = 0.4  # of the side: nearer to an end is there, else in the middle
 FEWEST = 10  # pictures that are answered alike, in each half
 MOST_CLASSES = 10  # those that are answered most often
 SIGNIFICANT = 0.05
+MORE = "Give more images, or raise checks.sample."
 # (the picture that is changed, the one that it is changed by) -> what is done; None where nothing can be
 Change: TypeAlias = Callable[[int, int], Intervention | None]
 
@@ -175,6 +176,50 @@ def judged_suspects(
     if worse:
         return ("fault" if any(each.ends[0] > limit for _, each in worse) else "warning"), worse
     return ("clear" if all(each.ends[1] <= limit for _, each in found) else "undecided"), []
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What is told of the suspects that were confirmed on half B: the worst of those that hold, or the one
+    that came nearest."""
+
+    status: Status
+    suspect: Suspect
+    effect: Followed
+
+    @property
+    def bad(self) -> bool:
+        """Whether it is a finding."""
+        return self.status in GRAVE
+
+    def verdict(self, sentence: str, remedy: str, sample: int, **more: Any) -> Verdict:
+        """The verdict of a check; `more` are further fields of it, and `remedy` that of a finding."""
+        low, high = self.effect.ends
+        return Verdict(
+            status=self.status,
+            sentence=sentence,
+            effect=self.effect.effect,
+            low=low,
+            high=high,
+            unit="points",
+            n=self.effect.n,
+            sample=sample,
+            remedy=remedy if self.bad else "" if self.status == "clear" else MORE,
+            **more,
+        )
+
+
+def shown_of(found: Sequence[tuple[Suspect, Followed]], limit: float) -> Shown:
+    """What is told of one or more suspects."""
+    status, worse = judged_suspects(found, limit)
+    suspect, effect = worse[0] if worse else max(found, key=lambda pair: pair[1].effect)
+    return Shown(status, suspect, effect)
+
+
+def too_few() -> Verdict:
+    """The verdict where no class is answered to enough pictures."""
+    why = f"no class is answered to {FEWEST} images in each half of the sample"
+    return untested(why, MORE, ["checks.sample"])
 
 
 def unanswered(asked: Iterator[Intervention | None], known: Mapping[int, Outcome]) -> list[Intervention]:

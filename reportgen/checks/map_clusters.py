@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -15,11 +15,12 @@ from reportgen.checks.following import (
     CORNERED,
     Followed,
     Pair,
+    Shown,
     Suspect,
     answers_of,
     followed,
     hits,
-    judged_suspects,
+    shown_of,
     taken_in_turn,
     unanswered,
 )
@@ -27,7 +28,7 @@ from reportgen.checks.intervention import Box, Intervention
 from reportgen.checks.showing import pictures_of
 from reportgen.checks.words import counted, interval, percent
 from reportgen.engine.needs import DecisivePatches, ModelFacts, Need, Tape
-from reportgen.findings import GRAVE, Array, Exhibits, Finding, Verdict
+from reportgen.findings import Array, Exhibits, Finding, Verdict
 
 SHARE = 7  # a patch is a seventh of the side: two percent of the picture
 PATCHES = DecisivePatches(2, SHARE)
@@ -123,50 +124,35 @@ class MapClusters:
             return Verdict(
                 "clear", f"{text} turns other pictures to its class.", n=n, sample=n, limit=self.limit
             )
-        status, worse = judged_suspects(found, self.limit)
-        if status == "fault" and not search.surely_a_mark(worse[0][0].k):
-            status = "warning"
-        suspect, effect = worse[0] if worse else max(found, key=lambda pair: pair[1].effect)
-        low, high = effect.ends
-        bad = status in GRAVE
-        images = search.carrying(suspect.k) if bad else ()
-        return Verdict(
-            status=status,
-            sentence=self._sentence(case, status, search, suspect, effect),
-            effect=effect.effect,
-            low=low,
-            high=high,
-            unit="points",
+        shown = shown_of(found, self.limit)
+        if shown.status == "fault" and not search.surely_a_mark(shown.suspect.k):
+            shown = replace(shown, status="warning")
+        images = search.carrying(shown.suspect.k) if shown.bad else ()
+        return shown.verdict(
+            self._sentence(case, search, shown, images),
+            REMEDY,
+            n,
             limit=self.limit,
             limit_reason=REASON,
-            n=effect.n,
-            sample=n,
-            remedy=REMEDY if bad else "" if status == "clear" else "Raise checks.sample.",
             exhibits=Exhibits(images=images),
-            figures=_figures(case, images, case.classes[suspect.k]) if bad else (),
+            figures=_figures(case, images, case.classes[shown.suspect.k]),
         )
 
-    def _sentence(self, case: Case, status: str, search: _Search, suspect: Suspect, effect: Followed) -> str:
-        name, (low, high) = case.classes[suspect.k], effect.ends
-        share = (
-            f"{percent(effect.own / effect.n)} of {counted(effect.n, 'picture')} that are answered otherwise"
-        )
-        if status in GRAVE:
-            carrying = search.carrying(suspect.k)
-            own = int((case.sampled.answers == suspect.k).sum())
+    def _sentence(self, case: Case, search: _Search, shown: Shown, carrying: Sequence[int]) -> str:
+        effect, k = shown.effect, shown.suspect.k
+        name, (low, high) = case.classes[k], effect.ends
+        share = f"{percent(effect.own / effect.n)} of {counted(effect.n, 'picture')}"
+        share += " that are answered otherwise"
+        if shown.bad:
+            own = int((case.sampled.answers == k).sum())
             text = f"{len(carrying):,} of {counted(own, 'picture')} answered {name} share a patch of"
-            text += (
-                f" {search.size()} that decides the answer, {search.where(suspect.k)}: pasted into others it"
-            )
+            text += f" {search.size()} that decides the answer, {search.where(k)}: pasted into others it"
             text += f" makes {share} {name}, patches of other pictures {percent(effect.others / effect.n)}"
             return f"{text} (difference {interval(low, high)})."
-        if status == "clear":
-            text = (
-                f"Nothing found: no patch of two percent of the area makes more than {percent(self.limit, 0)}"
-            )
-            return (
-                f"{text} of other pictures be answered with its class; at most {share} {interval(low, high)}."
-            )
+        if shown.status == "clear":
+            text = "Nothing found: no patch of two percent of the area makes more than"
+            text += f" {percent(self.limit, 0)} of other pictures be answered with its class"
+            return f"{text}; at most {share} {interval(low, high)}."
         return f"Whether a small patch decides the answer {name} is open: {share} {interval(low, high)}."
 
 
@@ -202,7 +188,8 @@ class _Search:
             if k < 0 or number not in places:
                 continue
             for box in rows["boxes"][places[number]]:
-                found.append(Patch(number, k, tuple(int(v) for v in box)))  # type: ignore[arg-type]
+                top, left, bottom, right = (int(side) for side in box)
+                found.append(Patch(number, k, (top, left, bottom, right)))
         return found
 
     @cached_property

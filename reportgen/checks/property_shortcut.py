@@ -13,22 +13,25 @@ from reportgen.checks import check
 from reportgen.checks.case import Case, untested
 from reportgen.checks.following import (
     FEWEST,
+    MORE,
     Followed,
     Pair,
+    Shown,
     Suspect,
     answers_of,
     classes_tried,
     followed,
-    judged_suspects,
     pairs,
     share_of,
+    shown_of,
+    too_few,
     unanswered,
 )
 from reportgen.checks.intervention import Intervention, Tone
 from reportgen.checks.showing import pictures_of
 from reportgen.checks.words import counted, interval, percent
 from reportgen.engine.needs import ModelFacts
-from reportgen.findings import GRAVE, Array, Exhibits, Finding, Verdict
+from reportgen.findings import Array, Exhibits, Finding, Verdict
 
 SEARCHED, CONFIRMED_ON = (
     40,
@@ -108,7 +111,8 @@ class PropertyShortcut:
 
     Limits. Colour cannot be given to a grey picture, nor sharpness to a blurred one: of these only the other
     direction is tried. Two properties together are not. Ten pictures of a class are needed in each half.
-    Found in tests: grey pictures of one class, an exposure that depends on the class.
+    Found in tests: grey pictures of one class, JPEG's blocks in one class, an exposure that depends on the
+    class.
 
     Remedy. Vary the property in training, or balance it over the classes.
 
@@ -138,39 +142,23 @@ class PropertyShortcut:
             return untested("the facts of the pictures are not in the evidence")
         tried = classes_tried(case)
         if not tried:
-            few = f"no class is answered to {FEWEST} images in each half of the sample"
-            return untested(few, "Give more images, or raise checks.sample.", ["checks.sample"])
+            return too_few()
         links, n = self._links(case), len(case.sampled.numbers)
         found = self._confirmed(case)
         if not found:
-            text = "Nothing found: no property that was looked at tells one of"
-            text += f" {counted(len(tried), 'class', 'classes')} from the rest of {counted(n, 'image')}."
-            return Verdict("clear", text, n=n, sample=n)
-        status, worse = judged_suspects([(suspect, each) for _, suspect, each in found], self.limit)
-        shown = worse[0] if worse else max(((s, f) for _, s, f in found), key=lambda pair: pair[1].effect)
-        link = next(link for link, suspect, _ in found if suspect is shown[0])
-        low, high = shown[1].ends
-        bad = status in GRAVE
-        images = self._changed(case, shown[0]) if bad else ()
-        return Verdict(
-            status=status,
-            sentence=self._sentence(case, status, link, shown[1], len(links)),
-            effect=shown[1].effect,
-            low=low,
-            high=high,
-            unit="points",
+            return _none(len(tried), len(links), n)
+        shown = shown_of([(suspect, each) for _, suspect, each in found], self.limit)
+        link = next(link for link, suspect, _ in found if suspect is shown.suspect)
+        images = self._changed(case, shown.suspect) if shown.bad else ()
+        return shown.verdict(
+            self._sentence(case, shown, link, len(links)),
+            REMEDY,
+            n,
             limit=self.limit,
             limit_reason=REASON,
-            n=shown[1].n,
-            sample=n,
-            remedy=REMEDY
-            if bad
-            else ""
-            if status == "clear"
-            else "Raise checks.sample, or give more images.",
             exhibits=Exhibits(images=images),
-            explains=("place-shortcut", "map-clusters") if bad else (),
-            figures=self._figures(case, link, images) if bad else (),
+            explains=("place-shortcut", "map-clusters") if shown.bad else (),
+            figures=self._figures(case, link, images),
         )
 
     def _figures(self, case: Case, link: Link, images: Sequence[int]) -> tuple[Finding, ...]:
@@ -239,10 +227,11 @@ class PropertyShortcut:
             if each is not None and each.key in known and known[each.key].answer == suspect.k
         )
 
-    def _sentence(self, case: Case, status: str, link: Link, found: Followed, links: int) -> str:
+    def _sentence(self, case: Case, shown: Shown, link: Link, links: int) -> str:
+        found = shown.effect
         name, (low, high) = case.classes[link.k], found.ends
         share = f"{percent(found.own / found.n)} of {counted(found.n, 'picture')} that are answered otherwise"
-        if status in GRAVE:
+        if shown.bad:
             end = link.way.least if link.low else link.way.most
             text = (
                 f"{name} can be told by a property alone: its pictures are the {end} (told from the rest in"
@@ -253,7 +242,7 @@ class PropertyShortcut:
                 text += f", with that of other classes {percent(found.others / found.n)}"
             return f"{text} (difference {interval(low, high)})."
         text = f"{counted(links, 'link')} of a property with a class"
-        if status == "clear":
+        if shown.status == "clear":
             told = (
                 f"Nothing found: of {text} none makes other pictures be answered with the class by more than"
             )
@@ -261,6 +250,17 @@ class PropertyShortcut:
             return f"{told} {interval(low, high)}."
         ends = f"{share} {interval(low, high)}"
         return f"Whether one of {text} decides answers is open: {name} with {link.way.done}, {ends}."
+
+
+def _none(classes: int, links: int, n: int) -> Verdict:
+    """The verdict where nothing was confirmed: as no property goes with a class, or as of those that do too
+    few pictures could be given it."""
+    of = counted(classes, "class", "classes")
+    if not links:
+        text = f"Nothing found: no property that was looked at tells one of {of} from the rest of"
+        return Verdict("clear", f"{text} {counted(n, 'image')}.", n=n, sample=n)
+    text = f"Too few pictures could be given what tells one of {of} from the rest."
+    return Verdict("undecided", text, n=n, sample=n, remedy=MORE)
 
 
 def _suspect(link: Link, values: Mapping[str, Mapping[int, float]]) -> Suspect:

@@ -202,9 +202,9 @@ def simulated(axis, falls, known):
             found[severity] = Fall(n, lost, 0, lost / n, 1.0, right, np.nan, np.zeros(0, dtype=bool))
     if not found:
         return None
-    held = frozenset(s for s, fall in found.items() if 1 - fall.p_beyond(0.1) < 0.002)
+    borne = frozenset(s for s, fall in found.items() if 1 - fall.p_beyond(0.1) < 0.002)
     fallen = frozenset(s for s, fall in found.items() if fall.p_beyond(0.1) < 0.002)
-    return Course(axis, found, held, fallen, 0.1)
+    return Course(axis, found, borne, fallen, 0.1)
 
 
 def test_networks_that_know_next_to_nothing_have_nothing_to_lose(made):

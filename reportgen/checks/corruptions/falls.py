@@ -54,7 +54,7 @@ class Course:
 
     axis: Axis
     falls: Mapping[float, Fall]
-    held: frozenset[float]  # severities by which the answers surely fall by no more than the limit
+    borne: frozenset[float]  # severities by which the answers surely fall by no more than the limit
     fallen: frozenset[float]  # and those by which they surely fall by more
     limit: float
 
@@ -66,7 +66,7 @@ class Course:
         for severity in sorted(self.falls):
             if self.falls[severity].size > self.limit:
                 break
-            last = severity if severity in self.held else last
+            last = severity if severity in self.borne else last
         return last
 
     @property
@@ -84,7 +84,7 @@ class Course:
     def telling(self) -> Fall:
         """The fall that decides of everyday changes: by the mildest severity that surely holds, or else by
         the mildest that was asked."""
-        holding = [severity for severity in self.held if severity <= self.holds_to]
+        holding = [severity for severity in self.borne if severity <= self.holds_to]
         return self.falls[min(holding or self.falls)]
 
     @property
@@ -101,9 +101,9 @@ def _before(severity: float) -> float:
 def courses(case: Case, axes: Sequence[Axis], side_px: int, limit: float) -> list[Course]:
     """The axes that were asked. At each severity the claims are corrected for the number of axes (Holm)."""
     falls: dict[str, dict[float, Fall]] = {axis.kind: _falls(case, axis, side_px) for axis in axes}
-    held, fallen = _decided(falls, limit)
+    borne, fallen = _decided(falls, limit)
     return [
-        Course(axis, falls[axis.kind], held[axis.kind], fallen[axis.kind], limit)
+        Course(axis, falls[axis.kind], borne[axis.kind], fallen[axis.kind], limit)
         for axis in axes
         if falls[axis.kind]
     ]
@@ -112,7 +112,7 @@ def courses(case: Case, axes: Sequence[Axis], side_px: int, limit: float) -> lis
 def _decided(
     falls: Mapping[str, Mapping[float, Fall]], limit: float
 ) -> tuple[dict[str, frozenset[float]], dict[str, frozenset[float]]]:
-    held: dict[str, set[float]] = {kind: set() for kind in falls}
+    borne: dict[str, set[float]] = {kind: set() for kind in falls}
     fallen: dict[str, set[float]] = {kind: set() for kind in falls}
     for severity in SEVERITIES:
         asked = [kind for kind in falls if severity in falls[kind]]
@@ -121,8 +121,8 @@ def _decided(
             if p < SURE:
                 fallen[kind].add(severity)
             if q < SURE:
-                held[kind].add(severity)
-    return _frozen(held), _frozen(fallen)
+                borne[kind].add(severity)
+    return _frozen(borne), _frozen(fallen)
 
 
 def _frozen(several: Mapping[str, set[float]]) -> dict[str, frozenset[float]]:

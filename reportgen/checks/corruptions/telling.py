@@ -21,18 +21,18 @@ def sentence(told: Sequence[Course], side_px: int, status: Status, labelled: boo
         (course for course in told if course.everyday is False), key=lambda c: -c.falls[EVERYDAY].size
     )
     unsure = [course for course in told if course.everyday is None]
-    held = [course for course in told if course.holds_to]
+    holding = [course for course in told if course.holds_to]
     parts = []
     if grave:
         said = [_at(course, EVERYDAY, side_px, labelled) for course in grave]
         ends = interval(*grave[0].falls[EVERYDAY].ends)
         parts.append(f"falls under everyday changes: {listed(said, NAMED)}, the first by {ends}")
-    if held:
-        said = [course.axis.said(course.holds_to, side_px) for course in held]
+    if holding:
+        said = [course.axis.said(course.holds_to, side_px) for course in holding]
         parts.append(f"holds to {listed(said, NAMED)}")
     if later := _later(told):
         said = [_at(course, course.falls_from or 0, side_px, labelled) for course in later]
-        parts.append(f"not to {listed(said, NAMED)}" if held else f"falls by {listed(said, NAMED)}")
+        parts.append(f"not to {listed(said, NAMED)}" if holding else f"falls by {listed(said, NAMED)}")
     if unsure:
         names = listed([course.axis.title.lower() for course in unsure], NAMED)
         parts.append(f"{names} {'is' if len(unsure) == 1 else 'are'} not decided")
@@ -92,11 +92,11 @@ def _table(told: Sequence[Course], side_px: int, labelled: bool) -> Table:
 def _row(course: Course, side_px: int, labelled: bool) -> tuple[str | int, ...]:
     axis, first, is_open = course.axis, course.falls_from, course.open_to > course.holds_to
     fall = course.falls[first or max(course.falls)]
-    held = {True: "holds", False: "falls", None: "not decided"}[course.everyday]
+    everyday = {True: "holds", False: "falls", None: "not decided"}[course.everyday]
     none = "not decided" if is_open else "none of these"
     return (
         axis.title,
-        f"{axis.said(EVERYDAY, side_px)}: {held}",
+        f"{axis.said(EVERYDAY, side_px)}: {everyday}",
         _named(axis, course.holds_to, side_px) if course.holds_to else none,
         _named(axis, first, side_px) if first else "not decided" if is_open else "–",
         percent(fall.accuracy if labelled else fall.changed, 0),

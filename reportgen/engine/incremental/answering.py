@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from reportgen.engine.feed import Feed
-from reportgen.engine.incremental import rules  # noqa: F401  registers them
+from reportgen.engine.incremental import layouts, rules  # noqa: F401  they register themselves
 from reportgen.engine.incremental.boxes import Ints
 from reportgen.engine.incremental.cost import DENSE_FROM, Grouping, grouped
 from reportgen.engine.incremental.fusing import Folds

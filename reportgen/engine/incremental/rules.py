@@ -52,14 +52,14 @@ def _elementwise(call: Call) -> Any:
     first = call.patched[0]
     for value in [x for x in (*call.args, *call.kwargs.values()) if isinstance(x, Tensor)]:
         if isinstance(value, Patched):
-            if not _same_map(value, first):
+            if not same_map(value, first):
                 return NotImplemented
         elif not _constant(value, first):
             return NotImplemented
     return call.same()
 
 
-def _same_map(value: Patched, other: Patched) -> bool:
+def same_map(value: Patched, other: Patched) -> bool:
     sides = [[x.shape[axis] for axis in x.axes] for x in (value, other)]
     return value.ndim == other.ndim and value.axes == other.axes and sides[0] == sides[1]
 
@@ -155,7 +155,7 @@ def _two(values: Any, default: Any = None) -> tuple[int, int]:
 
 @rule("max_pool2d_with_indices")
 def _max_pool(call: Call) -> Any:
-    bound = _bound(call)
+    bound = bound_of(call)
     value = bound["self"]
     if value.ndim != 4 or value.axes != (2, 3):
         return NotImplemented
@@ -182,7 +182,7 @@ def _max_pool(call: Call) -> Any:
 
 @rule("avg_pool2d")
 def _avg_pool(call: Call) -> Any:
-    bound = _bound(call)
+    bound = bound_of(call)
     value = bound["self"]
     kernel = _two(bound["kernel_size"])
     strides, paddings = _two(bound.get("stride"), kernel), _two(bound.get("padding"), (0, 0))
@@ -202,7 +202,7 @@ def _avg_pool(call: Call) -> Any:
     return _windowed(call, value, pooled, paddings, windows, 0.0)
 
 
-def _bound(call: Call) -> dict[str, Any]:
+def bound_of(call: Call) -> dict[str, Any]:
     """The arguments by name."""
     names = [argument.name for argument in call.func._schema.arguments]
     return dict(zip(names, call.args, strict=False)) | call.kwargs
@@ -222,88 +222,6 @@ def _pad(call: Call) -> Any:
     return call.made(
         clean, value.patches, boxes, value.axes, "pad", pads=(left, right, top, bottom), view=True
     )
-
-
-@rule("cat")
-def _cat(call: Call) -> Any:
-    values = list(call.args[0])
-    axis = call.args[1] if len(call.args) > 1 else call.kwargs.get("dim", 0)
-    first = call.patched[0]
-    if not all(isinstance(x, Patched) and _same_map(x, first) for x in values):
-        return NotImplemented
-    return NotImplemented if axis % first.ndim in (0, *first.axes) else call.same()
-
-
-@rule("split", "split_with_sizes", "chunk")
-def _split(call: Call) -> Any:
-    value = call.args[0]
-    axis = (call.args[2] if len(call.args) > 2 else call.kwargs.get("dim", 0)) % value.ndim
-    return NotImplemented if axis in (0, *value.axes) else call.same(view=True)
-
-
-@rule("slice")
-def _slice(call: Call) -> Any:
-    bound = _bound(call)
-    value = bound["self"]
-    axis = bound.get("dim", 0) % value.ndim
-    if axis in (0, *value.axes):
-        start, end, step = bound.get("start") or 0, bound.get("end"), bound.get("step", 1)
-        whole = start == 0 and step == 1 and (end is None or end >= value.shape[axis])
-        return _all_of(call, value) if whole else NotImplemented
-    return call.same(view=True)
-
-
-def _all_of(call: Call, value: Patched) -> Patched:
-    value.shared = True
-    return call.made(value.clean, value.patches, value.boxes, value.axes, "same", view=True)
-
-
-@rule("permute")
-def _permute(call: Call) -> Any:
-    value = call.args[0]
-    order = [axis % value.ndim for axis in call.args[1]]
-    if order[0] != 0:
-        return NotImplemented
-    return call.same((order.index(value.axes[0]), order.index(value.axes[1])), view=True)
-
-
-@rule("transpose")
-def _transpose(call: Call) -> Any:
-    value = call.args[0]
-    one, two = (axis % value.ndim for axis in call.args[1:3])
-    if 0 in (one, two):
-        return NotImplemented
-    moved = {one: two, two: one}
-    rows, columns = (moved.get(axis, axis) for axis in value.axes)
-    return call.same((rows, columns), view=True)
-
-
-@rule("view", "_unsafe_view", "reshape")
-def _view(call: Call) -> Any:
-    """Channels that are parted or joined; rows and columns stay where they are, first or last."""
-    value, shape = call.args[0], list(call.args[1])
-    if -1 in shape:
-        shape[shape.index(-1)] = value.numel() // -torch.Size(shape).numel()
-    ndim, sides = len(shape), [value.shape[axis] for axis in value.axes]
-    last, first = value.axes == (value.ndim - 2, value.ndim - 1), value.axes == (1, 2)
-    if ndim < 3 or shape[0] != value.shape[0]:
-        return NotImplemented
-    if last and shape[-2:] == sides:
-        axes = (ndim - 2, ndim - 1)
-    elif first and shape[1:3] == sides:
-        axes = (1, 2)
-    else:
-        return NotImplemented
-
-    def viewed(x: Tensor, boxes_sides: Sequence[int]) -> Tensor:
-        own = [len(x), *shape[1:]]
-        own[axes[0]], own[axes[1]] = boxes_sides
-        return x.reshape(own)
-
-    clean = call.forward.once(lambda: viewed(value.clean, sides), "view", (value.clean, tuple(shape)))
-    lengths = (value.boxes.rows.length, value.boxes.columns.length)
-    value.shared = True
-    return call.made(clean, viewed(value.patches, lengths), value.boxes, axes, "same", view=True)
 
 
 @rule("native_layer_norm")
@@ -331,7 +249,7 @@ def _softmax(call: Call) -> Any:
 def _reduced(call: Call) -> Any:
     """Over channels it is alike at every place; a mean or a sum over all places is that of the clean map, and
     of what the patch changes."""
-    bound = _bound(call)
+    bound = bound_of(call)
     value = bound["self"]
     given = bound.get("dim")
     if given is None or bound.get("dtype") is not None:

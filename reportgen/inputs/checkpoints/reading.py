@@ -62,10 +62,10 @@ def _read(name: str, data: bytes, digest: str, weights: str | None) -> Checkpoin
     form = identify(data, name)
     if form == "torch zip":
         check_zip(data, name)
-    held = _content_of(form, data, name)
-    found, notes = unwrapped(held.content, name, weights)
-    notes = [*held.notes, *held.taken(found.path), *notes]
-    classes, more = class_names(held.content)
+    read = _content_of(form, data, name)
+    found, notes = unwrapped(read.content, name, weights)
+    notes = [*read.notes, *read.taken(found.path), *notes]
+    classes, more = class_names(read.content)
     metadata = getattr(found.state, "_metadata", None)
     plain, stripped, stripping = _without_prefixes(dict(found.state))
     if metadata and stripped:

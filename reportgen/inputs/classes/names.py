@@ -62,8 +62,8 @@ def notes(spec: str | Sequence[str] | None, base: Path) -> list[str]:
     """How the file of class names was read, where that is not a name a line."""
     if not isinstance(spec, str) or spec.strip().casefold() == "imagenet":
         return []
-    held = _text(spec, base)
-    return [note for note in (held.note, class_file(held.text, spec).note) if note]
+    read = _text(spec, base)
+    return [note for note in (read.note, class_file(read.text, spec).note) if note]
 
 
 def _text(spec: str, base: Path) -> Text:

@@ -43,10 +43,10 @@ def one_hot(files: Sequence[ImageFile], labelling: Labelling, known: Known, head
         label, place = labelling(file)
         if (own := rows.get(file.number)) is None:
             return label, place
-        held = [index for index, holds in enumerate(own) if holds]
+        true = [index for index, holds in enumerate(own) if holds]
         if several:
-            return "|".join(map(str, held)) or "|", place
-        return (held[0] if held else None), place
+            return "|".join(map(str, true)) or "|", place
+        return (true[0] if true else None), place
 
     note = (
         f"Labels are {len(known.classes)} numbers of 0 and 1 an image, such as '{example[:40]}': one a class."

@@ -46,8 +46,8 @@ def read_table(path: Path, needed: tuple[str, ...], known: tuple[str, ...]) -> T
     `needed` are the heads that must be there, `known` all that mean something. Raises InputError with
     file:line.
     """
-    held = read_noted(path, "the CSV")
-    text, skipped = _without_comments(held.text.replace("\0", "\N{REPLACEMENT CHARACTER}"))  # csv stops there
+    read = read_noted(path, "the CSV")
+    text, skipped = _without_comments(read.text.replace("\0", "\N{REPLACEMENT CHARACTER}"))  # csv stops there
     if said := re.match(r"sep=(.)\r?\n", text):  # a line of Excel's
         text, skipped = text[said.end() :], skipped + 1
     mark = said[1] if said else _mark(text.split("\n", 1)[0], path)
@@ -58,7 +58,7 @@ def read_table(path: Path, needed: tuple[str, ...], known: tuple[str, ...]) -> T
     for place, cells in lines[1 if found.given else 0 :]:
         if any(cell.strip() for cell in cells):
             rows.append((place, _cells(head, cells, place, mark)))
-    notes = (*([held.note] if held.note else []), *found.notes)
+    notes = (*([read.note] if read.note else []), *found.notes)
     return Table(
         path, tuple(head), tuple(rows), dict(zip(head, found.written, strict=False)), notes, found.given
     )

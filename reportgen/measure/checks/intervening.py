@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -12,9 +13,7 @@ from torch import Tensor
 
 from reportgen.checks.case import Case
 from reportgen.checks.intervention import Intervention, Outcome
-from reportgen.engine.onepass import OnePass
 from reportgen.engine.perturb.asking import Counter
-from reportgen.errors import InputError
 from reportgen.evidence import shards
 from reportgen.findings import Array
 from reportgen.inputs import ImageFile, stream
@@ -23,6 +22,7 @@ from reportgen.measure.checks.cases import case_of, sample_of
 from reportgen.measure.checks.chosen import ChosenCheck
 from reportgen.measure.checks.intervened import intervened
 from reportgen.measure.checks.streaming import PREDICTED, check_cost
+from reportgen.measure.checks.viewing import logits_of
 from reportgen.measure.checks.views import Scale
 from reportgen.measure.measurement import Measurement
 
@@ -87,18 +87,18 @@ class Pictures:
 
     m: Measurement
     files: Sequence[ImageFile]
-    held: OrderedDict[int, Tensor] = field(default_factory=OrderedDict)
+    decoded: OrderedDict[int, Tensor] = field(default_factory=OrderedDict)
     bytes: int = 0
 
     def of(self, numbers: Sequence[int]) -> dict[int, Tensor]:
         """Those that can be decoded of some numbers."""
         wanted = set(numbers)
-        found = {number: self.held[number] for number in wanted if number in self.held}
+        found = {number: self.decoded[number] for number in wanted if number in self.decoded}
         missing = [file for file in self.files if file.number in wanted - set(found)]
         with self.m.watch.on("decode"):
             for image in stream(missing, self.m.model.subject.preprocessing):
                 if isinstance(image, Decoded):
-                    found[image.file.number] = self._hold(image)
+                    found[image.file.number] = self._keep(image)
         return found
 
     def mean(self) -> Tensor:
@@ -107,12 +107,12 @@ class Pictures:
         means = [some[number].mean((1, 2)) for number in sorted(some)]
         return torch.stack(means).mean(0) if means else torch.zeros(self.m.model.facts.input_shape[0])
 
-    def _hold(self, image: Decoded) -> Tensor:
+    def _keep(self, image: Decoded) -> Tensor:
         picture = torch.from_numpy(image.pixels)
-        self.held[image.file.number] = picture
+        self.decoded[image.file.number] = picture
         self.bytes += image.pixels.nbytes
-        while self.bytes > KEPT_BYTES and len(self.held) > 1:
-            self.bytes -= self.held.popitem(last=False)[1].nbytes
+        while self.bytes > KEPT_BYTES and len(self.decoded) > 1:
+            self.bytes -= self.decoded.popitem(last=False)[1].nbytes
         return picture
 
 
@@ -120,28 +120,30 @@ def _answer(
     m: Measurement, new: Sequence[Intervention], pictures: Pictures, known: dict[int, Outcome]
 ) -> None:
     """One round of interventions, in full batches, some batches to a shard."""
-    mean, size = pictures.mean(), m.model.batch_size
-    progress = m.steps("check")
-    for first in range(0, len(new), BATCHES * size):
-        part = new[first : first + BATCHES * size]
-        engine = replace(m.engine, plan=m.model.checks.plan, slots=PREDICTED, counted=Counter())
+    mean, counted, progress = pictures.mean(), Counter(), m.steps("check")
+    of_shard = BATCHES * m.model.batch_size
+    for first in range(0, len(new), of_shard):
+        part = new[first : first + of_shard]
         rows: list[Outcome] = []
-        for start in range(0, len(part), size):
-            rows += _answers(m, part[start : start + size], pictures, mean, engine)
+        while len(rows) < len(part):  # a batch holds fewer once the device has too little memory
+            rows += m.fitting(partial(_answers, m, part[len(rows) :], pictures, mean, counted))
         arrays: dict[str, Array] = {
             "keys": np.array([each.key for each in part], dtype=np.uint64),
             "answers": np.array([row.answer for row in rows], dtype=np.int64),
             "confidence": np.array([row.confidence for row in rows], dtype=np.float32),
         }
-        m.writer.write(m.writer.next(shards.INTERVENED), {}, (), arrays, check_cost(engine.counted))
+        m.writer.write(m.writer.next(shards.INTERVENED), {}, (), arrays, check_cost(counted))
+        counted.forwards = 0
         known |= {each.key: row for each, row in zip(part, rows, strict=True)}
         progress(first + len(part), len(new))
 
 
 def _answers(
-    m: Measurement, batch: Sequence[Intervention], pictures: Pictures, mean: Tensor, engine: OnePass
+    m: Measurement, asked: Sequence[Intervention], pictures: Pictures, mean: Tensor, counted: Counter
 ) -> list[Outcome]:
-    """What is answered to one batch; nothing where a picture can no longer be read."""
+    """What is answered to the first batch of them; nothing where a picture can no longer be read."""
+    engine = replace(m.engine, plan=m.model.checks.plan, slots=PREDICTED, counted=Counter())
+    batch = asked[: engine.batch_size]
     there = pictures.of([number for each in batch for number in each.pictures])
     usable = [row for row, each in enumerate(batch) if set(each.pictures) <= set(there)]
     rows = [Outcome(NO_ANSWER, float("nan"))] * len(batch)
@@ -150,18 +152,9 @@ def _answers(
     with m.watch.on("checks"):
         scale = Scale.of(m.model.subject.preprocessing)
         x = intervened([batch[row] for row in usable], there, scale, mean)
-        p = m.model.facts.head.readout(_scores(engine, x))
+        p = m.model.facts.head.readout(logits_of(engine, x))
         for row, sure in zip(usable, p, strict=True):
             if sure.isfinite().all():
                 rows[row] = Outcome(int(sure.argmax()), float(sure.max()))
+    counted.forwards += engine.counted.forwards  # not of one that had too little memory
     return rows
-
-
-def _scores(engine: OnePass, x: Tensor) -> Tensor:
-    """The logits (N, C), NaN where the network cannot take such an input."""
-    try:
-        return engine.score(x).cpu()
-    except (InputError, torch.OutOfMemoryError):
-        raise
-    except Exception:
-        return torch.full((len(x), engine.plan.facts.class_count), float("nan"))

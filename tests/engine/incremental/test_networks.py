@@ -12,7 +12,7 @@ from oracles import in_double
 from torch import nn
 from torch.nn import functional as F
 
-from reportgen.engine.incremental import rules  # noqa: F401  registers them
+from reportgen.engine.incremental import layouts, rules  # noqa: F401  they register themselves
 from reportgen.engine.incremental.cost import patched_cost, whole_cost
 from reportgen.engine.incremental.fusing import Unservable
 from reportgen.engine.incremental.patched import Forward, dense_of
