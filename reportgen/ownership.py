@@ -15,6 +15,7 @@ from pathlib import Path
 
 from reportgen.errors import RecipeError
 from reportgen.evidence import BESIDE, write_whole
+from reportgen.evidence.writer import SHARD
 from reportgen.formats import FORMATS, MAPS
 
 SUMS = "SHA256SUMS"  # the seal, in the form that `sha256sum --check` reads
@@ -29,7 +30,7 @@ NAMES = re.compile(
     rf"{'|'.join(map(re.escape, (*DOCUMENTS, SUMS)))}"
     rf"|{MAPS}/({BESIDE}/)?\d{{6,}}\.npz"
     rf"|{PAGE_FILES}/([0-9a-f]{{16}}\.\w+|report\.(css|js)|logo\.\w+|[^/]+\.woff2)"
-    rf"|{EVIDENCE}/({BESIDE}/)?(key|[a-z]+(-\d+)*\.(json|safetensors))"
+    rf"|{EVIDENCE}/({BESIDE}/)?(key|{SHARD.pattern}\.(json|safetensors))"
 )
 # what new evidence may hold before it is known how many shards it has
 SHARDS = re.compile(r".*/(key|(manifest|timing|model|set|changed|[a-z]+(-\d+)+)\.\w+)")

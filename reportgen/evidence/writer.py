@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,8 @@ from reportgen.evidence.files import canonical_json, is_whole, sha256_of, write_
 from reportgen.evidence.records import ManifestBody, Record, Timing
 from reportgen.evidence.shards import BATCH, SCHEMA, SCORE, TALLIED, Findings, is_of, read_findings
 from reportgen.findings import Array, Finding, Tally, pack
+
+SHARD = re.compile(r"[a-z]+(-\d+)*")
 
 
 class Writer:
@@ -44,7 +47,10 @@ class Writer:
         tallies: Mapping[str, Tally] | None = None,
     ) -> None:
         """Writes one shard: records of its images, arrays with a leading axis of rows, findings, what
-        it cost in images (forwards, backwards, …), and the tallies of scope `set`."""
+        it cost in images (forwards, backwards, …), and the tallies of scope `set`. Raises ValueError for a
+        name that no file of a report has: the shard would be left behind when the report is put in place."""
+        if not SHARD.fullmatch(name):
+            raise ValueError(f"no shard is named {name!r}")
         tensors = {f"core/{key}": value for key, value in (arrays or {}).items()}
         for method, tally in (tallies or {}).items():
             for how in TALLIED:

@@ -203,3 +203,15 @@ def test_a_finding_says_which_class_it_explains_or_its_slot_does(tmp_path):
 
     assert told(0, "aimed") == [7, 3, 7, 5] and told(1, "aimed") == [-1, 4, -1, 5]
     assert told(0, "free") == [7, None]
+
+
+def test_a_shard_that_a_report_would_leave_behind_is_refused(tmp_path):
+    from reportgen.ownership import NAMES
+
+    writer = Writer(tmp_path / "evidence", "key")
+    for name in ("batch", "viewed-03-000001"):
+        writer.write(name, {})
+        assert NAMES.fullmatch(f"evidence/{name}.json") and NAMES.fullmatch(f"evidence/{name}.safetensors")
+    for name in ("swept-blur-00", "Batch", "../batch", "batch-"):
+        with pytest.raises(ValueError, match="no shard is named"):
+            writer.write(name, {})

@@ -11,11 +11,13 @@ import pytest
 import torch
 
 from reportgen.checks.intervention import Intervention
+from reportgen.engine.onepass import OnePass
 from reportgen.findings import Verdict
 from reportgen.measure import measure_main
 from reportgen.measure.checks import intervening
 from reportgen.measure.checks.chosen import ChosenChecks
 from reportgen.measure.checks.intervened import TONES, intervened, luminance
+from reportgen.measure.checks.streaming import PREDICTED
 from reportgen.measure.checks.views import Scale
 
 SCALE = Scale(torch.tensor([0.4, 0.5, 0.6]), torch.tensor([0.2, 0.25, 0.3]))
@@ -172,3 +174,25 @@ def test_a_check_that_fails_while_it_asks_is_untested(asked):
     (verdict,) = json.loads((m.writer.folder / "verdicts.json").read_bytes())["records"]
     assert verdict["status"] == "untested" and "no more" in verdict["sentence"]
     assert m.writer.cost()["check_forwards"] == 9  # what it had asked for before was answered
+
+
+def test_too_little_memory_halves_the_batches_and_changes_no_answer(asked, monkeypatch):
+    whole, halved = Asking(([],)), Asking(([],))
+    _, plain = asked(whole)
+    score = OnePass.score
+    refused = []
+
+    def scarce(self, pixels):
+        if len(pixels) > 1 and self.plan is not None and self.slots == PREDICTED:
+            refused.append(len(pixels))
+            raise torch.OutOfMemoryError("too little")
+        return score(self, pixels)
+
+    monkeypatch.setattr(OnePass, "score", scarce)
+    _, m = asked(halved, "scarce")
+    assert refused and m.engine.batch_size == 1
+    expected, found = (check.seen[0][-1].sample.outcomes for check in (whole, halved))
+    assert {key: each.answer for key, each in found.items()} == {
+        key: each.answer for key, each in expected.items()
+    }
+    assert m.writer.cost()["check_forwards"] == plain.writer.cost()["check_forwards"]
