@@ -141,7 +141,8 @@ def _training(m: Measurement) -> None:
     """The facts of the training's pictures, a shard a few hundred."""
     done = {record["number"] for record in m.writer.records(shards.TRAINING)}
     todo = [file for file in m.audit.training if file.reason is None and file.number not in done]
-    m.progress("training", 0, len(todo))
+    if todo:
+        m.progress("training", 0, len(todo))
     for first in range(0, len(todo), TRAINING_BATCH):
         part = todo[first : first + TRAINING_BATCH]
         decoded = stream(part, m.model.subject.preprocessing, facts=True)
