@@ -226,3 +226,21 @@ def test_axes_that_pictures_do_not_have_are_left_out_and_named(channels, left_ou
     facts = trace(network, (channels, 8, 8))
     assert set(BY) - {axis.kind for axis in fitting(facts)} == left_out
     assert len(Corruptions().views(facts)) == 6 * (15 - len(left_out))
+
+
+def test_names_keep_their_capitals_within_a_sentence():
+    from reportgen.checks.corruptions.telling import _within
+
+    assert [_within(title) for title in ("JPEG", "Gaussian noise", "Less colour")] == [
+        "JPEG",
+        "Gaussian noise",
+        "less colour",
+    ]
+
+
+def test_of_few_images_no_line_is_drawn(digits):
+    few = digits.verdicts(digits.images(1), {"sample": 10, "only": ["corruptions"]})["corruptions"]
+    assert few.status == "undecided"
+    assert [figure.name for figure in few.figures] == ["holds-to"]
+    more = digits.verdicts(digits.images(3), {"sample": 30, "only": ["corruptions"]})["corruptions"]
+    assert len(more.figures) > 10

@@ -8,6 +8,7 @@ import numpy as np
 
 from reportgen.checks.corruptions.axes import EVERYDAY, SEVERITIES, Axis
 from reportgen.checks.corruptions.falls import Course, Fall
+from reportgen.checks.corruptions.searching import FEWEST_DECIDING
 from reportgen.checks.words import interval, listed, percent
 from reportgen.findings import Curve, Finding, Number, Status, Table
 from reportgen.stats import wilson
@@ -34,10 +35,16 @@ def sentence(told: Sequence[Course], side_px: int, status: Status, labelled: boo
         said = [_at(course, course.falls_from or 0, side_px, labelled) for course in later]
         parts.append(f"not to {listed(said, NAMED)}" if holding else f"falls by {listed(said, NAMED)}")
     if unsure:
-        names = listed([course.axis.title.lower() for course in unsure], NAMED)
+        names = listed([_within(course.axis.title) for course in unsure], NAMED)
         parts.append(f"{names} {'is' if len(unsure) == 1 else 'are'} not decided")
     text = "; ".join(parts)
     return f"{text[0].upper()}{text[1:]}."
+
+
+def _within(title: str) -> str:
+    """A title within a sentence: names and abbreviations keep their capitals."""
+    first = title.split()[0]
+    return title if first.isupper() or first == "Gaussian" else f"{title[:1].lower()}{title[1:]}"
 
 
 def _later(told: Sequence[Course]) -> list[Course]:
@@ -69,9 +76,12 @@ def numbers_of(told: Sequence[Course], side_px: int) -> dict[str, Number]:
 def figures_of(
     told: Sequence[Course], side_px: int, labelled: bool, calibration: float
 ) -> tuple[Finding, ...]:
-    """The table of all axes, and a small plot each; `calibration` is the error as they are."""
-    curves = (_curve(course, side_px, labelled, calibration) for course in told)
-    return (_table(told, side_px, labelled), *curves)
+    """The table of all axes, and a small plot each where there are images enough that a line of it may mean
+    something; `calibration` is the error as they are."""
+    table = _table(told, side_px, labelled)
+    if max(fall.n for course in told for fall in course.falls.values()) < FEWEST_DECIDING:
+        return (table,)
+    return (table, *(_curve(course, side_px, labelled, calibration) for course in told))
 
 
 def _table(told: Sequence[Course], side_px: int, labelled: bool) -> Table:
