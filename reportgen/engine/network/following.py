@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from reportgen.engine.network.rules import POINTWISE, RULES, Args, Find, elementwise, tensors, upsample
+from reportgen.engine.network.rules import RULES, Args, Find, elementwise, is_pointwise, tensors, upsample
 from reportgen.engine.network.track import (
     FAR,
     NOWHERE,
@@ -49,7 +49,7 @@ class Follower:
             found = None  # used in a way that the rule does not know: no place is better than a wrong one
         if found is None:
             given = [track for x in tensors((args, kwargs)) if (track := find(x)) is not None]
-            pointwise = torch.Tag.pointwise in func.tags or name.removesuffix("_") in POINTWISE
+            pointwise = is_pointwise(func)
             same = [elementwise(x, args, kwargs, find) if pointwise else None for x in results]
             return [track or lost(given, x.ndim) for track, x in zip(same, results, strict=True)]
         several = list(found) if isinstance(found, list | tuple) else [found]

@@ -42,8 +42,20 @@ REDUCTIONS = {
 # element by element, though torch does not tag them so
 POINTWISE = {
     *("hardswish", "rsub", "masked_fill", "native_dropout", "_prelu_kernel", "prelu", "where", "mish"),
-    *("log_sigmoid_forward", "threshold", "rrelu_with_noise"),
+    *("log_sigmoid_forward", "threshold", "rrelu_with_noise", "leaky_relu"),
 }
+
+
+def is_pointwise(func: Any) -> bool:
+    """Whether an operation treats every number alike. PyTorch's mark of it is missing on some that write in
+    place, on others in each release: the operation that does not write in place has it."""
+    packet = func.overloadpacket
+    plain = packet.__name__.removesuffix("_")
+    other = getattr(getattr(torch.ops.aten, plain, None), func._overloadname, None)
+    marked = any(torch.Tag.pointwise in each.tags for each in (func, other) if each is not None)
+    return marked or plain in POINTWISE
+
+
 BATCH_NORMS = {
     *("native_batch_norm", "cudnn_batch_norm", "_native_batch_norm_legit"),
     "_native_batch_norm_legit_no_training",

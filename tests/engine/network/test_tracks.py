@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from reportgen.engine.network.layout import Layout
+from reportgen.engine.network.rules import is_pointwise
 from reportgen.engine.network.trace import trace
 from reportgen.errors import UnknownName
 from reportgen.findings import NotApplicable
@@ -342,3 +344,42 @@ def test_patches_side_by_side_are_columns_and_maps_again():
     assert facts.layer("folds").layout == Layout("maps", (4, 6))
     assert facts.layer("folds").receptive_field_px == 4
     assert facts.auto == "folds"
+
+
+IN_PLACE = {
+    "abs": torch.Tensor.abs_,
+    "clamp": lambda x: x.clamp_(-1, 1),
+    "sigmoid": torch.Tensor.sigmoid_,
+    "divided": lambda x: x.true_divide_(torch.ones(())),
+    "compared": lambda x: x.gt_(0.5),
+    "gelu": torch.ops.aten.gelu_,
+    **{
+        name: partial(getattr(nn.functional, name), inplace=True)
+        for name in ("relu", "relu6", "leaky_relu", "elu", "celu", "selu", "hardsigmoid", "hardswish", "mish")
+    },
+    "threshold": lambda x: nn.functional.threshold(x, 0.1, 0.0, inplace=True),
+    "rrelu": lambda x: nn.functional.rrelu(x, inplace=True),
+}
+
+
+@pytest.mark.parametrize("name", IN_PLACE)
+def test_what_is_written_in_place_number_by_number_keeps_its_places(name):
+    """PyTorch marks some of them, and others in each release."""
+    assert layouts(lambda x: IN_PLACE[name](x.clone()), lambda x: x + 0) == [Layout("maps", (4, 6))] * 2
+
+
+def test_an_operation_that_mixes_places_is_not_taken_for_one_number_by_number():
+    ops = torch.ops.aten
+    assert not any(
+        is_pointwise(each)
+        for each in (
+            ops.cumsum_.default,
+            ops.softmax.int,
+            ops.addmm_.default,
+            ops.index_put_.default,
+            ops.mm.default,
+        )
+    )
+    assert all(
+        is_pointwise(each) for each in (ops.hardtanh_.default, ops.leaky_relu_.default, ops.abs_.default)
+    )
