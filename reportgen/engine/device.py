@@ -118,6 +118,7 @@ def repeatable(seed: int) -> Iterator[None]:
         torch.backends.cudnn.benchmark,
         torch.backends.cudnn.allow_tf32,
         torch.backends.cuda.matmul.allow_tf32,
+        torch.backends.cuda.mem_efficient_sdp_enabled(),
     )
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only so
     state = torch.random.get_rng_state()
@@ -126,6 +127,8 @@ def repeatable(seed: int) -> Iterator[None]:
     torch.backends.cudnn.benchmark = False
     # float32 means float32: TF32 keeps ten bits of the mantissa
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    if torch.cuda.is_available():  # its backward adds up in any order; the attention by matrices does not
+        torch.backends.cuda.enable_mem_efficient_sdp(False)
     try:
         yield
     finally:
@@ -133,6 +136,7 @@ def repeatable(seed: int) -> Iterator[None]:
         torch.set_deterministic_debug_mode(before[0])
         torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32 = before[1:3]
         torch.backends.cuda.matmul.allow_tf32 = before[3]
+        torch.backends.cuda.enable_mem_efficient_sdp(before[4])
 
 
 def peak_memory_bytes(device: torch.device) -> int:

@@ -126,3 +126,13 @@ def test_the_environment_has_torchvisions_version_as_it_says_it():
     import torchvision
 
     assert device.environment(torch.device("cpu"), 0, "float32")["torchvision"] == torchvision.__version__
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_beside_a_gpu_attention_is_added_up_in_one_order(monkeypatch, there):
+    """A played GPU: the kernel whose backward is not deterministic is off, and afterwards as it was."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
+    before = torch.backends.cuda.mem_efficient_sdp_enabled()
+    with repeatable(0):
+        assert torch.backends.cuda.mem_efficient_sdp_enabled() == (before and not there)
+    assert torch.backends.cuda.mem_efficient_sdp_enabled() == before

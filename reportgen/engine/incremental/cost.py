@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from reportgen.engine.incremental.boxes import Boxes, Ints
-from reportgen.engine.incremental.steps import CALLED, MOVED, Program, Step
+from reportgen.engine.incremental.steps import MOVED, Program, Step
 
 DENSE_FROM = 0.7  # of a map: larger patches cost what the map costs, with cutting and setting in
 FINEST = 5  # groups along one side at most
@@ -55,7 +55,7 @@ def patched_cost(program: Program, boxes: Boxes, dense_from: float = DENSE_FROM)
             seen = out.places * step.channels
         total += 2 * seen * MOVED
         numbers = max(numbers, int(out.places * step.channels) + seen)
-    return Cost(boxes.count * total + called * CALLED, boxes.count * macs, numbers)
+    return Cost(boxes.count * total + called * program.called, boxes.count * macs, numbers)
 
 
 def _in_full(step: Step) -> float:

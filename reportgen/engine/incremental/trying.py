@@ -20,7 +20,7 @@ from torch.utils.flop_counter import flop_registry
 from reportgen.engine.incremental import pieces
 from reportgen.engine.incremental.boxes import Boxes, Ints
 from reportgen.engine.incremental.patched import Forward, Patched, dense_of
-from reportgen.engine.incremental.steps import MOVED, Program
+from reportgen.engine.incremental.steps import CALLED, CALLED_ON_GPU, MOVED, Program
 from reportgen.engine.network.uncompiled import spare_compiler
 
 log = logging.getLogger("reportgen")
@@ -85,7 +85,7 @@ def in_full(image: Tensor, inside: Tensor, boxes: Ints) -> Tensor:
 def program_of(answer: Answer, image: Tensor) -> Program:
     """What the network does to a patch of one place."""
     spare_compiler()  # a dispatch mode would import it
-    program = Program()
+    program = Program(called=CALLED if image.device.type == "cpu" else CALLED_ON_GPU)
     height, width = image.shape[-2:]
     middle = np.array([[height // 2, width // 2, height // 2 + 1, width // 2 + 1]] * IMAGES)
     # a patch that holds all of its map goes on as a patch, so that every step is seen

@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from reportgen.engine.incremental import layouts, rules  # noqa: F401  they register themselves
-from reportgen.engine.incremental.cost import patched_cost, whole_cost
+from reportgen.engine.incremental.cost import grouped, patched_cost, whole_cost
 from reportgen.engine.incremental.fusing import Unservable
 from reportgen.engine.incremental.patched import Forward, dense_of
 from reportgen.engine.incremental.trying import in_full, program_of, start
@@ -238,6 +238,26 @@ def test_networks_go_patch_by_patch_as_far_as_they_can(name, side, least):
             found = dense_of(network(start(forward, image, torch.zeros_like(image), boxes)))
             assert (found - expected).abs().max() <= 1e-9 * expected.abs().max()
     assert forward.patched >= least
+
+
+def test_beside_a_gpu_a_step_costs_what_the_processor_takes_for_it():
+    """`meta` stands for the GPU. Small layers go in full there, however many multiply-adds patches save."""
+    network = nn.Sequential(
+        *[layer for _ in range(6) for layer in (nn.LazyConv2d(32, 3, padding=1), nn.ReLU())],
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.LazyLinear(4),
+    ).eval()
+    image = torch.randn(1, 3, 64, 64)
+    network(image)
+    corners = np.array([[a, b] for a in range(0, 57, 8) for b in range(0, 57, 8)])
+    boxes = np.concatenate([corners, corners + 8], 1)
+    gains = []
+    for device in ("cpu", "meta"):
+        with torch.no_grad():
+            program = program_of(network.to(device), image.to(device))
+        gains.append(grouped(program, boxes, (64, 64), 64, False).gain)
+    assert gains[0] > 1.5 and gains[1] < 1
 
 
 def test_costs_are_counted_as_they_come():
