@@ -51,7 +51,7 @@ def imagenet() -> tuple[str, ...]:
 
 
 def _written_out() -> tuple[str, ...]:
-    """The names as torchvision's file has them, which is read and not run: to import torchvision takes seconds,
+    """The names as torchvision's file has them, read and not run: to import torchvision takes seconds,
     and few networks need it. None where the file is not there or has no such list."""
     spec = find_spec("torchvision")
     file = Path(spec.origin or "").parent / "models" / "_meta.py" if spec else None
