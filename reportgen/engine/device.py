@@ -58,9 +58,9 @@ def bytes_per_image(facts: ModelFacts, tapped: int, backward: bool) -> int:
 def batch_size(wish: int | str, device: torch.device, per_image: int) -> int:
     """The recipe's batch size; for `auto` what fits half of the memory, within bounds.
 
-    Of a CUDA device that is all that it has, and not what is free at the moment: evidence of an audit that was
-    interrupted fits one that is resumed, whatever else the device holds by then. Where that leaves too
-    little, batches are halved (`fitting`).
+    Of a CUDA device that is all that it has, and not what is free at the moment: evidence of an audit that
+    was interrupted fits one that is resumed, whatever else the device holds by then. Where that leaves
+    too little, batches are halved (`fitting`).
     """
     if wish != "auto":
         return int(wish)

@@ -48,7 +48,7 @@ class Fused:
         if not self._serves(asker, x):
             return asker.feed.ask(asker.network, x, asker.output, taps, edit)
         try:
-            logits, kept = asker.feed.ask(asker.network, _whole(x, folds), asker.output, taps, edit)
+            logits, kept = asker.feed.ask(asker.network, Whole(x, x, folds), asker.output, taps, edit)
             answers = worked_out(logits), {name: worked_out(value) for name, value in kept.items()}
         except torch.OutOfMemoryError:
             raise
@@ -84,7 +84,7 @@ class Fused:
         folds = Folds()
         try:
             expected = answer(noise.clone()).double()
-            found = worked_out(answer(_whole(noise, folds))).double()
+            found = worked_out(answer(Whole(noise, noise, folds))).double()
         except torch.OutOfMemoryError:
             raise
         except Exception as error:  # any code of the user's may run here
@@ -95,8 +95,3 @@ class Fused:
             log.info("layers are not fused: the network then answers otherwise, by %.1e of %.1e", off, size)
             return None
         return folds.saved // (asker.feed.images or few), folds.called
-
-
-def _whole(x: Tensor, folds: Folds) -> Tensor:
-    # a copy: the network may work in place, and whoever asks keeps its own
-    return Whole(x.clone(), x, folds)
