@@ -64,6 +64,8 @@ class Fused:
         plain = torch.is_grad_enabled() or feed.random or x.device.type != "cpu" or x.dtype != torch.float32
         if plain or size < FEWEST or fused_convolution() is None:
             return False
+        if any(module.training for module in asker.network.modules()):
+            return False  # noise would go into the statistics that such a network renews
         known = self.tried.setdefault(asker.network, {})
         key = (tuple(x.shape[1:]), feed.layout)
         if key not in known:

@@ -254,8 +254,9 @@ def lloyd(points: Tensor, centres: Tensor) -> Tensor:
     k = centres.shape[2]
     for _ in range(ROUNDS):
         nearest = _scores(points, centres).min(2).indices  # (N, TRIES, P)
-        belongs = nearest[:, :, None] == torch.arange(k, device=points.device)[:, None]  # (N, TRIES, k, P)
-        sums = belongs.to(points.dtype).flatten(1, 2) @ points.transpose(1, 2)  # (N, TRIES·k, D)
+        belongs = nearest[:, :, None] == torch.arange(k, device=points.device)[:, None]
+        belongs = belongs.to(points.dtype)  # (N, TRIES, k, P); numbers are summed faster than truths
+        sums = belongs.flatten(1, 2) @ points.transpose(1, 2)  # (N, TRIES·k, D)
         counts = belongs.sum(3)[..., None]  # (N, TRIES, k, 1)
         moved = torch.where(counts > 0, sums.view_as(centres) / counts.clamp(min=1), centres)
         if torch.equal(moved, centres):
