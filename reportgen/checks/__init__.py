@@ -13,13 +13,14 @@ import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any, Literal, TypeVar, cast, get_args
 
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass as checked_dataclass
 from typing_extensions import dataclass_transform
 
-from reportgen.docstrings import taken_apart
+from reportgen.docstrings import taken_apart, written
 
 # what a check is about, in the report's order
 Group = Literal[
@@ -118,6 +119,14 @@ def _words(name: str, doc: str) -> dict[str, str]:
     if missing or not question.endswith("?"):
         raise ValueError(f"check {name!r}: its docstring lacks {missing or ['a question']}")
     return words
+
+
+def listed() -> list[tuple[str, str, str]]:
+    """The group, the name and the question of every check, in the order of `questions`. None is imported:
+    that would import scikit-learn and torch, which takes seconds."""
+    every = written(Path(__file__).parent, check.__name__)
+    found = [(options["group"], name, _words(name, doc)["question"]) for name, options, doc in every]
+    return sorted(found, key=lambda row: (GROUPS.index(row[0]), row[1]))
 
 
 @cache

@@ -57,17 +57,18 @@ def methods(
 ) -> None:
     """What each visualization is and needs of the network, its options, how to read it, its source."""
     from reportgen.cli.terminal import method, table
+    from reportgen.probes import listed
     from reportgen.probes import methods as registry
 
+    if not name and not as_json:
+        table("", ("name", "what it is", "what it needs of the network"), listed(), set())
+        return
     chosen = _chosen(name, registry(), "visualization", "methods")
     if as_json:
         words = [each.words() | {"needs": each.needs, "options": each.options()} for each in chosen]
         tell(json.dumps(words[0] if name else words, indent=1, default=str))
-    elif name:
-        method(chosen[0])
     else:
-        rows = [(each.name, each.summary, each.needs) for each in chosen]
-        table("", ("name", "what it is", "what it needs of the network"), rows, set())
+        method(chosen[0])
 
 
 def checks(
@@ -76,20 +77,21 @@ def checks(
     as_json: Json = False,
 ) -> None:
     """What each check asks, how it decides, its limit, its source."""
+    from reportgen.checks import listed
     from reportgen.checks import questions as registry
     from reportgen.cli.terminal import question, table
 
+    if not name and not as_json:
+        table("", ("about", "name", "what it asks"), listed(), set())
+        return
     chosen = _chosen(name, registry(), "check", "checks")
     if as_json:
         words = [
             each.words() | {"options": each.options(), "numbers": dict(each.numbers)} for each in chosen
         ]
         tell(json.dumps(words[0] if name else words, indent=1, default=str))
-    elif name:
-        question(chosen[0])
     else:
-        rows = [(each.group, each.name, each.question) for each in chosen]
-        table("", ("about", "name", "what it asks"), rows, set())
+        question(chosen[0])
 
 
 def _chosen(name: str | None, known: Mapping[str, T], noun: str, command: str) -> list[T]:

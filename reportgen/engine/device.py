@@ -56,12 +56,17 @@ def bytes_per_image(facts: ModelFacts, tapped: int, backward: bool) -> int:
 
 
 def batch_size(wish: int | str, device: torch.device, per_image: int) -> int:
-    """The recipe's batch size; for `auto` what fits half of the free memory, within bounds."""
+    """The recipe's batch size; for `auto` what fits half of the memory, within bounds.
+
+    Of a CUDA device that is all that it has, and not what is free at the moment: evidence of an audit that
+    was interrupted fits one that is resumed, whatever else the device holds by then. Where that leaves
+    too little, batches are halved (`fitting`).
+    """
     if wish != "auto":
         return int(wish)
     if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-        return max(1, min(CUDA_BATCH, free // 2 // per_image))
+        _, total = torch.cuda.mem_get_info(device)
+        return max(1, min(CUDA_BATCH, total // 2 // per_image))
     return max(1, min(CPU_BATCH, CPU_BATCH_BYTES // per_image))
 
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from reportgen.engine.device import placed
 from reportgen.engine.feed import ANY, Feed
+from reportgen.engine.fused import Fused
 from reportgen.engine.incremental.answering import Incremental
 from reportgen.engine.needs import INPUT, Activation, Backward, Gradient, Need, Normalisation, Rule
 from reportgen.engine.network.head import Head
@@ -66,6 +67,7 @@ class OnePass:
     counted: Counter = field(default_factory=Counter)
     progress: Callable[[int], None] = lambda done: None
     incremental: Incremental = field(default_factory=Incremental)
+    fused: Fused = field(default_factory=Fused)
 
     @property
     def asker(self) -> Asker:
@@ -80,6 +82,7 @@ class OnePass:
             self.counted,
             self.progress,
             self.incremental,
+            self.fused,
         )
 
     def over(self, masks: Tensor | None) -> OnePass:

@@ -12,13 +12,14 @@ import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass as checked_dataclass
 from typing_extensions import dataclass_transform
 
-from reportgen.docstrings import taken_apart
+from reportgen.docstrings import taken_apart, written
 
 Scope = Literal["model", "set", "image"]
 Group = Literal["answers", "gradients", "class activation maps", "perturbations", "inside the network"]
@@ -103,6 +104,13 @@ def _words(name: str, doc: str) -> dict[str, str]:
     if missing or not summary:
         raise ValueError(f"probe {name!r}: its docstring lacks {missing or ['a summary']}")
     return words
+
+
+def listed() -> list[tuple[str, str, str]]:
+    """The name, the summary and the needs of every visualization, in alphabetical order. None is imported:
+    that would import torch, which takes seconds."""
+    found = [(name, _words(name, doc)) for name, _, doc in written(Path(__file__).parent, probe.__name__)]
+    return sorted((name, words["summary"], words.get("needs", "")) for name, words in found)
 
 
 @cache

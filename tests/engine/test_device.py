@@ -49,9 +49,11 @@ def test_a_device_that_is_none(wish):
         device.choose(wish)
 
 
-def test_batches_fit_half_of_the_free_memory(two_gpus, awkward):
+@pytest.mark.parametrize("free", [1 << 20, 16 << 30])
+def test_batches_fit_half_of_a_card_s_memory_whatever_is_free_of_it(two_gpus, awkward, monkeypatch, free):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _d: (free, 16 << 30))
     cuda = torch.device("cuda:0")
-    assert device.batch_size("auto", cuda, 1 << 30) == 4
+    assert device.batch_size("auto", cuda, 1 << 30) == 8
     assert device.batch_size("auto", cuda, 16 << 30) == 1
     assert device.batch_size("auto", cuda, 1) == device.CUDA_BATCH
     assert device.batch_size(3, cuda, 16 << 30) == 3

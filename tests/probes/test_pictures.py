@@ -16,7 +16,7 @@ from reportgen.findings import NotApplicable
 from reportgen.probes.architecture import COLUMNS, Architecture
 from reportgen.probes.feature_maps import FeatureMaps
 from reportgen.probes.filters import Filters
-from reportgen.probes.hypercolumns import Hypercolumns, k_means
+from reportgen.probes.hypercolumns import ROUNDS, TRIES, Hypercolumns, k_means, principal
 from reportgen.probes.predictions import Predictions
 
 
@@ -103,7 +103,7 @@ def test_segments_are_as_tight_as_scikit_learns():
 
     torch.manual_seed(2)
     points = torch.cat([torch.randn(400, 3) * 0.8 + centre for centre in torch.randn(5, 3) * 2])
-    labels = k_means(points.T, 5)
+    (labels,) = k_means(points.T[None], 5)
     spread = sum(float((points[labels == k] - points[labels == k].mean(0)).square().sum()) for k in range(5))
     best = KMeans(5, n_init=10, random_state=0).fit(points.numpy()).inertia_
     assert spread <= 1.01 * best
@@ -116,9 +116,79 @@ def test_segments_find_planted_regions():
     truth = torch.arange(3).repeat_interleave(torch.tensor([500, 300, 200]))
     centres = torch.tensor([[0.0, 0], [9, 0], [0, 9]])
     points = (centres[truth] + torch.randn(1000, 2)).T
-    labels = k_means(points, 3)
+    (labels,) = k_means(points[None], 3)
     assert torch.equal(labels, truth), "regions are numbered by falling size"
-    assert torch.equal(labels, k_means(points, 3))
+    assert torch.equal(labels, k_means(points[None], 3)[0])
+
+
+def slowly(points, k):
+    """k-means of one image's points (P, D) as it is written down: three tries, one after the other."""
+    generator, found = torch.Generator().manual_seed(0), []
+    for _ in range(TRIES):
+        centres = points.new_empty(0, points.shape[1])
+        weights = torch.ones(len(points), dtype=torch.float64)
+        for _ in range(k):
+            drawn = int(torch.multinomial(weights, 1, generator=generator))
+            centres = torch.cat([centres, points[drawn : drawn + 1]])
+            weights = torch.cdist(points, centres).amin(1).square().double().clamp(min=1e-12)
+        for _ in range(ROUNDS):
+            labels = torch.cdist(points, centres).argmin(1)
+            means = [points[labels == n].mean(0) if (labels == n).any() else centres[n] for n in range(k)]
+            centres = torch.stack(means)
+        distances = torch.cdist(points, centres)
+        found.append((float(distances.amin(1).square().sum()), distances.argmin(1)))
+    labels = min(found, key=lambda pair: pair[0])[1]
+    order = torch.bincount(labels, minlength=k).argsort(descending=True, stable=True)
+    return order.argsort()[labels]
+
+
+@pytest.mark.parametrize("k", [2, 5, 9])
+def test_segments_of_a_batch_are_those_of_each_image_alone_worked_out_slowly(k):
+    torch.manual_seed(k)
+    centres = torch.randn(4, 6, 7, 1) * 3  # images, of six clusters in seven dimensions
+    points = (centres + torch.randn(4, 6, 7, 90)).transpose(1, 2).flatten(2)  # (4, 7, 540)
+    points[3] = points[3].round()  # many equal points
+    together = k_means(points, k)
+    for labels, own in zip(together, points, strict=True):
+        assert float((labels == slowly(own.T, k)).float().mean()) > 0.99  # a tie may round either way
+        assert torch.equal(labels, k_means(own[None], k)[0])
+
+
+def test_segments_of_one_colour_are_one_segment():
+    assert k_means(torch.ones(1, 3, 50), 4).unique().tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    "sides", [((8, 8), (4, 4)), ((5, 9), (3, 2), (1, 1)), ((40, 31),), ((24, 20), (6, 5))]
+)
+def test_components_without_resampling_are_those_of_the_resampled_maps(sides):
+    """Of grids smaller and larger than the input's, with channels far from zero."""
+    torch.manual_seed(len(sides))
+    maps = [torch.randn(2, 3 + n, *side) * 3 + 20 for n, side in enumerate(sides)]
+    found, share = principal(maps, torch.Size((24, 20)), 2)
+    for image in range(2):
+        parts = [interpolate(m[[image]].double(), (24, 20), mode="bilinear")[0].flatten(1) for m in maps]
+        parts = [part - part.mean(1, keepdim=True) for part in parts]
+        stack = torch.cat([p / (p.square().sum() / (24 * 20 - 1)).sqrt().clamp(min=1e-12) for p in parts])
+        _, singular, components = torch.linalg.svd(stack, full_matrices=False)
+        held = singular[:3].square().sum() / singular.square().sum()
+        assert float(share[image]) == pytest.approx(float(held), rel=1e-5)
+        for number in range(2):
+            expected = components[number] * singular[number]
+            mine = found[image, number].flatten().double()
+            error = min((mine - expected).abs().max(), (mine + expected).abs().max())  # up to sign
+            assert error < 2e-4 * expected.abs().max()
+
+
+def test_an_image_whose_maps_are_not_finite_leaves_the_others_as_they_are(awkward, measured):
+    pixels = torch.randn(3, 3, 32, 32)
+    probe = Hypercolumns(layers=("stem", 3))
+    sound = measured(awkward, pixels[[0, 2]], probe).findings(probe)
+    pixels[1, 0, 4, 4] = torch.nan
+    found = measured(awkward, pixels, probe).findings(probe)
+    for name in ("pca", "segments", "explained-variance"):
+        assert np.allclose(found[name].values[[0, 2]], sound[name].values, atol=1e-4)
+    assert np.isnan(found["pca"].values[1]).all() and not found["segments"].values[1].any()
 
 
 def test_hypercolumn_presets_shrink_to_what_a_small_network_has(awkward, measured):

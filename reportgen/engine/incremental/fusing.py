@@ -7,12 +7,14 @@ soon as anything else reads it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.functional import pad
 from torch.utils._pytree import tree_leaves, tree_map
 
 from reportgen.engine.feed import last_is_faster
@@ -34,8 +36,12 @@ class Folds:
     that no other tensor has its ids."""
 
     known: dict[Hashable, tuple[Any, Any]] = field(default_factory=dict)
+    saved: int = 0  # numbers that were not written and read again
+    called: int = 0  # operations
 
     def of(self, key: Sequence[Any], compute: Any) -> Any:
+        if not isinstance(key[0], nn.Parameter):
+            return compute()  # a weight that the network makes anew each time
         ids = tuple(id(x) if isinstance(x, Tensor) else x for x in key)
         if ids not in self.known:
             self.known[ids] = (compute(), key)
@@ -56,6 +62,7 @@ class Pending:
     folds: Folds
     activation: Any = None  # of the dispatcher
     options: tuple[Any, ...] = ()
+    version: int | None = None  # of x where it may be written into before this is worked out
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -75,7 +82,7 @@ class Pending:
 
     def normalised(self, name: str, args: Sequence[Any]) -> Pending | None:
         """With a batch normalisation after it, given its arguments; None where it cannot be folded."""
-        if self.activation is not None or affine(name, args) is None:
+        if self.activation is not None or not stands_still(name, args):
             return None
         key = (self.weight, self.bias, *args[1:])
 
@@ -94,8 +101,9 @@ class Pending:
         return replace(self, activation=func, options=tuple(options))
 
     def compute(self) -> Tensor:
-        """What it gives."""
-        fused = _fused() if self.x.device.type == "cpu" and self.x.dtype == torch.float32 else None
+        """What it gives. Raises Unservable where x was written into since."""
+        unchanged(self.x, self.version)
+        fused = fused_convolution() if self.x.device.type == "cpu" and self.x.dtype == torch.float32 else None
         shape = (self.paddings, self.strides, self.dilations, self.groups)
         if fused is not None:
             name = "none" if self.activation is None else ACTIVATIONS[self.activation.overloadpacket.__name__]
@@ -117,33 +125,66 @@ class Pending:
         return made if self.activation is None else self.activation(made, *self.options)
 
 
-def _fused() -> Any:
+def fused_convolution() -> Any:
     """oneDNN's convolution with an activation, where this PyTorch has it and uses oneDNN."""
     if not (torch.backends.mkldnn.is_available() and torch.backends.mkldnn.enabled):
         return None
     return getattr(getattr(torch.ops, "mkldnn", None), "_convolution_pointwise", None)
 
 
+def stands_still(name: str, args: Sequence[Any]) -> bool:
+    """Whether a batch normalisation goes by statistics of its own, and not by those of the batch."""
+    training = name != "_native_batch_norm_legit_no_training" and args[5]
+    return not training and args[3] is not None and args[4] is not None
+
+
 def affine(name: str, args: Sequence[Any]) -> tuple[Tensor, Tensor] | None:
     """The scale and the shift (C,) that a batch normalisation comes to once its statistics stand still; None
     where it goes by those of the batch."""
-    training = name != "_native_batch_norm_legit_no_training" and args[5]
-    weight, bias, mean, variance = args[1:5]
-    if training or mean is None or variance is None:
+    if not stands_still(name, args):
         return None
+    weight, bias, mean, variance = args[1:5]
     scale = torch.rsqrt(variance + args[-1])
     scale = scale if weight is None else scale * weight
     return scale, -mean * scale if bias is None else bias - mean * scale
 
 
-class Whole(torch.Tensor):
-    """Images in full, of which a convolution may be waiting."""
+@dataclass(frozen=True)
+class Padded:
+    """Maps x (K, C, h, w) with zeros about them that are not there yet: `rows` of them above and below,
+    `columns` on the left and on the right. A convolution takes them for padding of its own."""
 
-    value: Tensor | Pending
+    x: Tensor
+    rows: int
+    columns: int
+    version: int
+
+    @classmethod
+    def of(cls, x: Tensor, pads: Sequence[int], value: float = 0.0) -> Padded | None:
+        """None where no convolution pads so."""
+        left, right, top, bottom = pads if len(pads) == 4 else (0, 1, 0, 1)
+        alike = value == 0 and left == right >= 0 and top == bottom >= 0
+        return cls(x, top, left, x._version) if alike else None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        height, width = self.x.shape[2:]
+        return (*self.x.shape[:2], height + 2 * self.rows, width + 2 * self.columns)
+
+    def compute(self) -> Tensor:
+        """The maps with the zeros about them. Raises Unservable where the maps were written into since."""
+        unchanged(self.x, self.version)
+        return pad(self.x, (self.columns, self.columns, self.rows, self.rows))
+
+
+class Whole(torch.Tensor):
+    """Images in full, of which a convolution may be waiting, or the zeros about them."""
+
+    value: Tensor | Pending | Padded
     folds: Folds
 
     @staticmethod
-    def __new__(cls: type[Whole], value: Tensor | Pending, like: Tensor, folds: Folds) -> Whole:
+    def __new__(cls: type[Whole], value: Tensor | Pending | Padded, like: Tensor, folds: Folds) -> Whole:
         made: Any = torch.Tensor._make_wrapper_subclass(
             cls, tuple(value.shape), dtype=like.dtype, device=like.device
         )
@@ -164,7 +205,7 @@ class Whole(torch.Tensor):
 
     def tensor(self) -> Tensor:
         """The images, worked out."""
-        if isinstance(self.value, Pending):
+        if not isinstance(self.value, Tensor):
             self.value = self.value.compute()
         return self.value
 
@@ -175,7 +216,10 @@ class Whole(torch.Tensor):
         cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         first = args[0] if args else None
-        result = _fusing(func, first, args) if isinstance(first, Whole) and not kwargs else None
+        result = None
+        if isinstance(first, Whole):
+            first.folds.called += 1
+            result = None if kwargs else _fusing(func, first, args)
         return _in_full(func, args, kwargs or {}) if result is None else result
 
 
@@ -186,10 +230,11 @@ def _fusing(func: Any, first: Whole, args: tuple[Any, ...]) -> Any:
         _, weight, bias, strides, paddings, dilations, transposed, _, groups = args
         if transposed or first.ndim != 4 or isinstance(weight, Whole) or isinstance(bias, Whole):
             return None
-        x = first.tensor()
-        return Whole(
-            Pending(x, weight, bias, strides, paddings, dilations, groups, first.folds), x, first.folds
-        )
+        waiting = _convolving(first, weight, bias, strides, paddings, dilations, groups)
+        return Whole(waiting, waiting.x, first.folds)
+    if name == "constant_pad_nd" and first.ndim == 4:
+        padded = Padded.of(first.tensor(), *args[1:])
+        return None if padded is None else Whole(padded, padded.x, first.folds)
     if not isinstance(first.value, Pending):
         return None
     x = first.value.x
@@ -197,15 +242,45 @@ def _fusing(func: Any, first: Whole, args: tuple[Any, ...]) -> Any:
         folded = first.value.normalised(name, args)
         if folded is None:
             return None
+        first.folds.saved += math.prod(folded.shape)
         return (Whole(folded, x, first.folds),) * (4 if name == "cudnn_batch_norm" else 3)
     plain = out_of_place(func)
     activated = None if plain is None else first.value.activated(plain, args[1:])
     if activated is None:
         return None
+    first.folds.saved += math.prod(activated.shape)
     if func._schema.is_mutable:
         first.value = activated
         return first
     return Whole(activated, x, first.folds)
+
+
+def _convolving(
+    first: Whole,
+    weight: Tensor,
+    bias: Tensor | None,
+    strides: Any,
+    paddings: Any,
+    dilations: Any,
+    groups: int,
+) -> Pending:
+    """A convolution that waits, with the zeros that wait about its input for padding."""
+    folds = first.folds
+    if not isinstance(first.value, Padded):
+        x = first.tensor()
+        return Pending(x, weight, bias, strides, paddings, dilations, groups, folds, version=x._version)
+    padded = first.value
+    folds.saved += math.prod(padded.shape)
+    paddings = [padded.rows + paddings[0], padded.columns + paddings[1]]
+    return Pending(
+        padded.x, weight, bias, strides, paddings, dilations, groups, folds, version=padded.version
+    )
+
+
+def unchanged(x: Tensor, version: int | None) -> None:
+    """Raises Unservable where a tensor was written into since it had this version."""
+    if version is not None and x._version != version:
+        raise Unservable("what a convolution waits for was written into")
 
 
 def out_of_place(func: Any) -> Any:

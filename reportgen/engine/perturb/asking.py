@@ -10,9 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from reportgen.engine.feed import ANY, Edit, Feed
+from reportgen.engine.fused import Fused
 from reportgen.engine.incremental.answering import Incremental, Local
 from reportgen.engine.incremental.boxes import Ints
 from reportgen.engine.incremental.cost import Grouping
+from reportgen.engine.incremental.fusing import Folds
 from reportgen.engine.network.facts import ModelFacts
 from reportgen.engine.network.head import Head
 from reportgen.engine.network.output import Output
@@ -49,6 +51,7 @@ class Asker:
     counted: Counter = field(default_factory=Counter)
     progress: Callable[[int], None] = lambda done: None
     incremental: Incremental = field(default_factory=Incremental)
+    fused: Fused = field(default_factory=Fused)
 
     def of(self, images: Tensor) -> Asker:
         """The asker of a batch that holds these images of its own batch, (B,), some of them several times:
@@ -62,7 +65,7 @@ class Asker:
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The logits of a batch (N, C, H, W), and what is tapped; a forward of every image."""
         self.counted.forwards += len(x)
-        return self.feed.ask(self.network, x, self.output, taps, edit)
+        return self.fused.ask(self, x, Folds(), taps, edit)
 
     def perturbed(
         self, images: int, maker: Maker, taps: Sequence[str] = ()
@@ -97,10 +100,10 @@ class Asker:
     def _in_full(
         self, batches: Iterator[tuple[Tensor, ...]], maker: Maker, taps: Sequence[str]
     ) -> Iterator[tuple[Tensor, Tensor, dict[str, Tensor]]]:
+        folds = Folds()
         for image, number, pixels in batches:
             edit = self.edit(maker, image, number)
-            output = self.of(image).output
-            yield image, *self.feed.ask(self.network, pixels, output, taps, edit)
+            yield image, *self.fused.ask(self.of(image), pixels, folds, taps, edit)
             self._count(len(pixels))
 
     def _grouping(self, local: Local, image: int, taps: Sequence[str]) -> Grouping | None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Sequence
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 from reportgen.errors import InputError, RecipeError, did_you_mean, nearest
@@ -10,6 +13,7 @@ from reportgen.inputs.classes.files import class_file
 from reportgen.text import Text, UnknownEncoding, decoded
 
 BACKGROUND = "background"  # class 0 of networks of 1001 classes, whose others are ImageNet's
+CATEGORIES = "_IMAGENET_CATEGORIES"  # the name of the list in torchvision's file
 LARGEST_FILE_BYTES = 10_000_000
 
 
@@ -36,11 +40,28 @@ def names(spec: str | Sequence[str] | None, base: Path) -> tuple[str, ...] | Non
     return found
 
 
+@cache
 def imagenet() -> tuple[str, ...]:
     """The thousand names of ILSVRC 2012 in torchvision's order; nothing is downloaded."""
+    if found := _written_out():
+        return found
     from torchvision.models import ResNet50_Weights
 
     return tuple(ResNet50_Weights.IMAGENET1K_V1.meta["categories"])
+
+
+def _written_out() -> tuple[str, ...]:
+    """The names as torchvision's file has them, read and not run: to import torchvision takes seconds,
+    and few networks need it. None where the file is not there or has no such list."""
+    spec = find_spec("torchvision")
+    file = Path(spec.origin or "").parent / "models" / "_meta.py" if spec else None
+    if file is None or not file.is_file():
+        return ()
+    for statement in ast.parse(file.read_text(encoding="utf-8")).body:
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == CATEGORIES:
+            found = ast.literal_eval(statement.value)
+            return tuple(found) if len(found) == len(imagenet_ids()) else ()
+    return ()
 
 
 def imagenet_ids() -> tuple[str, ...]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from reportgen.engine.network.facts import index_of
 from reportgen.errors import InputError, RecipeError, UnknownName
+from reportgen.inputs.classes import names as class_names
 from reportgen.inputs.classes.names import check, names
 
 
@@ -84,3 +87,21 @@ def test_a_name_that_several_classes_have_asks_for_the_index():
     with pytest.raises(UnknownName, match="several classes \\(0, 2\\): give the index"):
         index_of("crane", ("crane", "ox", "crane"))
     assert index_of(2, ("crane", "ox", "crane")) == 2
+
+
+def test_imagenet_s_names_are_torchvision_s_and_torchvision_is_not_imported_for_them(monkeypatch):
+    from torchvision.models import ResNet50_Weights
+
+    expected = tuple(ResNet50_Weights.IMAGENET1K_V1.meta["categories"])
+    monkeypatch.setitem(sys.modules, "torchvision.models", None)  # an import of it fails
+    class_names.imagenet.cache_clear()
+    assert class_names.imagenet() == expected
+
+
+def test_imagenet_s_names_are_torchvision_s_where_its_file_has_no_such_list(monkeypatch):
+    expected = class_names.imagenet()
+    monkeypatch.setattr(class_names, "CATEGORIES", "_ELSEWHERE")
+    class_names.imagenet.cache_clear()
+    assert class_names._written_out() == ()
+    assert class_names.imagenet() == expected
+    class_names.imagenet.cache_clear()
