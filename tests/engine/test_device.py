@@ -135,6 +135,6 @@ def test_beside_a_gpu_attention_is_added_up_in_one_order(monkeypatch, there):
     """A played GPU: the kernel whose backward is not deterministic is off, and afterwards as it was."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
     before = torch.backends.cuda.mem_efficient_sdp_enabled()
-    with repeatable(0):
+    with device.repeatable(0):
         assert torch.backends.cuda.mem_efficient_sdp_enabled() == (before and not there)
     assert torch.backends.cuda.mem_efficient_sdp_enabled() == before
