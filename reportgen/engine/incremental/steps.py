@@ -12,9 +12,9 @@ from reportgen.engine.incremental.boxes import Window
 
 # multiply-adds in the time that one number is written or read, as they were measured on a CPU
 MOVED = 16
-# multiply-adds in the time that one operation on a group takes besides: cutting, setting in, calling. Beside a
-# GPU that is what the processor takes for it: a step of EfficientNet-Lite0 took 0.36 ms, in which an H200 makes
-# as many multiply-adds of VGG-16
+# multiply-adds in the time that one operation on a group takes besides: cutting, setting in, calling. Beside
+# a GPU that is what the processor takes for it: a step of EfficientNet-Lite0 took 0.36 ms, in which an H200
+# makes as many multiply-adds of VGG-16
 CALLED = 8_000_000
 CALLED_ON_GPU = 7_000_000_000
 
