@@ -136,7 +136,9 @@ def _unpacked(data: bytes, how: Mapping[str, Any]) -> Array:
     groups = Steps(0, how["axes"]).groups(np.empty(shape, np.bool_)).shape[0]
     tables, read = levels.decoded(data[1:], groups)
     codes = _inflated(data[1 + read :], np.dtype(np.uint16)).reshape(groups, -1)
-    values = np.stack([table[of_map] for table, of_map in zip(tables, codes, strict=True)])
+    values = np.empty(codes.shape, np.float32)
+    for table, of_map, into in zip(tables, codes, values, strict=True):
+        np.take(table, of_map, out=into, mode="clip")  # no level lies beyond its table
     return values.reshape(shape)
 
 
@@ -148,4 +150,8 @@ def _deflated(values: Array) -> bytes:
 
 def _inflated(data: bytes, dtype: np.dtype[Any]) -> Array:
     planes = np.frombuffer(zlib.decompress(data), np.uint8).reshape(dtype.itemsize, -1)
+    if dtype.itemsize == 1:
+        return planes.reshape(-1).view(dtype)
+    if dtype == np.uint16:  # levels, of which there are most: several times as fast as transposing
+        return np.asarray(planes[0] | planes[1].astype("<u2") << 8)
     return np.ascontiguousarray(planes.T).view(dtype).reshape(-1)

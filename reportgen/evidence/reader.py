@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -29,7 +29,7 @@ from reportgen.evidence.shards import (
     is_of,
     read_findings,
 )
-from reportgen.findings import Array, Verdict, explaining
+from reportgen.findings import Array, Finding, Verdict, explaining
 from reportgen.findings.verdicts import from_json
 
 
@@ -107,12 +107,13 @@ class Evidence:
         whole = [name for name in (MODEL, SET) if name in self._shards]
         return {m: slots for name in whole for m, slots in self._findings(name, None).items()}
 
-    def findings(self, record: Record) -> Findings:
+    def findings(self, record: Record, without: Collection[type[Finding]] = ()) -> Findings:
         """One measured image's findings: every per-image field without its leading axis.
 
-        Those of a visualization that is measured once a target say which class that is.
+        Those of a visualization that is measured once a target say which class that is. Kinds that nobody
+        looks at are left out `without` being read.
         """
-        findings = self._findings(record["shard"], record["row"]) if record.get("measured") else {}
+        findings = self._findings(record["shard"], record["row"], without) if record.get("measured") else {}
         targets = [target["class_index"] for target in record.get("targets", ())]
         for shown in self.manifest.get("visualizations", ()):
             if shown["per_target"] and shown["name"] in findings:
@@ -157,8 +158,9 @@ class Evidence:
     def _open(self, shard: str) -> Stored:
         return Stored(self.folder / f"{shard}.safetensors")
 
-    def _findings(self, shard: str, row: int | None) -> Findings:
-        return read_findings(self.folder / f"{shard}.safetensors", self._shards[shard]["findings"], row)
+    def _findings(self, shard: str, row: int | None, without: Collection[type[Finding]] = ()) -> Findings:
+        packed = self._shards[shard]["findings"]
+        return read_findings(self.folder / f"{shard}.safetensors", packed, row, without)
 
     def altered(self) -> Iterator[str]:
         """The names of files that are not as they were written (or are gone)."""

@@ -55,13 +55,19 @@ def is_unanswered(record: Mapping[str, Any]) -> bool:
     return record["status"] == "ok" and best(record) is None
 
 
-def read_findings(arrays: Path, packed: dict[str, Any], row: int | None) -> Findings:
-    """A shard's findings: whole, or their row for one image."""
+def read_findings(
+    arrays: Path, packed: dict[str, Any], row: int | None, without: Collection[type[Finding]] = ()
+) -> Findings:
+    """A shard's findings: whole, or their row for one image. Of some kinds none is read."""
     with Stored(arrays) as tensors:
         names = frozenset(tensors.names())
         return {
             method: [
-                tuple(_load(tensors, names, f"{method}/{slot}", rest, row) for rest in several)
+                tuple(
+                    _load(tensors, names, f"{method}/{slot}", rest, row)
+                    for rest in several
+                    if KINDS[rest["kind"]] not in without
+                )
                 for slot, several in enumerate(slots)
             ]
             for method, slots in packed.items()

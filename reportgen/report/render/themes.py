@@ -62,7 +62,7 @@ class Theme:
 
     def fonts(self, text: str, font: Callable[[Path], str]) -> str:
         """The @font-face rules that `text` has a character for, each font where `font` says."""
-        codes = {ord(character) for character in text}
+        codes = {ord(character) for character in set(text)}
         sheet = self.path("fonts.css")
         needed = [rule for rule in sheets.read(sheet) if any(_holds(rule, code) for code in codes)]
         text = sheets.written(needed)
