@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from checkout import REPOSITORY, copied, in_words, python
+from checkout import REPOSITORY, copied, in_words, modules, python
 
 from reportgen.checks import Question, check, questions
 
@@ -33,6 +33,18 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copied(root, folders, files, in_words(2))
 
 
+@pytest.fixture(scope="module")
+def said(checkout: Path) -> dict[str, tuple[int, str]]:
+    """The exit codes and outputs of its test, and of a run with it."""
+    (checkout / "examples/mnist/one.yaml").write_text(RECIPE, encoding="utf-8")
+    run = (
+        "reportgen run examples/mnist/checkpoints/epoch-10.safetensors examples/mnist/digits"
+        " --recipe examples/mnist/one.yaml --limit 30 --quiet --out out"
+    )
+    test = "pytest -q tests/checks/test_noise.py -p no:cacheprovider"
+    return dict(zip(("test", "run"), modules(checkout, test.split(), run.split()), strict=True))
+
+
 def test_it_is_two_files_a_check_and_its_test() -> None:
     assert [Path(name).parent.as_posix() for name in in_words(2)] == ["reportgen/checks", "tests/checks"]
 
@@ -41,13 +53,11 @@ def test_they_are_as_the_house_style_has_it(checkout: Path) -> None:
     assert "All checks passed" in python(checkout, "-m", "ruff", "check", "--no-cache", *in_words(2))
 
 
-def test_it_is_on_the_page_in_the_results_and_in_the_gates(checkout: Path) -> None:
-    (checkout / "examples/mnist/one.yaml").write_text(RECIPE, encoding="utf-8")
-    words = (
-        "run examples/mnist/checkpoints/epoch-10.safetensors examples/mnist/digits"
-        " --recipe examples/mnist/one.yaml --limit 30 --quiet --out out"
-    )
-    python(checkout, "-c", "from reportgen.cli import main; main()", *words.split())
+def test_it_is_on_the_page_in_the_results_and_in_the_gates(
+    checkout: Path, said: dict[str, tuple[int, str]]
+) -> None:
+    code, output = said["run"]
+    assert code == 0, output
     page = (checkout / "out" / "report.html").read_text(encoding="utf-8")
     results = json.loads((checkout / "out" / "results.json").read_text(encoding="utf-8"))
     (asked,) = results["checks"]
@@ -60,9 +70,9 @@ def test_it_is_on_the_page_in_the_results_and_in_the_gates(checkout: Path) -> No
     assert results["cost"]["check_forwards"] == 60
 
 
-def test_its_test_passes(checkout: Path) -> None:
-    said = python(checkout, "-m", "pytest", "-q", "tests/checks/test_noise.py", "-p", "no:cacheprovider")
-    assert "1 passed" in said
+def test_its_test_passes(said: dict[str, tuple[int, str]]) -> None:
+    code, output = said["test"]
+    assert code == 0 and "1 passed" in output, output
 
 
 @pytest.mark.parametrize("asked", questions().values(), ids=lambda asked: asked.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, TypeAlias, get_args
 
 import numpy as np
 from typing_extensions import NotRequired, TypedDict, assert_never
@@ -30,6 +30,7 @@ from reportgen.findings import (
 
 # findings that are in results.json elsewhere, or only in the report and the evidence
 Pictured = Picture | Mask | Segments | ClassMap | Gallery
+PICTURED: tuple[type[Finding], ...] = get_args(Pictured)
 Elsewhere = Pictured | Distribution | Curve | Comparison | Remark | Table | Graph
 Row: TypeAlias = list[float | None]
 

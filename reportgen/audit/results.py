@@ -9,7 +9,7 @@ from typing import Any, Literal
 from typing_extensions import NotRequired
 
 from reportgen.audit.checks import checked
-from reportgen.audit.findings import numbers
+from reportgen.audit.findings import PICTURED, numbers
 from reportgen.audit.gates import Judged, evaluate
 from reportgen.audit.metrics import metrics
 from reportgen.audit.sanity import summary
@@ -145,7 +145,7 @@ def _image(evidence: Evidence, record: Record) -> Image:
     targets = [target["class_name"] for target in record["targets"]]
     by_method = {}
     vectors: list[list[float]] = []
-    for name, slots in evidence.findings(record).items():
+    for name, slots in evidence.findings(record, without=PICTURED).items():
         vectors += [f.values.tolist() for f in slots[0] if isinstance(f, Distribution) and f.listed]
         rows = [
             ({"target": targets[slot]} if name in per_target else {}) | numbers(findings)

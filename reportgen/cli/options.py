@@ -30,6 +30,12 @@ BesideModel = Annotated[
 Foreign = Annotated[
     Path | None, typer.Option("--foreign", help="Pictures that are not of the task: a folder, list, CSV.")
 ]
+Preset = Annotated[
+    str | None, typer.Option("--preset", help="quick, standard or full, where the recipe says nothing.")
+]
+Budget = Annotated[
+    str | None, typer.Option("--budget", help="90s, 10min, 2h: what does not fit is left out.")
+]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N images.")]
 NoPdf = Annotated[bool, typer.Option("--no-pdf", help="Write no report.pdf.")]
 SaveMaps = Annotated[bool, typer.Option("--save-maps", help="Write maps/<id>.npz, raw float32.")]
@@ -60,6 +66,8 @@ RECIPE_KEYS: dict[str, tuple[str, Callable[[Any, Path], Any]]] = {
     "model": ("model.source", _as_it_is),
     "labels": ("images.labels", _labels),
     "foreign": ("images.foreign", os.path.relpath),
+    "preset": ("run.preset", _as_it_is),
+    "budget": ("run.budget", _as_it_is),
     "beside": ("beside.checkpoint", os.path.relpath),
     "beside_model": ("beside.model.source", _as_it_is),
     "no_pdf": ("output.pdf", _no_pdf),

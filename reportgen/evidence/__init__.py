@@ -16,6 +16,10 @@
     changed.json, .safetensors    small pictures of images that a second model answers differently
     beside/                       evidence of its own: a second model on the same images
 
+Larger arrays are deflated. A map of many places is kept in levels between numbers that stay exact (its ends,
+its zero, its percentile), so that what is printed of it is that of what was measured; with `--save-maps`
+all of it is exact. Everything else is read back bit by bit.
+
 Every file is written under a temporary name, flushed and renamed. A shard's .json is written
 after its .safetensors and carries its hash, so a shard is whole or absent, and a run resumes.
 """

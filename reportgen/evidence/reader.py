@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from safetensors import safe_open
 
 from reportgen.errors import InputError
+from reportgen.evidence.arrays import Stored
 from reportgen.evidence.files import is_whole, sha256_of
 from reportgen.evidence.records import Manifest, Record, Timing, TrustRecord
 from reportgen.evidence.shards import (
@@ -20,7 +20,7 @@ from reportgen.evidence.shards import (
     BESIDE,
     CHANGED,
     MODEL,
-    SCHEMA,
+    READABLE,
     SCORE,
     SET,
     TRUST,
@@ -29,7 +29,7 @@ from reportgen.evidence.shards import (
     is_of,
     read_findings,
 )
-from reportgen.findings import Array, Verdict, explaining
+from reportgen.findings import Array, Finding, Verdict, explaining
 from reportgen.findings.verdicts import from_json
 
 
@@ -49,7 +49,7 @@ class Evidence:
                 f"{self.folder} holds no complete evidence ({type(error).__name__})",
                 "name the folder that `reportgen run` wrote, or run it again to finish it",
             ) from error
-        if manifest.get("schema") != SCHEMA:
+        if manifest.get("schema") not in READABLE:
             raise InputError(
                 f"{self.folder} holds evidence of another version: {manifest.get('schema')!r}",
                 "measure again with this version of reportgen",
@@ -107,12 +107,13 @@ class Evidence:
         whole = [name for name in (MODEL, SET) if name in self._shards]
         return {m: slots for name in whole for m, slots in self._findings(name, None).items()}
 
-    def findings(self, record: Record) -> Findings:
+    def findings(self, record: Record, without: Collection[type[Finding]] = ()) -> Findings:
         """One measured image's findings: every per-image field without its leading axis.
 
-        Those of a visualization that is measured once a target say which class that is.
+        Those of a visualization that is measured once a target say which class that is. Kinds that nobody
+        looks at are left out `without` being read.
         """
-        findings = self._findings(record["shard"], record["row"]) if record.get("measured") else {}
+        findings = self._findings(record["shard"], record["row"], without) if record.get("measured") else {}
         targets = [target["class_index"] for target in record.get("targets", ())]
         for shown in self.manifest.get("visualizations", ()):
             if shown["per_target"] and shown["name"] in findings:
@@ -123,9 +124,9 @@ class Evidence:
     def array(self, record: Record, key: str) -> Array | None:
         """One image's row of a core array: `seen` (H, W, C) uint8, `logits` (C,), `input` (C, H, W)."""
         with self._open(record["shard"]) as tensors:
-            if f"core/{key}" not in tensors.keys():  # noqa: SIM118 - not a dict
+            if f"core/{key}" not in tensors.names():
                 return None
-            return np.asarray(tensors.get_slice(f"core/{key}")[record["row"]])
+            return tensors.of_image(f"core/{key}", cast(int, record["row"]))
 
     def logits(self, records: Sequence[Record]) -> Array:
         """The scores (n, C) of answered images, a row a record; each shard is opened once."""
@@ -135,7 +136,7 @@ class Evidence:
         rows: dict[int, Array] = {}
         for name, places in by_shard.items():
             with self._open(name) as tensors:
-                whole = np.asarray(tensors.get_tensor("core/logits"))
+                whole = tensors.whole("core/logits")
             rows |= {at: whole[records[at]["row"]] for at in places}
         return np.stack([rows[at] for at in range(len(records))]) if rows else np.zeros((0, 0))
 
@@ -145,20 +146,21 @@ class Evidence:
         if CHANGED not in self._shards:
             return {}
         with self._open(CHANGED) as tensors:
-            seen = tensors.get_tensor("core/seen")
+            seen = tensors.whole("core/seen")
         return {record["id"]: seen[record["row"]] for record in self._shards[CHANGED]["records"]}
 
     def original(self, record: Record) -> bytes:
         """The image before resize and crop, as a JPEG of bounded size."""
         first, last = record["original_bytes"]
         with self._open(record["shard"]) as tensors:
-            return bytes(tensors.get_slice("core/originals")[first:last].tobytes())
+            return tensors.bytes_of("core/originals", first, last)
 
-    def _open(self, shard: str) -> Any:
-        return safe_open(self.folder / f"{shard}.safetensors", framework="numpy")
+    def _open(self, shard: str) -> Stored:
+        return Stored(self.folder / f"{shard}.safetensors")
 
-    def _findings(self, shard: str, row: int | None) -> Findings:
-        return read_findings(self.folder / f"{shard}.safetensors", self._shards[shard]["findings"], row)
+    def _findings(self, shard: str, row: int | None, without: Collection[type[Finding]] = ()) -> Findings:
+        packed = self._shards[shard]["findings"]
+        return read_findings(self.folder / f"{shard}.safetensors", packed, row, without)
 
     def altered(self) -> Iterator[str]:
         """The names of files that are not as they were written (or are gone)."""

@@ -208,6 +208,7 @@ class ManifestBody(TypedDict):
     visualizations: Sequence[Chosen]
     checks: NotRequired[Sequence[CheckWords]]  # not in older evidence
     plan: Sequence[str]
+    budget: NotRequired[Any]  # what was decided for it, a mapping; None where there is none
     cost: Mapping[str, Any]  # images by what they went through, and the device's name
     environment: Mapping[str, Any]
     beside: Any  # BesideFacts, or None

@@ -6,12 +6,12 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from safetensors import safe_open
-
+from reportgen.evidence.arrays import Stored
 from reportgen.evidence.records import Prediction
 from reportgen.findings import KINDS, Finding, unpack
 
-SCHEMA = "reportgen.evidence/2"
+SCHEMA = "reportgen.evidence/3"
+READABLE = ("reportgen.evidence/2", SCHEMA)  # the older one has every array as it is
 BESIDE = "beside"  # the folder of a second model's evidence
 TALLIED = ("sums", "highs", "lows", "tops")
 # the kinds of shards: `model`, `set` and `changed` are one shard each, the others one a batch of images
@@ -55,13 +55,19 @@ def is_unanswered(record: Mapping[str, Any]) -> bool:
     return record["status"] == "ok" and best(record) is None
 
 
-def read_findings(arrays: Path, packed: dict[str, Any], row: int | None) -> Findings:
-    """A shard's findings: whole, or their row for one image."""
-    with safe_open(arrays, framework="numpy") as tensors:
-        names = frozenset(tensors.keys())
+def read_findings(
+    arrays: Path, packed: dict[str, Any], row: int | None, without: Collection[type[Finding]] = ()
+) -> Findings:
+    """A shard's findings: whole, or their row for one image. Of some kinds none is read."""
+    with Stored(arrays) as tensors:
+        names = frozenset(tensors.names())
         return {
             method: [
-                tuple(_load(tensors, names, f"{method}/{slot}", rest, row) for rest in several)
+                tuple(
+                    _load(tensors, names, f"{method}/{slot}", rest, row)
+                    for rest in several
+                    if KINDS[rest["kind"]] not in without
+                )
                 for slot, several in enumerate(slots)
             ]
             for method, slots in packed.items()
@@ -69,7 +75,7 @@ def read_findings(arrays: Path, packed: dict[str, Any], row: int | None) -> Find
 
 
 def _load(
-    tensors: Any, names: Collection[str], prefix: str, rest: dict[str, Any], row: int | None
+    tensors: Stored, names: Collection[str], prefix: str, rest: dict[str, Any], row: int | None
 ) -> Finding:
     """One finding from a shard: whole, or its row for one image."""
     kind = KINDS[rest["kind"]]
@@ -81,7 +87,7 @@ def _load(
         if field == "explains" and key not in names:
             continue  # it names no class of its own
         if row is not None and field in kind.per_image:
-            arrays[field] = tensors.get_slice(key)[row]
-        else:  # whole: a slice cannot hold a number without axes
-            arrays[field] = tensors.get_tensor(key)
+            arrays[field] = tensors.of_image(key, row)
+        else:
+            arrays[field] = tensors.whole(key)
     return unpack(arrays, rest)

@@ -9,22 +9,25 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
-from safetensors.numpy import save
-
+from reportgen.evidence.arrays import Stored
+from reportgen.evidence.contents import Contents
 from reportgen.evidence.files import canonical_json, is_whole, sha256_of, write_whole
 from reportgen.evidence.records import ManifestBody, Record, Timing
 from reportgen.evidence.shards import BATCH, SCHEMA, SCORE, TALLIED, Findings, is_of, read_findings
-from reportgen.findings import Array, Finding, Tally, pack
+from reportgen.findings import Array, Finding, Tally
 
 SHARD = re.compile(r"[a-z]+(-\d+)*")
 
 
 class Writer:
-    """Writes shards into `folder`; those that an interrupted run with the same key left are kept."""
+    """Writes shards into `folder`; those that an interrupted run with the same key left are kept.
 
-    def __init__(self, folder: Path, key: str) -> None:
+    Maps of many places are kept in levels, their ends exact; all of each where `exact` is true.
+    """
+
+    def __init__(self, folder: Path, key: str, exact: bool = False) -> None:
         self.folder = folder
+        self.exact = exact
         self.finished: dict[str, dict[str, Any]] = {}  # shard name -> what its .json holds
         mark = folder / "key"
         if not (mark.exists() and mark.read_text() == key):
@@ -51,26 +54,16 @@ class Writer:
         name that no file of a report has: the shard would be left behind when the report is put in place."""
         if not SHARD.fullmatch(name):
             raise ValueError(f"no shard is named {name!r}")
-        tensors = {f"core/{key}": value for key, value in (arrays or {}).items()}
-        for method, tally in (tallies or {}).items():
-            for how in TALLIED:
-                arrays_of = getattr(tally, how)
-                tensors |= {f"tally/{method}/{how}/{key}": value for key, value in arrays_of.items()}
-        packed: dict[str, list[list[dict[str, Any]]]] = {}
-        for method, slots in findings.items():
-            packed[method] = []
-            for slot, of_target in enumerate(slots):
-                parts = [pack(finding) for finding in of_target]
-                packed[method].append([rest for _, rest in parts])
-                for fields, rest in parts:
-                    prefix = f"{method}/{slot}/{rest['name']}"
-                    tensors |= {f"{prefix}/{field}": value for field, value in fields.items()}
-        data = save(tensors)
+        contents = Contents(name, self.exact)
+        contents.add_core(arrays or {})
+        contents.add_tallies(tallies or {})
+        contents.add_findings(findings)
+        data = contents.data()
         write_whole(self.folder / f"{name}.safetensors", data)
         body = {
             "arrays_sha256": sha256_of(data),
             "records": list(records),
-            "findings": packed,
+            "findings": contents.findings,
             "cost": dict(cost or {}),
         }
         write_whole(self.folder / f"{name}.json", canonical_json(body))
@@ -114,12 +107,12 @@ class Writer:
         """What every finished shard holds of a method's tally, merged; None where none does."""
         total: Tally | None = None
         for name in sorted(self.finished):
-            with safe_open(self.folder / f"{name}.safetensors", framework="numpy") as tensors:
+            with Stored(self.folder / f"{name}.safetensors") as tensors:
                 parts: dict[str, dict[str, Array]] = {how: {} for how in TALLIED}
-                for path in tensors.keys():  # noqa: SIM118 - not a dict
+                for path in tensors.names():
                     room, owner, *rest = path.split("/", 3)
                     if (room, owner) == ("tally", method):
-                        parts[rest[0]][rest[1]] = tensors.get_tensor(path)
+                        parts[rest[0]][rest[1]] = tensors.whole(path)
             if any(parts.values()):
                 tally = Tally(**parts)
                 total = tally if total is None else total.merged(tally)
@@ -127,15 +120,14 @@ class Writer:
 
     def keys(self, shard: str, prefix: str = "") -> list[str]:
         """The names of a shard's arrays of rows that begin so."""
-        with safe_open(self.folder / f"{shard}.safetensors", framework="numpy") as tensors:
-            named = [key.removeprefix("core/") for key in tensors.keys() if key.startswith("core/")]  # noqa: SIM118
+        with Stored(self.folder / f"{shard}.safetensors") as tensors:
+            named = [key.removeprefix("core/") for key in tensors.names() if key.startswith("core/")]
         return sorted(key for key in named if key.startswith(prefix))
 
     def array(self, shard: str, key: str) -> Array:
         """One array of rows of a shard. Raises SafetensorError where it has none of that name."""
-        with safe_open(self.folder / f"{shard}.safetensors", framework="numpy") as tensors:
-            value: Array = tensors.get_tensor(f"core/{key}")
-        return value
+        with Stored(self.folder / f"{shard}.safetensors") as tensors:
+            return tensors.whole(f"core/{key}")
 
     def cost(self) -> dict[str, int]:
         """What the finished shards cost, added up."""

@@ -52,7 +52,7 @@ def _measured(
 
     Raises InputError where no image could be read or the device has too little memory.
     """
-    writer = Writer(folder, audit.key(model))
+    writer = Writer(folder, audit.key(model), exact=audit.save_maps)
     network = model.feed.placed(model.subject.network, model.device)
     memory = devices.enough_memory(model.device)
     seeded = devices.repeatable(model.recipe.run.seed)

@@ -41,6 +41,7 @@ class Audit:
     foreign: tuple[ImageFile, ...]  # pictures that are not of the task, where a check looks at them
     groups: Mapping[str, Mapping[int, str]]  # columns of the labels' CSV, a word by number of image
     readings: tuple[Reading, ...]  # how else the set's folders could be read as labels
+    budget: Mapping[str, Any] | None = None  # what was decided for the run's budget, where it has one
 
     @property
     def main(self) -> ModelUnderAudit:

@@ -48,6 +48,7 @@ def manifest(m: Measurement, second: Measurement | None = None) -> ManifestBody:
         "visualizations": _visualizations(m.model),
         "checks": _checks(m.model),
         "plan": m.audit.lines(m.model),
+        "budget": m.audit.budget,
         "cost": {**_cost(m.writer.cost()), "device": devices.name_of(m.model.device)},
         "environment": m.model.environment(),
         "beside": None if second is None else _beside(m, second),

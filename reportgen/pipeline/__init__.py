@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -12,11 +13,13 @@ from reportgen.audit.results import Results
 from reportgen.errors import RecipeError, RenderError
 from reportgen.measure import measure_main, measure_second
 from reportgen.measure.audit import Audit, prepare
+from reportgen.measure.budget import decided, in_words
 from reportgen.measure.manifest import seal
 from reportgen.measure.second_model import picture
 from reportgen.ownership import is_report, will_write
 from reportgen.progress import Progress, Tell, silent
 from reportgen.recipe import Recipe
+from reportgen.recipe.preset import with_preset
 from reportgen.report import Rendered, write_report
 from reportgen.report.render import themes
 from reportgen.workspace import check, publish, workspace
@@ -56,10 +59,17 @@ def run(
     output = recipe.output
     check(out, will_write(output.pdf is not False, save_maps, output.layout == "folder"))
     theme = _theme(recipe)
-    audit = prepare(recipe, checkpoint, images, limit, save_maps)
-    for line in audit.lines(audit.main):
-        progress("plan", 0, 0, line)
+    recipe = with_preset(recipe)
+
+    def again(of: Recipe) -> Audit:
+        return prepare(of, checkpoint, images, limit, save_maps)
+
+    audit = again(recipe)
     with workspace(out) as folder:
+        if recipe.run.preset or recipe.run.budget:
+            audit = _within_budget(audit, folder, progress, again)
+        for line in audit.lines(audit.main):
+            progress("plan", 0, 0, line)
         _measured(audit, folder / "evidence", progress, begun)
         progress("render", 0, 1)
         rendered = _rendered(folder, out, recipe, theme, partial(progress, "render", 0, 0))
@@ -68,6 +78,17 @@ def run(
         if whole:
             publish(folder, out)
     return Outcome(out if whole else folder, rendered.results, rendered.problem)
+
+
+def _within_budget(audit: Audit, folder: Path, progress: Progress, again: Callable[[Recipe], Audit]) -> Audit:
+    """The audit without what its budget has no time for; tells what it is expected to take."""
+    recipe, decision = audit.main.recipe, decided(audit, folder)
+    progress("plan", 0, 0, f"expected to take {in_words(decision.expected)}, by the pace of the first batch")
+    if decision.cuts:
+        audit = again(decision.choices.applied(recipe))
+    for note in decision.notes():
+        progress("plan", 0, 0, note)
+    return replace(audit, notes=(*audit.notes, *decision.notes()), budget=decision.as_json())
 
 
 def _measured(audit: Audit, evidence: Path, progress: Progress, begun: float) -> None:

@@ -42,6 +42,8 @@ Size: TypeAlias = Pixels | tuple[Pixels, Pixels]
 # what no name and no path has: of "C:\\new\\table.txt" in double quotes YAML makes a line break and a tab
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 AS_ESCAPED = "in double quotes a backslash begins an escape; write the value in single quotes, or with /"
+DURATIONS = {"s": 1.0, "min": 60.0, "h": 3600.0}
+DURATION = r"^([1-9][0-9]{0,5}(\.[0-9]{1,3})?|0\.[0-9]{0,2}[1-9]) ?(s|min|h)$"  # above 0, with its unit
 
 
 def at(path: tuple[str | int, ...], message: str) -> PydanticCustomError:
@@ -220,6 +222,20 @@ class Run(Part):
     seed: Annotated[int, Strict(), Field(ge=0, lt=2**63)] = Field(
         default=0, description="a whole number of at least 0"
     )
+    preset: Literal["quick", "standard", "full"] | None = Field(
+        default=None, description="quick, standard or full: how much there is of what has no key here"
+    )
+    budget: Annotated[StrictStr, Field(pattern=DURATION)] | None = Field(
+        default=None, description="a duration above 0 such as 90 s, 10 min or 2 h"
+    )
+
+    @property
+    def budget_seconds(self) -> float | None:
+        """The budget in seconds, where there is one."""
+        if self.budget is None:
+            return None
+        number = self.budget.rstrip("smin h")
+        return float(number) * DURATIONS[self.budget[len(number) :].strip()]
 
 
 class Chosen(Part):

@@ -73,7 +73,9 @@ class Recipe(Part):
         min_length=1,
         description="predicted, label, top-K, a class's name or index, or a list of those",
     )
-    run: Run = Field(default=Run(), description="a mapping with device, batch_size, precision, seed")
+    run: Run = Field(
+        default=Run(), description="a mapping with device, batch_size, precision, seed, preset, budget"
+    )
     visualizations: tuple[Visualization, ...] = Field(
         default_factory=default_visualizations,
         description="a list of visualizations: a name, or `name: {option: value}`",

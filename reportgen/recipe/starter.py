@@ -47,7 +47,13 @@ images:
 # What each image is explained for: predicted, label, top-3, class names or indices, or a list.
 targets: predicted
 
-run: {device: auto, batch_size: auto, precision: float32, seed: 0}
+run:
+  device: auto          # auto, cpu, cuda, cuda:N
+  batch_size: auto
+  precision: float32
+  seed: 0
+  preset:               # quick, standard, full: how much there is where this recipe does not say it
+  budget:               # 90 s, 10 min, 2 h: what does not fit is left out, and the report says what
 
 # In the report's order: a name, or a name with options. `reportgen methods` explains them.
 visualizations:

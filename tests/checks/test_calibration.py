@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from reportgen.checks import calibration_error
 from reportgen.checks.calibration import Calibration
 from reportgen.checks.calibration_error import debiased
 from reportgen.checks.temperature import fitted
@@ -54,7 +55,9 @@ def test_a_slight_under_confidence_is_no_finding(make_case):
     assert said.status in ("clear", "undecided")
 
 
-def test_the_interval_of_a_constant_error_covers():
+@pytest.mark.parametrize("draws", [60, pytest.param(200, marks=pytest.mark.matrix)])
+def test_the_interval_of_a_constant_error_covers(draws, monkeypatch):
+    monkeypatch.setattr(calibration_error, "DRAWS", draws)
     inside, draw = 0, np.random.default_rng(0)
     for seed in range(40):
         sure = draw.uniform(0.6, 1.0, 300)

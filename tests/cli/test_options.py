@@ -17,6 +17,8 @@ GIVEN: dict[str, Any] = {
     "model": "file.py:Net",
     "labels": "here/labels.csv",
     "foreign": Path("here/strangers"),
+    "preset": "quick",
+    "budget": "10min",
     "beside": Path("here/other.pt"),
     "beside_model": "file.py:Other",
     "no_pdf": True,

@@ -11,6 +11,7 @@ import numpy as np
 from reportgen.audit.metrics import UNSURE_BELOW
 from reportgen.evidence import Evidence, Findings, Record, TrustRecord, best, is_unanswered
 from reportgen.evidence.records import Prediction
+from reportgen.findings import ClassMap, Gallery, Mask, Segments
 from reportgen.report.cards.blocks import Scene, Visualization, signs
 from reportgen.report.cards.grouping import explained, groups
 from reportgen.report.cards.paired import Seen, paired
@@ -23,6 +24,7 @@ from reportgen.report.values.second_model import SideBySide
 from reportgen.report.wording import number, probability
 
 UNANSWERED = "unanswered"
+SILENT = (Gallery, Mask, Segments, ClassMap)  # no sign is made of these: masks have flags of their own
 STATES = (UNANSWERED, "wrong", "unsure", "flagged")  # what the page can be narrowed to
 
 

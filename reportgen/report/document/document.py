@@ -13,7 +13,7 @@ from reportgen.audit.results import Results
 from reportgen.audit.sanity import Trust
 from reportgen.evidence import Evidence, Record, is_unanswered
 from reportgen.report.cards.blocks import of_model
-from reportgen.report.cards.cards import STATES, UNANSWERED, anchor, found_signs, marks, states
+from reportgen.report.cards.cards import SILENT, STATES, UNANSWERED, anchor, found_signs, marks, states
 from reportgen.report.document import checks, heads
 from reportgen.report.document.answers import (
     accuracy,
@@ -51,7 +51,7 @@ def document(evidence: Evidence, results: Results) -> Document:
     signs = {
         record["id"]: found
         for record in records
-        if record["measured"] and (found := found_signs(evidence.findings(record), titles))
+        if record["measured"] and (found := found_signs(evidence.findings(record, without=SILENT), titles))
     }
     trust = trust_section(results["trust"], evidence)
     rows, more = _rows(evidence, records, signs, titles)

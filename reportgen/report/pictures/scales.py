@@ -11,11 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from reportgen.findings import Array
+from reportgen.findings.printed import MANY, PERCENTILE
 from reportgen.report.wording import number
 
-PERCENTILE = 99.5  # maps of many pixels are scaled to this, so that one pixel does not darken all
 AMOUNT_BELOW = 0.3  # a map that comes this near to zero, as a part of its top, is drawn from zero
-MANY = 1024  # values from which the percentile is taken
 
 
 @dataclass(frozen=True)

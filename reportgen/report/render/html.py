@@ -113,12 +113,14 @@ def _estimate(document: Document, evidence: Evidence, limit: int, beside: bool) 
         return sum(embedding.weigh(body).values())
 
     sample = min(SAMPLED, document.card_count)
+    if sample == document.card_count:  # the page itself is as soon made
+        return Fit(ENCODINGS[0], sample)
     for encoding in ENCODINGS:
         base = weighed(Fit(encoding, 0))
-        part = (weighed(Fit(encoding, sample)) - base) / max(sample, 1)
+        part = (weighed(Fit(encoding, sample)) - base) / sample
         if base + part * document.card_count <= limit:
             return Fit(encoding, document.card_count)
-    return Fit(ENCODINGS[-1], max(0, int((limit - base) / part)) if sample else 0)
+    return Fit(ENCODINGS[-1], max(0, int((limit - base) / part)))
 
 
 def _less(fit: Fit, excess: float) -> Fit:
