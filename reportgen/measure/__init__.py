@@ -12,7 +12,7 @@ from reportgen.measure.audit import Audit
 from reportgen.measure.batches import choose, measure, sample, score
 from reportgen.measure.checks.sampled import ask
 from reportgen.measure.checks.verdicts import judge
-from reportgen.measure.maps import put_to_the_test
+from reportgen.measure.maps.testing import put_to_the_test
 from reportgen.measure.measurement import Measurement
 from reportgen.measure.models import ModelUnderAudit
 from reportgen.measure.whole_set import conclude
