@@ -60,7 +60,7 @@ def section(summary: Trust | None, evidence: Evidence) -> TrustSection | None:
         heads=tuple((HEADS[question], TITLES[question]) for question in asked),
         unasked=tuple(_unasked(summary, [q for q in QUESTIONS if q not in asked])),
         rows=tuple(_row(name, titles[name], tests, asked) for name, tests in order),
-        agreeing=_agreeing(summary, titles),
+        agreeing=agreeing(summary, titles),
         names=tuple(titles[name] for name in summary["agreement"]["methods"]),
         agreement=tuple(tuple(map(_cell, row)) for row in summary["agreement"]["rho"]),
         images=tuple((tests["id"], f"#i{tests['id']}-trial") for tests in evidence.trust()),
@@ -103,7 +103,7 @@ def _answered(answer: Answer) -> TrustCell:
     )
 
 
-def _agreeing(summary: Trust, titles: Mapping[str, str]) -> str:
+def agreeing(summary: Trust, titles: Mapping[str, str]) -> str:
     """How far the maps that pass agree with each other."""
     passing = summary["passing"]
     if passing["rho"] is None or passing["least"] is None:
