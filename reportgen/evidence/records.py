@@ -106,7 +106,7 @@ class Trial(TypedDict):
     fractions: list[float]
     methods: dict[str, MethodTrial]
     random: RandomTrial
-    greedy: dict[str, float | None]  # by fill the gain of the order of the falls of single cells
+    greedy: dict[str, float | None]  # by fill the gain of the better of two orders by occlusion
     agreement: Agreement
 
 

@@ -13,7 +13,7 @@ from reportgen.audit.maps.judging import Asked, Comparison, known, two
 
 QUESTION = "Does it point at what counts?"
 FILLS = {"blur": "blurred", "imputed": "filled in"}
-LITTLE = 0.2  # of what the greediest order gains: less than that is no help to a reader
+LITTLE = 0.2  # of what occlusion's own order gains: less than that is no help to a reader
 
 
 def asked(
@@ -35,14 +35,14 @@ def asked(
             return Asked(refused="the model's answers are not finite where cells are taken away")
         greedy = fmean(record["greedy"][fill] for _, record in pairs)
         if greedy <= 0:
-            return Asked(refused="even the order of the falls of single cells gains nothing here")
+            return Asked(refused="even the better of two orders by occlusion gains nothing here")
         differences = tuple(gain / greedy for gain, _ in pairs)
         limit = limits["beats_random_sd"] * random_sd([r for _, r in pairs], fill) / greedy
         comparisons.append(Comparison(differences, limit, max(limit, LITTLE)))
         shares.append(f"{two(fmean(differences))} where it is {FILLS[fill]}")
     weakest = max(comparisons, key=lambda c: c.p_yes())
     random = f"random orders up to {two(weakest.yes_above)}"
-    words = f"{' and '.join(shares)} of what the greediest order gains, {random}"
+    words = f"{' and '.join(shares)} of what occlusion's own order gains, {random}"
     return Asked(tuple(comparisons), weakest.mean, weakest.yes_above, words)
 
 

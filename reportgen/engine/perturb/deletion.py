@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TypeAlias
 
 import torch
@@ -24,6 +23,7 @@ from reportgen.engine.perturb.makers import Maker, Source, covered
 # the changed images (B, C, H, W), given whose they are (B,) and what is hidden, bool (B, 1, H, W)
 Fill: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
+WINDOW = 4  # cells a side: two sevenths of the image, as occlusion has it
 CELLS = 14  # a side; fewer where the input has fewer pixels
 
 
@@ -109,13 +109,43 @@ def deleting_and_inserting(source: Source, order: Tensor, fractions: Tensor, fil
 
 def one_by_one(source: Source, cells: int) -> Maker:
     """Perturbations with one cell blurred and all else as it is: cells² of them, row by row."""
-    fill = source.baseline("blur")
-    height, width = source.x.shape[-2:]
-    tops, lefts = _starts(height, cells), _starts(width, cells)
-    boxes = torch.tensor(
-        [(t, left, b, right) for t, b in pairwise(tops) for left, right in pairwise(lefts)], dtype=torch.int64
+    return _boxed(source, _windows(source, cells, 1))
+
+
+def by_windows(source: Source, cells: int) -> tuple[Maker, Tensor]:
+    """Perturbations with a window of `WINDOW` cells a side blurred, moved by half of that; and which cells
+    each of them covers, bool (V, cells²)."""
+    width = min(WINDOW, cells)
+    boxes = _windows(source, cells, width)
+    height_px, width_px = source.x.shape[-2:]
+    cell = cell_of_pixels(height_px, width_px, cells)
+    under = covered(boxes, height_px, width_px)[:, 0]  # (V, H, W)
+    covers = torch.stack([torch.bincount(cell[each], minlength=cells**2) > 0 for each in under])
+    return _boxed(source, boxes), covers
+
+
+def starts(cells: int, width: int) -> list[int]:
+    """Where windows of so many cells begin along a side, moved by half of that; the last one ends at the
+    border."""
+    width = min(width, cells)
+    return sorted({*range(0, cells - width, max(1, width // 2)), cells - width})
+
+
+def _windows(source: Source, cells: int, width: int) -> Tensor:
+    """Windows of so many cells a side, row by row: top, left, bottom, right in pixels, (V, 4). The last ones
+    end at the border."""
+    height_px, width_px = source.x.shape[-2:]
+    tops, lefts = _starts(height_px, cells), _starts(width_px, cells)
+    first = starts(cells, width)
+    return torch.tensor(
+        [(tops[y], lefts[x], tops[y + width], lefts[x + width]) for y in first for x in first]
     )
-    under = covered(boxes.to(source.x.device), height, width)  # (cells², 1, H, W)
+
+
+def _boxed(source: Source, boxes: Tensor) -> Maker:
+    """Perturbations with one box (V, 4) blurred each."""
+    fill = source.baseline("blur")
+    under = covered(boxes.to(source.x.device), *source.x.shape[-2:])  # (V, 1, H, W)
     return Maker(
         len(boxes),
         lambda image, n: torch.where(under[n], fill[image], source.x[image]),

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 
 from reportgen.engine.needs import ModelFacts
-from reportgen.engine.perturb.deletion import CELLS
+from reportgen.engine.perturb.deletion import CELLS, WINDOW, starts
 from reportgen.engine.plan import Plan
 from reportgen.evidence import STAGES
 from reportgen.measure.maps.asking import QUICK, work_of
-from reportgen.measure.maps.deletions import FILLS
+from reportgen.measure.maps.deletions import FILLS, GREEDY
 from reportgen.measure.maps.mosaics import QUARTERS
 from reportgen.measure.maps.noise import LEVELS
 from reportgen.measure.visualizations import Visualization, Visualizations, needs_of
@@ -48,9 +48,11 @@ def price(
             total["forwards"] += cost["forwards"] + cost["perturbed_forwards"]
             total["backwards"] += cost["backwards"]
 
-    orders = len(asked) + 1 + trust.random_orders
-    cells = min(CELLS, *facts.input_shape[1:]) ** 2
-    total["forwards"] += images * (1 + cells + len(FILLS) * (orders * 2 * (trust.steps - 1) + 1))
+    orders = len(asked) + GREEDY + trust.random_orders
+    side = min(CELLS, *facts.input_shape[1:])
+    cells = side**2
+    windows = len(starts(side, WINDOW)) ** 2
+    total["forwards"] += images * (1 + cells + windows + len(FILLS) * (orders * 2 * (trust.steps - 1) + 1))
     total["forwards"] += images * (1 + len(LEVELS))
     made_again(quick, images, classes)
     made_again(dear, few, classes)

@@ -14,7 +14,7 @@ from reportgen.evidence.records import Agreement, MethodTrial, RandomTrial, Tria
 from reportgen.findings import Array, faults
 from reportgen.measure.maps.amounts import says_how_much
 from reportgen.measure.maps.asking import Asking, ByMethod
-from reportgen.measure.maps.deletions import FILLS, Taken, taken_apart
+from reportgen.measure.maps.deletions import FILLS, GREEDY, Taken, taken_apart
 from reportgen.measure.maps.mosaics import Mosaic, finds_the_picture
 from reportgen.measure.maps.noise import steady_and_of_the_class
 from reportgen.measure.maps.objects import is_on_the_object
@@ -54,7 +54,7 @@ def _part(found: ByMethod, keys: tuple[str, ...]) -> ByMethod:
 
 def _record(asking: Asking, taken: Taken, answers: Mapping[Question, ByMethod], row: int) -> Trial:
     names = list(taken.cells)
-    greedy = len(names)
+    last = len(names)
     gains = {fill: found.gain[row] for fill, found in taken.curves.items()}
     asked: dict[str, dict[str, dict[str, float | None]]] = {
         name: {"counts": {fill: finite(float(gains[fill][order])) for fill in FILLS}}
@@ -79,8 +79,8 @@ def _record(asking: Asking, taken: Taken, answers: Mapping[Question, ByMethod], 
         "cells": round(taken.falls.shape[1] ** 0.5),
         "fractions": blurred.fractions.tolist(),
         "methods": methods,
-        "random": _random(taken, row, greedy + 1),
-        "greedy": {fill: finite(float(gains[fill][greedy])) for fill in FILLS},
+        "random": _random(taken, row, last + GREEDY),
+        "greedy": {fill: finite(float(gains[fill][last : last + GREEDY].max())) for fill in FILLS},
         "agreement": _agreement({name: cells[row].numpy() for name, cells in taken.cells.items()}),
     }
 

@@ -34,8 +34,8 @@ def trial(
         lead=f"The image's {cells} × {cells} squares in the order of each map: uncovered from the blurred"
         f" image (insertion), or blurred (deletion), against the {axis} of {name}. Bands:"
         f" {plural(len(random['gain']['blur']), 'random order')}, mean ± standard deviation. Below: the"
-        f" gain, AUC of insertion − deletion, {signed(record['greedy']['blur'])} for the order of the falls"
-        " of single squares;"
+        f" gain, AUC of insertion − deletion, {signed(record['greedy']['blur'])} for occlusion's own"
+        " order;"
         " and how maps of this kind answered the questions over all tested images.",
         figures=figures,
         lines=drawn,

@@ -54,7 +54,7 @@ def test_random_orders_are_past_the_limit_once_in_twenty_times() -> None:
 def test_where_even_the_greediest_order_gains_nothing_it_is_not_asked(image, answers) -> None:
     record = image(m=answers()) | {"greedy": {"blur": -0.1, "imputed": 0.5}}
     rows = [record["methods"]["m"]["asked"]["counts"]]
-    assert "even the order of the falls" in counts.asked(rows, [record], LIMITS).refused
+    assert "even the better of two orders" in counts.asked(rows, [record], LIMITS).refused
     broken = image(m=answers(counts=None))
     assert "not finite" in counts.asked([{"blur": None, "imputed": None}], [broken], LIMITS).refused
 

@@ -9,6 +9,7 @@ from reportgen.engine.needs import Normalisation
 from reportgen.engine.network.trace import trace
 from reportgen.engine.perturb.deletion import (
     blurring,
+    by_windows,
     cell_means,
     cell_of_pixels,
     curves,
@@ -92,6 +93,18 @@ def test_each_cell_alone_is_blurred_and_is_said_to_be_a_box(height, width, cells
             inside = torch.zeros(height, width, dtype=torch.bool)
             inside[top:bottom, left:right] = True
             assert torch.equal(inside, cell == number)
+
+
+@pytest.mark.parametrize(("height", "width", "cells"), [(28, 28, 14), (15, 21, 14), (9, 3, 3), (1, 5, 1)])
+def test_windows_cover_every_cell_and_say_which(height, width, cells):
+    source = Source(torch.rand(1, 3, height, width), NORMAL, {})
+    made, covers = by_windows(source, cells)
+    cell = cell_of_pixels(height, width, cells)
+    assert covers.any(0).all() and len(covers) == made.count
+    for number, (top, left, bottom, right) in enumerate(made.local.boxes.tolist()):
+        inside = cell[top:bottom, left:right].unique()
+        assert sorted(inside.tolist()) == covers[number].nonzero()[:, 0].tolist()
+        assert int(covers[number].sum()) == min(4, cells) ** 2
 
 
 @pytest.mark.parametrize(("share", "touched"), [(0.0, 1), (0.5, 3), (1.0, 6)])

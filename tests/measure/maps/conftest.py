@@ -39,6 +39,36 @@ class Quarters(nn.Module):
         return self.scale * torch.stack([part.mean((1, 2)) for part in parts], 1)
 
 
+class Hues(nn.Module):
+    """Class k is how much of colour k there is anywhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 1, bias=False)
+        with torch.no_grad():
+            self.conv.weight.copy_(torch.eye(3)[:, :, None, None])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (torch.relu(self.conv(x)) ** 2).mean((2, 3))
+
+
+@pytest.fixture
+def hues() -> nn.Module:
+    return Hues()
+
+
+@pytest.fixture
+def coloured() -> Callable[[list[int]], Tensor]:
+    """Images (n, 3, 16, 16) of one colour each, with a little noise."""
+
+    def make(colours: list[int]) -> Tensor:
+        draw = torch.Generator().manual_seed(0)
+        plain = torch.eye(3)[colours][:, :, None, None].expand(-1, 3, 16, 16)
+        return plain + 0.05 * torch.rand(plain.shape, generator=draw)
+
+    return make
+
+
 @pytest.fixture
 def quarters() -> nn.Module:
     return Quarters()

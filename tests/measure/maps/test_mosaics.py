@@ -6,26 +6,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import nn
 
 from reportgen.measure.maps.mosaics import arranged, boxes, finds_the_picture, halved, share_in
 from reportgen.probes.eigen_cam import EigenCam
 from reportgen.probes.saliency import Saliency
-
-COLOURS = torch.eye(3)
-
-
-class Hues(nn.Module):
-    """Class k is how much of colour k there is anywhere."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(3, 3, 1, bias=False)
-        with torch.no_grad():
-            self.conv.weight.copy_(torch.eye(3)[:, :, None, None])
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return (torch.relu(self.conv(x)) ** 2).mean((2, 3))
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=12), st.integers(0, 5))
@@ -45,14 +29,11 @@ def test_the_one_that_is_explained_is_the_only_one_of_its_class(images, seed):
             assert place in found
 
 
-def test_a_gradient_finds_the_colour_and_a_map_without_a_class_does_not(asking):
-    torch.manual_seed(0)
+def test_a_gradient_finds_the_colour_and_a_map_without_a_class_does_not(asking, hues, coloured):
     answers = [0, 1, 2, 0, 1, 2, 0]
-    pixels = torch.stack([COLOURS[a][:, None, None].expand(3, 16, 16) for a in answers]) + 0.05 * torch.rand(
-        7, 3, 16, 16
-    )
+    pixels = coloured(answers)
     mosaics = arranged(answers, [True] * 7, 0)
-    asked = asking(Hues(), pixels, Saliency(), EigenCam(layer="conv"), targets=answers)
+    asked = asking(hues, pixels, Saliency(), EigenCam(layer="conv"), targets=answers)
     found = finds_the_picture(asked, mosaics, dict(enumerate(pixels)))
     assert set(found["p0"]) == set(mosaics) == set(range(7))
     shares = [numbers["share"] for numbers in found["p0"].values()]
@@ -61,13 +42,13 @@ def test_a_gradient_finds_the_colour_and_a_map_without_a_class_does_not(asking):
     assert sum(blind) / 7 < sum(shares) / 7 - 0.2
 
 
-def test_a_mosaic_counts_only_where_the_score_rests_on_that_quarter(asking):
+def test_a_mosaic_counts_only_where_the_score_rests_on_that_quarter(asking, hues, coloured):
     answers = [0, 1, 2, 1]
-    pixels = torch.stack([COLOURS[a][:, None, None].expand(3, 16, 16) for a in answers])
+    pixels = coloured(answers)
     mosaics = arranged(answers, [True] * 4, 0)
-    asked = asking(Hues(), pixels, Saliency(), targets=answers)
+    asked = asking(hues, pixels, Saliency(), targets=answers)
     assert set(finds_the_picture(asked, mosaics, dict(enumerate(pixels)))["p0"]) == {0, 2} <= set(mosaics)
-    wrong = asking(Hues(), pixels, Saliency(), targets=[1, 1, 1, 1])  # of a class that stands elsewhere
+    wrong = asking(hues, pixels, Saliency(), targets=[1, 1, 1, 1])  # of a class that stands elsewhere
     assert 0 not in finds_the_picture(wrong, mosaics, dict(enumerate(pixels))).get("p0", {})
 
 
