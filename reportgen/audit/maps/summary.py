@@ -32,8 +32,10 @@ WITHOUT_RECORDS = {
     "steady": steady,
 }
 WARNING = "do not rely on this map"
-# the questions that a map has to pass to be called one that passes; of the others none may be failed
+# the questions that a map has to pass to be called one that passes, and those that it must not fail; what it
+# fails of the others is said, for it is a use that it is not good for
 REQUIRED: tuple[Question, ...] = ("weights", "counts")
+DECISIVE: tuple[Question, ...] = (*REQUIRED, "class", "picture")
 
 
 class AgainstRandom(TypedDict):
@@ -55,8 +57,8 @@ class Tested(AgainstRandom):
     """What the tests say of one method's maps; null where it is not known.
 
     A number that is marked as `Gated` may be named by a gate, as `trust.METHOD.` and its key. `relies` is
-    false where a question is answered with no, true where the required ones are answered with yes and none
-    with no.
+    false where one of the decisive questions (weights, counts, class, picture) is answered with no; true
+    where weights and counts are answered with yes, and none of them with no.
     """
 
     judged: Count
@@ -210,7 +212,7 @@ def _as_bool(answer: Answer) -> bool | None:
 
 
 def _relies(answers: Mapping[Question, Answer]) -> bool | None:
-    if any(answer["answer"] == "no" for answer in answers.values()):
+    if any(answers[question]["answer"] == "no" for question in DECISIVE):
         return False
     return True if all(answers[question]["answer"] == "yes" for question in REQUIRED) else None
 
@@ -219,13 +221,16 @@ def _verdict(answers: Mapping[Question, Answer], relies: bool | None, flags: Seq
     """One sentence, without its subject and its full stop."""
     if flags:
         return f"could not be judged: {'; '.join(dict.fromkeys(flags))}"
-    failed = [question for question, answer in answers.items() if answer["answer"] == "no"]
-    if failed:
-        said = "; ".join(f"{FAILED[question]} ({answers[question]['sentence']})" for question in failed)
-        return f"{said}: {WARNING}"
+    failed = [
+        f"{FAILED[question]} ({answer['sentence']})"
+        for question, answer in answers.items()
+        if answer["answer"] == "no"
+    ]
+    if relies is False:
+        return f"{'; '.join(failed)}: {WARNING}"
     passed = [PASSED[question] for question, answer in answers.items() if answer["answer"] == "yes"]
     open_ = [question for question in REQUIRED if answers[question]["answer"] != "yes"]
-    said = ", ".join(passed) if passed else "passes no question for sure"
+    said = "; ".join([", ".join(passed) if passed else "passes no question for sure", *failed])
     if relies:
         return said
     rest = " and ".join(f"whether it {INFINITIVE[question]} is not decided" for question in open_)

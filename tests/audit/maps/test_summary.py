@@ -55,8 +55,6 @@ def test_a_good_map_passes_every_question_that_was_asked(found) -> None:
         ({"counts": -0.4}, "counts", "does not point at what counts (−0.5"),
         ({"rival": 0.94}, "class", "is not about the class (ρ 0.94 with"),
         ({"share": 0.25}, "picture", "does not find the right picture (0.2"),
-        ({"amount": 0.15}, "amount", "does not say how much (ρ 0.15"),
-        ({"steady": 0.1}, "steady", "is not steady (ρ 0.1"),
     ],
 )
 def test_each_flaw_fails_its_own_question_and_no_other(found, flaw, question, words) -> None:
@@ -65,6 +63,20 @@ def test_each_flaw_fails_its_own_question_and_no_other(found, flaw, question, wo
     assert failed == [question]
     assert words in tested["verdict"] and tested["verdict"].endswith("do not rely on this map")
     assert tested["relies"] is False
+
+
+@pytest.mark.parametrize(
+    ("flaw", "question", "words"),
+    [
+        ({"amount": 0.15}, "amount", "; does not say how much (ρ 0.15"),
+        ({"steady": 0.1}, "steady", "; is not steady (ρ 0.1"),
+    ],
+)
+def test_a_use_that_a_map_is_not_good_for_is_said_and_no_more(found, flaw, question, words) -> None:
+    tested = found(flaw)
+    assert [name for name, answer in tested["answers"].items() if answer["answer"] == "no"] == [question]
+    assert words in tested["verdict"] and "do not rely" not in tested["verdict"]
+    assert tested["relies"] is True
 
 
 def test_what_is_open_is_neither_relied_on_nor_failed_and_says_how_many_would_decide(found) -> None:
