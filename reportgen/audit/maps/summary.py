@@ -233,8 +233,10 @@ def _verdict(answers: Mapping[Question, Answer], relies: bool | None, flags: Seq
     said = "; ".join([", ".join(passed) if passed else "passes no question for sure", *failed])
     if relies:
         return said
-    rest = " and ".join(f"whether it {INFINITIVE[question]} is not decided" for question in open_)
-    return f"{said}; {rest} ({'; '.join(answers[question]['sentence'] for question in open_)})"
+    rest = " and ".join(
+        f"whether it {PASSED[question]} ({answers[question]['sentence']})" for question in open_
+    )
+    return f"{said}; not decided is {rest}"
 
 
 PASSED: dict[Question, str] = {
@@ -255,7 +257,6 @@ FAILED: dict[Question, str] = {
     "steady": "is not steady",
     "object": "is not on the object",
 }
-INFINITIVE = {"weights": "depends on the weights", "counts": "points at what counts"}
 
 
 def _against_random(judged: Sequence[Mapping[str, Any]], name: str) -> AgainstRandom:

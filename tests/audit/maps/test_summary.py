@@ -84,7 +84,7 @@ def test_what_is_open_is_neither_relied_on_nor_failed_and_says_how_many_would_de
     answer = tested["answers"]["weights"]
     assert answer["answer"] == "undecided" and answer["needed"] > 8
     assert tested["relies"] is None
-    assert "whether it depends on the weights is not decided (ρ 0.25" in tested["verdict"]
+    assert "not decided is whether it depends on the weights (ρ 0.25" in tested["verdict"]
     assert f"about {answer['needed']} images would decide" in tested["verdict"]
 
 
