@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import ClassVar
 
 import numpy as np
 from scipy.stats import fisher_exact
@@ -18,13 +19,26 @@ from reportgen.checks.answering import probabilities
 from reportgen.checks.case import Answers, Case, unjudged
 from reportgen.checks.curves import operating_curves
 from reportgen.checks.words import counted, interval, listed, percent, rounded_up
-from reportgen.findings import GRAVE, Array, Exhibits, Finding, Status, Table, Verdict
+from reportgen.findings import GRAVE, Array, Exhibits, Number, Status, Table, Verdict
 from reportgen.stats import finite, holm, newcombe, wilson
 
 FEWEST = 30  # labelled images; fewer decide nothing
 AUC_AT_MOST = 50  # classes of which a ROC is looked at
 TOP = 5
 SIGNIFICANT = 0.05
+TITLES = {
+    "balanced_accuracy": "balanced accuracy",
+    **{
+        f"{mean}_{key.lower()}": f"{key}, {mean}"
+        for mean in ("macro", "weighted")
+        for key in ("precision", "recall", "F1")
+    },
+    "mcc": "Matthews' correlation",
+    "top_5_accuracy": f"label among the first {TOP} answers",
+    "macro_roc_auc": "area under the ROC, macro",
+    "macro_average_precision": "average precision, macro",
+}
+OF_SET = ("macro_precision", "macro_recall", "macro_f1", "top_5_accuracy")
 REMEDY = "Look at the confusions of the named classes; train with more of their images."
 
 
@@ -50,6 +64,9 @@ class Accuracy:
     Source. Wilson 1927; Newcombe 1998; Holm 1979; Matthews 1975, for two classes, in Gorodkin's form of 2004.
     """
 
+    # the others of TITLES are metrics of the set: a gate names them so
+    numbers: ClassVar[Mapping[str, str]] = {key: words for key, words in TITLES.items() if key not in OF_SET}
+
     limit: float = 0.1
 
     def judge(self, case: Case) -> Verdict:
@@ -69,6 +86,10 @@ class Accuracy:
         if n < FEWEST:  # an interval over them would only look like a finding
             gap = ends = None
         shown = answers.numbers[~answers.right & np.isin(answers.labels, weak)] if len(weak) else ()
+        found, scores, labels = _numbers(case, answers, balanced)
+        rows = tuple((TITLES[key], value) for key, value in found.items())
+        table = Table("numbers", "Answers in numbers", ("number", "value"), rows)
+        curves = operating_curves(scores, labels, case.classes) if len(labels) else ()
         return Verdict(
             status=status,
             sentence=f"{text}.{why}",
@@ -81,7 +102,8 @@ class Accuracy:
             n=n,
             remedy=self._remedy(status, answers, gap, ends[1] if ends else None),
             exhibits=Exhibits(images=tuple(int(k) for k in shown)),
-            figures=_figures(case, answers, balanced),
+            figures=(table, *curves),
+            numbers={key: Number(found.get(key)) for key in self.numbers},
         )
 
     def _weak(self, answers: Answers) -> tuple[Array, float | None, tuple[float, float] | None]:
@@ -168,26 +190,23 @@ def _balanced(answers: Answers) -> float:
     return float((right[counts > 0] / counts[counts > 0]).mean())
 
 
-def _figures(case: Case, answers: Answers, balanced: float) -> tuple[Finding, ...]:
-    """All the usual numbers, and the operating curves of few classes."""
-    rows: list[tuple[str, float | None]] = [("balanced accuracy", balanced)]
-    for name in ("macro", "weighted"):
+def _numbers(case: Case, answers: Answers, balanced: float) -> tuple[dict[str, float | None], Array, Array]:
+    """All the usual numbers by name, and what the operating curves of few classes are drawn from."""
+    found: dict[str, float | None] = {"balanced_accuracy": balanced}
+    for mean in ("macro", "weighted"):
         p, r, f, _ = precision_recall_fscore_support(
-            answers.labels, answers.answers, average=name, zero_division=0
+            answers.labels, answers.answers, average=mean, zero_division=0
         )
-        rows += [(f"precision, {name}", float(p)), (f"recall, {name}", float(r)), (f"F1, {name}", float(f))]
+        found |= {f"{mean}_precision": float(p), f"{mean}_recall": float(r), f"{mean}_f1": float(f)}
     if len(np.unique(answers.labels)) > 1:
-        rows.append(("Matthews' correlation", float(matthews_corrcoef(answers.labels, answers.answers))))
+        found["mcc"] = float(matthews_corrcoef(answers.labels, answers.answers))
     among, scores, labels = _of_logits(case, answers)
     if among is not None:
-        rows.append((f"label among the first {TOP} answers", among))
+        found["top_5_accuracy"] = among
     if len(labels):
-        rows += [
-            ("area under the ROC, macro", _mean_area(roc_auc_score, scores, labels)),
-            ("average precision, macro", _mean_area(average_precision_score, scores, labels)),
-        ]
-    table = Table("numbers", "Answers in numbers", ("number", "value"), tuple(rows))
-    return (table, *(operating_curves(scores, labels, case.classes) if len(labels) else ()))
+        found["macro_roc_auc"] = _mean_area(roc_auc_score, scores, labels)
+        found["macro_average_precision"] = _mean_area(average_precision_score, scores, labels)
+    return found, scores, labels
 
 
 def _of_logits(case: Case, answers: Answers) -> tuple[float | None, Array, Array]:

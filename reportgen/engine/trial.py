@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from reportgen.engine.feed import Feed
+from reportgen.engine.feed import Feed, last_is_faster
 from reportgen.engine.needs import Rule
 from reportgen.engine.network.facts import ModelFacts, Normalisation
 from reportgen.engine.network.output import Output
@@ -144,7 +144,10 @@ class Trial:
         return not (same(alone, few[:1]) and same(few, whole[:FEW]))
 
     def _layout(self, plain: Feed, images: Tensor) -> Feed:
-        """Channels last, where the answers and their gradients are those of the plain layout."""
+        """Channels last, where that is faster, and the answers and their gradients are those of the plain
+        layout."""
+        if not last_is_faster(self.device):
+            return plain
         faster = replace(plain, channels_last=True)
         try:
             expected = self._answer(plain, images, self.rules)

@@ -80,6 +80,7 @@ class ChecksRecipe(Part):
 class StatementRecipe(Part):
     """What a reader is told that nobody measured: the report prints it as stated."""
 
+    prose = frozenset({"intended_use", "images", "limits", "owner", "reasons"})
     intended_use: StrictStr | None = Field(default=None, min_length=1, description="text")
     images: StrictStr | None = Field(default=None, min_length=1, description="text")
     limits: StrictStr | None = Field(default=None, min_length=1, description="text")

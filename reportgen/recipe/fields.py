@@ -9,6 +9,7 @@ the JSON Schema and whoever reads this file.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
@@ -38,6 +39,11 @@ Place: TypeAlias = Annotated[int, Strict(), Field(ge=0)]
 Size: TypeAlias = Pixels | tuple[Pixels, Pixels]
 
 
+# what no name and no path has: of "C:\\new\\table.txt" in double quotes YAML makes a line break and a tab
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+AS_ESCAPED = "in double quotes a backslash begins an escape; write the value in single quotes, or with /"
+
+
 def at(path: tuple[str | int, ...], message: str) -> PydanticCustomError:
     """An error at a place below what is being checked."""
     return PydanticCustomError("at", "{message}", {"message": message, "path": path})
@@ -47,12 +53,16 @@ class Part(BaseModel):
     """A mapping of the recipe: frozen, and a key that it does not know is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    prose: ClassVar[frozenset[str]] = frozenset()  # keys whose text may have several lines
 
     @model_validator(mode="before")
     @classmethod
     def _empty_is_absent(cls, data: Any) -> Any:
         """`gates:` with nothing after it means the default, as if the line were not there."""
         if isinstance(data, dict):
+            for key, value in data.items():
+                if isinstance(value, str) and key not in cls.prose and (found := CONTROL.search(value)):
+                    raise at((key,), f"{value!r} holds {found[0]!r}: {AS_ESCAPED}")
             return {key: value for key, value in data.items() if value is not None}
         return data
 

@@ -38,7 +38,9 @@ def _is_metric(name: str) -> str:
     if name in OF_SET:
         return name
     if name not in (known := metric_names()):
-        raise at((), f"unknown metric {name!r}{did_you_mean(nearest(name, known))}")
+        ends = [whole for whole in known if whole.rpartition(".")[2] == name]  # its last part alone
+        close = ends[0] if len(ends) == 1 else nearest(name, known)
+        raise at((), f"unknown metric {name!r}{did_you_mean(close)}")
     return name
 
 

@@ -56,6 +56,7 @@ class Recipe(Part):
     here and RecipeError, with file:line:column, from `load`.
     """
 
+    prose = frozenset({"title"})
     title: StrictStr = Field(default="Model audit", min_length=1, description="text")
     model: ModelRecipe = Field(
         default=ModelRecipe(), description="a mapping with source, arguments, classes, preprocessing, head"

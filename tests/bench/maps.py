@@ -169,7 +169,7 @@ def _run(
 ) -> dict[str, tuple[Finding, ...]]:
     own = copy.deepcopy(network)
     facts = facts_of(own, known.side_px)
-    engine = Pass(own, facts, probes, device, 64, feed or Feed())
+    engine = Pass(own, facts, probes, device, 64, feed)
     with engine.open():
         return engine.run(pixels)
 

@@ -49,7 +49,7 @@ def compare(
     sheet.row(
         known.name, images, f"{used / 2**30:.2f} GiB used", batch_size, whole.engine.batch_size, "–", "–"
     )
-    for share in (0.7, 0.2):
+    for share in (0.7, 0.3):
         with _limited(device, int(share * used), share * images):
             limited, _ = _measured(audited, images, folder / f"limited-{share}")
         found = _findings(limited)
@@ -75,7 +75,7 @@ def _measured(audited: Audited, images: int, out: Path) -> tuple[Measurement, in
         torch.cuda.reset_peak_memory_stats(device)
     checkpoint, photos = audited.folder / "network.safetensors", audited.folder / f"photos-{images}"
     measured = measure_main(prepare(recipe, checkpoint, photos, None, False), out, silent)
-    used = torch.cuda.max_memory_reserved(device) if device.type == "cuda" else 1 << 30
+    used = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 1 << 30
     measured.model.subject.network.cpu()
     return measured, used
 

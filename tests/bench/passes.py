@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from bench.networks import MEAN, STD
 from reportgen.engine.allocator import memory_kept
 from reportgen.engine.device import repeatable
-from reportgen.engine.feed import Feed
+from reportgen.engine.feed import Feed, last_is_faster
 from reportgen.engine.incremental.answering import WORTH
 from reportgen.engine.needs import ModelFacts, Normalisation, Probe
 from reportgen.engine.network.trace import trace
@@ -39,7 +39,11 @@ class Pass:
     probes: Mapping[str, Probe]
     device: torch.device
     batch_size: int = 16
-    feed: Feed = Feed()  # noqa: RUF009  # frozen
+    wished: Feed | None = None  # the fastest layout where none is wished
+
+    @property
+    def feed(self) -> Feed:
+        return self.wished or Feed(channels_last=last_is_faster(self.device))
 
     @cached_property
     def _chosen(self) -> Visualizations:

@@ -147,3 +147,32 @@ def test_a_handful_of_images_has_no_interval_of_sixty_points(make_case, make_ans
         said = check.judge(case)
         assert said.status == "undecided" and (said.effect, said.low, said.high) == (None, None, None)
     assert Accuracy().judge(case).sentence.endswith("Too few images to judge.")
+
+
+def test_its_numbers_are_scikit_learns_and_none_is_a_metric_of_the_set(make_case):
+    """A gate may be on either; one number under two names would be two promises."""
+    from sklearn import metrics
+
+    from reportgen.audit.gates import OF_SET
+
+    draw = np.random.default_rng(4)
+    labels = draw.integers(0, 3, 90)
+    logits = draw.normal(size=(90, 3)) + 2 * np.eye(3)[labels]
+    answers = logits.argmax(1)
+    numbers = {
+        key: number.value
+        for key, number in Accuracy().judge(make_case(labels, logits, NAMES[:3])).numbers.items()
+    }
+    assert numbers.keys() == Accuracy.numbers.keys() and not numbers.keys() & set(OF_SET)
+    expected = {
+        "balanced_accuracy": metrics.balanced_accuracy_score(labels, answers),
+        "mcc": metrics.matthews_corrcoef(labels, answers),
+        "weighted_precision": metrics.precision_score(labels, answers, average="weighted"),
+        "weighted_recall": metrics.recall_score(labels, answers, average="weighted"),
+        "weighted_f1": metrics.f1_score(labels, answers, average="weighted"),
+    }
+    assert {key: numbers[key] for key in expected} == pytest.approx(expected)
+    odds = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    assert numbers["macro_roc_auc"] == pytest.approx(
+        metrics.roc_auc_score(labels, odds, multi_class="ovr", average="macro")
+    )

@@ -131,3 +131,40 @@ def test_a_cause_that_leaves_most_answers_wrong_explains_nothing_unknown(make_ca
         chosen, dict.fromkeys(chosen, case), {name: each.check.judge(case) for name, each in chosen.items()}
     )
     assert said["unknown"].explained_by == ("cause" if folds else "")
+
+
+class Statistics(Mends):
+    """What another cause may explain, and mends as many answers by itself."""
+
+    def __init__(self, name, mended, *explains):
+        super().__init__(name, mended)
+        self.explains = explains
+
+    def judge(self, case):
+        return Verdict("fault", self.name, explains=self.explains)
+
+
+@pytest.mark.parametrize(
+    ("settings", "statistics", "folded_under"),
+    [(1, 4, {"settings": "statistics"}), (4, 4, {"statistics": "settings"}), (1, 1, {})],
+)
+@pytest.mark.parametrize("first", ["settings", "statistics"])
+def test_of_two_causes_the_one_that_mends_most_is_the_cause(
+    make_case, settings, statistics, folded_under, first
+):
+    """Another preprocessing makes a few answers right, the statistics of the images all of them: the second
+    is the cause. Where either mends all, it is the one that explains the other."""
+
+    class Settled(Statistics):
+        def judge(self, case):
+            return Verdict("clear", "mended") if case.preprocessing.get("mended") else super().judge(case)
+
+    case = make_case([0, 0, 0, 0, 1], [[0, 1.0]] * 5, ["cause", "b"])
+    checks = [Statistics("settings", settings, "statistics"), Settled("statistics", statistics, "accuracy")]
+    checks = checks if first == "settings" else checks[::-1]
+    chosen = {each.name: SimpleNamespace(check=each) for each in checks}
+    verdicts = {name: each.check.judge(case) for name, each in chosen.items()}
+    if settings == statistics == 1:  # what is judged again without the settings is as it was
+        Settled.judge = Statistics.judge
+    said = folded(chosen, dict.fromkeys(chosen, case), verdicts)
+    assert {name: one.explained_by for name, one in said.items() if one.explained_by} == folded_under

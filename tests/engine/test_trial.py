@@ -159,6 +159,12 @@ def test_what_is_said_names_the_cause():
     assert "dropout" in tried(Dropping())[0].warnings[0]
 
 
+def test_where_channels_last_are_no_faster_the_plain_layout_is_taken_without_a_word(monkeypatch):
+    assert tried(Base())[0].channels_last
+    monkeypatch.setattr("reportgen.engine.trial.last_is_faster", lambda device: device.type != "cpu")
+    assert tried(Base())[0] == Feed(channels_last=False)
+
+
 def test_without_a_backward_only_the_forward_decides():
     assert tried(ViewedBackward(), rules=())[0].channels_last
 

@@ -50,6 +50,7 @@ def written(tmp_path: Path):
         ("targets: []\n", "1:10", "targets must be"),
         ("gates: [{metirc: loss, max: 1}]\n", "1:10", "did you mean 'metric'?"),
         ("gates: [{metric: acuracy, min: 1}]\n", "1:18", "did you mean 'accuracy'?"),
+        ("gates: [{metric: balanced_accuracy, min: 1}]\n", "1:18", "'accuracy.balanced_accuracy'?"),
         ("gates:\n  - {metric: loss}\n", "2:5", "needs min or max"),
         ("gates: [{metric: loss, max: .nan}]\n", "1:29", "a number"),
         ("gates: [{metric: trust.grad-can.stability, min: 1}]\n", "1:18", "'trust.grad-cam.stability'?"),
@@ -78,6 +79,8 @@ def written(tmp_path: Path):
         ("model: {preprocessing: {crop: 8, mean: [1, 2], std: [1, 2, 3]}}\n", "1:24", "2 channels"),
         ("model: {preprocessing: {crop: 8, mean: [1], std: [0]}}\n", "1:51", "above 0"),
         ("model: {preprocessing: {crop: 0, mean: [1], std: [1]}}\n", "1:31", "crop must be"),
+        ('model: {classes: "C:\\new\\table.txt"}\n', "1:18", "in double quotes a backslash begins an escape"),
+        ('images:\n  labels: "\\\\share\\Next.csv"\n', "2:11", "write the value in single quotes"),
         ("model: {preprocessing: autos}\n", "1:24", "auto"),
         ("visualizations: [grad-camm]\n", "1:18", "'grad-camm' (did you mean 'grad-cam'?)"),
         ("visualizations:\n  - grad-camm: {layer: 3}\n", "2:5", "did you mean 'grad-cam'?"),
@@ -143,6 +146,11 @@ def test_the_resolved_recipe_spells_every_option_out_and_is_a_recipe(written) ->
     for shown in Recipe().resolved()["visualizations"]:
         ((name, options),) = shown.items()
         assert set(options) == set(methods()[name].options())
+
+
+def test_prose_may_have_several_lines(written) -> None:
+    recipe = load(written('title: "one\\ntwo"\nstatement:\n  limits: |\n    first\n    second\n'))
+    assert (recipe.title, recipe.statement.limits) == ("one\ntwo", "first\nsecond\n")
 
 
 def test_trust_is_on_by_default_and_off_by_one_key(written) -> None:

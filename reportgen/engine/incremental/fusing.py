@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
+from reportgen.engine.feed import last_is_faster
+
 NORMS = ("native_batch_norm", "_native_batch_norm_legit_no_training", "cudnn_batch_norm", "miopen_batch_norm")
 # activations by the dispatcher's names, and by those of oneDNN
 ACTIVATIONS = {
@@ -102,7 +104,7 @@ class Pending:
             made: Tensor = fused(self.x, self.weight, self.bias, *shape, name, scalars, "")
             return made
         made = torch.ops.aten.convolution(
-            self.x,
+            self.x if last_is_faster(self.x.device) else self.x.contiguous(),  # patches come channels last
             self.weight,
             self.bias,
             self.strides,

@@ -95,8 +95,10 @@ def check(found: Sequence[str] | None, class_count: int) -> tuple[str, ...]:
         return (BACKGROUND, *found)
     if len(found) != class_count:
         shown = f" (from {found[0]!r} to {found[-1]!r})" if len(found) > 1 else f" ({found[0]!r})"
+        remedy = "name every class once, in the order of the model's outputs"
+        if len(found) == class_count - 1:
+            remedy += f"; where one output is for none of them ({BACKGROUND}), name it too, in its place"
         raise InputError(
-            f"the model has {class_count} classes, model.classes names {len(found)}{shown[:90]}",
-            "name every class once, in the order of the model's outputs",
+            f"the model has {class_count} classes, model.classes names {len(found)}{shown[:90]}", remedy
         )
     return tuple(found)

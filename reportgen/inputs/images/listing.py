@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # a mask is hashed as the images are
     from reportgen.inputs.images.masks import Mask
 
 SUFFIXES = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp", ".tif", ".tiff"),
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".bmp", ".tif", ".tiff"),
     *(".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".avif", ".npy"),
 )
 # kinds that a package of the extra `pictures` reads: suffix -> (the package, its module)

@@ -23,6 +23,7 @@ from reportgen.inputs.models.auto_preprocessing import for_model, for_program, o
 from reportgen.inputs.models.huggingface import network_of, take_rgb, turned, under_own_names
 from reportgen.inputs.models.saved_folders import folder_of, saved_folder
 from reportgen.inputs.models.sources import FORMS, build
+from reportgen.inputs.models.tied import completed
 from reportgen.inputs.models.wrappers import bare, refuse_scripted, settings_kept, settle, unscripted
 from reportgen.inputs.programs.loading import Kind, kind_of, load_program
 
@@ -153,6 +154,7 @@ def fill(network: nn.Module, loaded: Checkpoint, source: str) -> list[str]:
     mapped = _mapped(network, loaded)
     state, notes = _fitting(mapped or loaded, own, source)
     _check_kinds(state, own, loaded.name)
+    state, ties = completed(network, state, own, loaded.name)
     ready = OrderedDict(state)
     # the versions of its modules, by which torch migrates the keys of older releases
     versions = loaded.metadata
@@ -174,7 +176,7 @@ def fill(network: nn.Module, loaded: Checkpoint, source: str) -> list[str]:
     absent = own.keys() - state.keys()
     if absent and all(key.endswith(COUNTER) for key in absent):
         notes.append("The checkpoint counts no batches of its normalisations (an old torch).")
-    return notes + _remarks(loaded.state if mapped else state)
+    return notes + ties + _remarks(loaded.state if mapped else state)
 
 
 def _mapped(network: nn.Module, loaded: Checkpoint) -> Checkpoint | None:

@@ -76,9 +76,10 @@ def folded(
     """The verdicts with those that follow from another one said to: each is judged again on the case as it
     would be without the cause, and folded under the cause where nothing grave is left of it.
 
-    Faults come before warnings, and a cause before what it explains.
+    Faults come before warnings, and a cause before what it explains; but where mending it leaves most answers
+    wrong, and mending what it explains does not, that one is the cause.
     """
-    result = dict(verdicts)
+    result = _turned(chosen, cases, verdicts)
     order = sorted(verdicts, key=lambda name: STATUSES.index(verdicts[name].status))
     for cause in order:
         verdict = result[cause]
@@ -88,6 +89,39 @@ def folded(
             if name in result and name != cause and not result[name].explained_by:
                 result[name] = _without(chosen, cases, cause, verdict, name, result[name])
     return result
+
+
+def _turned(
+    chosen: Mapping[str, ChosenCheck], cases: Mapping[str, Case], verdicts: Mapping[str, Verdict]
+) -> dict[str, Verdict]:
+    """The verdicts, with a cause that mends little under the one of what it explains that mends most: stale
+    statistics make another preprocessing look better, and not the other way round."""
+    result = dict(verdicts)
+    for name, verdict in verdicts.items():
+        if not verdict.grave or (mended := _mended(chosen, cases, name, verdict)) is None:
+            continue
+        if not _leaves_most(cases[name], mended):
+            continue
+        for other in verdict.explains:
+            its = verdicts.get(other)
+            if its is None or not its.grave or not its.explains or other == name:
+                continue
+            without = _mended(chosen, cases, other, its)
+            if without is not None and not _leaves_most(cases[other], without):
+                result[name] = replace(verdict, explained_by=other)
+                break
+    return result
+
+
+def _mended(
+    chosen: Mapping[str, ChosenCheck], cases: Mapping[str, Case], name: str, verdict: Verdict
+) -> Case | None:
+    """The case without a cause; None where it is not known how it would be."""
+    check = chosen[name].check
+    try:
+        return check.without(cases[name], verdict) if hasattr(check, "without") else None
+    except Exception:  # what it would be is not known; what it is stands
+        return None
 
 
 def _leaves_most(case: Case, mended: Case) -> bool:
@@ -111,12 +145,10 @@ def _without(
     """One verdict that another one may explain, beside what it would be without that cause."""
     if not own.grave:
         return own
-    check = chosen[cause].check
-    if not hasattr(check, "without"):
+    if not hasattr(chosen[cause].check, "without"):
         return replace(own, explained_by=cause)
-    try:
-        mended = check.without(cases[cause], verdict)
-    except Exception:  # what it would be is not known; what it is stands
+    mended = _mended(chosen, cases, cause, verdict)
+    if mended is None:
         return own
     sample = cases[name].sample.only(mended.answers.numbers)
     again = judged(chosen[name], replace(mended, sample=sample))

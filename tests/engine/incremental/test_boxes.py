@@ -7,6 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from reportgen.engine.incremental import pieces
 from reportgen.engine.incremental.boxes import Boxes, Span, Window
@@ -67,3 +68,36 @@ def test_what_is_cut_out_and_set_in_again_changes_nothing_else(corners, seed):
     union = at.union(other)
     larger = pieces.widened(image, marked, at, union)
     assert torch.equal(pieces.pasted(image, larger, union), whole)
+
+
+@given(st.lists(st.tuples(st.integers(0, 7), st.integers(0, 6)), min_size=1, max_size=6), st.booleans())
+def test_place_by_place_is_set_in_what_is_set_in_through_views(corners, last):
+    """The first is for devices that cannot write through views that overlap."""
+    rows, columns = (np.array(side) for side in zip(*corners, strict=True))
+    whole = torch.randn(len(corners), 3, 12, 11, generator=torch.Generator().manual_seed(0))
+    if last:
+        whole = whole.contiguous(memory_format=torch.channels_last)
+    patches = torch.arange(len(corners) * 3 * 5 * 5.0).reshape(len(corners), 3, 5, 5)
+    by_views, by_places = whole.clone(), whole.clone()
+    pieces._into_views(by_views, patches, rows, columns)
+    pieces._into_places(by_places, patches, rows, columns)
+    assert torch.equal(by_views, by_places)
+    for k, (row, column) in enumerate(corners):
+        whole[k, :, row : row + 5, column : column + 5] = patches[k]
+    assert torch.equal(by_places, whole)
+
+
+def test_on_another_device_nothing_is_written_through_overlapping_memory():
+    """A tensor on `meta` has no memory, and stands for one on a GPU here: which operation writes is seen."""
+
+    class Written(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            if func.overloadpacket in (torch.ops.aten.index_put_, torch.ops.aten._index_put_impl_):
+                written.append(torch._debug_has_internal_overlap(args[0]))
+            return func(*args, **(kwargs or {}))
+
+    written: list[int] = []
+    whole, patches = torch.empty(2, 3, 12, 12, device="meta"), torch.empty(2, 3, 5, 5, device="meta")
+    with Written():
+        pieces.set_in(whole, patches, np.array([0, 7]), np.array([3, 2]))
+    assert written == [0]  # no overlap: 2 is "too hard to say", as of windows

@@ -12,7 +12,7 @@ from PIL import Image
 
 from reportgen.errors import InputError, RecipeError
 from reportgen.inputs.images import bands, listing
-from reportgen.inputs.images.listing import ImageFile
+from reportgen.inputs.images.listing import ImageFile, suffixes
 from reportgen.inputs.images.loading import Unreadable, decode, survey
 from reportgen.inputs.images.preprocessing import Preprocessing
 
@@ -181,10 +181,12 @@ def test_more_pixels_than_pillows_own_limit(tmp_path, monkeypatch):
     assert decoded(tmp_path / "a.png", prepared(1, largest_px=1000)).seen[0, 0, 0] == 7
 
 
-def test_a_multi_picture_jpeg_shows_its_first(tmp_path):
+@pytest.mark.parametrize("name", ["a.jpg", "a.mpo"])
+def test_a_multi_picture_jpeg_shows_its_first(tmp_path, name):
     red, blue = Image.new("RGB", (16, 16), (200, 40, 30)), Image.new("RGB", (16, 16), (30, 40, 200))
-    red.save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=[blue], quality=95)
-    assert decoded(tmp_path / "a.jpg", prepared(3, 16)).seen[8, 8].argmax() == 0
+    red.save(tmp_path / name, "MPO", save_all=True, append_images=[blue], quality=95)
+    assert decoded(tmp_path / name, prepared(3, 16)).seen[8, 8].argmax() == 0
+    assert Path(name).suffix in suffixes()
 
 
 def test_a_network_of_five_bands_is_audited_whole(tmp_path):
