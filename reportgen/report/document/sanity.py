@@ -77,11 +77,11 @@ def _unasked(summary: Trust, questions: Iterable[Question]) -> Iterable[str]:
         yield f"Not asked: {TITLES[question]} {sentence('; '.join(reasons))}"
 
 
-def _badness(tests: Tested) -> tuple[int, int, int]:
-    """Sorts: those that fail first, by how many questions; then what is open; then what passes."""
+def _badness(tests: Tested) -> tuple[int, int, int, float]:
+    """Sorts: first those that fail, by how many questions; then what is open; then what passes; by gain."""
     words = [answer["answer"] for answer in tests["answers"].values()]
     place = {False: 0, None: 1, True: 2}[tests["relies"]]
-    return place, -words.count("no"), words.count("yes")
+    return place, -words.count("no"), words.count("yes"), tests["gain"] or 0.0
 
 
 def _row(name: str, title: str, tests: Tested, asked: Iterable[Question]) -> TrustRow:
@@ -93,6 +93,7 @@ def _row(name: str, title: str, tests: Tested, asked: Iterable[Question]) -> Tru
         word=Sign(level, word),
         verdict=sentence(tests["verdict"].replace(f": {ADVICE} on this map", "")),
         cells=tuple(_answered(tests["answers"][question]) for question in asked),
+        gain=tests["gain"],
     )
 
 

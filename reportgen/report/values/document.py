@@ -201,6 +201,7 @@ class TrustRow:
     word: Sign
     verdict: str
     cells: tuple[TrustCell, ...]
+    gain: float | None  # as a share of what occlusion's own order gains: by which maps that pass are sorted
 
 
 @dataclass(frozen=True)

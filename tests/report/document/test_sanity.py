@@ -39,6 +39,7 @@ def test_a_row_a_map_worst_first_with_the_answers_of_the_results(held) -> None: 
     assert [question for _, question in made.trust.heads] == [TITLES[question] for question in asked]
     said = {"yes": "yes", "no": "no", "undecided": "open"}
     for row in rows:
+        assert row.gain == summary["methods"][row.method]["gain"]
         for question, cell in zip(asked, row.cells, strict=True):
             answer = summary["methods"][row.method]["answers"][question]
             assert cell.sign.text == said[answer["answer"]]
