@@ -42,6 +42,12 @@ def _inside(angle: float, freedom: int) -> float:
     return 2 / math.pi * (angle + sine * total) if odd else sine * total
 
 
+def t_beyond(t: float, freedom: int) -> float:
+    """The one-sided p of Student's t: the probability of being above t, for whole degrees of freedom."""
+    inside = _inside(math.atan(abs(t) / math.sqrt(freedom)), freedom)
+    return (1 - inside) / 2 if t >= 0 else (1 + inside) / 2
+
+
 def wilson(right: float, count: int) -> tuple[float, float]:
     """The 95 % score interval of a share, or, wider than it need be, of a mean of shares.
 
@@ -71,12 +77,21 @@ def spearman(a: Array, b: Array) -> float | None:
 
     None where one of them is constant or not finite. Spearman 1904.
     """
-    if a.shape != b.shape or not (np.isfinite(a).all() and np.isfinite(b).all()):
+    if a.shape != b.shape:
         return None
-    x, y = (_mean_ranks(v.ravel()) for v in (a, b))
-    x, y = x - x.mean(), y - y.mean()
-    below = float(np.sqrt((x @ x) * (y @ y)))
-    return float(x @ y) / below if below > 0 else None
+    x, y = unit_ranks(a.ravel()), unit_ranks(b.ravel())
+    return None if x is None or y is None else float(x @ y)
+
+
+def unit_ranks(values: Array) -> Array | None:
+    """The ranks of values (n,) around their mean, as a vector of length 1: the product of two is their rank
+    correlation. Equal values share their mean rank. None where all are equal or one is not finite."""
+    if not np.isfinite(values).all():
+        return None
+    ranks = _mean_ranks(values)
+    ranks = ranks - ranks.mean()
+    length = float(np.sqrt(ranks @ ranks))
+    return ranks / length if length > 0 else None
 
 
 def _mean_ranks(values: Array) -> Array:

@@ -153,7 +153,8 @@ def test_a_large_set_is_scored_whole_and_only_the_chosen_are_measured(small):
 
 
 def test_maps_are_put_to_the_test_on_a_sample_and_resume_too(small):
-    trust = "{images: 3, steps: 4, random_orders: 3}"
+    trust = "{images: 3, dear: 1, steps: 2, random_orders: 2, copies: 1}"
+    options = {"trust": trust, "occlusion": "{window_px: 7, stride_px: 7}"}  # 16 windows
     folder = small.folder / "evidence"
 
     def interrupt(stage, done, total, note=""):
@@ -161,8 +162,8 @@ def test_maps_are_put_to_the_test_on_a_sample_and_resume_too(small):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        measured(small.audit(trust=trust), folder, interrupt)
-    evidence, sizes = measured(small.audit(trust=trust), folder)
+        measured(small.audit(**options), folder, interrupt)
+    evidence, sizes = measured(small.audit(**options), folder)
     tried = evidence.trust()
     assert all(record.keys() == TrustRecord.__required_keys__ for record in tried)
     assert len(tried) == 3
@@ -170,14 +171,16 @@ def test_maps_are_put_to_the_test_on_a_sample_and_resume_too(small):
     assert set(tried[0]["methods"]) == {"saliency", "guided-backprop", "grad-cam", "occlusion"}
     for record in tried:
         assert record["target"]["class_name"] in ("red", "green", "blue")
-        assert record["methods"]["occlusion"]["randomised"].keys() == {"half"}
-        assert len(record["methods"]["grad-cam"]["deletion"]) == 5
-    # the resumed run paid for the one image that was left: perturbations, its own answer, stages, noise
-    orders = 4 + 3
-    each = orders * 2 * 3 + 1 + 1 + (1 + 9) + 3 - 1 + (1 + 9)
-    assert sum(sizes) == each
-    assert evidence.manifest["cost"]["trust_forwards"] == 3 * each
-    assert evidence.manifest["cost"]["forwards"] == 7
+        tested = record["methods"]["grad-cam"]
+        assert {"counts", "class", "amount", "steady", "weights"} <= tested["asked"].keys()
+        assert len(tested["deletion"]) == 3
+    dear = [record for record in tried if "weights" in record["methods"]["occlusion"]["asked"]]
+    assert len(dear) == 1, "maps of many forwards are made again for one image"
+    whole, _ = measured(small.audit(**options), small.folder / "whole")
+    assert whole.trust() == tried
+    assert whole.manifest["cost"] == evidence.manifest["cost"]
+    assert 0 < sum(sizes) < whole.manifest["cost"]["trust_forwards"], "of the one image that was left"
+    assert any("4 kinds of map are put to the test on 3 images" in line for line in whole.manifest["plan"])
 
 
 @pytest.mark.parametrize(("at_most", "left"), [(200, 3 + 3 * 9), (5, 1 + 1 * 9)])

@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args
 from typing_extensions import NotRequired, TypedDict
 
 from reportgen.audit.answer_changes import AnswerCounts
+from reportgen.audit.maps import Tested
 from reportgen.audit.metrics import Metrics
 from reportgen.audit.quantities import Gated, gated
-from reportgen.audit.sanity import Tested
 
 Outcome: TypeAlias = Literal["passed", "failed", "cannot be judged"]
 # the worst verdict of a check that a gate lets pass, from the strictest on

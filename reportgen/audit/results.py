@@ -11,8 +11,8 @@ from typing_extensions import NotRequired
 from reportgen.audit.checks import checked
 from reportgen.audit.findings import PICTURED, numbers
 from reportgen.audit.gates import Judged, evaluate
+from reportgen.audit.maps import summary
 from reportgen.audit.metrics import metrics
-from reportgen.audit.sanity import summary
 from reportgen.audit.second_model import Beside, ModelResults, beside
 from reportgen.audit.types import Cost, Environment, HeadFacts, Image, Layer, Model
 from reportgen.evidence import Evidence, Manifest, Record, Timing, best

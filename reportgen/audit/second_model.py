@@ -9,8 +9,8 @@ from typing_extensions import TypedDict
 from reportgen.audit import answer_changes, map_similarity
 from reportgen.audit.checks import CheckResult
 from reportgen.audit.findings import Numbers
+from reportgen.audit.maps import Trust
 from reportgen.audit.metrics import Metrics
-from reportgen.audit.sanity import Trust
 from reportgen.audit.types import Answered, Cost, Image, Model
 from reportgen.evidence import Evidence
 

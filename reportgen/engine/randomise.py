@@ -1,4 +1,8 @@
-"""Networks with shuffled weights, from the top down, for sanity checks. Adebayo et al. 2018, sec. 3.1."""
+"""Networks with shuffled weights, from the bottom up, for sanity checks. Adebayo et al. 2018, sec. 3.1.
+
+From the input on, as Hedström et al. 2023, Sanity Checks Revisited (arXiv:2401.06465) advise: shuffled from
+the output down, all lower layers stay, and maps made of activations must keep some likeness.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +16,9 @@ from reportgen.engine.needs import ModelFacts
 
 
 def shuffled(network: nn.Module, facts: ModelFacts, share: float, seed: int) -> nn.Module:
-    """A copy in which the weights of the layers nearest the output are shuffled within each tensor.
+    """A copy in which the weights of the layers nearest the input are shuffled within each tensor.
 
-    `share` is that of the layers with weights, counted from the output; one is shuffled at least.
+    `share` is that of the layers with weights, counted from the input; one is shuffled at least.
 
     Shuffling keeps the distribution of every tensor (statistics of batch norm included), so that
     activations keep their size whatever the architecture, and destroys what was learned.
@@ -25,7 +29,7 @@ def shuffled(network: nn.Module, facts: ModelFacts, share: float, seed: int) -> 
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         count = max(1, math.ceil(share * len(weighted)))
-        for name in weighted[-count:]:
+        for name in weighted[:count]:
             for tensor in (*modules[name].parameters(), *modules[name].buffers()):
                 if tensor.numel() > 1:
                     order = torch.randperm(tensor.numel(), generator=generator).to(tensor.device)

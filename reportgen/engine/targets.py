@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -30,6 +30,22 @@ class Slot:
         if self.kind == "predicted":
             return logits.topk(self.number, dim=1).indices[:, -1]
         assert_never(self.kind)
+
+
+@dataclass(frozen=True, eq=False)
+class OfClasses(Slot):
+    """Classes that are known beforehand, one an image of the batch, (N,) int64."""
+
+    kind: Literal["predicted", "label", "named"] = "named"
+    classes: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.int64))
+
+    def __eq__(self, other: object) -> bool:
+        return self is other  # several of them stand in one pass, each with its own classes
+
+    __hash__ = object.__hash__
+
+    def of(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return self.classes.to(labels)
 
 
 def slots(

@@ -75,24 +75,21 @@ class Explained(TypedDict):
 
 
 class MethodTrial(TypedDict):
-    """How one method's map of an image did. Curves are empty, numbers None where they are not finite."""
+    """How one method's map of an image did. Curves (where it is blurred) are empty, numbers None where they
+    are not finite; a question that was not asked of this map is not there."""
 
     deletion: list[float]
     insertion: list[float]
-    deletion_auc: float | None
-    insertion_auc: float | None
-    faithfulness: float | None
-    randomised: dict[str, float | None]  # rank correlation by stage of shuffling
-    stability: float | None
+    asked: dict[str, dict[str, float | None]]  # numbers by question
     flag: str | None  # what is wrong with the map
 
 
 class RandomTrial(TypedDict):
-    """How random orders did."""
+    """How random orders did: where it is blurred the mean and sd of their curves, and by fill their gains."""
 
-    deletion: dict[str, list[float]]  # mean and sd
+    deletion: dict[str, list[float]]
     insertion: dict[str, list[float]]
-    faithfulness: list[float | None]
+    gain: dict[str, list[float | None]]
 
 
 class Agreement(TypedDict):
@@ -109,6 +106,7 @@ class Trial(TypedDict):
     fractions: list[float]
     methods: dict[str, MethodTrial]
     random: RandomTrial
+    greedy: dict[str, float | None]  # by fill the gain of the better of two orders by occlusion
     agreement: Agreement
 
 
@@ -118,6 +116,7 @@ class TrustRecord(Trial):
     number: int
     id: str
     target: Explained
+    doubtful: bool  # whether its answer is wrong or among the least sure
 
 
 class CheckpointFacts(TypedDict):

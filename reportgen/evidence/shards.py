@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from reportgen.evidence.arrays import Stored
 from reportgen.evidence.records import Prediction
@@ -31,10 +31,13 @@ VERDICTS = "verdicts"  # what the checks say, one shard
 TRUST = "trust"  # what putting the maps to the test gave
 SNAPSHOT = "snapshot"  # tallies of another checkpoint of the run; `snapshot-03` is the kind of the fourth
 # how much of a network is shuffled to see whether a map depends on what was learned: the share of its
-# layers with weights, from the output down, and at least one of them
+# layers with weights, from the input up (`head` is of older evidence, where it was from the output down)
 Stage: TypeAlias = Literal["head", "half", "all"]
-STAGES: dict[Stage, float] = {"head": 0.0, "half": 0.5, "all": 1.0}
-JUDGED: Stage = "half"  # the stage of the verdict: a map that outlives it shows little of what was learned
+STAGES: dict[Stage, float] = {"half": 0.5, "all": 1.0}
+JUDGED: Stage = "all"  # the stage of the verdict
+# what is asked of every kind of map
+Question: TypeAlias = Literal["weights", "counts", "class", "picture", "amount", "steady", "object"]
+QUESTIONS: tuple[Question, ...] = get_args(Question)
 # visualization name -> one tuple of findings a target slot (a single slot where it has no target)
 Findings: TypeAlias = dict[str, list[tuple[Finding, ...]]]
 

@@ -12,13 +12,13 @@ from reportgen.measure.audit import Audit
 from reportgen.measure.batches import choose, measure, sample, score
 from reportgen.measure.checks.sampled import ask
 from reportgen.measure.checks.verdicts import judge
+from reportgen.measure.maps.testing import put_to_the_test
 from reportgen.measure.measurement import Measurement
 from reportgen.measure.models import ModelUnderAudit
-from reportgen.measure.sanity import sanity_check
 from reportgen.measure.whole_set import conclude
 from reportgen.progress import Progress
 
-STEPS = (score, choose, measure, sample, ask, sanity_check, conclude, judge)
+STEPS = (score, choose, measure, sample, ask, put_to_the_test, conclude, judge)
 
 
 def measure_main(audit: Audit, folder: Path, progress: Progress) -> Measurement:

@@ -31,6 +31,7 @@ from reportgen.inputs.checkpoints.reading import load as load_checkpoint
 from reportgen.inputs.history import History, read
 from reportgen.inputs.models.subject import fill
 from reportgen.measure.checks.chosen import ChosenChecks
+from reportgen.measure.maps import price as maps_price
 from reportgen.measure.visualizations import Visualization, Visualizations, needs_of, without_gradients
 from reportgen.probes import methods
 from reportgen.recipe import Recipe
@@ -128,6 +129,7 @@ class ModelUnderAudit:
         return [
             *self.visualizations.lines(readable, shown),
             *self.checks.lines(readable),
+            *maps_price.lines(self.visualizations, self.recipe.trust, shown),
             f"batches of {self.batch_size} on {devices.name_of(self.device)}, {self.feed}",
             *self.feed.notes,
             *self.warnings,

@@ -1,21 +1,19 @@
-"""What the evidence says of one image beside its maps: who it is, what the model answered, and how the
-test of its maps went."""
+"""What the evidence says of one image beside its maps: who it is, and what the model answered."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 
 from reportgen.engine.network.head import SOFTMAX, THRESHOLD, Head
 from reportgen.engine.network.output import answers
-from reportgen.engine.perturb.deletion import Curves
 from reportgen.engine.targets import Slot
-from reportgen.evidence.records import Agreement, MethodTrial, Prediction, RandomTrial, Record, Target, Trial
+from reportgen.evidence.records import Prediction, Record, Target
 from reportgen.findings import Array
 from reportgen.inputs.images.loading import Decoded, ImageFile, Rejected
-from reportgen.stats import finite, spearman
+from reportgen.stats import finite
 
 TOP = 5  # answers that every record lists
 
@@ -148,36 +146,6 @@ def of_target(
     }
 
 
-def of_trial(
-    n: int,
-    cells: Mapping[str, Array],
-    curves: Curves,
-    randomised: Mapping[str, Mapping[str, float | None]],
-    stability: Mapping[str, float | None],
-    flags: Mapping[str, str | None],
-) -> Trial:
-    """What the test of its maps says of image `n` of a batch, by method: deletion and insertion (the
-    random orders are behind those of the methods), rank correlations by stage of shuffling and under
-    noise, faults of the maps; and the agreement of their means on the cells."""
-    return {
-        "cells": round(next(iter(cells.values())).size ** 0.5),
-        "fractions": curves.fractions.tolist(),
-        "methods": {
-            method: _method(
-                curves,
-                n,
-                order,
-                {stage: rho[method] for stage, rho in randomised.items() if method in rho},
-                stability[method],
-                flags[method],
-            )
-            for order, method in enumerate(cells)
-        },
-        "random": _random(curves, n, len(cells)),
-        "agreement": _agreement(cells),
-    }
-
-
 def _prediction(index: int, logits: Array, p: Array, classes: Sequence[str]) -> Prediction:
     """A class of an answer, given its logits (C,) and their probabilities, NaN where there are none."""
     return {
@@ -186,51 +154,3 @@ def _prediction(index: int, logits: Array, p: Array, classes: Sequence[str]) -> 
         "logit": finite(logits[index]),
         "probability": finite(p[index]),
     }
-
-
-def _method(
-    curves: Curves,
-    n: int,
-    order: int,
-    randomised: dict[str, float | None],
-    stability: float | None,
-    flag: str | None,
-) -> MethodTrial:
-    """How one method's map did, whose order of the cells is number `order`."""
-    deletion, insertion = curves.deletion[n, order].numpy(), curves.insertion[n, order].numpy()
-    areas = _area(deletion), _area(insertion)
-    return {
-        "deletion": _list(deletion),
-        "insertion": _list(insertion),
-        "deletion_auc": finite(areas[0]),
-        "insertion_auc": finite(areas[1]),
-        "faithfulness": finite(areas[1] - areas[0]),
-        "randomised": randomised,
-        "stability": stability,
-        "flag": flag or curves.fault(n),
-    }
-
-
-def _random(curves: Curves, n: int, first: int) -> RandomTrial:
-    deletion, insertion = curves.deletion[n, first:].numpy(), curves.insertion[n, first:].numpy()
-    return {
-        "deletion": {"mean": _list(deletion.mean(0)), "sd": _list(deletion.std(0, ddof=1))},
-        "insertion": {"mean": _list(insertion.mean(0)), "sd": _list(insertion.std(0, ddof=1))},
-        "faithfulness": [finite(_area(i) - _area(d)) for d, i in zip(deletion, insertion, strict=True)],
-    }
-
-
-def _area(values: Array) -> float:
-    """The area under a curve over [0, 1] by trapezoids."""
-    return float((values[:-1].sum() + values[1:].sum()) / 2 / (len(values) - 1))
-
-
-def _list(values: Array) -> list[float]:
-    """The values, or none at all where one is not finite: such a curve has no shape."""
-    return [float(v) for v in values] if np.isfinite(values).all() else []
-
-
-def _agreement(cells: Mapping[str, Array]) -> Agreement:
-    """The rank correlation of every two methods' magnitudes, on the cells."""
-    sizes = [abs(v) for v in cells.values()]
-    return {"methods": list(cells), "rho": [[spearman(a, b) for b in sizes] for a in sizes]}

@@ -53,15 +53,24 @@ def _is_check(name: str) -> str:
 
 
 class TrustLimits(Part):
-    """From where on the report says that a map is not to be relied on."""
+    """What a map has to reach to be told *yes*; they judge, and change no measurement."""
 
     randomised: Annotated[Number, Field(ge=0, le=1)] = Field(
-        default=0.5,
-        description="a number from 0 to 1: the largest rank correlation with the map of shuffled weights",
+        default=0.1,
+        description="a number from 0 to 1: by how much the rank correlation with the map of shuffled weights"
+        " may be above that of unrelated maps",
     )
     beats_random_sd: Number = Field(
-        default=2.0,
-        description="a number: how many standard deviations a map must beat random orders by",
+        default=1.645,
+        description="a number: how many standard deviations of random orders a map must surely beat them by",
+    )
+    same_class: Annotated[Number, Field(gt=0, le=1)] = Field(
+        default=0.9,
+        description="a number above 0 and up to 1: the share of its likeness to itself that a map may have to"
+        " another class's",
+    )
+    steady: Annotated[Number, Field(ge=0, le=1)] = Field(
+        default=0.5, description="a number from 0 to 1: the least rank correlation under a little noise"
     )
 
 
@@ -69,20 +78,28 @@ class TrustRecipe(Part):
     """How the maps themselves are put to the test; `trust: false` or `images: 0` turns it off."""
 
     images: Annotated[int, Strict(), Field(ge=0)] = Field(
-        default=3,
-        description="a whole number of at least 0: how many of the shown images, drawn with the seed",
+        default=20,
+        description="a whole number of at least 0: how many of the shown images, half wrong or unsure",
+    )
+    dear: Annotated[int, Strict(), Field(ge=0)] = Field(
+        default=5,
+        description="a whole number of at least 0: on how many of them maps of many forwards are made again",
     )
     steps: Annotated[int, Strict(), Field(ge=2, le=100)] = Field(
-        default=10, description="a whole number from 2 to 100: the steps of the deletion and insertion curves"
+        default=3, description="a whole number from 2 to 100: the steps of the deletion and insertion curves"
     )
     random_orders: Annotated[int, Strict(), Field(ge=2, le=1000)] = Field(
-        default=8, description="a whole number from 2 to 1000: the random orders that a map is compared with"
+        default=4,
+        description="a whole number from 2 to 1000: the random orders of each image, each from both ends",
+    )
+    copies: Annotated[int, Strict(), Field(ge=1, le=100)] = Field(
+        default=8, description="a whole number from 1 to 100: the noisy copies that maps are smoothed over"
     )
     noise_std: Annotated[Number, Field(gt=0, le=1)] = Field(
-        default=0.05, description="a number above 0 and up to 1: the noise of the stability test"
+        default=0.05, description="a number above 0 and up to 1: the noise of these copies"
     )
     limits: TrustLimits = Field(
-        default=TrustLimits(), description="a mapping with randomised and beats_random_sd"
+        default=TrustLimits(), description="a mapping with randomised, beats_random_sd, same_class and steady"
     )
 
 

@@ -74,15 +74,19 @@ statement:
   owner:                # who answers for the model
   reasons:              # why the gates have the limits that they have
 
-# The maps are put to the test on a sample of the shown images: do they find what the answer rests
-# on, better than random orders, and do they change when the weights are shuffled? false: no test.
+# The maps are put to the test on a sample of the shown images, half of them wrong or unsure: do they
+# depend on the weights, point at what counts, find the right picture …? Each is answered by yes, no or
+# open. false: no test.
 trust:
-  images: 3
-  steps: 10             # of the deletion and insertion curves
-  random_orders: 8
-  noise_std: 0.05       # of the stability test, as a share of the image's range
-  # Past these the report says "do not rely on this map".
-  limits: {randomised: 0.5, beats_random_sd: 2.0}
+  images: 20
+  dear: 5               # of these, how many maps of many forwards (occlusion, RISE) are made again for
+  steps: 3              # of the deletion and insertion curves
+  random_orders: 4      # of each image; each counts from both ends
+  copies: 8             # noisy copies that maps are smoothed over before weights are shuffled
+  noise_std: 0.05       # their noise, as a share of the image's range
+  # Each is of one question: ρ above that of unrelated maps, standard deviations of random orders,
+  # likeness to another class's map as a share of that to itself, ρ under a little noise.
+  limits: {randomised: 0.1, beats_random_sd: 1.645, same_class: 0.9, steady: 0.5}
 
 # A second model on the same images, side by side: another checkpoint, or another network. For example
 # {checkpoint: epoch-01.safetensors, name: epoch 1, model: {source: …}}; what it leaves out is the

@@ -134,15 +134,16 @@ def test_no_gates_no_rows() -> None:
 
 
 TRUST = {
-    "stage": "half",
+    "stage": "all",
     "methods": {
         "grad-cam": {"judged": 0, "advantage": None, "verdict": "could not be judged: all zero"},
         "saliency": {
             "judged": 3,
-            "randomised": {"head": 0.9, "half": 0.7, "all": 0.25},
+            "randomised": {"head": None, "half": 0.9, "all": 0.7},
             "faithfulness": 0.3,
             "advantage": 0.2,
             "beats_random_sd": 4.0,
+            "gain": 0.6,
             "stability": None,
         },
     },
@@ -156,6 +157,7 @@ TRUST = {
         ("trust.saliency.faithfulness", 0.3),
         ("trust.saliency.advantage", 0.2),
         ("trust.saliency.beats_random_sd", 4.0),
+        ("trust.saliency.gain", 0.6),
     ],
 )
 def test_a_gate_can_be_about_the_trust_of_a_map(metric: str, value: float) -> None:

@@ -31,6 +31,9 @@ def test_the_limits_of_trust_change_no_measurement(key) -> None:
     assert key(TrustRecipe(limits=limits)) == key(TrustRecipe())
 
 
-@pytest.mark.parametrize("change", [{"images": 0}, {"steps": 5}, {"random_orders": 3}, {"noise_std": 0.1}])
+@pytest.mark.parametrize(
+    "change",
+    [{"images": 0}, {"dear": 1}, {"steps": 5}, {"random_orders": 3}, {"copies": 2}, {"noise_std": 0.1}],
+)
 def test_how_the_maps_are_tested_is_part_of_the_measurement(key, change: dict) -> None:
     assert key(TrustRecipe(**change)) != key(TrustRecipe())

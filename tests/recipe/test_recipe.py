@@ -69,6 +69,9 @@ def written(tmp_path: Path):
         ("trust: {steps: 1}\n", "1:16", "from 2 to 100"),
         ("trust: {random_orders: 1}\n", "1:24", "from 2 to 1000"),
         ("trust: {noise_std: 0}\n", "1:20", "above 0"),
+        ("trust: {dear: -1}\n", "1:15", "trust.dear must be a whole number of at least 0"),
+        ("trust: {copies: 0}\n", "1:17", "from 1 to 100"),
+        ("trust: {limits: {same_class: 0}}\n", "1:30", "above 0 and up to 1"),
         ("trust: {limits: {randomised: 2}}\n", "1:30", "from 0 to 1"),
         ("trust: {limits: {beat_random_sd: 2}}\n", "1:18", "did you mean 'beats_random_sd'?"),
         ("model: {preprocessing: {crop: 8, mean: [0.5]}}\n", "1:24", "has no 'std'"),
@@ -164,7 +167,7 @@ def test_trust_is_on_by_default_and_off_by_one_key(written) -> None:
 
 def test_a_gate_may_name_every_number_of_every_map_that_is_tested() -> None:
     for method in ("saliency", "grad-cam", "rise"):
-        for number in ("randomised", "faithfulness", "advantage", "beats_random_sd", "stability"):
+        for number in ("randomised", "faithfulness", "advantage", "beats_random_sd", "gain", "stability"):
             metric = f"trust.{method}.{number}"
             assert Recipe(gates=({"metric": metric, "min": 0},)).gates[0].metric == metric
 

@@ -217,54 +217,62 @@ def record(number: int, targets: int, first: int) -> dict[str, Any]:
 
 FRACTIONS = [0.0, 0.5, 1.0]
 TRUST = {
-    "images": 2,
+    "images": 3,
+    "dear": 3,
     "steps": 2,
-    "random_orders": 3,
+    "random_orders": 2,
+    "copies": 2,
     "noise_std": 0.05,
-    "limits": {"randomised": 0.5, "beats_random_sd": 2.0},
+    "limits": {"randomised": 0.1, "beats_random_sd": 1.645, "same_class": 0.9, "steady": 0.5},
 }
 
 
 def trust_record(number: int) -> dict[str, Any]:
     """Image `number` put to the test: saliency passes, Grad-CAM outlives the shuffling, the map of
-    occlusion is all zero in image 1."""
+    occlusion is all zero in image 1, so that two images are left of it and decide nothing."""
+    near = 0.01 * number
 
     def judged(insertion: list[float], rho: float) -> dict[str, Any]:
         deletion = insertion[::-1]
         areas = [float(np.trapezoid(line, FRACTIONS)) for line in (insertion, deletion)]
+        gain = areas[0] - areas[1] / 5
         return {
             "insertion": insertion,
             "deletion": deletion,
-            "insertion_auc": areas[0],
-            "deletion_auc": areas[1] / 5,
-            "faithfulness": areas[0] - areas[1] / 5,
-            "randomised": {"head": 0.9, "half": rho, "all": rho / 2},
-            "stability": 0.75,
             "flag": None,
+            "asked": {
+                "weights": {"half": 0.5, "all": rho + near, "others": 0.05, "gaussian": 0.1, "edges": 0.2},
+                "counts": {"blur": gain + near, "imputed": gain - near},
+                "class": {"rival": 0.25 + near, "itself": 0.75 + near},
+                "amount": {"rho": 0.5 + near, "others": 0.05, "gaussian": 0.1},
+                "steady": {"itself": 0.75 + near, "noise": 0.01},
+            },
         }
 
     zero = "all zero: nothing in this map responds to the target"
-    unjudged = dict.fromkeys(("insertion_auc", "deletion_auc", "faithfulness", "stability"))
-    unjudged |= {"insertion": [], "deletion": [], "flag": zero}
-    unjudged |= {"randomised": {"head": None, "half": None, "all": None}}
     methods = {
         "grad-cam": judged([0.0, 0.5, 0.8], 0.83),
-        "occlusion": unjudged if number else judged([0.0, 0.6, 0.8], -0.125),
+        "occlusion": judged([0.0, 0.6, 0.8], -0.125),
         "saliency": judged([0.0, 0.7, 0.8], 0.125),
     }
+    if number == 1:
+        methods["occlusion"] |= {"insertion": [], "deletion": [], "flag": zero}
     spread = {"mean": [0.0, 0.2, 0.8], "sd": [0.0, 0.1, 0.0]}
+    gains = [-0.02, 0.03, 0.02, -0.03]
     return {
         "number": number,
         "id": f"{number:06d}",
         "target": {"class_index": ANSWERS[number], "class_name": CLASSES[ANSWERS[number]]},
+        "doubtful": number == 1,
         "cells": 14,
         "fractions": FRACTIONS,
         "methods": methods,
         "random": {
             "insertion": spread,
             "deletion": {"mean": spread["mean"][::-1], "sd": spread["sd"]},
-            "faithfulness": [-0.02, 0.0, 0.02],
+            "gain": {"blur": gains, "imputed": gains},
         },
+        "greedy": {"blur": 0.5, "imputed": 0.5},
         "agreement": {
             "methods": ["saliency", "grad-cam", "occlusion"],
             "rho": [[1.0, 0.4375, -0.25], [0.4375, 1.0, -0.001], [-0.25, -0.001, 1.0]],
@@ -373,7 +381,7 @@ def manifest_recipe() -> Callable[..., dict[str, Any]]:
 
 @pytest.fixture(scope="session")
 def write_evidence() -> Callable[..., Path]:
-    """Writes folder/evidence: `targets` slots an image, a saliency of zeros where `dead`, and two
+    """Writes folder/evidence: `targets` slots an image, a saliency of zeros where `dead`, and three
     images whose maps were put to the test where `trust`."""
 
     def write(folder: Path, targets: int = 1, dead: bool = True, trust: bool = False, **changes: Any) -> Path:
@@ -399,7 +407,7 @@ def write_evidence() -> Callable[..., Path]:
             },
         )
         if trust:
-            writer.write("trust-000000", {}, [trust_record(number) for number in (0, 1)])
+            writer.write("trust-000000", {}, [trust_record(number) for number in range(MEASURED)])
         writer.seal(
             held, {"seconds": {"decode": 1.5, "compute": 62.0, "total": 70.0}, "peak_memory_bytes": 2**28}
         )

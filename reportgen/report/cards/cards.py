@@ -19,7 +19,7 @@ from reportgen.report.cards.sanity import trial
 from reportgen.report.pictures import figures
 from reportgen.report.scores import readout
 from reportgen.report.values.card import Answer, Card, Fact, Figure, Rival, Sign
-from reportgen.report.values.document import TrustSection, badges
+from reportgen.report.values.document import TrustSection, answers, badges
 from reportgen.report.values.second_model import SideBySide
 from reportgen.report.wording import number, probability
 
@@ -185,7 +185,9 @@ def _card(
         groups=tuple(group for group in all_groups if group.pictured),
         side=tuple(block for group in all_groups for block in group.blocks if not block.pictured),
         trial=(
-            trial(tested, trust.stage, titles, anchor(record), readout(model)) if trust and tested else None
+            trial(tested, answers(trust), titles, anchor(record), readout(model))
+            if trust and tested
+            else None
         ),
     )
     if not side or not rival or evidence.beside is None:

@@ -7,23 +7,23 @@ from typing import Any
 
 import numpy as np
 
-from reportgen.audit.sanity import CASCADE
-from reportgen.evidence import Stage, TrustRecord
+from reportgen.evidence import JUDGED, TrustRecord
 from reportgen.report.pictures.plots import plot
 from reportgen.report.values.card import Figure, Trial
-from reportgen.report.wording import fixed, number, plural, probability, sentence, signed
+from reportgen.report.wording import fixed, plural, sentence, signed
 
 
 def trial(
-    record: TrustRecord, stage: Stage, titles: Mapping[str, str], anchor: str, readout: str
+    record: TrustRecord, answers: Mapping[str, str], titles: Mapping[str, str], anchor: str, readout: str
 ) -> Trial:
-    """One image's panel: deletion and insertion along every map's order, beside random orders."""
+    """One image's panel: deletion and insertion along every map's order, beside random orders, and how its
+    kind of map answered the questions: `answers` has that in words, by method."""
     methods = {name: record["methods"][name] for name in titles if name in record["methods"]}
     random = record["random"]
     curves = [c for tests in methods.values() for c in (tests["insertion"], tests["deletion"])]
     limits = _limits([c for c in (*curves, *(random[k]["mean"] for k in ("insertion", "deletion"))) if c])
     figures = tuple(
-        _figure(f"{anchor}-trust-{name}", titles[name], tests, record, stage, limits, readout)
+        _figure(f"{anchor}-trust-{name}", titles[name], tests, record, answers.get(name, ""), limits, readout)
         for name, tests in methods.items()
     )
     drawn = next((figure.plot.lines for figure in figures if figure.plot), ())
@@ -33,9 +33,10 @@ def trial(
         summary="Put to the test",
         lead=f"The image's {cells} × {cells} squares in the order of each map: uncovered from the blurred"
         f" image (insertion), or blurred (deletion), against the {axis} of {name}. Bands:"
-        f" {plural(len(random['faithfulness']), 'random order')}, mean ± standard deviation. Below:"
-        f" AUC of insertion − deletion = faithfulness, {signed(_mean(random['faithfulness']))} for random"
-        f" orders; ρ with the {CASCADE[stage]} shuffled.",
+        f" {plural(len(random['gain']['blur']), 'random order')}, mean ± standard deviation. Below: the"
+        f" gain, AUC of insertion − deletion, {signed(record['greedy']['blur'])} for occlusion's own"
+        " order;"
+        " and how maps of this kind answered the questions over all tested images.",
         figures=figures,
         lines=drawn,
     )
@@ -52,7 +53,7 @@ def _figure(
     title: str,
     tests: Mapping[str, Any],
     record: TrustRecord,
-    stage: Stage,
+    answers: str,
     limits: tuple[float, float],
     readout: str,
 ) -> Figure:
@@ -73,18 +74,13 @@ def _figure(
         "p" if of_class else readout,
         limits,
     )
-    said = probability if of_class else number
-    auc = f"{said(tests['insertion_auc'])} − {said(tests['deletion_auc'])}"
-    rho = f"ρ\N{NO-BREAK SPACE}{fixed(tests['randomised'].get(stage))}, stability {fixed(tests['stability'])}"
-    caption = f"{auc} = {signed(tests['faithfulness'])}"
-    details = (rho,)
+    gain = tests["asked"]["counts"]["blur"]
+    rho = tests["asked"].get("weights", {}).get(JUDGED)
+    here = f"gain {signed(gain)}" + ("" if rho is None else f", ρ\N{NO-BREAK SPACE}{fixed(rho)} shuffled")
+    caption = here
+    details = (answers,) if answers else ()
     alt = f"{about}: {caption}"
     return Figure(id_, "trial", title, caption, alt, plot=drawn, details=details, target=target)
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None
 
 
 def _band(random: Mapping[str, Sequence[float]]) -> tuple[Any, Any]:

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from reportgen.audit.maps import Trust
 from reportgen.audit.results import Results
-from reportgen.audit.sanity import Trust
 from reportgen.evidence import Evidence, Record, is_unanswered
 from reportgen.report.cards.blocks import of_model
 from reportgen.report.cards.cards import SILENT, STATES, UNANSWERED, anchor, found_signs, marks, states

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reportgen.evidence import Stage
 from reportgen.report.pictures.rasters import Raster
 from reportgen.report.values.card import Block, Fact, Figure, Level, Sign
 from reportgen.report.values.checks import ChecksSection
@@ -183,34 +182,26 @@ class MethodGroup:
 
 
 @dataclass(frozen=True)
+class TrustCell:
+    """The answer of one question to one kind of map: yes, no, open or not asked; the number that it rests on,
+    "" where there is none; and the sentence."""
+
+    sign: Sign
+    value: str
+    sentence: str
+
+
+@dataclass(frozen=True)
 class TrustRow:
-    """What the tests of one visualization's maps gave, as means over the sampled images."""
+    """What the questions to one visualization's maps gave, over the sampled images."""
 
     id: str
     method: str
     title: str
     word: Sign
     verdict: str
-    faithfulness: str
-    random: str
-    advantage: str
-    interval: str
-    spread: str  # the advantage in standard deviations of random orders
-    cascade: tuple[str, ...]  # rank correlation with shuffled weights: head, half, all
-    stability: str
-    low: float | None  # the interval of the advantage as places on an axis from 0 to 100
-    high: float | None
-    middle: float | None
-
-    @property
-    def width(self) -> float:
-        """Of the drawn interval."""
-        return round((self.high or 0) - (self.low or 0), 1)
-
-    @property
-    def mark(self) -> float:
-        """Where the mark of the middle begins."""
-        return round((self.middle or 0) - MARK / 2, 1)
+    cells: tuple[TrustCell, ...]
+    gain: float | None  # as a share of what occlusion's own order gains: by which maps that pass are sorted
 
 
 @dataclass(frozen=True)
@@ -223,13 +214,14 @@ class AgreementCell:
 
 @dataclass(frozen=True)
 class TrustSection:
-    """Which maps can be relied on: the tests over the sampled images."""
+    """Which maps can be relied on: the questions put to them, over the sampled images."""
 
     lead: str
     limits: str
+    heads: tuple[tuple[str, str], ...]  # of the cells' columns: a word or two, and the question
+    unasked: tuple[str, ...]  # sentences on the questions that were put to no map
     rows: tuple[TrustRow, ...]
-    stage: Stage  # which of the shuffled networks the verdicts rest on
-    stages: tuple[str, ...]  # heads of the cascade's columns
+    agreeing: str  # how far the maps that pass agree, "" where fewer than two do
     names: tuple[str, ...]  # of the agreement's rows and columns
     agreement: tuple[tuple[AgreementCell, ...], ...]
     images: tuple[tuple[str, str], ...]  # ids that have a panel on their card, and the links
@@ -305,3 +297,14 @@ ADVICE = "do not rely"
 def badges(trust: TrustSection | None) -> dict[str, Sign]:
     """The mark beside every figure of a visualization that is not to be relied on."""
     return {row.method: row.word for row in trust.rows if row.word.text == ADVICE} if trust else {}
+
+
+def answers(trust: TrustSection) -> dict[str, str]:
+    """How each visualization's maps answered the questions that they were asked, in words."""
+    heads = [head for head, _ in trust.heads]
+    return {
+        row.method: ", ".join(
+            f"{head}: {cell.sign.text}" for head, cell in zip(heads, row.cells, strict=True) if cell.value
+        )
+        for row in trust.rows
+    }

@@ -1,4 +1,4 @@
-"""Deletion and insertion against a slow loop, and shuffled weights against what shuffling means."""
+"""Deletion, insertion and single cells against slow loops; shuffled weights against what shuffling means."""
 
 from __future__ import annotations
 
@@ -7,7 +7,16 @@ import torch
 
 from reportgen.engine.needs import Normalisation
 from reportgen.engine.network.trace import trace
-from reportgen.engine.perturb.deletion import cell_means, curves, deleting_and_inserting, ranks
+from reportgen.engine.perturb.deletion import (
+    blurring,
+    by_windows,
+    cell_means,
+    cell_of_pixels,
+    curves,
+    deleting_and_inserting,
+    one_by_one,
+    ranks,
+)
 from reportgen.engine.perturb.makers import Source, packed
 from reportgen.engine.randomise import shuffled
 
@@ -34,7 +43,7 @@ def test_copies_are_those_of_a_slow_loop():
     source = Source(x, NORMAL, {})
     order = torch.stack([ranks(torch.rand(2, 16), k) for k in range(3)], 1)  # 4 x 4 cells
     fractions = torch.tensor([0.25, 0.5, 0.75])
-    made = deleting_and_inserting(source, order, fractions)
+    made = deleting_and_inserting(source, order, fractions, blurring(source))
     assert made.count == 3 * 2 * 3 + 1
     blurred = source.baseline("blur")
     copies = torch.cat([c for *_, c in packed(2, made, 5, torch.device("cpu"))]).view(2, 19, 3, 12, 16)
@@ -60,6 +69,44 @@ def test_curves_begin_and_end_at_the_whole_and_the_empty_image():
     assert got.insertion[1].tolist() == [[17, 11, 12, 200], [17, 15, 16, 200]]
 
 
+def test_the_gain_is_the_area_between_the_curves():
+    p = torch.rand(2, 9)
+    got = curves(p, torch.rand(2), orders=2, steps=3)
+    for n in range(2):
+        for order in range(2):
+            areas = [torch.trapezoid(c[n, order], got.fractions) for c in (got.insertion, got.deletion)]
+            assert float(got.gain[n, order]) == pytest.approx(float(areas[0] - areas[1]), abs=1e-6)
+
+
+@pytest.mark.parametrize(("height", "width", "cells"), [(28, 28, 14), (15, 21, 14), (9, 7, 7)])
+def test_each_cell_alone_is_blurred_and_is_said_to_be_a_box(height, width, cells):
+    x = torch.rand(2, 3, height, width)
+    source = Source(x, NORMAL, {})
+    made = one_by_one(source, cells)
+    blurred, cell = source.baseline("blur"), cell_of_pixels(height, width, cells)
+    assert made.count == cells**2 and made.local.boxes.shape == (cells**2, 4)
+    for n in range(2):
+        for number in range(0, cells**2, 5):
+            expected = torch.where(cell == number, blurred[n], x[n])
+            assert torch.equal(made.make(torch.tensor([n]), torch.tensor([number]))[0], expected)
+            top, left, bottom, right = made.local.boxes[number].tolist()
+            inside = torch.zeros(height, width, dtype=torch.bool)
+            inside[top:bottom, left:right] = True
+            assert torch.equal(inside, cell == number)
+
+
+@pytest.mark.parametrize(("height", "width", "cells"), [(28, 28, 14), (15, 21, 14), (9, 3, 3), (1, 5, 1)])
+def test_windows_cover_every_cell_and_say_which(height, width, cells):
+    source = Source(torch.rand(1, 3, height, width), NORMAL, {})
+    made, covers = by_windows(source, cells)
+    cell = cell_of_pixels(height, width, cells)
+    assert covers.any(0).all() and len(covers) == made.count
+    for number, (top, left, bottom, right) in enumerate(made.local.boxes.tolist()):
+        inside = cell[top:bottom, left:right].unique()
+        assert sorted(inside.tolist()) == covers[number].nonzero()[:, 0].tolist()
+        assert int(covers[number].sum()) == min(4, cells) ** 2
+
+
 @pytest.mark.parametrize(("share", "touched"), [(0.0, 1), (0.5, 3), (1.0, 6)])
 def test_shuffling_keeps_every_value_and_nothing_of_the_order(awkward, share, touched):
     facts = trace(awkward, (3, 32, 32))
@@ -69,7 +116,7 @@ def test_shuffling_keeps_every_value_and_nothing_of_the_order(awkward, share, to
     other = shuffled(awkward, facts, share, 0).state_dict()
     assert all(torch.equal(v, before[k]) for k, v in awkward.state_dict().items())
     changed = {k.split(".")[0] for k in before if not torch.equal(other[k], before[k])}
-    assert changed == set(weighted[-touched:])
+    assert changed == set(weighted[:touched])
     for key, value in before.items():
         assert torch.equal(other[key].flatten().sort().values, value.flatten().sort().values)
     again = shuffled(awkward, facts, share, 0).state_dict()

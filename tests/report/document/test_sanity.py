@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 from pypdf import PdfReader
 
+from reportgen.audit.maps import TITLES
 from reportgen.audit.results import results as results_of
 from reportgen.evidence import Evidence
 from reportgen.report.cards.cards import cards
 from reportgen.report.document.document import document
+from reportgen.report.document.sanity import agreeing
 from reportgen.report.values.card import Card
 from reportgen.report.values.document import Document
 
@@ -27,21 +29,43 @@ def held(rendered: Path) -> tuple[Document, list[Card], dict]:  # type: ignore[t
     return made, list(cards(evidence, made.trust)), results["trust"]
 
 
-def test_a_row_a_map_worst_first_with_the_numbers_of_the_results(held) -> None:  # type: ignore[no-untyped-def]
+def test_a_row_a_map_worst_first_with_the_answers_of_the_results(held) -> None:  # type: ignore[no-untyped-def]
     made, _, summary = held
     rows = made.trust.rows
-    assert [row.method for row in rows] == ["grad-cam", "saliency", "occlusion"]
-    assert [row.word.text for row in rows] == ["do not rely", "passes", "passes"]
+    assert [row.method for row in rows] == ["grad-cam", "occlusion", "saliency"]
+    assert [row.word.text for row in rows] == ["do not rely", "not decided", "passes"]
     assert set(summary["methods"]) == {row.method for row in rows}
+    asked = ("weights", "counts", "class", "amount", "steady")
+    assert [question for _, question in made.trust.heads] == [TITLES[question] for question in asked]
+    said = {"yes": "yes", "no": "no", "undecided": "open"}
     for row in rows:
-        found = summary["methods"][row.method]
-        assert float(row.faithfulness) == pytest.approx(found["faithfulness"], abs=5e-4)
-        assert float(row.advantage) == pytest.approx(found["advantage"], abs=5e-4)
-        expected = [found["randomised"][stage] for stage in ("head", "half", "all")]
-        assert [float(n.replace("−", "-")) for n in row.cascade] == pytest.approx(expected, abs=5.1e-3)
-        assert row.middle == pytest.approx(50 + 50 * found["advantage"], abs=0.06)
-    assert rows[2].interval == "–", "one image gives no interval"
-    assert rows[1].cascade[1] == "0.12"
+        assert row.gain == summary["methods"][row.method]["gain"]
+        for question, cell in zip(asked, row.cells, strict=True):
+            answer = summary["methods"][row.method]["answers"][question]
+            assert cell.sign.text == said[answer["answer"]]
+            if answer["value"] is not None:
+                assert float(cell.value.replace("−", "-")) == pytest.approx(answer["value"], abs=5.1e-3)
+    assert [cell.sign.text for cell in rows[0].cells] == ["no", "yes", "yes", "yes", "yes"]
+    assert {cell.sign.text for cell in rows[1].cells} == {"open"}, "two images decide nothing"
+
+
+def test_what_no_map_was_asked_is_said_with_its_reason(held) -> None:  # type: ignore[no-untyped-def]
+    made, _, _ = held
+    picture, boxed = made.trust.unasked
+    assert picture.startswith("Not asked: Does it find the right picture? No mosaic")
+    assert boxed.startswith("Not asked: Is it on the object? No image of the sample has boxes")
+
+
+def test_the_maps_that_pass_say_how_far_they_agree(held) -> None:  # type: ignore[no-untyped-def]
+    _, _, summary = held
+    titles = {name: name for name in ("a", "b", "c")}
+    passing = {"methods": ["a", "b", "c"], "rho": 0.31, "least": -0.012, "apart": ["a", "c"]}
+    said = agreeing({**summary, "passing": passing}, titles)
+    assert said == (
+        "a, b and c pass, and agree with each other by ρ 0.31 in the mean, a and c by −0.01 only: do not"
+        " quote one alone."
+    )
+    assert agreeing(summary, titles) == "", "only one passes"
 
 
 def test_agreement_is_symmetric_and_has_no_negative_zero(held) -> None:  # type: ignore[no-untyped-def]
@@ -59,7 +83,8 @@ def test_agreement_is_symmetric_and_has_no_negative_zero(held) -> None:  # type:
 def test_a_map_not_to_be_relied_on_is_a_finding_but_not_a_doubt_about_the_model(held) -> None:  # type: ignore[no-untyped-def]
     made, _, _ = held
     (line,) = [line for line in made.findings if line.tag == "do not rely"]
-    assert line.text.startswith("Grad-cam does not respond to the weights (rank correlation 0.83")
+    assert line.text.startswith("Grad-cam does not depend on the weights (ρ 0.84 once all weights are")
+    assert line.text.endswith("or test on more images (trust.images).")
     assert (line.level, line.href) == ("warn", "#trust-grad-cam")
 
 
@@ -86,7 +111,7 @@ def test_the_badge_stands_on_that_map_alone(held) -> None:  # type: ignore[no-un
 
 def test_tested_images_have_a_panel_with_a_plot_a_map_or_words(held) -> None:  # type: ignore[no-untyped-def]
     _, made, _ = held
-    assert [card.trial is not None for card in made] == [True, True, False]
+    assert [card.trial is not None for card in made] == [True, True, True]
     panel = made[1].trial
     assert [figure.id for figure in panel.figures] == [
         "i000001-trust-saliency",
@@ -101,7 +126,10 @@ def test_tested_images_have_a_panel_with_a_plot_a_map_or_words(held) -> None:  #
     assert insertion == sorted(insertion, reverse=True), "the planted insertion rises, upwards is less"
     assert insertion[0] == plots[0].bottom
     assert all(line.band for line in lines.values())
-    assert panel.figures[0].caption == "0.550 − 0.110 = +0.440"
+    assert panel.figures[0].caption == "gain +0.450, ρ\N{NO-BREAK SPACE}0.14 shuffled"
+    (signs,) = panel.figures[0].details
+    assert signs == "weights: yes, what counts: yes, class: yes, how much: yes, steady: yes"
+    assert panel.figures[1].details[0].startswith("weights: no, what counts: yes")
 
 
 class Cells(HTMLParser):

@@ -82,30 +82,38 @@ def test_gates_are_judged(written: Path) -> None:
     assert gates["rejected"]["passed"]
 
 
-LIMITS = {"randomised": 0.5, "beats_random_sd": 2.0}
+LIMITS = {"randomised": 0.1, "beats_random_sd": 1.645, "same_class": 0.9, "steady": 0.5}
 
 
 def trust_record(number: int, rho: float | None) -> dict:
     methods = {
-        name: {"faithfulness": own, "randomised": {"half": rho}, "stability": 0.9, "flag": None}
+        name: {
+            "asked": {
+                "weights": {"all": rho, "others": 0.3, "gaussian": 0.1},
+                "counts": {"blur": own, "imputed": own - 0.01 * number},
+            },
+            "flag": None,
+        }
         for name, own in (("saliency", 0.4), ("grad-cam", -0.1))
     }
     return {
         "number": number,
+        "doubtful": False,
         "methods": methods,
-        "random": {"faithfulness": [0.0, 0.1, -0.1]},
+        "random": {"gain": {fill: [0.0, 0.1, -0.1, 0.0] for fill in ("blur", "imputed")}},
+        "greedy": {"blur": 0.5, "imputed": 0.5},
         "agreement": {"methods": list(methods), "rho": [[1.0, rho], [rho, 1.0]]},
     }
 
 
 @pytest.fixture
 def tried(write_evidence: Callable[..., Path], tmp_path: Path) -> Evidence:
-    """Evidence in which two images' maps were put to the test, with a gate on each method."""
+    """Evidence in which four images' maps were put to the test, with a gate on each method."""
     evidence = Evidence(write_evidence(tmp_path / "tried") / "evidence")
     gates = [{"metric": f"trust.{name}.advantage", "min": 0.1} for name in ("saliency", "grad-cam")]
     recipe = evidence.manifest["recipe"] | {"trust": {"limits": LIMITS}, "gates": gates}
     writer = Writer(evidence.folder, "key")
-    writer.write("trust-000000", {}, [trust_record(0, 0.2), trust_record(2, None)])
+    writer.write("trust-000000", {}, [trust_record(n, rho) for n, rho in enumerate((0.2, 0.21, None, 0.19))])
     writer.seal(evidence.manifest | {"recipe": recipe}, evidence.timing)
     return Evidence(evidence.folder)
 
@@ -113,7 +121,7 @@ def tried(write_evidence: Callable[..., Path], tmp_path: Path) -> Evidence:
 def test_the_trust_of_the_maps_is_there_and_gates_test_it(tried: Evidence) -> None:
     found = results_of(tried)
     trust = found["trust"]
-    assert trust["images"] == 2
+    assert trust["images"] == 4
     assert list(trust["methods"]) == ["saliency", "grad-cam"]
     assert trust["methods"]["saliency"]["advantage"] == pytest.approx(0.4)
     assert trust["methods"]["saliency"]["relies"] is True
