@@ -84,7 +84,8 @@ trust:
 beside:
 
 # Limits on metrics; the exit code is 1 where one is not met. For example:
-#   - {metric: accuracy, min: 0.9}
+#   - {metric: accuracy, min: 0.9}            # max; min_lower, max_upper: on that end of the 95 % interval
+#   - {metric: accuracy, min_lower: 0.85, at_least: 100}   # of fewer images it cannot be judged
 #   - {metric: trust.grad-cam.beats_random_sd, min: 2}
 #   - {check: duplicates}                     # fails on a fault; at_worst: clear is stricter
 gates: []
