@@ -109,7 +109,7 @@ def _row(metric: str, bound: Bound, limit: float, found: Known, at_least: int | 
     over = None if held is None else held - limit
     asked = f", {ENDS[bound]} end of its interval" if ENDS[bound] else ""
     return {
-        "name": f"{metric}{asked} {SIGNS[bound]} {_exact(metric, limit)}",
+        "name": f"{metric}{asked} {SIGNS[bound]} {exact(metric, limit)}",
         "metric": metric,
         "value": found.value,
         "low": found.low,
@@ -154,19 +154,19 @@ def _judged(
         # where both ends say the same it is decided, whatever lies between them
         agreed = {edge >= limit if least else edge <= limit for edge in (found.low, found.high)}
         if len(agreed) > 1:
-            ends = f"{_exact(metric, found.low)} and {_exact(metric, found.high)}"
+            ends = f"{exact(metric, found.low)} and {exact(metric, found.high)}"
             return UNJUDGED, f"{metric} is not decided: it lies between {ends}"
     held = _held(found, bound)
     if held is None:
-        return UNJUDGED, f"{metric} is {_apart(metric, found.value, limit)} without an interval"
+        return UNJUDGED, f"{metric} is {apart(metric, found.value, limit)} without an interval"
     passed = held >= limit if least else held <= limit
     words = ("at least" if least else "at most") if passed else ("below" if least else "above")
     whose = f"the {end} end of the 95 % interval of {metric}" if end else metric
-    value = _apart(metric, held, limit)
-    return PASSED if passed else FAILED, f"{whose} is {value}, {words} {_exact(metric, limit)}"
+    value = apart(metric, held, limit)
+    return PASSED if passed else FAILED, f"{whose} is {value}, {words} {exact(metric, limit)}"
 
 
-def _apart(metric: str, value: float, limit: float) -> str:
+def apart(metric: str, value: float, limit: float) -> str:
     """A value in four digits, or in as many as it takes to tell it from its limit: 0.89996 must not
     read as 0.9."""
     exact, bound = _scaled(metric, value), _scaled(metric, limit)
@@ -175,19 +175,19 @@ def _apart(metric: str, value: float, limit: float) -> str:
         shown = Context(prec=digits).plus(exact)
         if shown.compare(bound) == exact.compare(bound):
             break
-    return _printed(shown) + _unit(metric)
+    return _printed(shown) + unit(metric)
 
 
-def _exact(metric: str, value: float) -> str:
-    return _printed(_scaled(metric, value)) + _unit(metric)
+def exact(metric: str, value: float) -> str:
+    return _printed(_scaled(metric, value)) + unit(metric)
 
 
 def _scaled(metric: str, value: float) -> Decimal:
     """The number as it is printed, by its shortest digits: 0.07 is 7 %, and not 7.000000000000001 %."""
-    return Decimal(repr(value)) * (100 if _unit(metric) else 1)
+    return Decimal(repr(value)) * (100 if unit(metric) else 1)
 
 
-def _unit(metric: str) -> str:
+def unit(metric: str) -> str:
     """What a metric is told in; "" where it is a bare number."""
     room, _, number = metric.rpartition(".")
     if check_of(metric):
