@@ -90,7 +90,8 @@ beside:
 #   - {check: duplicates}                     # fails on a fault; at_worst: clear is stricter
 gates: []
 
-# A theme's name (default, print, high-contrast) or folder. `pdf: {cards: 50}` prints so many cards at most.
+# A theme's name (default, print, high-contrast) or folder. `pdf: {cards: sheet}` prints the images that
+# need a look on a page each (50: so many at most), full: whole cards, none: no image.
 # `layout: folder` puts style sheet, script and pictures into files beside report.html.
 output: {theme: default, layout: file, html: {at_most_mb: 15}, pdf: true}
 """

@@ -40,7 +40,7 @@ def written(tmp_path: Path):
         ("run: [1]\n", "1:6", "run must be a mapping"),
         ("title: 3\n", "1:8", "title must be text, not 3"),
         ("output: {pdf: 'yes'}\n", "1:15", "output.pdf must be true, false, or a mapping with cards"),
-        ("output: {pdf: {cards: -1}}\n", "1:23", "output.pdf.cards must be a whole number of at least 0"),
+        ("output: {pdf: {cards: -1}}\n", "1:23", "whole number of at least 0: so many sheets"),
         ("output: {pdf: {card: 1}}\n", "1:16", "did you mean 'cards'?"),
         ("output: {html: {at_most_mb: -1}}\n", "1:29", "above 0"),
         ("images: {show: {choose: [wrogn]}}\n", "1:26", "did you mean 'wrong'?"),

@@ -9,7 +9,7 @@ from typing import Any
 from reportgen.audit.calibration import JUDGED_FROM
 from reportgen.audit.gate_numbers import check_of
 from reportgen.audit.gates import ENDS, FAILED, PASSED, SEVERITY, SIGNS, UNJUDGED, apart, exact, unit
-from reportgen.report.document import checks
+from reportgen.report.document import checks, heads
 from reportgen.report.document.set_findings import CLASS_FROM
 from reportgen.report.values.card import Level, Sign
 from reportgen.report.values.summary import Requirement
@@ -69,6 +69,19 @@ def _missing(results: Results) -> Iterator[str]:
         elif straddled(gate):
             limit = exact(gate["metric"], gate["limit"])
             yield f"the interval of {name(gate, results)} holds its limit of {limit}"
+
+
+def counts(results: Results) -> Iterator[str]:
+    """How many answers are right, and which images have none."""
+    totals = results["metrics"]
+    told = heads.details(totals)
+    yield from told or ()
+    if totals["labelled"] and told is None:
+        yield f"{totals['right']:,} of {totals['labelled']:,} labelled answers right"
+    if totals["unanswered"]:
+        yield f"{plural(totals['unanswered'], 'image')} without an answer"
+    if totals["rejected"]:
+        yield f"{plural(totals['rejected'], 'image')} rejected"
 
 
 def straddled(gate: Results) -> bool:

@@ -28,6 +28,7 @@ def summary(manifest: Results, results: Results, lines: Sequence[FindingLine]) -
     asked = results["checks"]
     return Summary(
         met=requirements.met(results["gates"]),
+        counts=tuple(requirements.counts(results)),
         evidence=evidence,
         why=why,
         required=tuple(requirements.required(results)),

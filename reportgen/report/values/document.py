@@ -302,6 +302,11 @@ class Document:
         return self._of("finding")[FIRST_FINDINGS:]
 
     @property
+    def found(self) -> tuple[FindingLine, ...]:
+        """All findings but those that stand aside."""
+        return self._of("finding")
+
+    @property
     def aside(self) -> tuple[FindingLine, ...]:
         """What concerns the one who ran the audit, and what is as it should be."""
         return (*self._of("operator"), *self._of("passed"))

@@ -35,6 +35,7 @@ class Summary:
     """What the one who signs has to know."""
 
     met: Sign
+    counts: tuple[str, ...]  # of right answers, and of images without one
     evidence: Sign
     why: tuple[str, ...]  # the evidence does not suffice
     required: tuple[Requirement, ...]
