@@ -87,11 +87,12 @@ def cases(evidence: Evidence, document: Document, selection: Printed) -> Cases |
     sheets = tuple(_sheets(evidence, document, selection.sheets))
     contacts = tuple(_contacts(evidence, document, selection.contacts))
     pages = tuple(contacts[at : at + CONTACTS] for at in range(0, len(contacts), CONTACTS))
-    lead = (
-        f"{plural(len(sheets), 'image that needs', 'images that need')} a look, a page each;"
-        f" {plural(len(contacts), 'other')} as small pictures."
-    )
-    return Cases(lead, sheets, pages)
+    urgent = plural(len(sheets), "image that needs a look", "images that need a look")
+    parts = [
+        f"{urgent}, a page each" if sheets else "",
+        f"{plural(len(contacts), 'other image')} as small pictures" if contacts else "",
+    ]
+    return Cases(f"{'; '.join(filter(None, parts))}.", sheets, pages)
 
 
 def _sheets(evidence: Evidence, document: Document, ids: Sequence[str]) -> Iterator[CaseSheet]:
