@@ -11,6 +11,7 @@ from typing_extensions import NotRequired
 from reportgen.audit.checks import checked
 from reportgen.audit.findings import PICTURED, numbers
 from reportgen.audit.gates import Judged, evaluate
+from reportgen.audit.identity import Identity, identity
 from reportgen.audit.maps import summary
 from reportgen.audit.metrics import metrics
 from reportgen.audit.second_model import Beside, ModelResults, beside
@@ -31,6 +32,7 @@ class Results(ModelResults):
     images: list[Image]
     beside: NotRequired[Beside | None]
     gates: list[Judged]
+    identity: Identity
     environment: Environment
     recipe: dict[str, Any]
 
@@ -61,6 +63,7 @@ def results(evidence: Evidence) -> Results:
             other["tests"] if other else None,
             own["checks"],
         ),
+        "identity": identity(records, manifest["recipe"]),
         "cost": own["cost"],
         "environment": dict(manifest["environment"]),
         "recipe": dict(manifest["recipe"]),

@@ -332,8 +332,10 @@ class Html(Part):
 class Pdf(Part):
     """Limits of report.pdf."""
 
-    cards: Annotated[int, Strict(), Field(ge=0)] | None = Field(
-        default=None, description="a whole number of at least 0"
+    cards: Annotated[int, Strict(), Field(ge=0)] | Literal["sheet", "full", "none"] = Field(
+        default="sheet",
+        description="sheet (a page an image that needs a look), full (whole cards), none,"
+        " or a whole number of at least 0: so many sheets at most",
     )
 
 

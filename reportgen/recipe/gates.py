@@ -6,8 +6,9 @@ from typing import Annotated, get_args
 
 from pydantic import AfterValidator, Field, Strict, StrictStr, model_validator
 
-from reportgen.audit.gates import OF_MAPS, OF_SET, OF_TWO, AtWorst
-from reportgen.audit.gates import check_of as of_check
+from reportgen.audit.gate_numbers import OF_MAPS, OF_SET, OF_TWO, has_interval
+from reportgen.audit.gate_numbers import check_of as of_check
+from reportgen.audit.gates import AtWorst
 from reportgen.errors import did_you_mean, nearest
 from reportgen.recipe.fields import Number, Part, at
 
@@ -119,10 +120,20 @@ class Gate(Part):
     at_worst: AtWorst | None = Field(default=None, description=", ".join(get_args(AtWorst)))
     min: Number | None = Field(default=None, description="a number")
     max: Number | None = Field(default=None, description="a number")
+    min_lower: Number | None = Field(
+        default=None, description="a number, which the lower end of the 95 % interval must reach"
+    )
+    max_upper: Number | None = Field(
+        default=None, description="a number, which the upper end of the 95 % interval must keep to"
+    )
+    at_least: Annotated[int, Strict(), Field(ge=1)] | None = Field(
+        default=None, description="a whole number of at least 1: with fewer images the gate cannot be judged"
+    )
 
     @model_validator(mode="after")
     def _has_limit(self) -> Gate:
-        limits = self.min is not None or self.max is not None
+        ends = self.min_lower is not None or self.max_upper is not None
+        limits = self.min is not None or self.max is not None or ends
         if self.metric is None and self.check is None:
             raise ValueError("a gate needs a metric or a check")
         if self.metric is not None and self.check is not None:
@@ -132,5 +143,7 @@ class Gate(Part):
         if self.metric is not None and self.at_worst is not None:
             raise ValueError("at_worst is of a gate on a check")
         if self.metric is not None and not limits:
-            raise ValueError("a gate needs min or max")
+            raise ValueError("a gate needs min, max, min_lower or max_upper")
+        if self.metric is not None and ends and not has_interval(self.metric):
+            raise ValueError(f"{self.metric} has no interval: ask for min or max")
         return self

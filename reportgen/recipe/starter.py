@@ -94,12 +94,14 @@ trust:
 beside:
 
 # Limits on metrics; the exit code is 1 where one is not met. For example:
-#   - {metric: accuracy, min: 0.9}
+#   - {metric: accuracy, min: 0.9}            # max; min_lower, max_upper: on that end of the 95 % interval
+#   - {metric: accuracy, min_lower: 0.85, at_least: 100}   # of fewer images it cannot be judged
 #   - {metric: trust.grad-cam.beats_random_sd, min: 2}
 #   - {check: duplicates}                     # fails on a fault; at_worst: clear is stricter
 gates: []
 
-# A theme's name (default, print, high-contrast) or folder. `pdf: {cards: 50}` prints so many cards at most.
+# A theme's name (default, print, high-contrast) or folder. `pdf: {cards: sheet}` prints the images that
+# need a look on a page each (50: so many at most), full: whole cards, none: no image.
 # `layout: folder` puts style sheet, script and pictures into files beside report.html.
 output: {theme: default, layout: file, html: {at_most_mb: 15}, pdf: true}
 """

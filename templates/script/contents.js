@@ -31,7 +31,19 @@ function fold() {
   contents.querySelector("details").open = !narrowWindow.matches;
 }
 
+// What an address leads to may stand in a fold: it opens. Not every browser does so by itself.
+function unfold() {
+  const held = document.querySelector(":target");
+  const folds = [];
+  for (let at = held?.closest("details"); at; at = at.parentElement.closest("details")) folds.push(at);
+  const shut = folds.filter((at) => !at.open);
+  for (const at of shut) at.open = true;
+  if (shut.length) held.scrollIntoView();
+}
+
 function startContents() {
+  unfold();
+  addEventListener("hashchange", unfold);
   followScroll();
   fold();
   narrowWindow.addEventListener("change", fold);

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reportgen.audit.gates import OF_MAPS, OF_SET, OF_TWO, evaluate
+from reportgen.audit.gate_numbers import OF_MAPS, OF_SET, OF_TWO
+from reportgen.audit.gates import evaluate
+from reportgen.stats import paired_difference, wilson
 
 SET = {"unanswered": 0, "unanswered_labelled": 0, "labelled": 5}
 TESTS = {
@@ -252,3 +254,92 @@ def test_a_gate_on_a_check_goes_by_its_verdict(at_worst, outcomes):
     assert [row["value"] for row in rows] == [0, 1, 2, 3, None]
     (absent,) = evaluate([{"check": "nobody"}], {}, checks=VERDICTS)
     assert absent["outcome"] == "cannot be judged"
+
+
+COUNTED = st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
+
+
+def of_answers(right: int, labelled: int) -> dict[str, Any]:
+    """The numbers of a set of which so many of the labelled answers are right."""
+    low, high = wilson(right, labelled)
+    share = {"accuracy": right / labelled, "accuracy_low": low, "accuracy_high": high}
+    return SET | share | {"labelled": labelled}
+
+
+@given(COUNTED, st.floats(0, 1))
+def test_a_gate_on_an_end_of_the_interval_asks_more_than_one_on_the_value(
+    counts: tuple[int, int], limit: float
+) -> None:
+    found = of_answers(*counts)
+    bounds = ("min", "max", "min_lower", "max_upper")
+    rows = {bound: evaluate([{"metric": "accuracy", bound: limit}], found, checks=())[0] for bound in bounds}
+    assert rows["min_lower"]["passed"] == (found["accuracy_low"] >= limit)
+    assert rows["max_upper"]["passed"] == (found["accuracy_high"] <= limit)
+    assert rows["min_lower"]["passed"] <= rows["min"]["passed"]
+    assert rows["max_upper"]["passed"] <= rows["max"]["passed"]
+    for row in rows.values():
+        assert (row["margin"] >= 0) == row["passed"]
+        assert (row["low"], row["high"], row["n"]) == (
+            found["accuracy_low"],
+            found["accuracy_high"],
+            counts[1],
+        )
+
+
+@given(COUNTED, st.integers(1, 400))
+def test_with_fewer_images_than_a_gate_asks_for_it_cannot_be_judged(
+    counts: tuple[int, int], at_least: int
+) -> None:
+    gate = {"metric": "accuracy", "min": 0, "at_least": at_least}
+    (row,) = evaluate([gate], of_answers(*counts))
+    assert row["outcome"] == ("passed" if counts[1] >= at_least else "cannot be judged")
+    assert ("are asked for" in row["reason"]) == (counts[1] < at_least)
+
+
+def test_words_of_a_gate_on_an_end() -> None:
+    (row,) = evaluate([{"metric": "accuracy", "min_lower": 0.95}], of_answers(490, 500))
+    assert row["name"] == "accuracy, lower end of its interval ≥ 95 %"
+    assert row["reason"] == "the lower end of the 95 % interval of accuracy is 96.36 %, at least 95 %"
+    (row,) = evaluate([{"metric": "accuracy", "min_lower": 0.95, "at_least": 501}], of_answers(490, 500))
+    assert row["reason"] == "accuracy is not judged: it rests on 500 images, and 501 images are asked for"
+
+
+def test_the_lowest_class_is_held_to_the_lowest_end_of_any_class() -> None:
+    """A class of few images may be worse than the one that was seen to be worst."""
+    rows = [
+        {"accuracy": right / n, "count": n, **dict(zip(("low", "high"), wilson(right, n), strict=True))}
+        for right, n in ((80, 100), (5, 6))
+    ]
+    found = SET | {"lowest_class_accuracy": 0.8, "per_class": rows, "labelled": 106}
+    (row,) = evaluate([{"metric": "lowest_class_accuracy", "min_lower": 0.5}], found)
+    assert (row["low"], row["high"], row["n"]) == (wilson(5, 6)[0], wilson(80, 100)[1], 100)
+    assert row["outcome"] == "failed"
+
+
+def test_a_number_without_an_interval_is_not_judged_by_its_end() -> None:
+    found = SET | {"mae": 0.5, "values": {"per_value": [{}, {}]}}
+    (row,) = evaluate([{"metric": "mae", "max_upper": 1}], found)
+    assert (row["outcome"], row["reason"]) == ("cannot be judged", "mae is 0.5 without an interval")
+    one = {"per_value": [{"mae_interval": [0.25, 0.75]}]}
+    (row,) = evaluate([{"metric": "mae", "max_upper": 1}], found | {"values": one})
+    assert (row["outcome"], row["low"], row["high"], row["margin"]) == ("passed", 0.25, 0.75, 0.25)
+
+
+def test_the_change_between_two_models_and_the_advantage_of_maps_have_intervals() -> None:
+    tests = TESTS | {"accuracy_change": 0.1, "mended": 12, "broken": 2, "labelled": 100}
+    (row,) = evaluate([{"metric": "beside.accuracy_change", "min_lower": 0}], {}, None, tests)
+    assert (row["low"], row["high"]) == paired_difference(12, 2, 100)
+    assert row["passed"]
+    (row,) = evaluate([{"metric": "trust.saliency.advantage", "min_lower": 0}], {}, TRUST)
+    assert row["reason"] == "trust.saliency.advantage is 0.2 without an interval"
+    tested = TRUST["methods"]["saliency"] | {"interval": [-0.1, 0.5]}
+    trust = TRUST | {"methods": {"saliency": tested}}
+    (row,) = evaluate([{"metric": "trust.saliency.advantage", "min_lower": 0}], {}, trust)
+    assert (row["outcome"], row["low"], row["n"]) == ("failed", -0.1, 3)
+
+
+def test_a_check_that_rests_on_too_few_images_is_not_judged() -> None:
+    clear = {"name": "clear", "status": "clear", "sentence": "So it is.", "n": 40}
+    few, enough = ({"check": "clear", "at_least": n} for n in (41, 40))
+    outcomes = [row["outcome"] for row in evaluate([few, enough], {}, checks=[clear])]
+    assert outcomes == ["cannot be judged", "passed"]

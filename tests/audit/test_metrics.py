@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reportgen.audit.gates import OF_SET
+from reportgen.audit.gate_numbers import OF_SET
 from reportgen.audit.labels import GatedLabels
 from reportgen.audit.metrics import UNSURE_BELOW, metrics
 from reportgen.audit.quantities import gated

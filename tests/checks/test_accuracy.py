@@ -153,7 +153,7 @@ def test_its_numbers_are_scikit_learns_and_none_is_a_metric_of_the_set(make_case
     """A gate may be on either; one number under two names would be two promises."""
     from sklearn import metrics
 
-    from reportgen.audit.gates import OF_SET
+    from reportgen.audit.gate_numbers import OF_SET
 
     draw = np.random.default_rng(4)
     labels = draw.integers(0, 3, 90)

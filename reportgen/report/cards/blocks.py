@@ -225,7 +225,9 @@ def _heatmap(finding: Heatmap, empty: Figure, scene: Scene) -> Figure:
     where = place(np.abs(finding.values) if finding.signed else finding.values)
     alt = f"{empty.alt}: largest at the {where}, {number(largest)}"
     layer = finding.layer or ""
-    return replace(empty, picture=drawn, bar=bar(by), details=tuple(details), alt=alt, layer=layer)
+    return replace(
+        empty, picture=drawn, bar=bar(by), details=tuple(details), alt=alt, layer=layer, where=where
+    )
 
 
 def _again(finding: Finding, stem: str, scene: Scene) -> list[Figure]:

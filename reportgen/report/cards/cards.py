@@ -16,6 +16,7 @@ from reportgen.report.cards.blocks import Scene, Visualization, signs
 from reportgen.report.cards.grouping import explained, groups
 from reportgen.report.cards.paired import Seen, paired
 from reportgen.report.cards.sanity import trial
+from reportgen.report.cards.sheet import told
 from reportgen.report.pictures import figures
 from reportgen.report.scores import readout
 from reportgen.report.values.card import Answer, Card, Fact, Figure, Rival, Sign
@@ -57,7 +58,7 @@ def cards(
         card = _card(evidence, record, visualizations, trust, tested.get(record["id"]), rival, side)
         if side and is_unanswered(others[record["id"]]):
             card = replace(card, signs=(*card.signs, Sign("bad", f"{side.other} has no answer: not finite")))
-        yield replace(card, before=before, after=after)
+        yield replace(card, words=told(card, trust), before=before, after=after)
 
 
 def _of_images(evidence: Evidence) -> dict[str, Visualization]:

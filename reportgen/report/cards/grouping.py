@@ -10,7 +10,7 @@ from reportgen.evidence import Findings, Record
 from reportgen.report.cards.blocks import Scene, Visualization, block
 from reportgen.report.scores import target_words
 from reportgen.report.values.card import Block, Explained, Group, Sign
-from reportgen.report.wording import sentence
+from reportgen.report.wording import plural, sentence
 
 TARGET_KINDS = {
     "predicted": "the predicted class",
@@ -27,17 +27,20 @@ def groups(
     scene: Scene,
     badges: Mapping[str, Sign],
 ) -> tuple[Group, ...]:
-    """The image's blocks by the kind of their visualization, in the recipe's order.
+    """The image's blocks by the kind of their visualization, in the recipe's order; last, in a group that is
+    folded, the maps that are not to be relied on.
 
     Where several targets are explained, the blocks of one visualization are kept together.
     """
     targets = record["targets"]
     several = len(targets) > 1
     by_kind: dict[str, tuple[list[Block], list[tuple[Block, ...]]]] = {}
+    failed: tuple[list[Block], list[tuple[Block, ...]]] = ([], [])
     for name, visualization in visualizations.items():
         if name not in findings:
             continue
-        blocks, rows = by_kind.setdefault(sentence(visualization.get("group", "")), ([], []))
+        kind = sentence(visualization.get("group", ""))
+        blocks, rows = failed if name in badges else by_kind.setdefault(kind, ([], []))
         for_each = several and visualization["per_target"]
         badge = badges.get(name)
         drawn = tuple(
@@ -49,7 +52,15 @@ def groups(
         else:
             blocks.extend(drawn)
     all_groups = tuple(Group(title, tuple(once), tuple(rows)) for title, (once, rows) in by_kind.items())
-    return all_groups if sum(len(group.figures) for group in all_groups) > FEW else joined(all_groups)
+    few = sum(len(group.figures) for group in all_groups) <= FEW
+    return (*(joined(all_groups) if few else all_groups), *_failed(*failed))
+
+
+def _failed(blocks: list[Block], rows: list[tuple[Block, ...]]) -> tuple[Group, ...]:
+    """The group of the maps that failed their test, where there are some."""
+    count = len(blocks) + len(rows)
+    title = f"{plural(count, 'kind')} of map that failed {'its' if count == 1 else 'their'} test"
+    return (Group(title, tuple(blocks), tuple(rows), failed=True),) if count else ()
 
 
 def joined(apart: tuple[Group, ...]) -> tuple[Group, ...]:

@@ -125,9 +125,15 @@ def lines(results: Sequence[CheckResult]) -> Iterable[FindingLine]:
     """A line for each fault and warning that follows from no other one."""
     for result in results:
         if result["status"] in ("fault", "warning") and not result["explained_by"]:
-            text = f"{result['sentence']} {result['remedy']}".strip()
-            level = LEVEL[result["status"]]
-            yield FindingLine(level, result["title"].lower(), text, f"#check-{result['name']}", "check")
+            yield FindingLine(
+                LEVEL[result["status"]],
+                result["title"].lower(),
+                result["sentence"],
+                f"#check-{result['name']}",
+                "check",
+                remedy=result["remedy"],
+                image=next(iter(result["exhibits"]["images"]), ""),
+            )
 
 
 def asked(results: Sequence[CheckResult]) -> frozenset[str]:

@@ -31,7 +31,9 @@ from reportgen.report.document.sanity import method as how_trust
 from reportgen.report.document.sanity import section as trust_section
 from reportgen.report.document.second_model import method as how_two
 from reportgen.report.document.second_model import side_by_side
-from reportgen.report.document.verdict import Signs, findings, verdict
+from reportgen.report.document.summary import summary
+from reportgen.report.document.thumbnails import illustrated
+from reportgen.report.document.verdict import Signs, findings
 from reportgen.report.pictures import figures
 from reportgen.report.scores import gives_values, readout, scores
 from reportgen.report.values.card import Block, Fact, Sign
@@ -57,7 +59,7 @@ def document(evidence: Evidence, results: Results) -> Document:
     rows, more = _rows(evidence, records, signs, titles)
     side = side_by_side(evidence, results, trust, rows)
     lines = findings(results, manifest, records, signs, trust, evidence.model_findings(), side)
-    word, details = verdict(results, lines)
+    lines = illustrated(lines, rows, evidence, trust)
     printed = tuple(row for row in rows if row.picture or row.states)
     classes, left_out = by_class(results["metrics"]["per_class"] or [])
     classes_note = " ".join(filter(None, (means(results["metrics"]), left_out)))
@@ -67,8 +69,7 @@ def document(evidence: Evidence, results: Results) -> Document:
         checkpoint=manifest["checkpoint"]["name"],
         sha256=manifest["checkpoint"]["sha256"],
         byline=_byline(manifest),
-        verdict=word,
-        verdict_details=details,
+        summary=summary(manifest, results, lines),
         facts=_facts(manifest, results["metrics"]),
         findings=lines,
         checks=checks.section(evidence, results["checks"], rows),

@@ -46,11 +46,10 @@ def sheets(manifest: Mapping[str, Any], timing: Mapping[str, Any]) -> tuple[Shee
         Sheet("Model", _model(manifest["model"])),
         Sheet("Run", _run(manifest, timing)),
         Sheet("Software", _software(manifest["environment"])),
-        Sheet("Stated, not measured", _stated(manifest["recipe"].get("statement") or {})),
     )
 
 
-def _stated(statement: Mapping[str, Any]) -> tuple[Fact, ...]:
+def stated(statement: Mapping[str, Any]) -> tuple[Fact, ...]:
     """What the recipe says that nobody measured."""
     return tuple(Fact(words, statement.get(key) or "not stated") for key, words in STATED.items())
 

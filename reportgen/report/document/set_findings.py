@@ -13,6 +13,10 @@ from reportgen.stats import wilson
 CLASS_FROM = 5  # images of a class before it is called weak
 CLASSES_LISTED = 3  # weak classes named one by one before the rest are counted
 FREQUENT_FROM = 2  # times that a wrong answer was given to be called frequent
+WRONG = "Read the cards of the wrong answers: is the label wrong, the image unfit, or the model at fault?"
+WEAK = "Train with more images of the class, or leave it out of the intended use."
+CONFIDENCE = "Calibrate, by temperature for one, before anything is decided by the probability."
+CONFUSED = "Compare the images of both classes, and their labels."
 Totals = Mapping[str, Any]  # `metrics` of results.json
 
 
@@ -33,7 +37,7 @@ def wrong(totals: Totals, surest: Sequence[str] = ()) -> Iterable[FindingLine]:
         text += f": {what} {share(totals['accuracy'])} (95 % interval {interval})"
     if surest:
         text += f". Most confident: {'; '.join(surest)}" if len(surest) < missed else f": {'; '.join(surest)}"
-    yield FindingLine("bad", "wrong", f"{text}.", "#images", "images")
+    yield FindingLine("bad", "wrong", f"{text}.", "#images", "images", remedy=WRONG)
 
 
 def weak(totals: Totals, asked: Collection[str] = ()) -> Iterable[FindingLine]:
@@ -59,11 +63,11 @@ def _classes(totals: Totals) -> Iterable[FindingLine]:
             f" (95 % interval up to {share(row['high'])}); that of the set begins at"
             f" {share(totals['accuracy_low'])}."
         )
-        yield FindingLine("warn", "weak class", text, "#answers", "numbers")
+        yield FindingLine("warn", "weak class", text, "#answers", "numbers", remedy=WEAK)
     if len(rows) > CLASSES_LISTED:
         more = plural(len(rows) - CLASSES_LISTED, "more class is", "more classes are")
         text = f"{more} below the set by more than chance."
-        yield FindingLine("warn", "weak class", text, "#answers", "numbers")
+        yield FindingLine("warn", "weak class", text, "#answers", "numbers", remedy=WEAK)
 
 
 def _confidence(totals: Totals) -> Iterable[FindingLine]:
@@ -81,7 +85,7 @@ def _confidence(totals: Totals) -> Iterable[FindingLine]:
         f" {share(totals['right'] / labelled)} are right"
         f" (expected calibration error {number(totals['ece'])})."
     )
-    yield FindingLine("warn", "confidence", text, "#calibration", "diagram")
+    yield FindingLine("warn", "confidence", text, "#calibration", "diagram", remedy=CONFIDENCE)
 
 
 def _confused(confusion: Mapping[str, Any] | None) -> Iterable[FindingLine]:
@@ -92,7 +96,7 @@ def _confused(confusion: Mapping[str, Any] | None) -> Iterable[FindingLine]:
             f"The most frequent mistake: {pair['answer']} for {pair['label']}, in {pair['count']:,} of"
             f" {plural(pair['images'], 'image')} of that label."
         )
-        yield FindingLine("note", "confused", text, "#answers", "numbers")
+        yield FindingLine("note", "confused", text, "#answers", "numbers", remedy=CONFUSED)
 
 
 def _pairs(confusion: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:

@@ -1,62 +1,27 @@
-"""What the reader must know first: the verdict, and findings as sentences, worst first."""
+"""What the reader must know first: findings as sentences, patterns before single images, worst first."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from reportgen.audit.gates import FAILED, PASSED, UNJUDGED
 from reportgen.evidence import Findings, Record, is_unanswered
 from reportgen.findings import Flag
 from reportgen.report.cards.cards import anchor
 from reportgen.report.document import checks, heads, set_findings
-from reportgen.report.document.answers import has_answers
 from reportgen.report.document.sanity import lines as doubted
 from reportgen.report.document.second_model import lines as compared
-from reportgen.report.values.card import LEVELS, Level, Sign
+from reportgen.report.values.card import LEVELS, Sign
 from reportgen.report.values.document import ADVICE, FindingLine, TrustSection
 from reportgen.report.values.second_model import SideBySide
 from reportgen.report.wording import listed, plural, probability, share
 
 SUREST = 3  # wrong answers named one by one
+NAMED = 4  # maps that passed, named one by one
+NOT_FINITE = "Look for an overflow: run in float32, and see which layers the check of the channels names."
+REJECTED = "Mend these files, or take them out of the set."
 Signs = Mapping[str, Sequence[tuple[str, Sign]]]  # image id -> (visualization, sign)
-
-
-def verdict(results: Mapping[str, Any], lines: Iterable[FindingLine]) -> tuple[Sign, tuple[str, ...]]:
-    """The verdict in a word or three, and the counts that it rests on."""
-    gates, totals = results["gates"], results["metrics"]
-    outcomes = Counter(gate["outcome"] for gate in gates)
-    # a map that is not to be relied on is the visualization's fault, not the model's
-    doubts = any(line.level in ("bad", "warn") and line.tag != ADVICE for line in lines)
-    details = tuple(_details(outcomes, totals, heads.noun(results["model"]) == "classes"))
-    if outcomes[FAILED]:
-        return Sign("bad", "Failed"), details
-    if outcomes[UNJUDGED]:
-        return Sign("bad", "Cannot be judged"), details
-    if not gates:
-        return Sign("note", "Measured, no gate set"), details
-    word = Sign("warn", "Passed with warnings") if doubts else Sign("ok", "Passed")
-    return word, details
-
-
-def _details(outcomes: Counter[str], totals: Mapping[str, Any], exclusive: bool) -> Iterable[str]:
-    """The counts that the verdict rests on."""
-    if gates := outcomes.total():
-        yield f"{outcomes[PASSED]} of {plural(gates, 'gate')} passed"
-    if outcomes[UNJUDGED]:
-        yield f"{outcomes[UNJUDGED]} cannot be judged"
-    other = heads.details(totals)
-    yield from other or ()
-    if totals["labelled"] and other is None:
-        yield f"{totals['right']:,} of {totals['labelled']:,} labelled answers right"
-    answers = totals["images"] - totals["rejected"] - totals["unanswered"]
-    if exclusive:
-        yield f"{totals['unsure']:,} of {answers:,} answers unsure"
-    if totals["unanswered"]:
-        yield f"{plural(totals['unanswered'], 'image')} without an answer"
-    if totals["rejected"]:
-        yield f"{plural(totals['rejected'], 'image')} rejected"
 
 
 def findings(
@@ -69,15 +34,20 @@ def findings(
     side: SideBySide | None = None,
 ) -> tuple[FindingLine, ...]:
     """Sentences with a number and a link to their evidence, worst first; what a check warns of stands among
-    the worst, since it is a pattern and may be the cause of all the single images that follow."""
+    the worst, since it is a pattern and may be the cause of all the single images that follow. The gates are
+    no findings: they have rows of their own."""
     patterns = tuple(checks.lines(results.get("checks", ())))
+    surest = _surest(records)
+    named = tuple(_in_words(record, manifest["model"]["classes"]) for record in surest)
     lines = [
-        *_gates(results["gates"], "#answers" if has_answers(results["metrics"]) else "#top"),
         *_not_finite(records),
         *_warnings(manifest["model"].get("warnings", ())),
         *patterns,
-        *set_findings.wrong(results["metrics"], surest_wrong(records, manifest["model"]["classes"])),
-        *doubted(trust),
+        *(
+            replace(line, image=surest[0]["id"] if surest else "")
+            for line in set_findings.wrong(results["metrics"], named)
+        ),
+        *_doubted(trust),
         *set_findings.weak(results["metrics"], checks.asked(results.get("checks", ()))),
         *_flagged(signs, sum(record["measured"] for record in records)),
         *_of_the_whole(whole or {}),
@@ -90,11 +60,25 @@ def findings(
     return tuple(sorted(lines, key=lambda line: 0 if line in patterns else LEVELS.index(line.level)))
 
 
-def _gates(gates: Iterable[Mapping[str, Any]], href: str) -> Iterable[FindingLine]:
-    for gate in gates:
-        level: Level = "ok" if gate["passed"] else "bad"
-        text = f"Gate {gate['name']}: {gate['reason']}."
-        yield FindingLine(level, f"gate {gate['outcome']}", text, href, "numbers")
+def _doubted(trust: TrustSection | None) -> Iterable[FindingLine]:
+    """The maps that failed their tests, in one line: they are one thing not to be done."""
+    lines = tuple(doubted(trust))
+    if not trust or not lines:
+        return
+    titles = [row.title for row in trust.rows if row.word.text == ADVICE]
+    passed = [row.title for row in trust.rows if row.word.level == "ok"]
+    remedy = f"Do not quote a map that failed its test. {_passed(passed)}"
+    if len(lines) == 1:
+        yield replace(lines[0], remedy=remedy)
+        return
+    text = f"{len(lines)} of {len(trust.rows)} kinds of map failed their test: {listed(titles)}."
+    yield FindingLine(lines[0].level, ADVICE, text, "#trust", "test", remedy=remedy)
+
+
+def _passed(titles: Sequence[str]) -> str:
+    if not titles:
+        return "No other map passed its test."
+    return f"{listed(titles)} passed." if len(titles) <= NAMED else f"{len(titles)} others passed."
 
 
 def _not_finite(records: Sequence[Record]) -> Iterable[FindingLine]:
@@ -105,14 +89,16 @@ def _not_finite(records: Sequence[Record]) -> Iterable[FindingLine]:
             f" {plural(len(records), 'image')}, first {broken[0]['id']} {broken[0]['path']}: it answers"
             " nothing there, neither right nor wrong."
         )
-        yield FindingLine("bad", "not finite", text, *_evidence(broken[0]))
+        yield FindingLine(
+            "bad", "not finite", text, *_evidence(broken[0]), remedy=NOT_FINITE, image=broken[0]["id"]
+        )
 
 
-def surest_wrong(records: Sequence[Record], classes: list[str]) -> tuple[str, ...]:
-    """The wrong answers that were given with the most probability, each in words; a few stand for all."""
+def _surest(records: Sequence[Record]) -> list[Record]:
+    """The wrong answers that were given with the most probability; a few stand for all."""
     wrong = [record for record in records if record["correct"] is False]
     wrong.sort(key=lambda record: -(record["predictions"][0]["probability"] or 0))
-    return tuple(_in_words(record, classes) for record in wrong[:SUREST])
+    return wrong[:SUREST]
 
 
 def _in_words(record: Record, classes: list[str]) -> str:
@@ -135,7 +121,8 @@ def _flagged(signs: Signs, shown: int) -> Iterable[FindingLine]:
     for (method, sign), numbers in sorted(where.items(), key=lambda item: -len(item[1])):
         named = ", ".join(numbers[:3]) + (", …" if len(numbers) > 3 else "")
         text = f"{sign.text.rstrip('.')} ({len(numbers)} of {plural(shown, 'image')}: {named})."
-        yield FindingLine(sign.level, method, text, f"#i{numbers[0]}", "card")
+        # what a map says of itself concerns whoever chose its options
+        yield FindingLine(sign.level, method, text, f"#i{numbers[0]}", "card", kind="operator")
 
 
 def _of_the_whole(by_name: Findings) -> Iterable[FindingLine]:
@@ -143,7 +130,8 @@ def _of_the_whole(by_name: Findings) -> Iterable[FindingLine]:
     for method, slots in by_name.items():
         for finding in slots[0]:
             if isinstance(finding, Flag) and bool(finding.values):
-                yield FindingLine(finding.level, method, finding.text, f"#model-{method}", "section")
+                line = FindingLine(finding.level, method, finding.text, f"#model-{method}", "section")
+                yield line if finding.level in ("bad", "warn") else replace(line, kind="operator")
 
 
 def _rejected(records: Sequence[Record]) -> Iterable[FindingLine]:
@@ -154,7 +142,7 @@ def _rejected(records: Sequence[Record]) -> Iterable[FindingLine]:
             f"{len(rejected):,} of {plural(len(records), 'image')} could not be used,"
             f" first {first['path']}: {first['reason']}."
         )
-        yield FindingLine("warn", "rejected", text, "#rejected", "list")
+        yield FindingLine("warn", "rejected", text, "#rejected", "list", remedy=REJECTED)
 
 
 def _absent(visualizations: Iterable[Mapping[str, Any]]) -> Iterable[FindingLine]:
@@ -166,7 +154,7 @@ def _absent(visualizations: Iterable[Mapping[str, Any]]) -> Iterable[FindingLine
     for reason, several in absent.items():
         were = "were" if len(several) > 1 else "was"
         text = f"{listed([shown['title'] for shown in several])} {were} left out: {reason}."
-        yield FindingLine("note", "left out", text, f"#how-{several[0]['name']}", "method")
+        yield FindingLine("note", "left out", text, f"#how-{several[0]['name']}", "method", kind="operator")
 
 
 def _right(totals: Mapping[str, Any]) -> Iterable[FindingLine]:
@@ -174,7 +162,7 @@ def _right(totals: Mapping[str, Any]) -> Iterable[FindingLine]:
         low = share(totals["accuracy_low"])
         what = "images have all labels right and no other" if totals.get("labels") else "answers are right"
         text = f"All {totals['labelled']:,} labelled {what} (95 % interval from {low})."
-        yield FindingLine("ok", "right", text, "#answers", "numbers")
+        yield FindingLine("ok", "right", text, "#answers", "numbers", kind="passed")
 
 
 def _warnings(warnings: Iterable[str]) -> Iterable[FindingLine]:
@@ -185,7 +173,7 @@ def _warnings(warnings: Iterable[str]) -> Iterable[FindingLine]:
 
 def _notes(notes: Iterable[str]) -> Iterable[FindingLine]:
     for note in notes:
-        yield FindingLine("note", "note", note, "#provenance", "provenance")
+        yield FindingLine("note", "note", note, "#provenance", "provenance", kind="operator")
 
 
 def _evidence(record: Record) -> tuple[str, str]:

@@ -24,7 +24,7 @@ from reportgen.report.pictures import figures
 from reportgen.report.pictures.rasters import Encoded, Encoding, Raster, jpeg_or_png
 from reportgen.report.render import templates
 from reportgen.report.render.glyphs import beyond, warning, without
-from reportgen.report.render.print_selection import printed
+from reportgen.report.render.print_selection import cases, printed
 from reportgen.report.render.sheets import sealed
 from reportgen.report.render.themes import Theme, data_uri
 from reportgen.report.values.document import Document
@@ -107,7 +107,9 @@ def _printed(report: Report) -> bytes:
         "print.html.j2",
         document=selection.document,
         logo=emblem,
-        cards=cards(evidence, document.trust, side=document.side, only=selection.cards),
+        form=selection.form,
+        cards=cards(evidence, document.trust, side=document.side) if selection.form == "full" else (),
+        cases=cases(evidence, document, selection),
         notes=[note for note in (selection.cut, lacking) if note],
         limits="",
         left_out=(),

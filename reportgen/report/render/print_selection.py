@@ -1,48 +1,138 @@
-"""The document as it is printed: the cards that have room, and links that lead to a page."""
+"""The document as it is printed: which images have a page, what is left for report.html, and links that lead
+to a page."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
-from reportgen.report.cards.cards import STATES, UNANSWERED
+from reportgen.evidence import Evidence
+from reportgen.report.cards.cards import cards
+from reportgen.report.cards.sheet import sheet
+from reportgen.report.pictures import figures
+from reportgen.report.values.checks import CheckRow, ChecksSection
 from reportgen.report.values.document import Document, FindingLine, ImageRow, Mistake
+from reportgen.report.values.sheet import Cases, CaseSheet, Contact
 from reportgen.report.wording import plural
 
-CARDS = tuple(state for state in STATES if state != UNANSWERED)  # what an image with a card can be
+Form = Literal["sheet", "full", "none"]
+LOOKED_AT = ("wrong", "unsure")  # states of images that have a sheet; the others are right and sure
+SHEETS_AT_MOST = 20  # a report that is signed is read to its end
+CONTACTS = 24  # pictures of a contact sheet
+CONTACT_PX = 224
+CONTACT_PAGES = 4
+ROWS_AT_MOST = 12  # of a check's table that is printed
+FIGURES_AT_MOST = 6  # of a check
 ELSEWHERE = "the others are in report.html and, in numbers, in the attached results.json"
 
 
 @dataclass(frozen=True)
 class Printed:
-    """The document with its links mended, the ids of the cards printed, and what was left out."""
+    """The document with its links mended, how images are printed, and what was left out."""
 
     document: Document
-    cards: frozenset[str] | None  # None: every card
+    form: Form
+    sheets: tuple[str, ...]  # ids of the images that have one
+    contacts: tuple[str, ...]
     cut: str  # a sentence, or "" where nothing was cut
 
 
 def printed(document: Document, asked: bool | Mapping[str, Any]) -> Printed:
-    """The document for print. `asked` is the recipe's `output.pdf`: true, or how many cards at most."""
-    limit = asked["cards"] if isinstance(asked, Mapping) else None
-    if limit is None or limit >= document.card_count:
-        return Printed(document, None, "")
-    kept = frozenset(row.number for row in _first([row for row in document.rows if row.href], limit))
-    cut = (
-        f"{len(kept):,} of {plural(document.card_count, 'card')} are printed, as the recipe asks"
-        f" (output.pdf.cards): {', then '.join(CARDS)} images first; {ELSEWHERE}."
-    )
-    return Printed(_linked(document, {f"#i{number}" for number in kept}), kept, cut)
+    """The document for print. `asked` is the recipe's `output.pdf`: true, or how cards are printed: `sheet`,
+    `full`, `none`, or how many sheets at most."""
+    cards_asked = (asked.get("cards") if isinstance(asked, Mapping) else None) or "sheet"
+    if isinstance(asked, Mapping) and asked.get("cards") == 0:
+        cards_asked = "none"
+    if cards_asked == "full":
+        return Printed(document, "full", (), (), "")
+    limit = cards_asked if isinstance(cards_asked, int) else SHEETS_AT_MOST
+    form: Form = "none" if cards_asked == "none" else "sheet"
+    shown = [row for row in document.rows if row.href] if form == "sheet" else []
+    urgent = sorted((row for row in shown if _looked_at(row)), key=_place)
+    sheets = tuple(row.number for row in urgent[:limit])
+    rest = [row.number for row in shown if row.number not in sheets]
+    contacts = tuple(rest[: CONTACTS * CONTACT_PAGES])
+    cut = _cut(len(urgent) - len(sheets), len(rest) - len(contacts), form, document.card_count)
+    anchors = {f"#i{number}" for number in (*sheets, *contacts)}
+    return Printed(_brief(_linked(document, anchors)), form, sheets, contacts, cut)
 
 
-def _first(rows: Sequence[ImageRow], limit: int) -> list[ImageRow]:
-    """The images that most need a look."""
+def _looked_at(row: ImageRow) -> bool:
+    return any(state in row.states for state in LOOKED_AT)
 
-    def place(row: ImageRow) -> int:
-        return min((STATES.index(state) for state in row.states if state in STATES), default=len(STATES))
 
-    return sorted(rows, key=place)[:limit]
+def _place(row: ImageRow) -> int:
+    """Wrong answers before unsure ones."""
+    return min(LOOKED_AT.index(state) for state in row.states if state in LOOKED_AT)
+
+
+def _cut(sheets: int, contacts: int, form: Form, cards_: int) -> str:
+    """What of the images that have a card is not printed."""
+    if form == "none":
+        return f"None of {plural(cards_, 'card')} is printed, as the recipe asks (output.pdf.cards)."
+    parts = []
+    if sheets:
+        has = plural(sheets, "more image that needs a look has", "more images that need a look have")
+        parts.append(f"{has} no page here")
+    if contacts:
+        parts.append(f"{plural(contacts, 'more picture is', 'more pictures are')} not printed")
+    return f"{', and '.join(parts)}: {ELSEWHERE}." if parts else ""
+
+
+def cases(evidence: Evidence, document: Document, selection: Printed) -> Cases | None:
+    """The sheets and contact sheets; None where nothing of single images is printed."""
+    if selection.form != "sheet" or not (selection.sheets or selection.contacts):
+        return None
+    sheets = tuple(_sheets(evidence, document, selection.sheets))
+    contacts = tuple(_contacts(evidence, document, selection.contacts))
+    pages = tuple(contacts[at : at + CONTACTS] for at in range(0, len(contacts), CONTACTS))
+    urgent = plural(len(sheets), "image that needs a look", "images that need a look")
+    parts = [
+        f"{urgent}, a page each" if sheets else "",
+        f"{plural(len(contacts), 'other image')} as small pictures" if contacts else "",
+    ]
+    return Cases(f"{'; '.join(filter(None, parts))}.", sheets, pages)
+
+
+def _sheets(evidence: Evidence, document: Document, ids: Sequence[str]) -> Iterator[CaseSheet]:
+    records = {record["id"]: record for record in evidence.records()}
+    made = {card.number: card for card in cards(evidence, document.trust, side=document.side, only=ids)}
+    for at, number in enumerate(ids, start=1):
+        yield sheet(made[number], records[number], document.trust, f"{at} of {len(ids)}")
+
+
+def _contacts(evidence: Evidence, document: Document, ids: Collection[str]) -> Iterator[Contact]:
+    rows = {row.number: row for row in document.rows}
+    for record in evidence.records():
+        seen = evidence.array(record, "seen") if record["id"] in ids else None
+        if seen is not None:
+            row = rows[record["id"]]
+            picture = figures.fit(figures.photo(seen), CONTACT_PX)
+            answer = f"{row.answer} {row.probability}"
+            id_ = f"i{row.number}"
+            yield Contact(id_, row.number, row.path, answer, row.label, row.mark, picture)
+
+
+def _brief(document: Document) -> Document:
+    """Without what report.html has room for: how the maps agree, long tables, and tables of single images
+    that the sheets show."""
+    trust = document.trust and replace(document.trust, agreement=(), images=())
+    return replace(document, trust=trust, checks=document.checks and _few(document.checks))
+
+
+def _few(checks: ChecksSection) -> ChecksSection:
+    """With the figures of what was found alone, and without long tables."""
+
+    def shown(row: CheckRow) -> CheckRow:
+        if row.block is None or row.sign.level not in ("bad", "warn"):
+            return replace(row, block=None)
+        tables = tuple(table for table in row.block.tables if len(table.rows) <= ROWS_AT_MOST)
+        block = replace(row.block, tables=tables, figures=row.block.figures[:FIGURES_AT_MOST])
+        return replace(row, block=block if block.pictured else None)
+
+    groups = (replace(group, rows=tuple(map(shown, group.rows))) for group in checks.groups)
+    return replace(checks, groups=tuple(groups))
 
 
 def _linked(document: Document, anchors: Collection[str]) -> Document:
@@ -50,12 +140,12 @@ def _linked(document: Document, anchors: Collection[str]) -> Document:
 
     def is_there(href: str) -> bool:
         about_a_card = href.startswith("#i") and href[2:3].isdigit()
-        return not about_a_card or href.partition("-")[0] in anchors
+        return not about_a_card or href in anchors
 
     def mended(line: FindingLine | ImageRow | Mistake) -> Any:
         return line if is_there(line.href) else replace(line, href="")
 
-    trust, side = document.trust, document.side
+    side = document.side
     if side:
         changed = (row if is_there(row.print_href) else replace(row, print_href="") for row in side.changed)
         side = replace(side, changed=tuple(changed))
@@ -66,7 +156,6 @@ def _linked(document: Document, anchors: Collection[str]) -> Document:
         print_rows=_each(document.print_rows, mended),
         mistakes=_each(document.mistakes, mended),
         side=side,
-        trust=trust and replace(trust, images=tuple(image for image in trust.images if is_there(image[1]))),
     )
 
 

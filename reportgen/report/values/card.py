@@ -55,6 +55,7 @@ class Figure:
     signs: tuple[Sign, ...] = ()
     layer: str = ""
     target: str = ""  # the class that it explains, or ""
+    where: str = ""  # of a map: where it is largest, in words
     again: str = ""  # the id of the figure that this one shows once more, over the whole file
     crop: tuple[int, int, int, int] | None = None  # of a whole file: what the model saw, in its pixels
     input_px: tuple[int, int] | None = None  # of what the model saw: (width, height), however it is stored
@@ -164,6 +165,7 @@ class Group:
     title: str
     blocks: tuple[Block, ...]
     rows: tuple[tuple[Block, ...], ...] = ()
+    failed: bool = False  # maps that are not to be relied on: folded
 
     @property
     def pictured(self) -> bool:
@@ -238,6 +240,7 @@ class Card:
     side: tuple[Block, ...]
     trial: Trial | None = None
     rival: Rival | None = None
+    words: tuple[str, ...] = ()  # the answer, where it looked and what would change it, in sentences
     before: str = ""  # anchors of the neighbouring cards
     after: str = ""
 

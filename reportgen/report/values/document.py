@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from reportgen.report.pictures.rasters import Raster
 from reportgen.report.values.card import Block, Fact, Figure, Level, Sign
 from reportgen.report.values.checks import ChecksSection
 from reportgen.report.values.second_model import SideBySide
+from reportgen.report.values.summary import Summary
 
 COVER_FINDINGS = 4
 FIRST_FINDINGS = 8  # of the first screen; the others are folded
@@ -35,13 +37,20 @@ class ImageRow:
 
 @dataclass(frozen=True)
 class FindingLine:
-    """A sentence with a number and the place of its evidence."""
+    """A sentence with a number and the place of its evidence, what to do about it, and a picture of it.
+
+    What concerns the one who ran the audit, and what is as it should be, stands apart from what was found.
+    """
 
     level: Level
     tag: str
     text: str
     href: str
     link: str
+    remedy: str = ""
+    kind: Literal["finding", "operator", "passed"] = "finding"
+    image: str = ""  # the id of the image that shows it best
+    picture: Raster | None = None
 
 
 @dataclass(frozen=True)
@@ -244,8 +253,7 @@ class Document:
     checkpoint: str
     sha256: str
     byline: tuple[str, ...]
-    verdict: Sign
-    verdict_details: tuple[str, ...]
+    summary: Summary
     facts: tuple[Fact, ...]
     findings: tuple[FindingLine, ...]
     checks: ChecksSection | None
@@ -278,17 +286,30 @@ class Document:
     @property
     def first(self) -> tuple[FindingLine, ...]:
         """The findings of the first screen."""
-        return self.findings[:FIRST_FINDINGS]
+        return self._of("finding")[:FIRST_FINDINGS]
 
     @property
     def further(self) -> tuple[FindingLine, ...]:
         """All other findings."""
-        return self.findings[FIRST_FINDINGS:]
+        return self._of("finding")[FIRST_FINDINGS:]
+
+    @property
+    def found(self) -> tuple[FindingLine, ...]:
+        """All findings but those that stand aside."""
+        return self._of("finding")
+
+    @property
+    def aside(self) -> tuple[FindingLine, ...]:
+        """What concerns the one who ran the audit, and what is as it should be."""
+        return (*self._of("operator"), *self._of("passed"))
+
+    def _of(self, kind: str) -> tuple[FindingLine, ...]:
+        return tuple(line for line in self.findings if line.kind == kind)
 
     @property
     def worst(self) -> tuple[FindingLine, ...]:
         """The first findings that are more than notes, for a cover."""
-        return tuple(line for line in self.findings if line.level in ("bad", "warn"))[:COVER_FINDINGS]
+        return tuple(line for line in self._of("finding") if line.level in ("bad", "warn"))[:COVER_FINDINGS]
 
 
 ADVICE = "do not rely"

@@ -40,9 +40,18 @@ def test_the_cover_counts_what_was_measured(made: Document) -> None:
     assert made.sha256 == "0123456789abcdef" * 4
 
 
-def test_the_verdict_is_a_failure_where_a_gate_failed(made: Document) -> None:
-    assert (made.verdict.level, made.verdict.text) == ("bad", "Failed")
-    assert made.verdict_details[:2] == ("1 of 2 gates passed", "1 of 2 labelled answers right")
+def test_the_requirements_stand_with_what_was_found(made: Document) -> None:
+    assert (made.summary.met.level, made.summary.met.text) == ("bad", "Requirements: 1 of 2 met")
+    accuracy, rejected = made.summary.required
+    assert (accuracy.name, accuracy.required, accuracy.found) == ("Accuracy", "≥ 90 %", "50.0 %")
+    assert (accuracy.interval, accuracy.n) == ("9.5 % to 90.5 %", "2")
+    assert (accuracy.result.text, accuracy.words) == ("not met", "40 points short; chance is not excluded")
+    assert (rejected.name, rejected.found, rejected.words) == ("Rejected images", "1", "at the limit")
+
+
+def test_two_labels_are_too_few_to_say_so(made: Document) -> None:
+    assert made.summary.evidence.text == "Evidence: not sufficient"
+    assert made.summary.why == ("2 labels", "the interval of accuracy holds its limit of 90 %")
 
 
 def test_findings_come_worst_first_with_their_numbers(made: Document) -> None:
@@ -144,7 +153,8 @@ def test_without_labels_nothing_is_said_of_accuracy(
     assert made.accuracy == ()
     assert made.classes == ()
     assert not [line for line in made.findings if line.tag in ("wrong", "right")]
-    assert {line.href for line in made.findings if line.tag.startswith("gate")} == {"#top"}
+    assert made.summary.required[0].found == "–"
+    assert made.summary.evidence.level == "warn"
 
 
 def test_durations_are_left_out_where_the_report_must_repeat(

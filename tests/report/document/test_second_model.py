@@ -144,6 +144,7 @@ def test_print_has_the_same_numbers_and_no_link_to_what_it_lacks(
     pages = templates.render(
         lambda _: "picture:",
         "print.html.j2",
+        form="full",
         document=made[0],
         cards=cards(evidence, made[0].trust, side=side),
         logo="",

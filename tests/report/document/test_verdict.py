@@ -1,17 +1,18 @@
-"""The verdict and the findings: which word stands over the report, and what is said first."""
+"""The findings: what is said first, what stands apart, and where each leads."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from reportgen.audit.gates import FAILED, PASSED, UNJUDGED
+from reportgen.audit.gates import FAILED, PASSED
 from reportgen.audit.metrics import metrics
 from reportgen.findings import Flag
-from reportgen.report.document.verdict import SUREST, findings, verdict
+from reportgen.report.document.verdict import SUREST, findings
 from reportgen.report.values.card import Level, Sign
 from reportgen.report.values.document import ADVICE, FindingLine
 
@@ -72,44 +73,6 @@ def said(records: Sequence[dict[str, Any]], *outcomes: str, **more: Any) -> tupl
 
 
 GOOD = [answered(n, 0, 0.99) for n in range(3)]
-BAD_LINE, DOUBT, NOTE = (
-    FindingLine("bad", "wrong", "One is wrong.", "#a", "numbers"),
-    FindingLine("warn", ADVICE, "A map failed its test.", "#b", "test"),
-    FindingLine("note", "note", "As it is.", "#c", "numbers"),
-)
-
-
-@pytest.mark.parametrize(
-    ("outcomes", "lines", "level", "text"),
-    [
-        ((), (BAD_LINE,), "note", "Measured, no gate set"),
-        ((PASSED,), (), "ok", "Passed"),
-        ((PASSED,), (NOTE,), "ok", "Passed"),
-        ((PASSED,), (BAD_LINE,), "warn", "Passed with warnings"),
-        ((PASSED,), (DOUBT,), "ok", "Passed"),  # the visualization's fault, not the model's
-        ((PASSED, UNJUDGED), (), "bad", "Cannot be judged"),
-        ((UNJUDGED, FAILED, PASSED), (), "bad", "Failed"),  # the worst outcome is the word
-    ],
-)
-def test_the_word_over_the_report(
-    outcomes: tuple[str, ...], lines: tuple[FindingLine, ...], level: Level, text: str
-) -> None:
-    assert verdict(results(GOOD, *outcomes), lines)[0] == Sign(level, text)
-
-
-def test_the_verdict_names_the_counts_that_it_rests_on() -> None:
-    records = [*GOOD, answered(3, 1, 0.9), answered(4, 0, 0.3), answered(5, 0, None), rejected(6, "no image")]
-    _, details = verdict(results(records, PASSED, FAILED, UNJUDGED), ())
-    assert details == (
-        "1 of 3 gates passed",
-        "1 cannot be judged",
-        "4 of 5 labelled answers right",
-        "1 of 5 answers unsure",
-        "1 image without an answer",
-        "1 image rejected",
-    )
-    _, details = verdict(results([answered(0, 0, 0.9, label=None)]), ())
-    assert details == ("0 of 1 answers unsure",)
 
 
 def test_findings_stand_worst_first_and_each_leads_to_its_evidence() -> None:
@@ -124,7 +87,7 @@ def test_findings_stand_worst_first_and_each_leads_to_its_evidence() -> None:
     assert "unsure" not in places, "a confidence below a fixed number decides nothing"
     assert places["rejected"] == ("warn", "#rejected")
     assert places["note"] == ("note", "#provenance")
-    assert places["gate passed"] == ("ok", "#answers")
+    assert "gate passed" not in places
     texts = [line.text for line in lines]
     assert (
         "1 of 2 labelled answers is wrong: accuracy 50.0 % (95 % interval 9.5 % to 90.5 %):"
@@ -133,10 +96,33 @@ def test_findings_stand_worst_first_and_each_leads_to_its_evidence() -> None:
     assert "1 of 3 images could not be used, first 2.png: not an image." in texts
 
 
-def test_a_failed_gate_is_said_and_leads_to_the_top_where_there_are_no_labels() -> None:
-    (line,) = said([answered(0, 0, 0.9, label=None)], FAILED)
-    assert (line.level, line.tag, line.href) == ("bad", "gate failed", "#top")
-    assert line.text == "Gate accuracy ≥ 90 %: 50 %."
+def test_gates_are_no_findings_as_they_have_rows_of_their_own() -> None:
+    assert said([answered(0, 0, 0.9, label=None)], FAILED) == ()
+
+
+def test_what_concerns_the_operator_and_what_passed_stands_apart() -> None:
+    signs = {"000000": [("mask", Sign("warn", "The mask is empty."))]}
+    model = {**MODEL, "notes": ["A note"]}
+    lines = said(GOOD, PASSED, manifest={"model": model}, signs=signs)
+    assert {line.tag: line.kind for line in lines} == {
+        "mask": "operator",
+        "note": "operator",
+        "right": "passed",
+    }
+
+
+def test_maps_that_failed_are_one_line_whatever_their_number() -> None:
+    def row(title: str, level: Level, word: str) -> SimpleNamespace:
+        verdict = "Does not respond to the weights"
+        return SimpleNamespace(id=title, title=title, word=Sign(level, word), verdict=verdict, method=title)
+
+    rows = [row("A", "warn", ADVICE), row("B", "warn", ADVICE), row("C", "ok", "passes")]
+    lines = said(GOOD, trust=SimpleNamespace(rows=rows))
+    (line,) = (line for line in lines if line.tag == ADVICE)
+    assert line.text == "2 of 3 kinds of map failed their test: A and B."
+    assert (line.href, line.remedy) == ("#trust", "Do not quote a map that failed its test. C passed.")
+    (line,) = (line for line in said(GOOD, trust=SimpleNamespace(rows=rows[1:])) if line.tag == ADVICE)
+    assert (line.text, line.href) == ("B does not respond to the weights.", "#B")
 
 
 def test_of_many_wrong_answers_the_surest_are_named_in_one_line() -> None:
@@ -204,10 +190,11 @@ def test_what_a_check_warns_of_stands_before_single_images() -> None:
         "sentence": "The weights of fc2 are as they were initialised.",
         "remedy": "Train again.",
         "explained_by": None,
+        "exhibits": {"images": []},
     }
     judged = {**results(records, PASSED), "checks": [asked]}
     lines = findings(judged, MANIFEST, records, {})
     words = [line.text for line in lines]
-    assert words.index("The weights of fc2 are as they were initialised. Train again.") < min(
+    assert words.index("The weights of fc2 are as they were initialised.") < min(
         number for number, line in enumerate(lines) if line.tag == "wrong"
     )

@@ -137,10 +137,22 @@ def test_the_page_narrows_to_wrong_answers_without_script(opened) -> None:  # ty
 
 
 def test_a_figure_grows_when_a_link_leads_to_it(opened) -> None:  # type: ignore[no-untyped-def]
-    figure = opened.locator("#i000000-grad-cam-map")
+    figure = opened.locator("#i000000-saliency-map")
     before = figure.bounding_box()["width"]
-    opened.goto(opened.url.split("#")[0] + "#i000000-grad-cam-map")
+    opened.goto(opened.url.split("#")[0] + "#i000000-saliency-map")
     assert figure.bounding_box()["width"] > 2 * before
+
+
+def test_a_map_that_failed_its_test_is_folded_until_a_link_leads_to_it(opened) -> None:  # type: ignore[no-untyped-def]
+    figure = opened.locator("#i000000-grad-cam-map")
+    assert not figure.is_visible()
+    assert opened.get_by_text("1 kind of map that failed its test").count() == 3  # cards
+    opened.goto(opened.url.split("#")[0] + "#i000000-grad-cam-map")
+    assert figure.is_visible()
+    kernels = opened.locator("#model-filters-conv")
+    assert not kernels.is_visible(), "the network is folded"
+    opened.goto(opened.url.split("#")[0] + "#model-filters-conv")
+    assert kernels.is_visible()
 
 
 def test_a_card_leads_to_its_row_and_back(opened) -> None:  # type: ignore[no-untyped-def]
@@ -151,7 +163,7 @@ def test_a_card_leads_to_its_row_and_back(opened) -> None:  # type: ignore[no-un
 
 
 def test_the_explorer_says_which_class_a_figure_explains(opened) -> None:  # type: ignore[no-untyped-def]
-    opened.locator("#i000000-grad-cam-map a.name").click()
+    opened.locator("#i000000-saliency-map a.name").click()
     explorer = opened.locator("#explorer")
     assert "for cat" in explorer.locator(".caption").inner_text()
     assert "for cat" in explorer.locator(".about").inner_text()

@@ -334,11 +334,13 @@ def test_the_keyboard_walks_the_figures_and_focus_stays_and_returns(
     title = page.locator("#explorer h2")
     assert title.inner_text() == "Grad-CAM"
     page.keyboard.press("ArrowRight")
-    assert title.inner_text() == "Occlusion"
+    after = title.inner_text()
+    assert after != "Grad-CAM"
     page.keyboard.press("ArrowLeft")
+    assert title.inner_text() == "Grad-CAM"
     page.keyboard.press("ArrowLeft")
     before = title.inner_text()
-    assert before not in ("Grad-CAM", "Occlusion")
+    assert before not in ("Grad-CAM", after)
     for _ in range(60):
         page.keyboard.press("ArrowLeft")
     assert page.locator("#explorer .count").inner_text().startswith("1 / ")

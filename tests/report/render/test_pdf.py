@@ -6,7 +6,6 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,7 @@ def text(reader: PdfReader) -> str:
 
 def test_pages_are_a4_and_numbered(reader: PdfReader) -> None:
     pages = len(reader.pages)
-    assert 8 <= pages <= 16
+    assert 6 <= pages <= 12
     for number, page in enumerate(reader.pages, start=1):
         sides = sorted(float(side) for side in page.mediabox[2:])
         assert sides == pytest.approx([595.28, 841.89], abs=0.1)
@@ -44,38 +43,38 @@ def test_the_numbers_and_ids_are_those_of_results_json(text: str, rendered: Path
     results = json.loads((rendered / "results.json").read_bytes())
     for image in results["images"]:
         assert image["id"] in text
-        for answer in image["predictions"]:
+        for answer in image["predictions"][:1]:
             assert f"{answer['probability']:.3f}" in text
     assert results["model"]["checkpoint_sha256"] in text.replace(" ", "")
-    assert "Failed" in text
+    assert "Requirements: 1 of 2 met" in text
     assert "<script>alert(1)</script>.png" in text
-    assert "ReLU(Σ w·A), logit" in text
 
 
-def test_bookmarks_lead_to_sections_and_cards(reader: PdfReader) -> None:
+def test_bookmarks_lead_to_sections_and_cases(reader: PdfReader) -> None:
     def flat(held: list[Any]) -> list[Any]:
         return [x for item in held for x in (flat(item) if isinstance(item, list) else [item])]
 
     marks = {mark.title: reader.get_destination_page_number(mark) for mark in flat(reader.outline)}
-    for title in ("Findings", "Images", "Architecture", "Image by image", "Provenance"):
+    for title in ("Findings", "Images", "Cases", "The network", "How to read it", "Provenance"):
         assert title in marks
-    cards = [page for title, page in marks.items() if title.startswith("00000")]
-    assert len(cards) == 3
-    assert cards == sorted(cards)
-    lines = reader.pages[1].extract_text().split("\n")
-    # the first sections begin on the same page: their headings stand there once more
-    names = list(dict.fromkeys(line for line in lines if line in marks and line != "Contents"))
-    printed = [int(line) for line in lines if line.isdigit()][: len(names)]
-    assert len(names) >= 9
-    assert printed == [marks[name] + 1 for name in names]
+    cases = [page for title, page in marks.items() if "two & three.png" in title]
+    assert cases and cases == sorted(cases)
+    texts = [page.extract_text().split("\n") for page in reader.pages]
+    (lines,) = (held for held in texts if "Contents" in held)
+    names = lines[lines.index("Contents") + 1 : lines.index("About this document")]
+    assert len(names) >= 7
+    printed = [int(line) for line in lines if line.isdigit()]  # floats: the text has them in a row
+    wanted = [marks[name] + 1 for name in names]
+    assert wanted in [printed[at : at + len(wanted)] for at in range(len(printed))]
 
 
-def test_a_figure_stands_on_the_page_of_its_caption(reader: PdfReader) -> None:
-    """A card of this size fits a page, so its figures' names share it with its heading."""
-    for number in ("000000", "000001", "000002"):
-        pages = (" ".join(page.extract_text().split()) for page in reader.pages)
-        holding = [page for page in pages if f"{number} " in page]
-        assert any("Explained" in page and "As the model saw it" in page for page in holding)
+def test_a_case_is_a_page_with_its_figures_and_captions(reader: PdfReader) -> None:
+    texts = [" ".join(page.extract_text().split()) for page in reader.pages]
+    cases = [text for text in texts if "What it answered" in text]
+    assert len(cases) == 2  # the wrong answer and the unsure one
+    for text in cases:
+        for words in ("As the model saw it", "Where it looked", "Reviewer", "All ", "report.html#i00000"):
+            assert words in text
 
 
 def test_photographs_pass_into_the_pdf_as_jpeg(reader: PdfReader) -> None:
@@ -85,7 +84,7 @@ def test_photographs_pass_into_the_pdf_as_jpeg(reader: PdfReader) -> None:
         for held in page["/Resources"].get("/XObject", {}).values()
         if held.get_object()["/Subtype"] == "/Image"
     ]
-    assert filters.count("/DCTDecode") > 20
+    assert filters.count("/DCTDecode") >= 6
 
 
 def test_fonts_are_embedded(reader: PdfReader) -> None:
@@ -147,12 +146,3 @@ def test_a_page_cannot_fetch_anything_else(tmp_path: Path) -> None:
     for url in (secret.as_uri(), "http://localhost/x.png", "data:text/plain,hello"):
         with pytest.raises(weasyprint.urls.FatalURLFetchingError):
             fetcher.fetch(url)
-
-
-def test_several_targets_are_printed(write_evidence: Callable[..., Path], tmp_path: Path) -> None:
-    folder = write_evidence(tmp_path, targets=2, dead=False)
-    assert write_report(folder).problem is None
-    pages = PdfReader(folder / "report.pdf").pages
-    explained = [page.extract_text().count("Explained") for page in pages]
-    assert sum(explained) == 3  # three images
-    assert sum(page.extract_text().count("for dog") for page in pages) >= 3

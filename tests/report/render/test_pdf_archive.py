@@ -17,6 +17,7 @@ from reportgen.report import write_report
 from reportgen.report.cards.cards import cards
 from reportgen.report.document.document import document
 from reportgen.report.render import templates
+from reportgen.report.render.print_selection import cases, printed
 from reportgen.report.values.card import Block, Card
 
 pikepdf = pytest.importorskip("pikepdf")
@@ -57,7 +58,7 @@ def test_colours_have_a_profile_and_pictures_are_left_as_they_are(pdf: Any) -> N
     assert intent.DestOutputProfile.N == 3
     assert b"sRGB" in intent.DestOutputProfile.read_bytes()
     pictures = dictionaries(pdf, Subtype="Image")
-    assert len(pictures) > 20
+    assert len(pictures) > 8
     for held in pictures:
         assert held.ColorSpace in ("/DeviceRGB", "/DeviceGray")
         assert not held.get("/Interpolate", False)
@@ -106,10 +107,10 @@ def test_it_is_tagged_and_every_figure_has_its_words(pdf: Any) -> None:
     kinds = {str(held.S)[1:] for held in found}
     assert {"H1", "H2", "H3", "P", "Table", "THead", "TH", "TD", "Figure", "Caption", "Link"} <= kinds
     figures = [held for held in found if held.S == "/Figure"]
-    assert len(figures) > 50
+    assert len(figures) > 10
     spoken = [str(held.get("/Alt", "")) for held in figures]
     assert all(spoken)
-    assert any("Grad-cam of 000000 cats/one.png" in words or "Grad-CAM of" in words for words in spoken)
+    assert any("Saliency of 000001 " in words or "Occlusion of 000001 " in words for words in spoken)
 
 
 def test_no_figure_is_split_from_its_caption(pdf: Any) -> None:
@@ -117,7 +118,7 @@ def test_no_figure_is_split_from_its_caption(pdf: Any) -> None:
     held = list(elements(pdf.Root.StructTreeRoot))
     # lines of a caption may be tagged as captions within it
     captions = [one for one in held if one.S == "/Caption" and one.P.S != "/Caption"]
-    assert len(captions) > 30
+    assert len(captions) >= 6
     for caption in captions:
         siblings = [one for one in elements(caption.P) if one.objgen != caption.objgen]
         shown = [one for one in siblings if one.S in ("/Figure", "/P")]
@@ -200,9 +201,10 @@ def test_screen_and_print_have_the_same_ids_and_numbers(rendered: Path) -> None:
     evidence = Evidence(rendered / "evidence")
     made = document(evidence, json.loads((rendered / "results.json").read_bytes()))
     shown = list(cards(evidence, made.trust))
-    printed = templates.render(
+    paper = templates.render(
         lambda raster: "x",
         "print.html.j2",
+        form="full",
         document=made,
         cards=shown,
         notes=[],
@@ -212,7 +214,7 @@ def test_screen_and_print_have_the_same_ids_and_numbers(rendered: Path) -> None:
         weight="",
     )
     screen = (rendered / "report.html").read_text(encoding="utf-8")
-    here, there = set(ID.findall(printed)), set(ID.findall(screen))
+    here, there = set(ID.findall(paper)), set(ID.findall(screen))
     sections = {item.id for block in made.sections for item in (*block.strips, *block.tables)}
     wanted = sections.union(*map(items, shown), (block.id for block in made.sections))
     assert len(wanted) > 40
@@ -221,14 +223,35 @@ def test_screen_and_print_have_the_same_ids_and_numbers(rendered: Path) -> None:
     for card in shown:
         held = numbers(card)
         assert len(held) > 15
-        for markup in (printed, screen):
+        for markup in (paper, screen):
             at = markup.index(f'id="{card.id}"')
             text = plain(markup[at : markup.index("</article>", at)])
             assert not {value for value in held if value not in text}
+
+
+def test_what_a_sheet_says_stands_on_the_card_too(rendered: Path) -> None:
+    evidence = Evidence(rendered / "evidence")
+    made = document(evidence, json.loads((rendered / "results.json").read_bytes()))
+    selection = printed(made, True)
+    held = cases(evidence, selection.document, selection)
+    assert held is not None
+    assert {case.number for case in held.sheets} == {"000001", "000002"}
+    shown = {card.number: card for card in cards(evidence, made.trust)}
+    for case in held.sheets:
+        card, known = shown[case.number], numbers(shown[case.number])
+        assert case.words == card.words
+        assert case.answers == card.answers
+        assert {shown_.figure.id for shown_ in (*case.maps, *case.changes)} <= items(card)
+        told = {"".join(fact.value.split()) for fact in (*case.facts, *case.steady)}
+        assert told <= known
+    contacts = [one for page in held.contacts for one in page]
+    rows = {row.number: row for row in made.rows}
+    assert [one.number for one in contacts] == ["000000"]
+    assert contacts[0].answer == f"{rows['000000'].answer} {rows['000000'].probability}"
 
 
 def test_the_ids_of_the_screen_are_places_in_the_pdf(pdf: Any) -> None:
     places = pdf.Root.Names.Dests.Names
     names = {str(places[at]) for at in range(0, len(places), 2)}
     cards = {"i000000", "i000001", "i000002"}
-    assert cards | {"findings", "images", "answers", "model-architecture", "trust", "cards"} <= names
+    assert cards | {"findings", "images", "answers", "model-architecture", "trust", "cases"} <= names

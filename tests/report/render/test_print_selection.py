@@ -26,30 +26,49 @@ def made(rendered: Path) -> Document:
     return document(Evidence(rendered / "evidence"), results)
 
 
-@pytest.mark.parametrize("asked", [True, {"cards": None}, {"cards": 3}, {"cards": 9}])
-def test_all_cards_are_printed_where_nothing_less_is_asked(made: Document, asked: Any) -> None:
+def test_full_prints_the_document_as_it_is(made: Document) -> None:
+    held = printed(made, {"cards": "full"})
+    assert (held.document, held.form, held.cut) == (made, "full", "")
+
+
+@pytest.mark.parametrize("asked", [True, {"cards": None}, {"cards": "sheet"}, {"cards": 9}])
+def test_an_image_that_needs_a_look_has_a_sheet_and_the_others_a_small_picture(
+    made: Document, asked: Any
+) -> None:
     held = printed(made, asked)
-    assert (held.document, held.cards, held.cut) == (made, None, "")
+    states = {row.number: set(row.states) & {"wrong", "unsure"} for row in made.rows if row.href}
+    assert {number for number, found in states.items() if found} == set(held.sheets)
+    assert {number for number, found in states.items() if not found} == set(held.contacts)
+    assert (held.form, held.cut) == ("sheet", "")
 
 
-def test_wrong_answers_are_printed_before_unsure_ones_before_the_rest(made: Document) -> None:
-    order = [printed(made, {"cards": count}).cards or frozenset() for count in (0, 1, 2)]
+def test_wrong_answers_have_a_sheet_before_unsure_ones(made: Document) -> None:
     states = {row.number: row.states for row in made.rows}
-    first = next(iter(order[1]))
-    second = next(iter(order[2] - order[1]))
-    assert order[0] == frozenset()
+    first, second = printed(made, True).sheets
     assert "wrong" in states[first]
-    assert "unsure" in states[second]
+    assert "unsure" in states[second] and "wrong" not in states[second]
+    assert printed(made, {"cards": 1}).sheets == (first,)
+    assert second in printed(made, {"cards": 1}).contacts
+
+
+@pytest.mark.parametrize("asked", [{"cards": 0}, {"cards": "none"}])
+def test_no_image_is_printed_where_none_is_asked_for(made: Document, asked: Any) -> None:
+    held = printed(made, asked)
+    assert (held.form, held.sheets, held.contacts) == ("none", (), ())
+    assert held.cut == "None of 3 cards is printed, as the recipe asks (output.pdf.cards)."
+    hrefs = [row.href for row in (*held.document.print_rows, *held.document.mistakes)]
+    assert not [href for href in hrefs if href.startswith("#i0")]
 
 
 def test_no_link_leads_to_a_card_that_is_not_there(made: Document) -> None:
     held = printed(made, {"cards": 1})
+    shown = {*held.sheets, *held.contacts}
     hrefs = [line.href for line in held.document.findings] + [row.href for row in held.document.print_rows]
     hrefs += [mistake.href for mistake in held.document.mistakes]
     assert held.document.trust and made.trust
     hrefs += [href for _, href in held.document.trust.images]
     leading = {match[1] for href in hrefs if (match := re.match(r"#i(\d{6})", href))}
-    assert leading == held.cards
+    assert leading <= shown
     assert "#images" in "".join(hrefs) or "" in hrefs
     assert len(held.document.findings) == len(made.findings)
 
@@ -61,9 +80,19 @@ def test_the_pdf_says_what_was_cut_and_where_it_is(
     assert write_report(folder).problem is None
     reader = PdfReader(tmp_path / "report.pdf")
     pages = [" ".join(page.extract_text().split()) for page in reader.pages]
-    told = "1 of 3 cards are printed, as the recipe asks (output.pdf.cards)"
-    assert told in pages[1]
-    assert "the others are in report.html" in pages[1]
-    assert sum("As the model saw it" in page for page in pages) == 1
+    told = "1 more image that needs a look has no page here: the others are in report.html"
+    assert sum(told in page for page in pages) == 1
+    assert sum("What it answered" in page for page in pages) == 1
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert html.count('id="i00000') >= 3
+
+
+def test_whole_cards_are_printed_where_they_are_asked_for(
+    write_evidence: Callable[..., Path], manifest_recipe: Callable[..., Any], tmp_path: Path
+) -> None:
+    folder = write_evidence(tmp_path, targets=2, dead=False, recipe=manifest_recipe({"cards": "full"}))
+    assert write_report(folder).problem is None
+    pages = [page.extract_text() for page in PdfReader(tmp_path / "report.pdf").pages]
+    assert sum(page.count("Explained") for page in pages) == 3  # three images
+    assert sum(page.count("for dog") for page in pages) >= 3
+    assert "ReLU(Σ w·A), logit" in "".join(pages)

@@ -1,0 +1,80 @@
+"""The pages of report.pdf as they are drawn: type and figures large enough, no empty pages."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pypdfium2 as pdfium
+import pypdfium2.raw as raw
+import pytest
+
+pytest.importorskip("weasyprint")
+
+SMALLEST_PT = 9
+FIGURE_MM = 42
+POINT_MM = 25.4 / 72
+# the head and the foot of a page, as shares of its height
+HEAD, FOOT = 0.055, 0.055
+
+
+@pytest.fixture(scope="module")
+def pages(rendered: Path) -> Iterator[Any]:
+    held = pdfium.PdfDocument(rendered / "report.pdf")
+    yield held
+    held.close()
+
+
+def sizes(page: Any) -> Iterator[tuple[str, float]]:
+    """Each visible character of a page and how large it is drawn, in points."""
+    text = page.get_textpage()
+    for at in range(text.count_chars()):
+        letter, matrix = chr(raw.FPDFText_GetUnicode(text.raw, at)), raw.FS_MATRIX()
+        raw.FPDFText_GetMatrix(text.raw, at, matrix)
+        if letter.strip():
+            yield letter, raw.FPDFText_GetFontSize(text.raw, at) * math.hypot(matrix.c, matrix.d)
+
+
+def used(page: Any) -> float:
+    """How far down a page is used, as a share of what is between its head and its foot."""
+    drawn = page.render(scale=0.5).to_pil().convert("L")
+    width, height = drawn.size
+    body = drawn.crop((0, round(height * HEAD), width, round(height * (1 - FOOT))))
+    box = body.point(lambda level: 255 if level < 245 else 0).getbbox()
+    return box[3] / body.size[1] if box else 0.0
+
+
+def parts(document: Any) -> set[int]:
+    """The pages on which a part begins that has a page of its own."""
+    return {mark.get_dest().get_index() for mark in document.get_toc() if mark.get_title() == "Cases"}
+
+
+def test_no_character_is_smaller_than_nine_points(pages: Any) -> None:
+    small = {(n, round(size, 1)) for n, page in enumerate(pages, 1) for _, size in sizes(page) if size < 8.95}
+    assert small == set()
+
+
+def test_the_figures_of_a_case_are_large(pages: Any) -> None:
+    (first,) = parts(pages)
+    sides = []
+    for held in pages[first].get_objects(filter=[raw.FPDF_PAGEOBJ_IMAGE]):
+        left, bottom, right, top = held.get_bounds()
+        sides.append(max((right - left), (top - bottom)) * POINT_MM)
+    figures = [side for side in sides if side > 15]  # what is smaller is the swatch of a key
+    assert len(figures) >= 2
+    assert min(figures) >= FIGURE_MM
+
+
+def test_no_page_is_less_than_half_used_but_the_last_of_a_part(pages: Any) -> None:
+    ends = {start - 1 for start in parts(pages)} | {len(pages) - 1}
+    scant = [n + 1 for n, page in enumerate(pages) if n not in ends and used(page) < 0.5]
+    assert scant == []
+
+
+def test_a_case_ends_on_its_page(pages: Any) -> None:
+    texts = [page.get_textpage().get_text_range() for page in pages]
+    cases = [text for text in texts if "What it answered" in text]
+    assert len(cases) == 2
+    assert all("Reviewer" in text and "of this image: report.html#i" in text for text in cases)
