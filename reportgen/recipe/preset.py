@@ -19,7 +19,7 @@ COSTLY = (
     "evolution",
 )
 QUICK = {"at_most": 20, "trust": 0, "sample": 100}
-FULL = {"at_most": 500, "trust": 20, "sample": 1000}
+FULL = {"at_most": 500, "trust": 40, "sample": 1000}
 
 
 def with_preset(recipe: Recipe) -> Recipe:

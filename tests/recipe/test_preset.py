@@ -17,7 +17,7 @@ def test_quick_is_less_and_full_is_more_than_what_comes_by_itself():
     quick, standard, full = (preset(name) for name in ("quick", "standard", "full"))
     assert standard.resolved() == Recipe(run={"preset": "standard"}).resolved()
     sizes = [(r.images.show.at_most, r.trust.images, r.checks.sample) for r in (quick, standard, full)]
-    assert sizes == [(20, 0, 100), (200, 3, 400), (500, 20, 1000)]
+    assert sizes == [(20, 0, 100), (200, 20, 400), (500, 40, 1000)]
     names = [{v.name for v in r.visualizations} for r in (quick, standard, full)]
     assert names[0] == names[1] - set(COSTLY) < names[1] == names[2]
     assert {"grad-cam", "saliency", "predictions"} <= names[0]
@@ -37,7 +37,7 @@ def test_what_the_recipe_says_stays():
 
 def test_what_a_gate_names_stays():
     said = preset("quick", gates=[{"metric": "trust.occlusion.faithfulness", "min": 0}])
-    assert said.trust.images == 3
+    assert said.trust.images == Recipe().trust.images > 0
     assert "occlusion" in {v.name for v in said.visualizations}
 
 

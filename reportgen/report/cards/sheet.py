@@ -137,7 +137,7 @@ def _words(card: Card, maps: Sequence[Shown], steady: Sequence[Fact]) -> Iterato
         yield f"{low.label}: {low.value}."
     if steady:
         told = [f"{fact.value} ({fact.label.lower()})" for fact in steady]
-        yield f"The same answer in {listed(told)} changed copies."
+        yield f"The same answer in {listed(told)} copies."
 
 
 def _answer(card: Card) -> str:

@@ -127,8 +127,8 @@ def lines(trust: TrustSection | None) -> Iterable[FindingLine]:
     """A sentence for each visualization that failed a question, worst first, with what to do."""
     for row in trust.rows if trust else ():
         if row.word.text == ADVICE:
-            text = row.verdict[:1].lower() + row.verdict[1:]
-            yield FindingLine(row.word.level, ADVICE, f"{row.title} {text} {REMEDY}", f"#{row.id}", "test")
+            text = f"{row.title} {row.verdict[:1].lower()}{row.verdict[1:].rstrip('.')}."
+            yield FindingLine(row.word.level, ADVICE, text, f"#{row.id}", "test", remedy=REMEDY)
 
 
 def method(summary: Trust | None, recipe: Mapping[str, Any], readout: str) -> Method | None:

@@ -84,7 +84,7 @@ def test_a_map_not_to_be_relied_on_is_a_finding_but_not_a_doubt_about_the_model(
     made, _, _ = held
     (line,) = [line for line in made.findings if line.tag == "do not rely"]
     assert line.text.startswith("Grad-cam does not depend on the weights (ρ 0.84 once all weights are")
-    assert line.text.endswith("or test on more images (trust.images).")
+    assert line.remedy.startswith("Do not quote a map that failed its test.")
     assert (line.level, line.href) == ("warn", "#trust-grad-cam")
 
 

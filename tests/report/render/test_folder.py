@@ -193,6 +193,7 @@ def test_under_the_policy_of_jenkins_everything_is_readable(
 
 def test_where_a_host_allows_its_own_scripts_the_explorer_is_whole(browser: Any, apart: Path) -> None:
     page, heard = served(browser, apart, WITH_SCRIPT)
+    page.evaluate("document.querySelectorAll('details').forEach(fold => fold.open = true)")
     page.locator("#i000000-grad-cam-map a.name").click()
     page.wait_for_selector("#explorer .stage[aria-busy=false]")
     drawn = page.evaluate(
