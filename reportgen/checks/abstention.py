@@ -57,7 +57,7 @@ class Abstention:
             return unjudged(case.answers)
         wrong = int((~answers.right).sum())
         if n < FEWEST:
-            text = f"{counted(n, 'labelled image')} are too few for a threshold: {FEWEST} decide."
+            text = f"{counted(n, 'labelled image')} are too few for a threshold: it takes {FEWEST}."
             return Verdict("undecided", text, n=n, remedy="Label more images.")
         found = _threshold(answers, case.first_half[kept], self.accuracy)
         curve, aurc = _risk(answers)

@@ -195,7 +195,11 @@ def _numbers(case: Case, answers: Answers, balanced: float) -> tuple[dict[str, f
     found: dict[str, float | None] = {"balanced_accuracy": balanced}
     for mean in ("macro", "weighted"):
         p, r, f, _ = precision_recall_fscore_support(
-            answers.labels, answers.answers, average=mean, zero_division=0
+            answers.labels,
+            answers.answers,
+            labels=np.unique(answers.labels),  # those that an image has, as for the metrics of the set
+            average=mean,
+            zero_division=0,
         )
         found |= {f"{mean}_precision": float(p), f"{mean}_recall": float(r), f"{mean}_f1": float(f)}
     if len(np.unique(answers.labels)) > 1:

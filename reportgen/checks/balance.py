@@ -51,7 +51,7 @@ class Balance:
             return Verdict(
                 status,
                 text + worth,
-                effect=float(counts.min() / median),
+                effect=None if status == "undecided" else float(counts.min() / median),
                 unit="of the median class",
                 limit=self.smallest,
                 limit_reason="with a tenth of the images an interval is three times as wide",

@@ -55,7 +55,7 @@ class Calibration:
         if not n:
             return unjudged(case.answers)
         if n < FEWEST:
-            text = f"{counted(n, 'labelled image')} are too few for a calibration error: {FEWEST} decide."
+            text = f"{counted(n, 'labelled image')} are too few for a calibration error: it takes {FEWEST}."
             return Verdict("undecided", text, n=n, remedy="Label more images.")
         right, sure = answers.right.astype(np.float64), answers.confidence
         error, low, high = debiased(sure, right, case.seed)

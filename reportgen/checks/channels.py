@@ -124,4 +124,4 @@ def _sentence(grave: Sequence[Idle], idle: Sequence[Idle], layers: int) -> str:
         return f"Every channel of {judged} carries something of its own."
     first = idle[0]
     most = f"{first.count} of {first.channels} channels of {first.layer} are {first.words}"
-    return f"Each of {judged} carries something; at most {percent(first.share, 0)} of one does not: {most}."
+    return f"Each of {judged} carries something; at most {percent(first.share)} of one does not: {most}."

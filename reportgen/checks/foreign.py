@@ -73,7 +73,8 @@ class ForeignPictures:
     def judge(self, case: Case) -> Verdict:
         if case.foreign is None:
             why = "no pictures are known that are not of the model's task"
-            return untested(why, "Name their folder or list: images.foreign.", ["images.foreign"])
+            remedy = "Name a folder or list of pictures that are not of the task: images.foreign."
+            return untested(why, remedy, ["images.foreign"])
         rows, strangers = case.sample.rows, case.foreign
         if "logits" not in rows or "logits" not in strangers.rows:
             return untested("the answers to the foreign pictures are not in the evidence")

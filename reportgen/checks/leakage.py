@@ -52,7 +52,8 @@ class Leakage:
         pictures, training = case.pictures, case.training
         if training is None or not len(training):
             why = "no pictures of the training are known" if training is None else "its list has none"
-            return untested(why, "Name their folder or list: images.training.", ["images.training"])
+            remedy = "Name the training pictures' folder or list: images.training."
+            return untested(why, remedy, ["images.training"])
         if pictures is None or not len(pictures):
             return untested("the facts of the pictures are not in the evidence")
         equal = _equal(pictures, training)  # (N,) a place in the training, -1

@@ -198,7 +198,7 @@ def _words(case: Case, moved: Moved) -> str:
     change = {"shift": _furthest(case), "rounding": "Rounding to 8 bits"}[moved.kind]
     share = f"{percent(moved.share)} {interval(*moved.ends)} of {counted(moved.n, 'answer')}"
     text = f"{change} changes {share}"
-    if moved.falls and moved.share > 0:
+    if moved.falls and any(round(100 * part, 1) for part in moved.falls):
         fall, low, high = moved.falls
         ends = f"[{100 * -high:.1f} to {100 * -low:.1f}]".replace("-", "−")
         text += f" ({points(-fall)} of right ones {ends})"

@@ -91,7 +91,8 @@ def test_the_first_epoch_fails_the_gate_and_the_report_is_still_written(
 def test_the_whole_recipe_draws_every_figure_of_a_digit(audit: Audit, tmp_path: Path) -> None:
     """--limit leaves the first digits, all zeros: every visualization of the recipe runs at 28 px."""
     status, results = audit(10, EXAMPLE / "recipe.yaml", tmp_path / "out", "--limit", "3", "--save-maps")
-    assert status == 0
+    assert status == 1  # of three images nobody can say whether the gate is met
+    assert [gate["outcome"] for gate in results["gates"]] == ["cannot be judged"]
     assert len(results["images"]) == 3
     maps = np.load(tmp_path / "out" / "maps" / "000000.npz")
     assert {"saliency", "guided-backprop", "grad-cam", "occlusion", "hypercolumns"} <= set(maps)

@@ -70,7 +70,8 @@ class Comparison:
         if distance <= 0 or self._error == 0:
             return None
         count = math.ceil((2 * stdev(self.differences) / distance) ** 2)
-        return max(count, len(self.differences) + 1) if count <= MANY else None
+        here = len(self.differences)  # too few, whatever their spread says: the number of maps is allowed for
+        return (count if count > here else 2 * here) if count <= MANY else None
 
 
 @dataclass(frozen=True)

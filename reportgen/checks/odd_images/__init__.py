@@ -176,6 +176,9 @@ class OddImages:
             text.append(f"{'Also noted' if text else 'Noted'}, {_how(found)}: {listed(noted, 4)}.")
         if text:
             return " ".join(text)
+        if few := [f"{int(member.sum()):,} {name}" for name, member in kinds.items() if member.any()]:
+            of = counted(len(blank), "picture")
+            return f"No kind of odd picture has {FEWEST} of {of}: {listed(few, 4)}."
         none = f"None of {counted(len(blank), 'picture')} is blank or unlike the rest"
         compared = len(case.sample.rows.get("features", ())) >= FEWEST_COMPARED
         by = (

@@ -222,8 +222,10 @@ def _heatmap(finding: Heatmap, empty: Figure, scene: Scene) -> Figure:
         if finding.overlay
         else figures.heat(finding.values, by)
     )
-    where = place(np.abs(finding.values) if finding.signed else finding.values)
-    alt = f"{empty.alt}: largest at the {where}, {number(largest)}"
+    largest_at = place(np.abs(finding.values) if finding.signed else finding.values)
+    # of a signed map what speaks for the class is its highest value, and nothing does where none is above 0
+    where = place(finding.values) if finding.values.max() > 0 else ""
+    alt = f"{empty.alt}: largest at the {largest_at}, {number(largest)}"
     layer = finding.layer or ""
     return replace(
         empty, picture=drawn, bar=bar(by), details=tuple(details), alt=alt, layer=layer, where=where

@@ -130,11 +130,12 @@ def _steady(card: Card) -> Iterator[Fact]:
 
 def _words(card: Card, maps: Sequence[Shown], steady: Sequence[Fact]) -> Iterator[str]:
     yield _answer(card)
-    if places := [f"at the {shown.figure.where} by {shown.figure.title}" for shown in maps]:
+    named = [shown.figure for shown in maps if shown.figure.where]
+    if places := [f"at the {figure.where} by {figure.title}" for figure in named]:
         yield f"What speaks for it is strongest {listed(places)}."
     facts = [fact for _, block in _blocks(card, 0).values() for fact in block.facts]
     if low := next((fact for fact in facts if fact.name.startswith("lowest")), None):
-        yield f"{low.label}: {low.value}."
+        yield f"{low.label}, of {card.answers[0].class_name}: {low.value}."
     if steady:
         told = [f"{fact.value} ({fact.label.lower()})" for fact in steady]
         yield f"The same answer in {listed(told)} copies."
@@ -162,7 +163,7 @@ def _title(maps: Sequence[Shown], passed: set[str] | None) -> str:
         return "Where it looked: no map passed its test"
     if all(shown.block.method in passed for shown in maps):
         return "Where it looked: the best maps that passed their test on this set"
-    return "Where it looked: maps whose test did not judge them"
+    return "Where it looked: maps whose test is open"
 
 
 def _foot(card: Card, trust: TrustSection | None) -> str:

@@ -165,20 +165,21 @@ def calibrated(totals: Mapping[str, Any]) -> Calibration | None:
         leaning = f"{'over' if gap > 0 else 'under'}confident by {probability(abs(gap))}"
     few = count < JUDGED_FROM
     intervals = [wilson(round(bin_["accuracy"] * bin_["count"]), bin_["count"]) for bin_ in filled]
-    error = f"ECE {probability(ece)}"
+    error = "" if few else f"ECE {probability(ece)}"
+    whole = "" if few else f": on the whole the model is {leaning}"  # of few labels it would be chance
     return Calibration(
         ece=error,
         few=f"{TOO_FEW}: {count} of at least {JUDGED_FROM}" if few else "",
         text=f"Over {plural(count, 'labelled image')} the mean confidence is {probability(sure)} and"
-        f" the share right is {probability(right)}: on the whole the model is"
-        f" {leaning}.",
+        f" the share right is {probability(right)}{whole}.",
         figure=Figure(
             id="reliability",
             name="reliability",
             title="Reliability diagram",
             caption="the share right in each bin of confidence, over the bin's mean confidence",
             details=("bars: 95 % Wilson intervals", "above: images of the bin", "dashed: calibrated"),
-            alt=f"Reliability diagram: {error} over {BINS} bins, {plural(count, 'labelled image')};"
+            alt=f"Reliability diagram: {error and error + ' over '}{BINS} bins,"
+            f" {plural(count, 'labelled image')};"
             f" mean confidence {probability(sure)}, share right {probability(right)}",
             plot=reliability(filled, intervals),
         ),

@@ -45,7 +45,7 @@ def _lead(results: Sequence[CheckResult]) -> str:
     words = {
         "fault": "a fault is shown",
         "warning": "one is likely",
-        "clear": "a harm of the stated size is excluded",
+        "clear": "nothing of weight was found",
         "undecided": "the images do not decide it",
         "untested": "not tested",
     }

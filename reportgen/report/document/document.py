@@ -142,7 +142,7 @@ def _facts(manifest: Mapping[str, Any], totals: Mapping[str, Any]) -> tuple[Fact
         sure,
         Fact("parameters", count(model["parameters"]), f"{model['class_count']:,} {noun}"),
         Fact("multiply-adds", count(model["macs"]), f"an image, {shape(model['input_shape'])}"),
-        Fact("runs of the network", f"{runs:,}", "on images and on altered versions of them"),
+        Fact("runs of the network", f"{runs:,}", "to make the figures"),
     )
 
 

@@ -60,7 +60,7 @@ def _missing(results: Results) -> Iterator[str]:
     if not totals["labelled"]:
         yield "no image has a label"
     elif totals["labelled"] < JUDGED_FROM:
-        yield plural(totals["labelled"], "label")
+        yield f"{plural(totals['labelled'], 'label')} of at least {JUDGED_FROM}"
     if totals["unanswered"]:
         yield f"{plural(totals['unanswered'], 'image')} without an answer"
     for gate in results["gates"]:

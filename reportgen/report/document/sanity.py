@@ -54,10 +54,11 @@ def section(summary: Trust | None, evidence: Evidence) -> TrustSection | None:
     asked = [q for q in QUESTIONS if any(_was_asked(tests["answers"][q]) for _, tests in order)]
     return TrustSection(
         lead=f"Every kind of map was asked the same questions on {plural(summary['images'], 'image')}, of"
-        f" which {summary['doubtful']} have a wrong answer or one of the least sure.",
+        f" which {summary['doubtful']} have a wrong answer or one of the least sure.{_dear(summary)}",
         limits="Each answer is yes, no or open by a 95 % interval over these images, corrected for the number"
         " of kinds of map. No single score is made of them.",
         heads=tuple((HEADS[question], TITLES[question]) for question in asked),
+        columns=2 + len(asked),
         unasked=tuple(_unasked(summary, [q for q in QUESTIONS if q not in asked])),
         rows=tuple(_row(name, titles[name], tests, asked) for name, tests in order),
         agreeing=agreeing(summary, titles),
@@ -65,6 +66,15 @@ def section(summary: Trust | None, evidence: Evidence) -> TrustSection | None:
         agreement=tuple(tuple(map(_cell, row)) for row in summary["agreement"]["rho"]),
         images=tuple((tests["id"], f"#i{tests['id']}-trial") for tests in evidence.trust()),
     )
+
+
+def _dear(summary: Trust) -> str:
+    """That some maps were made again for fewer images, in words."""
+    asked = [tests["answers"]["weights"] for tests in summary["methods"].values()]
+    fewest = min((answer["images"] for answer in asked if _was_asked(answer)), default=summary["images"])
+    if not 0 < fewest < summary["images"]:
+        return ""
+    return f" Maps of many forwards were made again, for shuffled weights or noise, on {fewest} of them."
 
 
 def _was_asked(answer: Answer) -> bool:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from reportgen.audit.calibration import JUDGED_FROM
 from reportgen.audit.gates import FAILED, exact
 from reportgen.report.document import requirements
 from reportgen.report.document.provenance import stated
@@ -62,7 +63,9 @@ def _limits(manifest: Results, results: Results) -> Iterator[str]:
         yield "No image has a label: nothing is said of right and wrong."
     elif totals["labelled"] < totals["images"]:
         rest = totals["images"] - totals["labelled"]
-        yield f"{plural(rest, 'image is', 'images are')} without a label, an answer or a readable file."
+        causes = [totals["rejected"] and "a readable file", totals["unanswered"] and "an answer"]
+        lacks = " or ".join(cause for cause in ["a label", *causes] if cause)
+        yield f"{plural(rest, 'image is', 'images are')} without {lacks}."
     sizes = {result["sample"] for result in results["checks"] if result["sample"]}
     if sizes and max(sizes) < images["ok"]:
         yield f"Checks that alter images asked a random sample of {max(sizes):,} of {images['ok']:,} images."
@@ -76,8 +79,11 @@ def _limits(manifest: Results, results: Results) -> Iterator[str]:
 def _next(results: Results, lines: Iterable[FindingLine]) -> Iterator[str]:
     """What would help most: more labels where the evidence does not suffice, then the findings' remedies."""
     yield from filter(None, map(_labels_needed, results["gates"]))
-    if results["metrics"]["labelled"] == 0:
+    labelled = results["metrics"]["labelled"]
+    if labelled == 0:
         yield "Label images: `images.labels` of the recipe."
+    elif labelled < JUDGED_FROM:
+        yield f"Label more images: of fewer than {JUDGED_FROM} little about the answers can be decided."
     if not results["gates"]:
         yield "Set requirements: `gates` of the recipe, such as {metric: accuracy, min_lower: 0.9}."
     yield from (line.remedy for line in lines if line.remedy and line.kind == "finding")

@@ -67,7 +67,8 @@ def _doubted(trust: TrustSection | None) -> Iterable[FindingLine]:
         return
     titles = [row.title for row in trust.rows if row.word.text == ADVICE]
     passed = [row.title for row in trust.rows if row.word.level == "ok"]
-    remedy = f"Do not quote a map that failed its test. {_passed(passed)}"
+    rest = len(trust.rows) - len(titles)
+    remedy = f"Do not quote a map that failed its test. {_passed(passed, rest)}"
     if len(lines) == 1:
         yield replace(lines[0], remedy=remedy)
         return
@@ -75,9 +76,12 @@ def _doubted(trust: TrustSection | None) -> Iterable[FindingLine]:
     yield FindingLine(lines[0].level, ADVICE, text, "#trust", "test", remedy=remedy)
 
 
-def _passed(titles: Sequence[str]) -> str:
+def _passed(titles: Sequence[str], rest: int) -> str:
+    """Which of the others passed, the `rest` being those that did not fail."""
+    if not titles and rest:
+        return "No other is decided: more images would tell (trust.images)."
     if not titles:
-        return "No other map passed its test."
+        return "No map passed its test."
     return f"{listed(titles)} passed." if len(titles) <= NAMED else f"{len(titles)} others passed."
 
 

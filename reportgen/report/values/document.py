@@ -228,6 +228,7 @@ class TrustSection:
     lead: str
     limits: str
     heads: tuple[tuple[str, str], ...]  # of the cells' columns: a word or two, and the question
+    columns: int  # of the table: those, and the map with its word
     unasked: tuple[str, ...]  # sentences on the questions that were put to no map
     rows: tuple[TrustRow, ...]
     agreeing: str  # how far the maps that pass agree, "" where fewer than two do

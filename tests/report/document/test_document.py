@@ -36,7 +36,7 @@ def test_the_cover_counts_what_was_measured(made: Document) -> None:
     assert facts["labelled images right"][0] == "1 / 2"
     assert facts["mean confidence"] == ("0.650", "1 unsure")  # (0.9 + 0.7 + 0.35) / 3
     assert facts["parameters"][0] == "4.65 M"
-    assert facts["runs of the network"] == ("366", "on images and on altered versions of them")
+    assert facts["runs of the network"] == ("366", "to make the figures")
     assert made.sha256 == "0123456789abcdef" * 4
 
 
@@ -51,7 +51,7 @@ def test_the_requirements_stand_with_what_was_found(made: Document) -> None:
 
 def test_two_labels_are_too_few_to_say_so(made: Document) -> None:
     assert made.summary.evidence.text == "Evidence: not sufficient"
-    assert made.summary.why == ("2 labels", "the interval of accuracy holds its limit of 90 %")
+    assert made.summary.why == ("2 labels of at least 30", "the interval of accuracy holds its limit of 90 %")
 
 
 def test_findings_come_worst_first_with_their_numbers(made: Document) -> None:

@@ -48,7 +48,12 @@ MIN, LOWER = {"metric": "accuracy", "min": 0.95}, {"metric": "accuracy", "min_lo
         (judged(490, 500, MIN), "Requirements: 1 of 1 met", "Evidence: sufficient", ()),
         (judged(490, 500, LOWER), "Requirements: 1 of 1 met", "Evidence: sufficient", ()),
         (judged(400, 500, MIN), "Requirements: 0 of 1 met", "Evidence: sufficient", ()),
-        (judged(6, 6, MIN), "Requirements: 1 of 1 met", "Evidence: not sufficient", ("6 labels",)),
+        (
+            judged(6, 6, MIN),
+            "Requirements: 1 of 1 met",
+            "Evidence: not sufficient",
+            ("6 labels of at least 30",),
+        ),
         (
             judged(0, 0, MIN),
             "Requirements: 0 of 1 met, 1 cannot be judged",
