@@ -11,7 +11,7 @@ import torch
 from reportgen.engine.allocator import memory_kept
 
 LARGE = 48 << 18  # float32, 48 MiB: more than glibc ever keeps by itself
-HUGE = 1 << 30  # 4 GiB, never touched: no test before leaves a free block of this size, as one of 48 MiB may be
+HUGE = 1 << 30  # 4 GiB, never touched: no test before leaves so large a block free, as it may one of 48 MiB
 
 
 class Counts(ctypes.Structure):
