@@ -18,14 +18,14 @@ from typing import Any
 import torch
 
 from reportgen.engine.onepass import frozen
-from reportgen.evidence import STAGES, canonical_json, write_whole
+from reportgen.evidence import canonical_json, write_whole
 from reportgen.inputs import stream
 from reportgen.inputs.images.loading import Decoded
 from reportgen.measure.audit import Audit
+from reportgen.measure.maps.price import explaining, price
 from reportgen.measure.measurement import pixels_of
 from reportgen.measure.models import ModelUnderAudit
 from reportgen.measure.visualizations import Visualizations
-from reportgen.probes import methods
 from reportgen.recipe import Recipe
 from reportgen.recipe.gates import tested_check
 from reportgen.recipe.preset import needed_maps
@@ -168,7 +168,7 @@ def seconds_of(audit: Audit, choices: Choices, measured: Pace) -> float:
         weight = model.facts.macs / max(audit.main.facts.macs, 1)  # the pace is the main model's
         kept = _kept(model.visualizations, choices)
         total += weight * measured.of(kept.cost(audit.readable, shown))
-        total += weight * min(choices.tested, (shown + 1) // 2) * _test_seconds(model, kept, measured)
+        total += weight * _test_seconds(model, kept, min(choices.tested, shown), measured)
         if choices.checks:
             sampled = replace(model.checks, sample=choices.sample)
             total += weight * measured.of(sampled.cost(audit.readable))
@@ -224,7 +224,8 @@ def _fewer(audit: Audit, choices: Choices, measured: Pace) -> Iterator[tuple[str
         words = f"the checks were asked of {FEWER_SAMPLED} images instead of {sampled}"
         yield words, replace(choices, sample=FEWER_SAMPLED)
     if choices.tested and not needed_maps(recipe):
-        yield f"the tests of maps on {choices.tested} images", replace(choices, tested=0)
+        noun = "image" if choices.tested == 1 else "images"
+        yield f"the tests of maps on {choices.tested} {noun}", replace(choices, tested=0)
     yield from _visualizations(audit, choices, measured)
     shown = min(audit.readable, choices.at_most)
     if shown > FEWEST_SHOWN:
@@ -256,16 +257,13 @@ def _kept(several: Visualizations, choices: Choices) -> Visualizations:
     return replace(several, every=tuple(v for v in several.every if v.name not in choices.without))
 
 
-def _test_seconds(model: ModelUnderAudit, kept: Visualizations, measured: Pace) -> float:
-    """What putting one image's maps to the test is expected to take: copies with parts deleted and inserted
-    in the order of every map and at random, and every map again on shuffled weights and on noise."""
-    trust = model.recipe.trust
-    explaining = replace(kept, every=tuple(v for v in kept.every if v.applies and methods()[v.name].explains))
-    if not explaining.every:
+def _test_seconds(model: ModelUnderAudit, kept: Visualizations, images: int, measured: Pace) -> float:
+    """What putting the maps of so many images to the test is expected to take."""
+    asked = explaining(kept)
+    if not asked or not images:
         return 0.0
-    copies = 2 * (len(explaining.every) + trust.random_orders) * (trust.steps - 1)
-    again = (len(STAGES) + 1) * measured.of(explaining.plan().cost(1))
-    return measured.forward * copies + again
+    cost = price(asked, model.facts, model.recipe.trust, images)
+    return measured.of({**cost, "perturbed_forwards": 0})
 
 
 def _checked(recipe: Recipe) -> bool:

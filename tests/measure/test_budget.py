@@ -49,7 +49,7 @@ def test_what_is_left_out_has_its_order_and_its_price(two):
     assert seen == sorted(seen, key=len), "less time, more left out"
     for fewer, more in itertools.pairwise(seen):
         assert more[: len(fewer)] == fewer, "and always from the same order"
-    assert seen[0] == [] and seen[-1][:2] == ["the tests of maps on 1 images", "occlusion"]
+    assert seen[0] == [] and seen[-1][:2] == ["the tests of maps on 1 image", "occlusion"]
     assert "predictions" not in seen[-1] and "still expected" in decision.notes()[-1]
 
 
@@ -103,12 +103,12 @@ def test_a_resumed_run_keeps_what_was_decided_and_the_report_says_it(two, monkey
     names = [shown["name"] for shown in manifest["visualizations"]]
     assert "occlusion" not in names and "grad-cam" in names
     assert [cut["what"] for cut in manifest["budget"]["cuts"]][:2] == [
-        "the tests of maps on 1 images",
+        "the tests of maps on 1 image",
         "occlusion",
     ]
     page = (out / "report.html").read_text()
     assert (
-        "To stay within the budget of 8 seconds, left out were: the tests of maps on 1 images (about " in page
+        "To stay within the budget of 8 seconds, left out were: the tests of maps on 1 image (about " in page
     )
     assert not (out / budget.DECISION).exists()
     whole = two.run(
