@@ -20,7 +20,7 @@ from reportgen.evidence.shards import (
     BESIDE,
     CHANGED,
     MODEL,
-    READABLE,
+    SCHEMA,
     SCORE,
     SET,
     TRUST,
@@ -49,7 +49,7 @@ class Evidence:
                 f"{self.folder} holds no complete evidence ({type(error).__name__})",
                 "name the folder that `reportgen run` wrote, or run it again to finish it",
             ) from error
-        if manifest.get("schema") not in READABLE:
+        if manifest.get("schema") != SCHEMA:
             raise InputError(
                 f"{self.folder} holds evidence of another version: {manifest.get('schema')!r}",
                 "measure again with this version of reportgen",

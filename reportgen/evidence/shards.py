@@ -11,7 +11,6 @@ from reportgen.evidence.records import Prediction
 from reportgen.findings import KINDS, Finding, unpack
 
 SCHEMA = "reportgen.evidence/3"
-READABLE = ("reportgen.evidence/2", SCHEMA)  # the older one has every array as it is
 BESIDE = "beside"  # the folder of a second model's evidence
 TALLIED = ("sums", "highs", "lows", "tops")
 # the kinds of shards: `model`, `set` and `changed` are one shard each, the others one a batch of images
