@@ -48,14 +48,15 @@ def t_beyond(t: float, freedom: int) -> float:
     return (1 - inside) / 2 if t >= 0 else (1 + inside) / 2
 
 
-def wilson(right: float, count: int) -> tuple[float, float]:
-    """The 95 % score interval of a share, or, wider than it need be, of a mean of shares.
+def wilson(right: float, count: int, z: float = Z_95) -> tuple[float, float]:
+    """The score interval of a share, or, wider than it need be, of a mean of shares; of 95 % unless another
+    quantile of the normal distribution is given.
 
     Wilson 1927; count > 0.
     """
     share = right / count
-    spread = Z_95 * math.sqrt(share * (1 - share) / count + (Z_95 / count) ** 2 / 4)
-    middle, scale = share + Z_95**2 / (2 * count), 1 + Z_95**2 / count
+    spread = z * math.sqrt(share * (1 - share) / count + (z / count) ** 2 / 4)
+    middle, scale = share + z**2 / (2 * count), 1 + z**2 / count
     low, high = (middle - spread) / scale, (middle + spread) / scale
     return min(share, max(0.0, low)), max(share, min(1.0, high))  # whatever rounding did
 

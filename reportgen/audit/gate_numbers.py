@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import NormalDist
 from typing import Any
 
 from reportgen.audit.answer_changes import AnswerCounts
@@ -119,12 +120,15 @@ def _pair(interval: Sequence[float] | None) -> Ends:
 def _lowest_class(
     per_class: Sequence[Mapping[str, Any]], labelled: int
 ) -> tuple[float | None, float | None, int]:
-    """The least of all classes' accuracies lies above the least of their lower ends and below the least of
-    their upper ones; it rests on the images of the class that is lowest, of several on the fewest."""
+    """The least of all classes' accuracies lies above the least of their lower ends; and below the least of
+    their upper ones, once these are corrected for their number (Bonferroni), for of many classes the unluckiest
+    is below its own end. It rests on the images of the class that is lowest, of several on the fewest."""
     if not per_class:
         return None, None, labelled
     lowest = min(per_class, key=lambda row: (row["accuracy"], row["count"]))
-    return min(row["low"] for row in per_class), min(row["high"] for row in per_class), lowest["count"]
+    z = NormalDist().inv_cdf(1 - 0.025 / len(per_class))
+    high = min(wilson(row["accuracy"] * row["count"], row["count"], z)[1] for row in per_class)
+    return min(row["low"] for row in per_class), high, lowest["count"]
 
 
 def check_of(metric: str) -> str | None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from statistics import NormalDist
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -312,8 +314,25 @@ def test_the_lowest_class_is_held_to_the_lowest_end_of_any_class() -> None:
     ]
     found = SET | {"lowest_class_accuracy": 0.8, "per_class": rows, "labelled": 106}
     (row,) = evaluate([{"metric": "lowest_class_accuracy", "min_lower": 0.5}], found)
-    assert (row["low"], row["high"], row["n"]) == (wilson(5, 6)[0], wilson(80, 100)[1], 100)
+    z = NormalDist().inv_cdf(1 - 0.025 / 2)  # of two classes
+    assert (row["low"], row["high"], row["n"]) == (wilson(5, 6)[0], wilson(80, 100, z)[1], 100)
     assert row["outcome"] == "failed"
+
+
+def test_the_lowest_of_many_classes_is_seldom_above_its_upper_end() -> None:
+    """Fifty classes of fifty images, all right for 80 %: the lowest is 0.8, whatever chance shows."""
+    draw = np.random.default_rng(0)
+    below = 0
+    for _ in range(400):
+        right = draw.binomial(50, 0.8, 50)
+        rows = [
+            {"accuracy": r / 50, "count": 50, **dict(zip(("low", "high"), wilson(r, 50), strict=True))}
+            for r in right.tolist()
+        ]
+        found = SET | {"lowest_class_accuracy": min(right) / 50, "per_class": rows, "labelled": 2500}
+        (row,) = evaluate([{"metric": "lowest_class_accuracy", "min_lower": 0.5}], found)
+        below += row["high"] < 0.8
+    assert below / 400 < 0.05
 
 
 def test_a_number_without_an_interval_is_not_judged_by_its_end() -> None:
