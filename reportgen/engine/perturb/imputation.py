@@ -61,27 +61,27 @@ def harmonic(values: Tensor, known: Tensor, otherwise: Tensor) -> Tensor:
     kernel = _kernel(start)
     weight = conv2d(pad(torch.ones_like(start[:1]), [1] * 4), kernel, groups=start.shape[1])
 
-    def residual_of(v: Tensor) -> Tensor:
+    def laplacian(v: Tensor) -> Tensor:
         """The graph Laplacian of a grid, at the missing places: the sum over neighbours of weight times
         difference. At the edges there are fewer neighbours."""
         return missing * (weight * v - conv2d(v, kernel, padding=1, groups=v.shape[1]))
 
     # minus the Laplacian of what is known, and of the first guess
-    r = -residual_of(start)
-    r = torch.where(none, 0, r)
+    r = torch.where(none, 0, -laplacian(start))
     found = torch.zeros_like(start)
     z = r / weight
     p, rz = z, (r * z).sum((2, 3), keepdim=True)
     limit = (TOLERANCE**2) * rz.clamp(min=1e-24)
     for _ in range(STEPS):
-        if bool((rz <= limit).all()):
+        done = rz <= limit  # such a channel stays as it is: no image depends on those beside it
+        if bool(done.all()):
             break
-        a = residual_of(p)
-        step = rz / (p * a).sum((2, 3), keepdim=True).clamp(min=1e-24)
+        a = laplacian(p)
+        step = torch.where(done, 0, rz / (p * a).sum((2, 3), keepdim=True).clamp(min=1e-24))
         found, r = found + step * p, r - step * a
         z = r / weight
-        new = (r * z).sum((2, 3), keepdim=True)
-        p, rz = z + new / rz.clamp(min=1e-24) * p, new
+        new = torch.where(done, rz, (r * z).sum((2, 3), keepdim=True))
+        p, rz = torch.where(done, p, z + new / rz.clamp(min=1e-24) * p), new
     return start + found
 
 

@@ -69,3 +69,15 @@ def test_a_large_image_is_solved_on_a_coarser_grid_and_means_the_same():
     got = imputing(ramp, 0)(torch.tensor([0]), hidden)
     assert float((got - ramp).abs().max()) < 0.06
     assert float((got - ramp).abs().mean()) < 0.01
+
+
+def test_no_image_depends_on_those_beside_it():
+    """One beside it needs many steps more of the solver."""
+    generator = torch.Generator().manual_seed(3)
+    values = torch.rand(2, 3, 24, 24, generator=generator)
+    known = torch.rand(2, 1, 24, 24, generator=generator) > 0.3
+    known[1] = False
+    known[1, :, :2, :2] = True
+    mean = values.mean((2, 3), keepdim=True)
+    alone = harmonic(values[:1], known[:1], mean[:1])
+    assert torch.equal(harmonic(values, known, mean)[:1], alone)
