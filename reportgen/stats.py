@@ -45,7 +45,7 @@ def _inside(angle: float, freedom: int) -> float:
 def t_beyond(t: float, freedom: int) -> float:
     """The one-sided p of Student's t: the probability of being above t, for whole degrees of freedom."""
     inside = _inside(math.atan(abs(t) / math.sqrt(freedom)), freedom)
-    return (1 - inside) / 2 if t >= 0 else (1 + inside) / 2
+    return max(0.0, 1 - inside) / 2 if t >= 0 else (1 + inside) / 2
 
 
 def wilson(right: float, count: int, z: float = Z_95) -> tuple[float, float]:

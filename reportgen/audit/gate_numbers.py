@@ -121,8 +121,8 @@ def _lowest_class(
     per_class: Sequence[Mapping[str, Any]], labelled: int
 ) -> tuple[float | None, float | None, int]:
     """The least of all classes' accuracies lies above the least of their lower ends; and below the least of
-    their upper ones, once these are corrected for their number (Bonferroni), for of many classes the unluckiest
-    is below its own end. It rests on the images of the class that is lowest, of several on the fewest."""
+    their upper ones, once these are corrected for their number (Bonferroni): the unluckiest of many classes
+    lies below its own end. It rests on the images of the class that is lowest, of several on the fewest."""
     if not per_class:
         return None, None, labelled
     lowest = min(per_class, key=lambda row: (row["accuracy"], row["count"]))

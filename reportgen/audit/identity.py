@@ -1,4 +1,5 @@
-"""What the numbers are about, by hash: two reports of the same files, labels and recipe say the same here."""
+"""What the numbers are about, by hash: two reports of the same files, labels and recipe say the same here.
+The recipe is the one that was measured, after what a budget left out."""
 
 from __future__ import annotations
 

@@ -25,8 +25,8 @@ HEAD = struct.Struct("<B")
 class Steps:
     """How finely the maps of a finding are kept.
 
-    `count` is how many steps there are from the lowest to the highest value that a palette draws. A map has
-    `axes` axes, or `None` for all of an image's. `percentile` says of what it is taken: of the
+    `count` is how many steps there are from the lowest to the highest value that a palette draws. The last
+    `axes` axes are a map's, all of an image's where it is None. `percentile` says of what it is taken: of the
     `values`, of their `sizes`, or `none`.
     """
 

@@ -33,12 +33,12 @@ def with_preset(recipe: Recipe) -> Recipe:
     if values is None:
         return recipe
     said, changes = recipe.model_fields_set, dict[str, object]()
-    if "show" not in recipe.images.model_fields_set:
+    if "at_most" not in recipe.images.show.model_fields_set:
         show = recipe.images.show.model_copy(update={"at_most": values["at_most"]})
         changes["images"] = recipe.images.model_copy(update={"show": show})
-    if "trust" not in said and not (values["trust"] == 0 and needed_maps(recipe)):
+    if "images" not in recipe.trust.model_fields_set and not (values["trust"] == 0 and needed_maps(recipe)):
         changes["trust"] = recipe.trust.model_copy(update={"images": values["trust"]})
-    if "checks" not in said:
+    if "sample" not in recipe.checks.model_fields_set:
         changes["checks"] = recipe.checks.model_copy(update={"sample": values["sample"]})
     if "visualizations" not in said and values is QUICK:
         without = set(COSTLY) - needed_maps(recipe)

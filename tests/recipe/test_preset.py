@@ -35,6 +35,13 @@ def test_what_the_recipe_says_stays():
     assert [v.name for v in said.visualizations] == ["occlusion"]
 
 
+def test_a_mapping_that_says_other_keys_leaves_this_one_to_the_preset():
+    said = preset("quick", trust={"dear": 10}, checks={"only": ["balance"]}, images={"first_index": 0})
+    assert (said.trust.images, said.trust.dear) == (0, 10)
+    assert (said.checks.sample, said.images.show.at_most) == (100, 20)
+    assert preset("full", trust=False).trust.images == 0
+
+
 def test_what_a_gate_names_stays():
     said = preset("quick", gates=[{"metric": "trust.occlusion.faithfulness", "min": 0}])
     assert said.trust.images == Recipe().trust.images > 0

@@ -101,8 +101,12 @@ class Asked:
 
 
 class Answer(TypedDict):
-    """What one question found of one method's maps. `difference` is what decides, oriented so that more is
-    better: `value` less `reference`, or the other way round; its 95 % interval is over images."""
+    """What one question found of one method's maps.
+
+    `difference` is the mean that decides, more being better, with its 95 % interval over images: for what
+    counts, the picture and steadiness the value itself, whose bar `reference` is; for weights, class, amount
+    and object how far it lies on the good side.
+    """
 
     answer: Word
     value: float | None

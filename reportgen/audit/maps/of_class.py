@@ -9,7 +9,10 @@ from statistics import fmean
 from reportgen.audit.maps.judging import Asked, Comparison, known, two
 
 QUESTION = "Is it about the class?"
-MIRRORED = "it takes three classes: of two, what speaks for one speaks against the other"
+MIRRORED = (
+    "no map of another class was made: it takes three classes, as of two what speaks for one speaks against"
+    " the other, and for a map of many forwards trust.dear above 0"
+)
 
 
 def asked(rows: Sequence[Mapping[str, float | None]], limits: Mapping[str, float]) -> Asked:

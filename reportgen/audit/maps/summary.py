@@ -30,6 +30,7 @@ WITHOUT_RECORDS = {
     "picture": picture,
     "amount": amount,
     "steady": steady,
+    "object": on_object,
 }
 WARNING = "do not rely on this map"
 # the questions that a map has to pass to be called one that passes, and those that it must not fail; what it
@@ -172,8 +173,6 @@ def _asked(
         return Asked(refused="none of its maps could be judged")
     if question == "counts":
         return counts.asked(rows, having, limits)
-    if question == "object":
-        return on_object.asked(rows, limits)
     found: Asked = WITHOUT_RECORDS[question].asked(rows, limits)
     return found
 

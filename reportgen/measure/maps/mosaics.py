@@ -21,6 +21,7 @@ from torch.nn.functional import interpolate
 
 from reportgen.engine.perturb.makers import Maker, Source, covered
 from reportgen.measure.maps.asking import Asking, ByMethod, Sampled
+from reportgen.measure.maps.objects import mass_in
 
 QUARTERS = 4
 
@@ -121,7 +122,7 @@ def _resting(asking: Asking, part: Sampled, whole: Tensor, quarters: Sequence[in
 
 def share_in(values: Tensor, quarter: int) -> float | None:
     """The share of a map's (H, W) positive values that lies in a quarter; None where it has none."""
-    positive = values.double().clamp(min=0)
-    total = float(positive.sum())
+    inside = torch.zeros(values.shape, dtype=torch.bool)
     top, left, bottom, right = boxes(*values.shape)[quarter].tolist()
-    return float(positive[top:bottom, left:right].sum()) / total if 0 < total < float("inf") else None
+    inside[top:bottom, left:right] = True
+    return mass_in(values, inside)

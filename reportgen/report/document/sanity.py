@@ -169,8 +169,8 @@ def method(summary: Trust | None, recipe: Mapping[str, Any], readout: str) -> Me
         ),
         reading=(
             "Yes and no are said where a 95 % interval over the images lies on one side of what is asked"
-            " for; open is what these images do not decide. A map with a no should not be quoted for what"
-            " the question asks. Maps that agree are no proof of each other: they may share a flaw."
+            " for, no also where it lies below what would matter; open is what these images do not decide. A map"
+            " with a no should not be quoted for what the question asks. Maps that agree are no proof of each other: they may share a flaw."
         ),
         limits=(
             "Blurred and filled-in images, and mosaics, are unlike what the model was trained on. Fine"
