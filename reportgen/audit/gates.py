@@ -105,8 +105,8 @@ def _of_check(
 
 def _row(metric: str, bound: Bound, limit: float, found: Known, at_least: int | None) -> Judged:
     outcome, reason = _judged(metric, bound, limit, found, at_least)
-    held = _held(found, bound)
-    over = None if held is None else held - limit
+    number = _bounded(found, bound)
+    over = None if number is None else number - limit
     asked = f", {ENDS[bound]} end of its interval" if ENDS[bound] else ""
     return {
         "name": f"{metric}{asked} {SIGNS[bound]} {exact(metric, limit)}",
@@ -124,7 +124,7 @@ def _row(metric: str, bound: Bound, limit: float, found: Known, at_least: int | 
     }
 
 
-def _held(found: Known, bound: Bound) -> float | None:
+def _bounded(found: Known, bound: Bound) -> float | None:
     """What is held against a limit: the value, or an end of its interval."""
     return {"min_lower": found.low, "max_upper": found.high}.get(bound, found.value)
 
@@ -156,13 +156,13 @@ def _judged(
         if len(agreed) > 1:
             ends = f"{exact(metric, found.low)} and {exact(metric, found.high)}"
             return UNJUDGED, f"{metric} is not decided: it lies between {ends}"
-    held = _held(found, bound)
-    if held is None:
+    number = _bounded(found, bound)
+    if number is None:
         return UNJUDGED, f"{metric} is {apart(metric, found.value, limit)} without an interval"
-    passed = held >= limit if least else held <= limit
+    passed = number >= limit if least else number <= limit
     words = ("at least" if least else "at most") if passed else ("below" if least else "above")
     whose = f"the {end} end of the 95 % interval of {metric}" if end else metric
-    value = apart(metric, held, limit)
+    value = apart(metric, number, limit)
     return PASSED if passed else FAILED, f"{whose} is {value}, {words} {exact(metric, limit)}"
 
 

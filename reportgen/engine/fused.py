@@ -2,7 +2,7 @@
 it, a rectifier and the zeros about a map are worked out with it (see `incremental.fusing`).
 
 Nothing of the network is changed or copied: its operations are followed as they come, whatever its code
-calls. Answers are the same up to rounding, which is tried on a picture of noise first. Whether it is done
+calls. Answers are the same up to rounding, which is tried on two pictures of noise first. Whether it is done
 depends on the network and the size of the batch alone, and reads no clock.
 """
 

@@ -33,12 +33,14 @@ function fold() {
 
 // What an address leads to may stand in a fold: it opens. Not every browser does so by itself.
 function unfold() {
-  const held = document.querySelector(":target");
+  const target = document.querySelector(":target");
   const folds = [];
-  for (let at = held?.closest("details"); at; at = at.parentElement.closest("details")) folds.push(at);
+  for (let at = target?.closest("details"); at; at = at.parentElement.closest("details")) folds.push(at);
+  const inner = target?.querySelector(":scope > details.fold"); // the part itself may be folded
+  if (inner) folds.push(inner);
   const shut = folds.filter((at) => !at.open);
   for (const at of shut) at.open = true;
-  if (shut.length) held.scrollIntoView();
+  if (shut.length) target.scrollIntoView();
 }
 
 function startContents() {

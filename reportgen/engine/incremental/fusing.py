@@ -162,8 +162,10 @@ class Padded:
     @classmethod
     def of(cls, x: Tensor, pads: Sequence[int], value: float = 0.0) -> Padded | None:
         """None where no convolution pads so."""
-        left, right, top, bottom = pads if len(pads) == 4 else (0, 1, 0, 1)
-        alike = value == 0 and left == right >= 0 and top == bottom >= 0
+        if len(pads) != 4 or value != 0:
+            return None
+        left, right, top, bottom = pads
+        alike = left == right >= 0 and top == bottom >= 0
         return cls(x, top, left, x._version) if alike else None
 
     @property
@@ -265,16 +267,15 @@ def _convolving(
     groups: int,
 ) -> Pending:
     """A convolution that waits, with the zeros that wait about its input for padding."""
-    folds = first.folds
-    if not isinstance(first.value, Padded):
+    folds, value = first.folds, first.value
+    if isinstance(value, Padded):
+        folds.saved += math.prod(value.shape)
+        paddings = [value.rows + paddings[0], value.columns + paddings[1]]
+        x, version = value.x, value.version
+    else:
         x = first.tensor()
-        return Pending(x, weight, bias, strides, paddings, dilations, groups, folds, version=x._version)
-    padded = first.value
-    folds.saved += math.prod(padded.shape)
-    paddings = [padded.rows + paddings[0], padded.columns + paddings[1]]
-    return Pending(
-        padded.x, weight, bias, strides, paddings, dilations, groups, folds, version=padded.version
-    )
+        version = x._version
+    return Pending(x, weight, bias, strides, paddings, dilations, groups, folds, version=version)
 
 
 def unchanged(x: Tensor, version: int | None) -> None:

@@ -3,8 +3,9 @@
 The noise of an image is the strongest of several at which its logits change by less than a hundredth, or the
 least where none leaves them so alike, so that the map explains the same answer. Under it the map of the
 answer and that of the strongest other class are made again, in one forward: ρ of the first with the map as it
-was says how steady it is, ρ of the second how much of it is about any class. The random-logit test of Sixt, Granz & Landgraf 2020, When Explanations Lie
-(arXiv:1912.09818), with the strongest rival in the place of a random class.
+was says how steady it is, ρ of the second how much of it is about any class. The random-logit test of Sixt,
+Granz & Landgraf 2020, When Explanations Lie (arXiv:1912.09818), with the strongest rival in the place of a
+random class.
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ LABEL = "the label"  # how the reason of a target begins that is the label
 
 
 def ranking(trust: TrustSection | None) -> tuple[str, ...] | None:
-    """The visualizations whose maps passed their test, those with the largest advantage over random orders
-    first; then those that were not judged. Those that failed are not shown to the one who signs. None where
+    """The visualizations whose maps passed their test, those with the largest gain first; then those that are
+    not decided. Those that failed are not shown to the one who signs. None where
     no map was put to the test."""
     if trust is None:
         return None
@@ -46,7 +46,7 @@ def sheet(card: Card, record: Record, trust: TrustSection | None, place: str) ->
         sha256=(record["sha256"] or "")[:16],
         size=f"{width} × {height} px",
         signs=card.signs,
-        words=card.words or told(card, trust),
+        words=card.words,
         original=original,
         seen=None if label else next(iter(others), None),
         answers=card.answers,

@@ -224,8 +224,8 @@ def _referring(asked: Sequence[Results]) -> Iterator[Requirement]:
 def _of_checks(asked: Sequence[Results]) -> Iterator[Requirement]:
     """The harms that were found, each with its size."""
     for result in asked:
-        held = result["status"] in STATUS and result["effect"] is not None and not result["explained_by"]
-        if not held:
+        is_harm = result["status"] in STATUS and result["effect"] is not None and not result["explained_by"]
+        if not is_harm:
             continue
         low, high, unit_ = result["low"], result["high"], result["unit"]
         known = low is not None and high is not None

@@ -42,7 +42,6 @@ HEADS: dict[Question, str] = {
     "steady": "steady",
     "object": "object",
 }
-REMEDY = "Quote a map that passes in its place, or test on more images (trust.images)."
 
 
 def section(summary: Trust | None, evidence: Evidence) -> TrustSection | None:
@@ -58,7 +57,6 @@ def section(summary: Trust | None, evidence: Evidence) -> TrustSection | None:
         limits="Each answer is yes, no or open by a 95 % interval over these images, corrected for the number"
         " of kinds of map. No single score is made of them.",
         heads=tuple((HEADS[question], TITLES[question]) for question in asked),
-        columns=2 + len(asked),
         unasked=tuple(_unasked(summary, [q for q in QUESTIONS if q not in asked])),
         rows=tuple(_row(name, titles[name], tests, asked) for name, tests in order),
         agreeing=agreeing(summary, titles),
@@ -134,11 +132,11 @@ def _cell(rho: float | None) -> AgreementCell:
 
 
 def lines(trust: TrustSection | None) -> Iterable[FindingLine]:
-    """A sentence for each visualization that failed a question, worst first, with what to do."""
+    """A sentence for each visualization that failed a question, worst first."""
     for row in trust.rows if trust else ():
         if row.word.text == ADVICE:
             text = f"{row.title} {row.verdict[:1].lower()}{row.verdict[1:].rstrip('.')}."
-            yield FindingLine(row.word.level, ADVICE, text, f"#{row.id}", "test", remedy=REMEDY)
+            yield FindingLine(row.word.level, ADVICE, text, f"#{row.id}", "test")
 
 
 def method(summary: Trust | None, recipe: Mapping[str, Any], readout: str) -> Method | None:
@@ -169,8 +167,9 @@ def method(summary: Trust | None, recipe: Mapping[str, Any], readout: str) -> Me
         ),
         reading=(
             "Yes and no are said where a 95 % interval over the images lies on one side of what is asked"
-            " for, no also where it lies below what would matter; open is what these images do not decide. A map"
-            " with a no should not be quoted for what the question asks. Maps that agree are no proof of each other: they may share a flaw."
+            " for, no also where it lies below what would matter; open is what these images do not decide."
+            " A map with a no should not be quoted for what the question asks. Maps that agree are no proof"
+            " of each other: they may share a flaw."
         ),
         limits=(
             "Blurred and filled-in images, and mosaics, are unlike what the model was trained on. Fine"

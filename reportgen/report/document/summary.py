@@ -81,11 +81,11 @@ def _next(results: Results, lines: Iterable[FindingLine]) -> Iterator[str]:
     yield from filter(None, map(_labels_needed, results["gates"]))
     labelled = results["metrics"]["labelled"]
     if labelled == 0:
-        yield "Label images: `images.labels` of the recipe."
+        yield "Label images: images.labels of the recipe."
     elif labelled < JUDGED_FROM:
         yield f"Label more images: of fewer than {JUDGED_FROM} little about the answers can be decided."
     if not results["gates"]:
-        yield "Set requirements: `gates` of the recipe, such as {metric: accuracy, min_lower: 0.9}."
+        yield "Set requirements: gates of the recipe, such as {metric: accuracy, min_lower: 0.9}."
     yield from (line.remedy for line in lines if line.remedy and line.kind == "finding")
 
 

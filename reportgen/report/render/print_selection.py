@@ -41,13 +41,11 @@ class Printed:
 def printed(document: Document, asked: bool | Mapping[str, Any]) -> Printed:
     """The document for print. `asked` is the recipe's `output.pdf`: true, or how cards are printed: `sheet`,
     `full`, `none`, or how many sheets at most."""
-    cards_asked = (asked.get("cards") if isinstance(asked, Mapping) else None) or "sheet"
-    if isinstance(asked, Mapping) and asked.get("cards") == 0:
-        cards_asked = "none"
-    if cards_asked == "full":
+    cards = asked.get("cards") if isinstance(asked, Mapping) else None
+    if cards == "full":
         return Printed(document, "full", (), (), "")
-    limit = cards_asked if isinstance(cards_asked, int) else SHEETS_AT_MOST
-    form: Form = "none" if cards_asked == "none" else "sheet"
+    limit = cards if isinstance(cards, int) else SHEETS_AT_MOST
+    form: Form = "none" if cards in ("none", 0) else "sheet"
     shown = [row for row in document.rows if row.href] if form == "sheet" else []
     urgent = sorted((row for row in shown if _looked_at(row)), key=_place)
     sheets = tuple(row.number for row in urgent[:limit])
@@ -111,7 +109,7 @@ def _contacts(evidence: Evidence, document: Document, ids: Collection[str]) -> I
             picture = figures.fit(figures.photo(seen), CONTACT_PX)
             answer = f"{row.answer} {row.probability}"
             id_ = f"i{row.number}"
-            yield Contact(id_, row.number, row.path, answer, row.label, row.mark, picture)
+            yield Contact(id_, row.number, row.path, answer, row.mark, picture)
 
 
 def _brief(document: Document) -> Document:

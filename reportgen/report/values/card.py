@@ -14,7 +14,6 @@ from reportgen.report.pictures.scales import Bar
 Level = Literal["bad", "warn", "note", "ok"]
 FOLDED_ABOVE = 2
 UPRIGHT_COLUMNS = 9
-LARGE_FIGURES = 8
 LEVELS: tuple[Level, ...] = ("bad", "warn", "note", "ok")  # worst first
 
 
@@ -55,7 +54,7 @@ class Figure:
     signs: tuple[Sign, ...] = ()
     layer: str = ""
     target: str = ""  # the class that it explains, or ""
-    where: str = ""  # of a map: where it is largest, in words
+    where: str = ""  # of a map: where its highest value is, in words; "" where none is above 0
     again: str = ""  # the id of the figure that this one shows once more, over the whole file
     crop: tuple[int, int, int, int] | None = None  # of a whole file: what the model saw, in its pixels
     input_px: tuple[int, int] | None = None  # of what the model saw: (width, height), however it is stored
@@ -248,9 +247,3 @@ class Card:
     def long(self) -> bool:
         """Whether it has so much to show that it takes a page of its own."""
         return len(self.groups) > 1
-
-    @property
-    def dense(self) -> bool:
-        """Whether its figures are so many that they are printed small."""
-        shown = (*self.figures, *(figure for group in self.groups for figure in group.figures))
-        return self.long or len(shown) > LARGE_FIGURES

@@ -228,13 +228,17 @@ class TrustSection:
     lead: str
     limits: str
     heads: tuple[tuple[str, str], ...]  # of the cells' columns: a word or two, and the question
-    columns: int  # of the table: those, and the map with its word
     unasked: tuple[str, ...]  # sentences on the questions that were put to no map
     rows: tuple[TrustRow, ...]
     agreeing: str  # how far the maps that pass agree, "" where fewer than two do
     names: tuple[str, ...]  # of the agreement's rows and columns
     agreement: tuple[tuple[AgreementCell, ...], ...]
     images: tuple[tuple[str, str], ...]  # ids that have a panel on their card, and the links
+
+    @property
+    def columns(self) -> int:
+        """Of the table: the map, its word, and a column a question."""
+        return 2 + len(self.heads)
 
 
 @dataclass(frozen=True)

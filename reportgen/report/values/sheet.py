@@ -52,7 +52,6 @@ class Contact:
     number: str
     path: str
     answer: str
-    label: str
     mark: Sign
     picture: Raster
 
