@@ -18,6 +18,7 @@ from torch.nn.functional import pad
 from torch.utils._pytree import tree_leaves, tree_map
 
 from reportgen.engine.feed import last_is_faster
+from reportgen.engine.network.rules import out_of_place
 
 NORMS = ("native_batch_norm", "_native_batch_norm_legit_no_training", "cudnn_batch_norm", "miopen_batch_norm")
 # activations by the dispatcher's names, and by those of oneDNN
@@ -187,11 +188,11 @@ class Whole(torch.Tensor):
 
     @staticmethod
     def __new__(cls: type[Whole], value: Tensor | Pending | Padded, like: Tensor, folds: Folds) -> Whole:
-        made: Any = torch.Tensor._make_wrapper_subclass(
+        made = torch.Tensor._make_wrapper_subclass(
             cls, tuple(value.shape), dtype=like.dtype, device=like.device
         )
         made.value, made.folds = value, folds
-        return made  # type: ignore[no-any-return]
+        return made
 
     def __init__(self, *_: Any) -> None:
         super().__init__()
@@ -201,9 +202,9 @@ class Whole(torch.Tensor):
         """A value of another kind, now in full: whoever holds it holds that."""
         vars(value).clear()
         value.__class__ = Whole
-        turned: Any = value
-        turned.value, turned.folds = whole, folds
-        return turned  # type: ignore[no-any-return]
+        assert isinstance(value, Whole)
+        value.value, value.folds = whole, folds
+        return value
 
     def tensor(self) -> Tensor:
         """The images, worked out."""
@@ -282,14 +283,6 @@ def unchanged(x: Tensor, version: int | None) -> None:
     """Raises Unservable where a tensor was written into since it had this version."""
     if version is not None and x._version != version:
         raise Unservable("what a convolution waits for was written into")
-
-
-def out_of_place(func: Any) -> Any:
-    """The operation that does not write into its input, for one that does; itself for any other."""
-    if not func._schema.is_mutable:
-        return func
-    packet = getattr(torch.ops.aten, func.overloadpacket.__name__.rstrip("_"), None)
-    return getattr(packet, func._overloadname, None)
 
 
 def _in_full(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

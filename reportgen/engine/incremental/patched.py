@@ -23,12 +23,12 @@ from reportgen.engine.incremental.fusing import (
     Pending,
     Unservable,
     Whole,
-    out_of_place,
     plainly,
     worked_out,
     wrapped,
 )
 from reportgen.engine.incremental.steps import Program, Step
+from reportgen.engine.network.rules import out_of_place
 
 Rule: TypeAlias = Callable[["Call"], Any]
 RULES: dict[str, Rule] = {}  # by the name of the operation
@@ -60,12 +60,12 @@ class Patched(Tensor):
         step: int,
         shared: bool = False,
     ) -> Patched:
-        made: Any = torch.Tensor._make_wrapper_subclass(
+        made = torch.Tensor._make_wrapper_subclass(
             cls, (boxes.count, *clean.shape[1:]), dtype=clean.dtype, device=clean.device
         )
         made.clean, made.waiting, made.boxes, made.axes = clean, patches, boxes, axes
         made.forward, made.step, made.shared = forward, step, shared
-        return made  # type: ignore[no-any-return]
+        return made
 
     def __init__(self, *_: Any, **__: Any) -> None:
         super().__init__()
@@ -310,8 +310,7 @@ class Unread(Patched):
 
     @staticmethod
     def __new__(cls: type[Unread], of: Patched) -> Unread:
-        made: Any = torch.Tensor._make_wrapper_subclass(cls, of.shape, dtype=torch.int64, device=of.device)
-        return made  # type: ignore[no-any-return]
+        return torch.Tensor._make_wrapper_subclass(cls, of.shape, dtype=torch.int64, device=of.device)
 
 
 def in_boxes(value: Patched, boxes: Boxes) -> Tensor:

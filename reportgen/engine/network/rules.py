@@ -46,14 +46,20 @@ POINTWISE = {
 }
 
 
+def out_of_place(func: Any) -> Any:
+    """The operation that does not write into its input, for one that does; itself for any other. None where
+    there is no such operation."""
+    if not func._schema.is_mutable:
+        return func
+    packet = getattr(torch.ops.aten, func.overloadpacket.__name__.rstrip("_"), None)
+    return getattr(packet, func._overloadname, None)
+
+
 def is_pointwise(func: Any) -> bool:
-    """Whether an operation treats every number alike. PyTorch's mark of it is missing on some that write in
-    place, on others in each release: the operation that does not write in place has it."""
-    packet = func.overloadpacket
-    plain = packet.__name__.removesuffix("_")
-    other = getattr(getattr(torch.ops.aten, plain, None), func._overloadname, None)
-    marked = any(torch.Tag.pointwise in each.tags for each in (func, other) if each is not None)
-    return marked or plain in POINTWISE
+    """Whether an operation treats every number alike. PyTorch marks not all of those that write in place, and
+    fewer in older releases: the mark of the operation that does not is looked at as well."""
+    marked = any(torch.Tag.pointwise in each.tags for each in (func, out_of_place(func)) if each is not None)
+    return marked or func.overloadpacket.__name__.removesuffix("_") in POINTWISE
 
 
 BATCH_NORMS = {
