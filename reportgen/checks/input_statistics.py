@@ -10,6 +10,7 @@ import numpy as np
 
 from reportgen.checks import check
 from reportgen.checks.answering import answered_instead
+from reportgen.checks.batches import few_batches
 from reportgen.checks.case import OF_ANSWERS, Case, View, untested
 from reportgen.checks.words import counted, interval, percent
 from reportgen.engine.needs import GivenMoments, LayerFacts, ModelFacts, Tape
@@ -93,7 +94,7 @@ class InputStatistics:
             status = "undecided"
         return Verdict(
             status=status,
-            sentence=_sentence(norms, fresh, off, renewed, gain, images),
+            sentence=_sentence(norms, fresh, off, renewed, gain, images, few_batches(case)),
             effect=gain.share if renewed and gain is not None else first.shift,
             low=gain.low if renewed and gain is not None else None,
             high=gain.high if renewed and gain is not None else None,
@@ -108,7 +109,7 @@ class InputStatistics:
                 settings=("model.preprocessing",) if off and not fresh else (),
             ),
             figures=(_table(norms),),
-            explains=_follows(fresh=bool(fresh), off=off) if renewed else (),
+            explains=_follows(case, fresh=bool(fresh), off=off) if renewed else (),
         )
 
     def without(self, case: Case, verdict: Verdict) -> Case:
@@ -129,12 +130,15 @@ class Gain:
     n: int
 
 
-def _follows(fresh: bool, off: bool) -> tuple[str, ...]:
+def _follows(case: Case, fresh: bool, off: bool) -> tuple[str, ...]:
     """What follows from other statistics than these images': those of these images make good for a wrong
-    preprocessing, too, which is then the cause; but statistics that saw no batch are one by themselves."""
+    preprocessing, too, which is then the cause; but statistics that saw no batch are one by themselves.
+    Where few batches were counted at all, statistics and weights are both of a short training."""
     if fresh:
         return (*OF_ANSWERS, "preprocessing")
-    return () if off else OF_ANSWERS
+    if off:
+        return ()
+    return tuple(name for name in OF_ANSWERS if name != "training" or few_batches(case) is None)
 
 
 def _norms(model: ModelFacts) -> list[LayerFacts]:
@@ -197,7 +201,13 @@ def _gain(case: Case) -> Gain | None:
 
 
 def _sentence(
-    norms: Sequence[Norm], fresh: Sequence[Norm], off: bool, renewed: bool, gain: Gain | None, images: int
+    norms: Sequence[Norm],
+    fresh: Sequence[Norm],
+    off: bool,
+    renewed: bool,
+    gain: Gain | None,
+    images: int,
+    batches: int | None,
 ) -> str:
     first = norms[0]
     if fresh:
@@ -210,7 +220,8 @@ def _sentence(
     elif renewed:
         worst = max(norms, key=lambda norm: norm.shift)
         text = f"The statistics of the batch normalisations are stale (most at {worst.layer}, where the mean"
-        text += f" is {worst.shift:.1f} deviations off)"
+        text += f" is {worst.shift:.1f} deviations off"
+        text += f", after {counted(batches, 'batch', 'batches')} of training)" if batches else ")"
     else:
         text = f"{counted(images, 'image')} give {counted(len(norms), 'batch normalisation')} what they were"
         text += f" trained to see: the mean is {first.shift:.2f} deviations off at the first"

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from reportgen.checks import check
+from reportgen.checks.batches import few_batches
 from reportgen.checks.case import Case, View, unjudged, untested
 from reportgen.checks.temperature import cautiously_fitted, log_losses
 from reportgen.checks.words import counted, interval, percent
@@ -43,7 +44,9 @@ class Training:
     same images. The weights come back to the bit as they were.
 
     Reading. At the end of a training a step on a few more images wins next to nothing. Where it wins much,
-    the training was stopped early, had too few pictures, or met other pictures than these.
+    the training was stopped early, had too few pictures, or met other pictures than these. How many batches
+    the normalisations have counted is said where it is fewer than 200; a pass that renews their statistics
+    counts anew, so that a small number alone is no finding.
 
     Limits. A warning at most, for pictures of another kind than those of the training do the same. It sees
     what a single step wins: a network without normalisation layers late in its training, or one that
@@ -96,7 +99,7 @@ class Training:
         status = self._status(won, labels)
         return Verdict(
             status=status,
-            sentence=_sentence(won, status),
+            sentence=_sentence(won, status, few_batches(case)),
             effect=won.share,
             low=won.low,
             high=won.high,
@@ -179,11 +182,14 @@ def _told(case: Case) -> tuple[Array, Array, list[Array]] | None:
     return (answers.labels[where], own[where], [step[where] for step in steps]) if where.any() else None
 
 
-def _sentence(won: Won, status: Status) -> str:
+def _sentence(won: Won, status: Status, batches: int | None) -> str:
     ends = interval(won.low, won.high)
     at = f"of the loss ({won.loss:.3g} nats an image at its best temperature)"
     if status == "warning":
         takes = f"One step of training takes away {percent(won.share)} {ends} {at}."
+        if batches:
+            seen = counted(batches, "batch", "batches")
+            takes = f"{takes[:-1]}, and the batch normalisations counted {seen}."
         return f"Trained too briefly, or with too few pictures? {takes}"
     if won.loss <= LEAST_NATS:
         return f"A step of training has next to nothing to win: the loss is {won.loss:.2g} nats an image."

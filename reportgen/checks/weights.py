@@ -6,16 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import kstest
 
 from reportgen.checks import check
 from reportgen.checks.case import Case
+from reportgen.checks.initialised import drawn_by
 from reportgen.checks.words import counted, listed
 from reportgen.findings import Array, Exhibits, Status, Table, Verdict
 
-SMALLEST = 200  # values of a tensor whose distribution is looked at
 FEWEST_FILTERS = 4
-ALIKE = 0.01  # the p-value above which weights are as their initialiser draws them
+UNTRAINED = 0.5  # of the layers: so many as they were initialised are no trained network
 REMEDY = "Load the checkpoint that was meant, look at how it was saved, or train again."
 
 FOLLOWS = (
@@ -43,9 +42,10 @@ class Weights:
 
     Measurement. Every tensor of the network is read: values that are NaN or infinite; filters whose weights
     are all exactly zero; filters that repeat another one of their layer exactly; normalisations whose running
-    mean is 0 and variance 1 throughout, as before the first batch; weights distributed as their
-    initialiser draws them (uniform to one over the root of the inputs, by Kolmogorov's test); outputs of
-    the last layer that are zero or equal to another one.
+    mean is 0 and variance 1 throughout, as before the first batch; weights distributed as an initialiser
+    draws them (by Kolmogorov's test: uniform with He's, Glorot's or torch's ends; normal with the deviation
+    of He, LeCun or Glorot or a usual fixed one, and no singular value beyond those of a random matrix);
+    outputs of the last layer that are zero or equal to another one.
 
     Reading. A value that is not finite is a fault wherever it stands, even where no image of this set
     reaches it. Zeroed and repeated filters cost capacity, and come from pruning, from a loader that filled in
@@ -53,12 +53,17 @@ class Weights:
     training leaves some of its own. Untouched statistics or weights were never trained, or never loaded.
 
     Limits. A network pruned on purpose has zero filters. Weights that training has hardly moved look
-    untouched though they were trained. Low-rank layers and filters that are nearly alike are not looked for.
+    untouched though they were trained. A normal layer is told alone only where it is the last one, others
+    where half of the layers agree: of 31 architectures of torchvision and timm with random weights 30 were
+    known by most of their layers, BEiT, which scales each block by its depth, by its first one. Orthogonal
+    initialisers and tensors of few values are not known. Low-rank layers and filters that are nearly alike
+    are not looked for.
 
     Remedy. Load the checkpoint that was meant, or train again.
 
-    Source. He et al. 2015, Delving Deep into Rectifiers (arXiv:1502.01852), on the initialiser; Ioffe &
-    Szegedy 2015, Batch Normalization (arXiv:1502.03167).
+    Source. He et al. 2015, Delving Deep into Rectifiers (arXiv:1502.01852) and Glorot & Bengio 2010
+    (AISTATS) on initialisers; Martin & Mahoney 2021, Implicit Self-Regularization (arXiv:1810.01075) on
+    singular values; Ioffe & Szegedy 2015, Batch Normalization (arXiv:1502.03167).
     """
 
     limit: float = 0.05
@@ -68,12 +73,16 @@ class Weights:
         read = values = 0
         last = _last_layer(case)
         state: dict[str, Array] = {}
+        weights: dict[str, Array] = {}
         for name, value in case.sources.tensors():
             read, values = read + 1, values + value.size
-            faults += self._of_tensor(name, value, last)
+            of_tensor = self._of_tensor(name, value, last)
+            faults += of_tensor
+            if not any(fault.not_finite for fault in of_tensor) and _is_weight(name, value):
+                weights[name.rpartition(".")[0]] = value
             if name.rpartition(".")[2] in ("running_mean", "running_var", "num_batches_tracked"):
                 state[name] = value
-        faults += _of_norms(state)
+        faults += [*_of_norms(state), *_untouched(weights, last)]
         faults.sort(key=lambda fault: (not fault.grave, -fault.share))
         grave = any(fault.grave for fault in faults)
         much = grave or any(fault.share > self.limit for fault in faults)
@@ -104,16 +113,14 @@ class Weights:
         )
 
     def _of_tensor(self, name: str, value: Array, last: str) -> list[Fault]:
-        layer, _, kind = name.rpartition(".")
+        layer = name.rpartition(".")[0]
         if value.dtype.kind != "f" or not value.size:
             return []
         if bad := int((~np.isfinite(value)).sum()):
             words = f"{bad:,} of {counted(value.size, 'value')} of {name} "
             words += "is not finite" if bad == 1 else "are not finite"
             return [Fault((layer,), words, bad / value.size, True, not_finite=True)]
-        if kind != "weight" or value.ndim < 2 or len(value) < 2:
-            return []
-        return [*self._filters(layer, value, layer == last), *_untouched(layer, value)]
+        return self._filters(layer, value, layer == last) if _is_weight(name, value) else []
 
     def _filters(self, layer: str, value: Array, is_last: bool) -> list[Fault]:
         """Filters, rows of a weight (F, …), that are zero, and that repeat an earlier one."""
@@ -161,18 +168,22 @@ def _of_norms(state: Mapping[str, Array]) -> list[Fault]:
     return [Fault(tuple(fresh), f"{words} are still 0 and 1{seen}", len(fresh) / len(means), True)]
 
 
-def _untouched(layer: str, value: Array) -> list[Fault]:
-    """A weight (F, …) that is distributed as torch's own initialiser of linear layers and convolutions draws
-    it: uniform to one over the root of a filter's inputs."""
-    inputs = value[0].size
-    bound = 1 / np.sqrt(inputs)
-    flat = value.ravel().astype(np.float64)
-    largest = np.abs(flat).max()
-    if flat.size < SMALLEST or largest > bound * 1.0001 or largest < 0.98 * bound:
+def _is_weight(name: str, value: Array) -> bool:
+    """Whether it is the weight of a linear layer or a convolution, (F, …)."""
+    whole = value.dtype.kind == "f" and value.ndim > 1 and len(value) > 1 and value.size > 0
+    return whole and name.rpartition(".")[2] == "weight"
+
+
+def _untouched(weights: Mapping[str, Array], last: str) -> list[Fault]:
+    """The layers that are as they were initialised: one fault for all, for it has one cause."""
+    found = drawn_by(weights, last)
+    if not found:
         return []
-    if float(kstest(flat, "uniform", args=(-bound, 2 * bound)).pvalue) < ALIKE:
-        return []
-    return [Fault((layer,), f"the weights of {layer} are as they were initialised", 1.0, False)]
+    layers, share = tuple(found), len(found) / len(weights)
+    which = layers[0] if len(found) == 1 else f"{len(found)} of {counted(len(weights), 'layer')}"
+    rule = max(set(found.values()), key=list(found.values()).count)
+    words = f"the weights of {which} are as they were initialised ({rule})"
+    return [Fault(layers, words, 1.0, share >= UNTRAINED)]
 
 
 def _table(faults: Sequence[Fault]) -> Table:
