@@ -8,7 +8,7 @@ from pathlib import Path
 from reportgen.errors import InputError
 from reportgen.evidence import Evidence, sha256_of
 from reportgen.formats import MAPS
-from reportgen.ownership import DOCUMENTS, PAGE_FILES, SUMS, owned, write_sums
+from reportgen.ownership import BEFORE, DOCUMENTS, EVIDENCE, PAGE_FILES, SUMS, owned, write_sums
 
 
 def seal(folder: Path) -> None:
@@ -23,7 +23,7 @@ def seal(folder: Path) -> None:
 
 def _sealed(folder: Path) -> list[str]:
     """The names of the files that the seal covers, that are there, relative to the folder."""
-    named = (*DOCUMENTS, "evidence/manifest.json")
+    named = (*DOCUMENTS, *(f"{EVIDENCE}/{name}" for name in ("manifest.json", *BEFORE)))
     files = (*folder.glob(f"{MAPS}/**/*.npz"), *folder.glob(f"{PAGE_FILES}/*"))
     more = sorted(path.relative_to(folder).as_posix() for path in files)
     return [name for name in (*named, *more) if (folder / name).is_file()]

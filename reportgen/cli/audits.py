@@ -12,6 +12,7 @@ import typer
 
 from reportgen.cli.failures import watch_sigterm
 from reportgen.cli.options import (
+    Baseline,
     Beside,
     BesideModel,
     Budget,
@@ -53,6 +54,7 @@ def run(
     foreign: Foreign = None,
     beside: Beside = None,
     beside_model: BesideModel = None,
+    baseline: Baseline = None,
     preset: Preset = None,
     budget: Budget = None,
     limit: Limit = None,
@@ -69,7 +71,7 @@ def run(
     watch_sigterm()
     loaded = load(recipe)
     loaded = loaded.with_values(recipe_values(ctx.params, loaded.folder))
-    _audit(loaded, checkpoint, images, out, limit, save_maps, quiet, as_json, strict)
+    _audit(loaded, checkpoint, images, out, limit, save_maps, quiet, as_json, strict, baseline)
 
 
 def demo(
@@ -106,12 +108,22 @@ def _audit(
     quiet: bool,
     as_json: bool,
     strict: bool = False,
+    baseline: Path | None = None,
 ) -> None:
     from reportgen import run as audit
     from reportgen.cli.terminal import progress
 
     with progress(quiet) as shown:
-        outcome = audit(recipe, checkpoint, images, out, limit=limit, save_maps=save_maps, progress=shown)
+        outcome = audit(
+            recipe,
+            checkpoint,
+            images,
+            out,
+            limit=limit,
+            save_maps=save_maps,
+            baseline=baseline,
+            progress=shown,
+        )
     _tell(outcome, as_json)
     if strict and (failed := _failed_checks(outcome)):
         raise Fault(

@@ -27,6 +27,9 @@ Beside = Annotated[
 BesideModel = Annotated[
     str | None, typer.Option("--beside-model", help="What it belongs to; as --model without.")
 ]
+Baseline = Annotated[
+    Path | None, typer.Option("--baseline", help="An earlier report: what changed since, and its limits.")
+]
 Foreign = Annotated[
     Path | None, typer.Option("--foreign", help="Pictures that are not of the task: a folder, list, CSV.")
 ]

@@ -103,7 +103,12 @@ class Recipe(Part):
         default=None, description="a mapping with checkpoint, name, main, model"
     )
     gates: tuple[Gate, ...] = Field(
-        default=(), description="a list of {metric, min, max} and {check, at_worst}"
+        default=(), description="a list of {metric, min, max}, {check, at_worst} and {diff, max}"
+    )
+    history: StrictStr | None = Field(
+        default=None,
+        min_length=1,
+        description="a folder of earlier reports, or of their results.json, relative to the recipe",
     )
     output: Output = Field(default=Output(), description="a mapping with theme, html, pdf")
 
