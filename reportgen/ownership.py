@@ -34,7 +34,9 @@ NAMES = re.compile(
     rf"|{EVIDENCE}/({BESIDE}/)?(key|{SHARD.pattern}\.(json|safetensors))"
 )
 # what new evidence may hold before it is known how many shards it has
-SHARDS = re.compile(r".*/(key|(manifest|timing|model|set|tensors|changed|baseline|history|[a-z]+(-\d+)+)\.\w+)")
+SHARDS = re.compile(
+    r".*/(key|(manifest|timing|model|set|tensors|changed|baseline|history|[a-z]+(-\d+)+)\.\w+)"
+)
 
 
 def is_report(folder: Path) -> bool:

@@ -1,5 +1,5 @@
-"""Earlier audits of one kind, from their results.json: what each gave, jumps beyond their spread, and since when
-something fails."""
+"""Earlier audits of one kind, from their results.json: what each gave, jumps beyond their spread, and since
+when something fails."""
 
 from __future__ import annotations
 
@@ -121,7 +121,8 @@ def _since(before: Sequence[Past], now: Past) -> Iterator[PastFinding]:
             yield _streak(f"{gate['name']}", [_passed(past, gate["name"]) for past in before], before, now)
     for name, status in now["checks"].items():
         if status == "fault":
-            fine = [None if name not in past["checks"] else past["checks"][name] != "fault" for past in before]
+            said = [past["checks"].get(name) for past in before]
+            fine = [None if one is None else one != "fault" for one in said]
             yield _streak(f"check.{name}", fine, before, now)
 
 
@@ -133,7 +134,14 @@ def _streak(what: str, fine: Sequence[bool | None], before: Sequence[Past], now:
     """How long it has failed: back to the last audit that did not, or had no such thing."""
     length = next((n for n, passed in enumerate(reversed(fine)) if passed is not False), len(fine))
     first = before[len(before) - length]["name"] if length else now["name"]
-    return {"kind": "since", "what": what, "value": None, "median": None, "since": first, "audits": length + 1}
+    return {
+        "kind": "since",
+        "what": what,
+        "value": None,
+        "median": None,
+        "since": first,
+        "audits": length + 1,
+    }
 
 
 def _jumps(before: Sequence[Past], now: Past) -> Iterator[PastFinding]:
@@ -156,7 +164,7 @@ def _jumps(before: Sequence[Past], now: Past) -> Iterator[PastFinding]:
 
 
 def _series(before: Sequence[Past], now: Past) -> Iterable[tuple[str, float | None, list[float | None], Any]]:
-    """What is followed from audit to audit: a name, the present value, the earlier ones, and the least jump."""
+    """What is followed from audit to audit: a name, the present value, the earlier ones, the least jump."""
     yield "accuracy", now["accuracy"], [past["accuracy"] for past in before], lambda median: LEAST
     for gate in now["gates"]:
         earlier = [_value(past, gate["name"]) for past in before]

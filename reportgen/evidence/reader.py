@@ -142,8 +142,8 @@ class Evidence:
         return np.stack([rows[at] for at in range(len(records))]) if rows else np.zeros((0, 0))
 
     def tensors(self) -> tuple[list[Any], dict[str, Array]]:
-        """What was kept of the network's tensors: a record each, and arrays of all (see `measure/tensors.py`);
-        nothing in older evidence."""
+        """What was kept of the network's tensors: a record each, and arrays of all of them, as
+        `measure/tensors.py` has them; nothing in older evidence."""
         if TENSORS not in self._shards:
             return [], {}
         with self._open(TENSORS) as stored:

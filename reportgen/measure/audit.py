@@ -114,8 +114,8 @@ def prepare(
     save_maps: bool,
     baseline: Answers | None = None,
 ) -> Audit:
-    """Reads the model, and the one beside it, and surveys the images. `baseline` are the answers of an earlier
-    audit.
+    """Reads the model, and the one beside it, and surveys the images. `baseline` are the answers of an
+    earlier audit.
 
     Raises RecipeError and InputError.
     """

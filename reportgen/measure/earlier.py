@@ -1,5 +1,5 @@
-"""What was answered to the same images before, by an earlier audit or by the model beside: images whose answer
-changed get figures first."""
+"""What was answered to the same images before, by an earlier audit or by the model beside: images whose
+answer changed get figures first."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def answers(records: Iterable[Record]) -> dict[str, str]:
 
 
 def changed(records: Sequence[Record], before: Answers) -> list[int]:
-    """The numbers of images that are answered otherwise than before: wrong answers first, the surest first."""
+    """The numbers of images that are answered otherwise than before: wrong and sure answers first."""
     others = [
         record
         for record in records

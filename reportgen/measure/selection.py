@@ -9,7 +9,12 @@ from reportgen.evidence import Record, best, is_unanswered, sha256_of
 from reportgen.inputs import ImageFile
 
 CHANGED = "changed"  # no wish of a recipe: what is compared with another audit shows what changed first
-WORDS = {CHANGED: "changed answers", "wrong": "wrong answers", "unsure": "least sure answers", "random": "drawn at random"}
+WORDS = {
+    CHANGED: "changed answers",
+    "wrong": "wrong answers",
+    "unsure": "least sure answers",
+    "random": "drawn at random",
+}
 
 
 def choose(

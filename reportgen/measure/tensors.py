@@ -32,11 +32,12 @@ def keep(m: Measurement) -> None:
 def described(state: Mapping[str, Tensor]) -> tuple[list[dict[str, Any]], dict[str, Array]]:
     """Of tensors by name a record each, and arrays of all of them together.
 
-    A record has the shape, the SHA-256 of the values and their norm, the row of `sketch` (T, BUCKETS), and the
-    first and the last row of `row_norm` (R,) and `row_hash` (R,), which have one for each part along the
+    A record has the shape, the SHA-256 of the values and their norm, the row of `sketch` (T, BUCKETS), and
+    the first and the last row of `row_norm` (R,) and `row_hash` (R,), which have one for each part along the
     first axis (a filter) of tensors with at least two axes.
     """
-    records, sketches, norms, hashes = [], [], [], []
+    records: list[dict[str, Any]] = []
+    sketches, norms, hashes = [], [], []
     rows = 0
     for name, tensor in state.items():
         values = _values(tensor)

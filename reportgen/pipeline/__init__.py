@@ -53,8 +53,8 @@ def run(
 ) -> Outcome:
     """Measures a checkpoint on images and writes the report to the folder `out`.
 
-    `baseline` is the folder of an earlier report: what changed since is said first, and the recipe's limits on
-    changes are judged.
+    `baseline` is the folder of an earlier report: what changed since is said first, and the recipe's limits
+    on changes are judged.
     An earlier report in `out` is replaced when the new one is whole, and nothing else that lies there.
     Interrupted, the same call resumes. Raises RecipeError, InputError, and RenderError where even
     report.html failed (the evidence is kept).

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from typing_extensions import Self
 
-from reportgen.audit.compare.kept import compared_with, keep
+from reportgen.audit.compare.comparison import Comparison
+from reportgen.audit.compare.kept import MapsBefore, compared_with, keep
 from reportgen.audit.compare.limits import compares
 from reportgen.audit.compare.sides import Side, read_side
 from reportgen.audit.history import Past, history, past_of, read_history
@@ -26,7 +27,7 @@ class Before:
 
     side: Side | None
     past: list[Past] | None
-    gates: list[Mapping[str, object]]
+    gates: Sequence[Mapping[str, object]]
     answers: Mapping[str, str] = field(default_factory=dict)  # of the earlier audit, by image
 
     @classmethod
@@ -53,7 +54,8 @@ class Before:
             return
         found = Evidence(evidence)
         draft = results(found)
-        comparison, maps = None, []
+        comparison: Comparison | None = None
+        maps: list[MapsBefore] = []
         if self.side is not None:
             comparison, maps = compared_with(Side(name, draft, found), self.side, self.gates)
         gates = [*draft["gates"], *(comparison["gates"] if comparison else ())]

@@ -1,5 +1,5 @@
-"""What came before an audit, kept beside its evidence, so that the report can be written again without it: the
-comparison with the baseline, its maps of the images that are shown, and the history."""
+"""What came before an audit, kept beside its evidence, so that the report can be written again without it:
+the comparison with the baseline, both models' maps of images that changed, and the history."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ class MapsBefore:
     new: Array  # (h, w)
 
 
-def keep(evidence: Path, comparison: Comparison | None, maps: Sequence[MapsBefore], past: History | None) -> None:
+def keep(
+    evidence: Path, comparison: Comparison | None, maps: Sequence[MapsBefore], past: History | None
+) -> None:
     """Writes what there is into the evidence's folder, and removes what an earlier run left there."""
     _write(evidence / BASELINE, canonical_json(comparison) if comparison else None)
     arrays = {f"{one.id}/{one.method}/{side}": getattr(one, side) for one in maps for side in ("old", "new")}
@@ -86,8 +88,8 @@ def _read(path: Path) -> Any:
 
 
 def maps_before(new: Side, old: Side, comparison: Comparison) -> list[MapsBefore]:
-    """Both models' maps of the images that changed, and then of those whose maps did, for the kinds of map that
-    differ most on each: what is set side by side."""
+    """What is set side by side: both models' maps of the images that changed, and then of those whose maps
+    did, for the kinds of map that differ most on each."""
     if new.evidence is None or old.evidence is None:
         return []
     by_image: dict[str, list[Any]] = {}
@@ -111,7 +113,9 @@ def _pairs(new: Side, old: Side) -> Iterator[Any]:
     yield from matched(new.records, old.records, class_indices(new.classes, old.classes)).pairs
 
 
-def compared_with(new: Side, old: Side, gates: Sequence[Mapping[str, Any]]) -> tuple[Comparison, list[MapsBefore]]:
+def compared_with(
+    new: Side, old: Side, gates: Sequence[Mapping[str, Any]]
+) -> tuple[Comparison, list[MapsBefore]]:
     """The comparison and the maps to set side by side."""
     comparison = compare(new, old, gates)
     return comparison, maps_before(new, old, comparison)

@@ -1,5 +1,5 @@
-"""Limits on a comparison: gates such as {diff: answers_changed, max: 0.01}, and {metric: accuracy, within: 0.02}
-of what the baseline gave."""
+"""Limits on a comparison: gates such as {diff: answers_changed, max: 0.01}, and {metric: accuracy,
+within: 0.02} of what the baseline gave."""
 
 from __future__ import annotations
 

@@ -12,8 +12,8 @@ from typing_extensions import TypedDict
 
 from reportgen.audit.compare.matching import Match
 from reportgen.audit.quantities import Count, ImageId, Rho
-from reportgen.evidence import Evidence, Findings
-from reportgen.findings import Array, Heatmap
+from reportgen.evidence import Evidence
+from reportgen.findings import Array, Finding, Heatmap
 from reportgen.stats import spearman
 
 
@@ -89,7 +89,7 @@ def _of_image(new: Evidence, old: Evidence, pair: Match) -> Iterator[MapPair]:
             }
 
 
-def _first(slots: Findings | Any) -> Heatmap | None:
+def _first(slots: Sequence[tuple[Finding, ...]]) -> Heatmap | None:
     found = (one for one in (slots[0] if slots else ()) if isinstance(one, Heatmap) and one.name == "map")
     return next(found, None)
 

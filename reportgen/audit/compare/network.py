@@ -1,4 +1,4 @@
-"""What became of the network: tensors and filters that are others, filters that are zero, channels that died."""
+"""What became of the network: tensors and filters that are others, zero filters, channels that died."""
 
 from __future__ import annotations
 
@@ -72,7 +72,9 @@ def network_change(new: Side, old: Side) -> NetworkChange:
     }
 
 
-def _change(new: Any, old: Any, my_arrays: Mapping[str, Array], their_arrays: Mapping[str, Array]) -> TensorChange:
+def _change(
+    new: Any, old: Any, my_arrays: Mapping[str, Array], their_arrays: Mapping[str, Array]
+) -> TensorChange:
     rows = len(new["shape"]) > 1
     mine, theirs = (
         arrays["row_hash"][slice(*record["rows"])]
@@ -116,8 +118,10 @@ def _faulty(side: Side) -> Iterator[list[Any]]:
 
 
 def _dead_counts(old: Side, new: Side) -> list[int] | None:
-    """How many channels are dead in all, where both audits counted: a list may name the first ones only."""
-    counts = [[found[DEAD] for found in side.results["findings"].values() if DEAD in found] for side in (old, new)]
+    """How many channels are dead in all, where both audits counted: a list may name the first only."""
+    counts = [
+        [found[DEAD] for found in side.results["findings"].values() if DEAD in found] for side in (old, new)
+    ]
     return [int(count[0]) for count in counts] if all(counts) else None
 
 

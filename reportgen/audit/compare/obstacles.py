@@ -30,8 +30,8 @@ def obstacles(new: Side, old: Side, images: Matching) -> Iterator[Obstacle]:
     yield from _images(images)
     yield from _model(new, old)
     if missing := [side.name for side in (old, new) if side.evidence is None]:
-        text = f"No evidence of this version is left of {_some(missing)}: maps, scores, curves and tensors are"
-        yield {"what": "evidence", "sentence": f"{text} not compared."}
+        text = f"No evidence of this version is left of {_some(missing)}: maps, scores, curves and"
+        yield {"what": "evidence", "sentence": f"{text} tensors are not compared."}
 
 
 def _versions(new: Side, old: Side) -> Iterator[Obstacle]:
@@ -80,7 +80,7 @@ def _model(new: Side, old: Side) -> Iterator[Obstacle]:
     if new.evidence and old.evidence:
         ways = [side.manifest["model"]["preprocessing"] for side in (old.evidence, new.evidence)]
         if ways[0] != ways[1]:
-            text = "The two models see the images by other preprocessing; maps are compared where the crop is one."
+            text = "The two models see the images by other preprocessing; maps of one crop are compared."
             yield {"what": "preprocessing", "sentence": text}
 
 

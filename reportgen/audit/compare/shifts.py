@@ -61,7 +61,7 @@ def _of_answer(pair: Match) -> float | None:
     does not list that class, all that is left beside those it lists bounds it; the middle is taken."""
     answer: Any = best(pair.as_new)
     before, after = answer["probability"], _probability(pair.new["predictions"], answer["class_index"])
-    return None if before is None or after is None else abs(after - before)
+    return None if before is None or after is None else float(abs(after - before))
 
 
 def _probability(predictions: Iterable[Any], class_index: int) -> float | None:

@@ -53,10 +53,11 @@ def read_side(folder: Path, name: str | None = None) -> Side:
         results = json.loads(path.read_bytes())
         schema = results["schema"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{folder} holds no report ({type(error).__name__} of results.json)", REMEDY) from error
+        cause = f"{folder} holds no report ({type(error).__name__} of results.json)"
+        raise InputError(cause, REMEDY) from error
     if schema != RESULTS:
         raise InputError(
-            f"{path} is of another version: {schema!r}", "audit that model again with this version of reportgen"
+            f"{path} is of another version: {schema!r}", "audit that model again with this reportgen"
         )
     return Side(name or folder.resolve().name, results, _evidence(folder / "evidence"))
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from reportgen.audit.compare.kept import kept_maps
 from reportgen.audit.maps import Trust
 from reportgen.audit.results import Results
 from reportgen.evidence import Evidence, Record, is_unanswered
@@ -25,6 +26,7 @@ from reportgen.report.document.answers import (
     means,
     mistakes,
 )
+from reportgen.report.document.change import change
 from reportgen.report.document.glossary import glossary
 from reportgen.report.document.provenance import recipe_yaml, sheets
 from reportgen.report.document.sanity import method as how_trust
@@ -58,6 +60,8 @@ def document(evidence: Evidence, results: Results) -> Document:
     trust = trust_section(results["trust"], evidence)
     rows, more = _rows(evidence, records, signs, titles)
     side = side_by_side(evidence, results, trust, rows)
+    since = results.get("baseline")
+    new = None if since is None else change(since, evidence, kept_maps(evidence), rows)
     lines = findings(results, manifest, records, signs, trust, evidence.model_findings(), side)
     lines = illustrated(lines, rows, evidence, trust)
     printed = tuple(row for row in rows if row.picture or row.states)
@@ -90,6 +94,7 @@ def document(evidence: Evidence, results: Results) -> Document:
         sections=_sections(evidence, manifest),
         trust=trust,
         side=side,
+        change=new,
         methods=_methods(manifest, results["trust"], side),
         glossary=glossary(),
         rejected=tuple(

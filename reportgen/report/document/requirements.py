@@ -98,6 +98,8 @@ def required(results: Results) -> Iterator[Requirement]:
         asked = f"{SIGNS[gate['bound']]} {exact(gate['metric'], gate['limit'])}" if not _check(gate) else ""
         if not asked:
             asked = AT_WORST[SEVERITY[int(gate["limit"])]]
+        elif gate.get("baseline") is not None:
+            asked += f", the baseline having {told(gate['metric'], gate['baseline'])}"
         elif ENDS[gate["bound"]]:
             asked += f", {ENDS[gate['bound']]} end"
         yield Requirement(
@@ -121,7 +123,8 @@ def _href(gate: Results) -> str:
     if check:
         return f"#check-{check}"
     room, _, rest = gate["metric"].partition(".")
-    return {"trust": f"#trust-{rest.partition('.')[0]}", "beside": "#beside"}.get(room, "#images")
+    rooms = {"trust": f"#trust-{rest.partition('.')[0]}", "beside": "#beside", "diff": "#since"}
+    return rooms.get(room, "#images")
 
 
 def name(gate: Results, results: Results) -> str:
@@ -136,6 +139,8 @@ def name(gate: Results, results: Results) -> str:
     if room == "trust":
         method, _, what = rest.rpartition(".")
         return f"maps of {method}: {what.replace('_', ' ')}"
+    if room == "diff":
+        return f"change: {rest.replace('_', ' ')}"
     if room == "beside":
         return f"second model: {rest.replace('_', ' ')}"
     return WORDS.get(str(metric), str(metric).replace("_", " "))

@@ -165,7 +165,7 @@ def _page(
         "page.html.j2",
         title=document.title,
         created=evidence.manifest["created"],
-        policy=_policy(style, script, beside),
+        policy=policy(style, script, beside),
         beside=beside,
         style=Markup(embedding.text("report.css", style, "text")),
         script=Markup(embedding.text("report.js", script, "script")),
@@ -177,7 +177,7 @@ def _page(
     return page, embedding, embedding.weigh(page)
 
 
-def _policy(style: str, script: str, beside: bool) -> str:
+def policy(style: str, script: str = "", beside: bool = False) -> str:
     """The page's policy: this style sheet and script, pictures and fonts inside it, nothing else; or
     what lies beside it, and nothing inline."""
     if beside:

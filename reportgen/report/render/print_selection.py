@@ -12,6 +12,7 @@ from reportgen.report.cards.cards import cards
 from reportgen.report.cards.sheet import sheet
 from reportgen.report.pictures import figures
 from reportgen.report.values.checks import CheckRow, ChecksSection
+from reportgen.report.values.comparison import Change
 from reportgen.report.values.document import Document, FindingLine, ImageRow, Mistake
 from reportgen.report.values.sheet import Cases, CaseSheet, Contact
 from reportgen.report.wording import plural
@@ -143,10 +144,15 @@ def _linked(document: Document, anchors: Collection[str]) -> Document:
     def mended(line: FindingLine | ImageRow | Mistake) -> Any:
         return line if is_there(line.href) else replace(line, href="")
 
+    def leading(change: Change | None) -> Change | None:
+        if change is None:
+            return None
+        rows = (row if is_there(row.print_href) else replace(row, print_href="") for row in change.changed)
+        return replace(change, changed=tuple(rows))
+
     side = document.side
-    if side:
-        changed = (row if is_there(row.print_href) else replace(row, print_href="") for row in side.changed)
-        side = replace(side, changed=tuple(changed))
+    if side is not None:
+        side = replace(side, change=leading(side.change) or side.change)
     return replace(
         document,
         findings=_each(document.findings, mended),
@@ -154,6 +160,7 @@ def _linked(document: Document, anchors: Collection[str]) -> Document:
         print_rows=_each(document.print_rows, mended),
         mistakes=_each(document.mistakes, mended),
         side=side,
+        change=leading(document.change),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 from reportgen.report.pictures.rasters import Raster
 from reportgen.report.values.card import Block, Fact, Figure, Level, Sign
 from reportgen.report.values.checks import ChecksSection
+from reportgen.report.values.comparison import Change
 from reportgen.report.values.second_model import SideBySide
 from reportgen.report.values.summary import Summary
 
@@ -279,6 +280,7 @@ class Document:
     sections: tuple[Block, ...]
     trust: TrustSection | None
     side: SideBySide | None
+    change: Change | None  # since the baseline
     methods: tuple[MethodGroup, ...]
     glossary: tuple[Fact, ...]
     rejected: tuple[tuple[str, str, str], ...]  # number, path, reason
