@@ -60,6 +60,8 @@ class Before:
             comparison, maps = compared_with(Side(name, draft, found), self.side, self.gates)
         gates = [*draft["gates"], *(comparison["gates"] if comparison else ())]
         now = past_of({**draft, "gates": gates}, name)
+        if found.manifest["reproducible"]:  # no duration where equal inputs are to give equal bytes
+            now["seconds"] = None
         past = history(self.past, now) if self.past is not None else None
         keep(evidence, comparison, maps, past)
 

@@ -21,7 +21,7 @@ from reportgen.evidence.arrays import Stored, packed
 from reportgen.findings import Array
 
 BASELINE, MAPS, HISTORY = "baseline.json", "baseline.safetensors", "history.json"
-PICTURED = 12  # images whose maps are set side by side
+PICTURED = 6  # images whose maps are set side by side
 METHODS = 2  # kinds of map of each of them
 
 

@@ -60,8 +60,9 @@ def _of_answer(pair: Match) -> float | None:
     """The size of the shift of the probability of the class that the old model answered. Where the new one
     does not list that class, all that is left beside those it lists bounds it; the middle is taken."""
     answer: Any = best(pair.as_new)
-    before, after = answer["probability"], _probability(pair.new["predictions"], answer["class_index"])
-    return None if before is None or after is None else float(abs(after - before))
+    before: float | None = answer["probability"]
+    after = _probability(pair.new["predictions"], answer["class_index"])
+    return None if before is None or after is None else abs(after - before)
 
 
 def _probability(predictions: Iterable[Any], class_index: int) -> float | None:
@@ -71,7 +72,7 @@ def _probability(predictions: Iterable[Any], class_index: int) -> float | None:
     if class_index in listed:
         return float(listed[class_index])
     rest = max(0.0, 1 - sum(listed.values()))
-    return min(rest, *listed.values()) / 2
+    return float(min(rest, *listed.values())) / 2
 
 
 def _kept(pair: Match) -> Shifted | None:

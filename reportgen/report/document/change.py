@@ -13,6 +13,7 @@ import numpy as np
 
 from reportgen.audit.answer_changes import LISTED
 from reportgen.audit.compare.kept import MapsBefore
+from reportgen.audit.gates import unit
 from reportgen.evidence import Evidence
 from reportgen.findings import Array, faults
 from reportgen.report.document import requirements
@@ -66,7 +67,7 @@ def change(
         counts=counts,
         tiles=tuple(_tiles(found)),
         tiles_above=beside,
-        lines=lines(found, anchor),
+        lines=lines(found, anchor, titles),
         obstacles=tuple(one["sentence"] for one in found["obstacles"]),
         limits=tuple(requirements.required({"gates": found["gates"], "checks": ()})),
         crossed=_crossed(found, old),
@@ -265,7 +266,9 @@ def _requirements(rows: Iterable[Any]) -> Iterator[Row]:
         words = "met" if met else "not met" if row["new_outcome"] == "failed" else row["new_outcome"]
         detail = ""
         if None not in margins:
-            detail = f"margin {number(margins[0], 2)} → {number(margins[1], 2)}"
+            points = bool(unit(metric))
+            told = [number(100 * margin if points else margin, 2) for margin in margins]
+            detail = " → ".join(told) + (" points" if points else "")
         yield Row(sentence(row["name"]), values[0], values[1], Sign("ok" if met else "bad", words), detail)
 
 

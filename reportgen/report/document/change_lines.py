@@ -18,8 +18,8 @@ FALL = 0.1  # of right answers under a corruption
 NAMED = 4
 
 
-def lines(found: Comparison, anchor: str) -> tuple[ChangeLine, ...]:
-    """What changed, the worst first; one sentence where nothing did."""
+def lines(found: Comparison, anchor: str, titles: Mapping[str, str] | None = None) -> tuple[ChangeLine, ...]:
+    """What changed, the worst first; one sentence where nothing did. `titles` are those of visualizations."""
     every = [
         *_limits(found, anchor),
         *_requirements(found, anchor),
@@ -27,7 +27,7 @@ def lines(found: Comparison, anchor: str) -> tuple[ChangeLine, ...]:
         *_answers(found, anchor),
         *_checks(found, anchor),
         *_curves(found, anchor),
-        *_maps(found, anchor),
+        *_maps(found, anchor, titles or {}),
         *_shifts(found, anchor),
         *_tensors(found, anchor),
     ]
@@ -77,7 +77,8 @@ def _limits(found: Comparison, anchor: str) -> Iterator[ChangeLine]:
     for gate in found["gates"]:
         if gate["outcome"] != PASSED:
             tag = "past its limit" if gate["outcome"] == FAILED else "cannot be judged"
-            text = f"{sentence(gate['reason'].replace('diff.', '').replace('_', ' '))}."
+            reason = gate["reason"].removeprefix("diff.").replace("_", " ")
+            text = f"{sentence(reason)}: {gate['name'].removeprefix('diff.').replace('_', ' ')} is required."
             yield ChangeLine("bad", tag, text, f"#{anchor}-limits", "limits")
 
 
@@ -169,15 +170,15 @@ def _curves(found: Comparison, anchor: str) -> Iterator[ChangeLine]:
         yield ChangeLine("warn", "limits of use", text, f"#{anchor}-curves", "curves")
 
 
-def _maps(found: Comparison, anchor: str) -> Iterator[ChangeLine]:
+def _maps(found: Comparison, anchor: str, titles: Mapping[str, str]) -> Iterator[ChangeLine]:
     rows = [(name, row) for name, row in found["maps"].items() if row["rho"] < 1 - 1e-9]
     if rows:
         name, row = rows[0]
         shift = row["shift_px"]
         moved = "" if shift is None else f", and their centre moved by {number(shift, 2)} px"
         text = (
-            f"The maps of {name} changed most: rank correlation {fixed(row['rho'])} in the mean of"
-            f" {plural(row['images'], 'image')}, lowest {fixed(row['lowest_rho'])}{moved}."
+            f"The maps of {titles.get(name, name)} changed most: rank correlation {fixed(row['rho'])} in the"
+            f" mean of {plural(row['images'], 'image')}, lowest {fixed(row['lowest_rho'])}{moved}."
         )
         level = "warn" if row["rho"] < UNLIKE else "note"
         yield ChangeLine(level, "maps", text, f"#{anchor}-maps", "maps")  # type: ignore[arg-type]

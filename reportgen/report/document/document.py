@@ -28,6 +28,7 @@ from reportgen.report.document.answers import (
 )
 from reportgen.report.document.change import change
 from reportgen.report.document.glossary import glossary
+from reportgen.report.document.history import history
 from reportgen.report.document.provenance import recipe_yaml, sheets
 from reportgen.report.document.sanity import method as how_trust
 from reportgen.report.document.sanity import section as trust_section
@@ -95,6 +96,7 @@ def document(evidence: Evidence, results: Results) -> Document:
         trust=trust,
         side=side,
         change=new,
+        history=history(results, manifest["reproducible"]),
         methods=_methods(manifest, results["trust"], side),
         glossary=glossary(),
         rejected=tuple(

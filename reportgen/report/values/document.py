@@ -9,6 +9,7 @@ from reportgen.report.pictures.rasters import Raster
 from reportgen.report.values.card import Block, Fact, Figure, Level, Sign
 from reportgen.report.values.checks import ChecksSection
 from reportgen.report.values.comparison import Change
+from reportgen.report.values.history import HistorySection
 from reportgen.report.values.second_model import SideBySide
 from reportgen.report.values.summary import Summary
 
@@ -281,6 +282,7 @@ class Document:
     trust: TrustSection | None
     side: SideBySide | None
     change: Change | None  # since the baseline
+    history: HistorySection | None
     methods: tuple[MethodGroup, ...]
     glossary: tuple[Fact, ...]
     rejected: tuple[tuple[str, str, str], ...]  # number, path, reason
@@ -316,7 +318,9 @@ class Document:
     @property
     def worst(self) -> tuple[FindingLine, ...]:
         """The first findings that are more than notes, for a cover."""
-        return tuple(line for line in self._of("finding") if line.level in ("bad", "warn"))[:COVER_FINDINGS]
+        return tuple(line for line in self._of("finding") if line.level in ("bad", "warn"))[
+            : COVER_FINDINGS - (2 if self.change or self.side else 0)
+        ]
 
 
 ADVICE = "do not rely"
