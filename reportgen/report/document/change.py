@@ -53,6 +53,9 @@ def change(
     Of two models `beside` one another the tiles stand on the first screen, and tables of their own follow."""
     head, counts = headline(found)
     old, new = found["old"]["name"], found["new"]["name"]
+    # the model beside is not asked what is about the images
+    known = [check for check in found["checks"] if check["worse"] is not None]
+    told = {**found, "checks": known} if beside else found
     against = f"{new} against {old}" if beside else f"Since {old}"
     titles = _titles(evidence)
     tensors, note = _tensors(found["network"])
@@ -67,16 +70,17 @@ def change(
         counts=counts,
         tiles=tuple(_tiles(found)),
         tiles_above=beside,
-        lines=lines(found, anchor, titles),
+        lines=lines(told, anchor, titles),
         obstacles=tuple(one["sentence"] for one in found["obstacles"]),
         limits=tuple(requirements.required({"gates": found["gates"], "checks": ()})),
         crossed=_crossed(found, old),
         changed=tuple(_changed(evidence, found["changed"], rows, linked)),
         changed_note=_changed_note(found["changed"]),
         changed_count=f"{len(found['changed']):,}",
+        signs={one["id"]: _sign(one, old) for one in found["changed"]},
         maps=tuple(_maps(found, evidence, maps, titles, anchor)) if evidence else (),
         map_rows=tuple(_map_rows(found["maps"], titles)),
-        checks=tuple(_checks(found["checks"])),
+        checks=tuple(_checks(known if beside else found["checks"])),
         requirements=() if beside else tuple(_requirements(found["requirements"])),
         numbers=() if beside else tuple(_numbers(found)),
         tensors=tensors,
@@ -178,6 +182,12 @@ class _Pictures:
 def kind(name: str) -> Sign:
     """How an answer changed, in words."""
     return Sign(LEVELS[name], WORDS.get(name, name))
+
+
+def _sign(answer: Mapping[str, Any], old: str) -> Sign:
+    """How an image's answer changed, for its card."""
+    words, sign = f"{old} answered {answer['answers'][1]['class_name']}", kind(answer["kind"])
+    return Sign(sign.level, words if answer["kind"] == "no label" else f"{sign.text}: {words}")
 
 
 def _changed_note(answers: Sequence[Any]) -> str:

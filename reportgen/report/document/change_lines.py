@@ -44,7 +44,7 @@ def headline(found: Comparison) -> tuple[Sign, tuple[str, ...]]:
     failed = [gate for gate in found["gates"] if not gate["passed"]]
     if failed or _surely_worse(tests) or found["network"]["zeroed"]:
         level = "bad"
-    elif found["gates"]:
+    elif found["gates"] or _surely_better(tests):
         level = "ok"
     compared = f"{tests['changed']:,} of {plural(tests['compared'], 'answer')} changed"
     text = f"accuracy {points(tests)}" if tests["labelled"] else compared
@@ -67,6 +67,10 @@ def points(tests: Mapping[str, Any]) -> str:
 
 def _signed(value: float) -> str:
     return f"{round(value, 1) + 0.0:+.1f}".replace("-", "−")
+
+
+def _surely_better(tests: Mapping[str, Any]) -> bool:
+    return bool(tests["labelled"] and tests["mended"] > tests["broken"] and tests["mcnemar_p"] < CHANCE)
 
 
 def _surely_worse(tests: Mapping[str, Any]) -> bool:
@@ -144,19 +148,23 @@ def _answers(found: Comparison, anchor: str) -> Iterator[ChangeLine]:
     said = "p < 0.001" if p < 0.0005 else f"p = {probability(p)}"
     chance = "hardly chance" if p < CHANCE else "may well be chance"
     text += f": {kinds}; accuracy {points(tests)}, {chance} (McNemar {said})."
-    level = "bad" if worse else "ok" if tests["mended"] > tests["broken"] and p < CHANCE else "note"
+    level = "bad" if worse else "ok" if _surely_better(tests) else "note"
     if tests["broken"] and level == "note":
         level = "warn"
     yield ChangeLine(level, "answers", text, href, "list")  # type: ignore[arg-type]
 
 
 def _checks(found: Comparison, anchor: str) -> Iterator[ChangeLine]:
-    for check in found["checks"]:
+    unknown = [check["title"] for check in found["checks"] if check["worse"] is None]
+    if unknown:
+        text = f"Asked in one of the two audits only, and not compared: {_some(unknown)}."
+        yield ChangeLine("note", "check", text, f"#{anchor}-checks", "checks")
+    for check in (one for one in found["checks"] if one["worse"] is not None):
         text = f"{check['title']}: {check['new']}, was {check['old']}. {check['sentence']}"
         href = f"#{anchor}-checks"
         if check["worse"]:
             yield ChangeLine(LEVEL[check["new"]], "check", text, href, "checks", check["remedy"])
-        elif check["worse"] is False and check["new"] == "clear":
+        elif check["new"] == "clear":
             yield ChangeLine("ok", "check", text, href, "checks")
         else:
             yield ChangeLine("note", "check", text, href, "checks")

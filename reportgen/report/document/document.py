@@ -46,6 +46,7 @@ from reportgen.report.wording import NONE, count, date, plural, probability, sen
 
 ROWS_AT_MOST = 1000  # lines of the summary table: every image stays in results.json
 THUMBNAIL_PX = 72
+GRAVE_CHANGES = ("filters", "jump")  # what stands among the findings, too; of the rest there are rows
 NO_SIGN = Sign("note", "no label")
 
 
@@ -63,7 +64,9 @@ def document(evidence: Evidence, results: Results) -> Document:
     side = side_by_side(evidence, results, trust, rows)
     since = results.get("baseline")
     new = None if since is None else change(since, evidence, kept_maps(evidence), rows)
-    lines = findings(results, manifest, records, signs, trust, evidence.model_findings(), side)
+    past = history(results, manifest["reproducible"])
+    before = [line for part in (new, past) if part for line in part.lines if line.tag in GRAVE_CHANGES]
+    lines = findings(results, manifest, records, signs, trust, evidence.model_findings(), side, before)
     lines = illustrated(lines, rows, evidence, trust)
     printed = tuple(row for row in rows if row.picture or row.states)
     classes, left_out = by_class(results["metrics"]["per_class"] or [])
@@ -96,7 +99,7 @@ def document(evidence: Evidence, results: Results) -> Document:
         trust=trust,
         side=side,
         change=new,
-        history=history(results, manifest["reproducible"]),
+        history=past,
         methods=_methods(manifest, results["trust"], side),
         glossary=glossary(),
         rejected=tuple(

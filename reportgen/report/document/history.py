@@ -49,7 +49,7 @@ def _figures(audits: Sequence[Past], reproducible: bool) -> Iterator[Figure]:
     for place, name in enumerate(dict.fromkeys(names[:GATES_DRAWN])):
         gates = [_gate(past, name) for past in audits]
         values = [gate["value"] if gate else None for gate in gates]
-        yield from _drawn(f"gate-{place}", sentence(name), audits, values, gates[-1]["limit"])
+        yield from _drawn(f"gate-{place}", sentence(_plain(name)), audits, values, gates[-1]["limit"])
     faults = [float(sum(status == "fault" for status in past["checks"].values())) for past in audits]
     yield from _drawn("faults", "Checks at fault", audits, faults)
     if not reproducible:
@@ -99,7 +99,8 @@ def _mark(place: str) -> Point:
 
 
 def _marked(drawn: Plot, marks: Sequence[Point]) -> Plot:
-    return replace(drawn, points=tuple(marks))
+    whole = tuple(tick for tick in drawn.x_ticks if "." not in tick.text)  # there is no audit 1.5
+    return replace(drawn, points=tuple(marks), x_ticks=whole)
 
 
 def _row(past: Past) -> PastRow:
@@ -110,11 +111,16 @@ def _row(past: Past) -> PastRow:
         name=past["name"],
         date=date(past["created"]),
         met=Sign("ok" if past["met"] else "bad", words) if past["gates"] else Sign("note", "none"),
-        failed=_some(failed),
+        failed=_some(list(map(_plain, failed))),
         accuracy=share(past["accuracy"]),
         faults=_some(faults) or NONE,
         checkpoint=past["checkpoint_sha256"][:12],
     )
+
+
+def _plain(name: str) -> str:
+    """A gate's name without the key of the recipe that it begins with."""
+    return name.removeprefix("diff.").replace("_", " ")
 
 
 def _some(names: Sequence[str]) -> str:
@@ -136,7 +142,7 @@ def _lines(findings: Sequence[Any], results: Results, reproducible: bool) -> Ite
 def _since(found: Mapping[str, Any], titles: Mapping[str, str]) -> ChangeLine:
     what = found["what"]
     check = what.removeprefix("check.") if what.startswith("check.") else ""
-    name = f"The check {titles.get(check, check)}" if check else sentence(what)
+    name = f"The check {titles.get(check, check)}" if check else sentence(_plain(what))
     how = "finds a fault" if check else "is not met"
     if found["audits"] == 1:
         text = f"{name} {how} for the first time in this row of audits."

@@ -183,9 +183,10 @@ def _words(gate: Results) -> str:
     size = abs(gate["margin"])
     if not size:
         return "at the limit"
-    amount = f"{number(100 * size, 2)} points" if unit(gate["metric"]) else number(size)
+    whole = int(size) if size == int(size) else size
+    amount = f"{number(100 * size, 2)} points" if unit(gate["metric"]) else number(whole)
     text = f"{amount} {'to spare' if gate['outcome'] == PASSED else 'short'}"
-    if ENDS[gate["bound"]] or gate["low"] is None:
+    if ENDS[gate["bound"]] or gate["low"] is None or gate.get("compares"):
         return text
     end = "lower" if gate["bound"] == "min" else "upper"
     if gate["outcome"] == PASSED:

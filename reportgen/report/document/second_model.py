@@ -16,7 +16,6 @@ from reportgen.evidence import Evidence
 from reportgen.findings import Finding, Gallery, Table, pack
 from reportgen.report.cards.blocks import Scene, block
 from reportgen.report.document.change import change
-from reportgen.report.document.change import kind as changed
 from reportgen.report.document.compared import gained, numbers
 from reportgen.report.document.sanity import section
 from reportgen.report.values.card import Block, Sign
@@ -36,7 +35,8 @@ def side_by_side(
     if other is None or second is None:
         return None
     theirs = section(second["trust"], other)
-    found = second["comparison"]
+    kept = _kept(evidence, other, second)
+    shown = change(second["comparison"], evidence, kept, rows, "beside", BESIDE, beside=True)
     maps = tuple(_maps(evidence, second, trust, theirs))
     return SideBySide(
         main=second["main"],
@@ -44,14 +44,14 @@ def side_by_side(
         lead=_lead(evidence, other, second),
         rows=tuple(numbers(evidence, other, results, second)),
         left_out=_left_out(evidence, second),
-        change=change(found, evidence, _kept(evidence, other, second), rows, "beside", BESIDE, beside=True),
+        change=shown,
         maps=maps,
         maps_note=_maps_note(maps),
         pairs=tuple(_pairs(evidence, other, second)),
         sections=_sections(other, second["name"]),
         same=frozenset(_same(evidence, other)),
         badges=badges(theirs),
-        signs={one["id"]: _sign(one["kind"], second["name"], one["answers"][1]) for one in second["changed"]},
+        signs=shown.signs,
         alike={
             image["id"]: {name: _two(one["rho"]) for name, one in image["maps"].items()}
             for image in second["images"]
@@ -63,7 +63,7 @@ def lines(side: SideBySide | None, results: Results) -> Iterable[FindingLine]:
     """What changed, as sentences with numbers."""
     if side is None:
         return
-    for line in side.change.lines:
+    for line in (one for one in side.change.lines if one.level in ("bad", "warn")):
         yield FindingLine(line.level, line.tag, line.text, line.href, line.link, line.remedy)
     totals, own = results["metrics"], results["beside"]["metrics"]
     if totals["accuracy"] is not None and own["accuracy"] is not None:
@@ -96,12 +96,6 @@ def _kept(evidence: Evidence, other: Evidence, second: Results) -> list[MapsBefo
     """Both models' maps of the images that changed, from their evidence."""
     new, old = Side(second["main"], {}, evidence), Side(second["name"], {}, other)
     return maps_before(new, old, second["comparison"])
-
-
-def _sign(kind: str, other: str, answer: Results) -> Sign:
-    words = f"{other} answered {answer['class_name']}"
-    sign = changed(kind)
-    return Sign(sign.level, words if kind == "no label" else f"{sign.text}: {words}")
 
 
 def _maps_note(rows: Sequence[MapRow]) -> str:

@@ -135,7 +135,7 @@ def _body(
     document: Document, evidence: Evidence, fit: Fit, at_most_mb: float, beside: bool
 ) -> tuple[str, Embedding]:
     embedding = Embedding(fit.encoding, beside)
-    shown = cards(evidence, document.trust, fit.cards, document.side)
+    shown = cards(evidence, document.trust, fit.cards, document.side, changes=document.changes)
     measured = [record for record in evidence.records() if record["measured"]]
     body = templates.render(
         embedding.picture,

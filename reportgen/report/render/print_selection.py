@@ -48,7 +48,9 @@ def printed(document: Document, asked: bool | Mapping[str, Any]) -> Printed:
     limit = cards if isinstance(cards, int) else SHEETS_AT_MOST
     form: Form = "none" if cards in ("none", 0) else "sheet"
     shown = [row for row in document.rows if row.href] if form == "sheet" else []
-    urgent = sorted((row for row in shown if _looked_at(row)), key=_place)
+    changed = {*document.changes, *(document.side.signs if document.side else ())}
+    looked_at = (row for row in shown if _looked_at(row))
+    urgent = sorted(looked_at, key=lambda row: (row.number not in changed, _place(row)))
     sheets = tuple(row.number for row in urgent[:limit])
     rest = [row.number for row in shown if row.number not in sheets]
     contacts = tuple(rest[: CONTACTS * CONTACT_PAGES])
@@ -96,7 +98,9 @@ def cases(evidence: Evidence, document: Document, selection: Printed) -> Cases |
 
 def _sheets(evidence: Evidence, document: Document, ids: Sequence[str]) -> Iterator[CaseSheet]:
     records = {record["id"]: record for record in evidence.records()}
-    made = {card.number: card for card in cards(evidence, document.trust, side=document.side, only=ids)}
+    side, changes = document.side, document.changes
+    every = cards(evidence, document.trust, side=side, only=ids, changes=changes)
+    made = {card.number: card for card in every}
     for at, number in enumerate(ids, start=1):
         yield sheet(made[number], records[number], document.trust, f"{at} of {len(ids)}")
 

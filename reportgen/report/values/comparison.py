@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from reportgen.report.pictures.rasters import Raster
@@ -79,6 +80,7 @@ class Change:
     changed: tuple[ChangedRow, ...]
     changed_note: str
     changed_count: str
+    signs: Mapping[str, Sign]  # by image, worst first: how its answer changed
     maps: tuple[MapsBeside, ...]
     map_rows: tuple[Row, ...]  # by kind of map
     checks: tuple[Row, ...]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -293,6 +294,11 @@ class Document:
     recipe: str
 
     @property
+    def changes(self) -> Mapping[str, Sign]:
+        """How answers changed since the baseline, by image, worst first."""
+        return self.change.signs if self.change else {}
+
+    @property
     def first(self) -> tuple[FindingLine, ...]:
         """The findings of the first screen."""
         return self._of("finding")[:FIRST_FINDINGS]
@@ -319,7 +325,7 @@ class Document:
     def worst(self) -> tuple[FindingLine, ...]:
         """The first findings that are more than notes, for a cover."""
         return tuple(line for line in self._of("finding") if line.level in ("bad", "warn"))[
-            : COVER_FINDINGS - (2 if self.change or self.side else 0)
+            : COVER_FINDINGS - (3 if self.change or self.side else 0)
         ]
 
 
