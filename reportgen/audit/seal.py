@@ -40,7 +40,7 @@ def verify(
     """
     evidence = Evidence(folder / "evidence")
     altered = [f"evidence/{name}" for name in evidence.altered()]
-    written = _sums(folder)
+    written = sums(folder)
     altered += [name for name, digest in written.items() if _digest(folder / name) != digest]
     altered += [name for name in _sealed(folder) if name not in written]
     audited = evidence.manifest["checkpoint"]["sha256"]
@@ -53,8 +53,8 @@ def _digest(path: Path) -> str | None:
     return sha256_of(path) if path.is_file() else None
 
 
-def _sums(folder: Path) -> dict[str, str]:
-    """The sealed names with their hashes."""
+def sums(folder: Path) -> dict[str, str]:
+    """The sealed names with their hashes. Raises InputError where there is no seal."""
     try:
         lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
         return {name: digest for digest, name in (line.split("  ", 1) for line in lines)}

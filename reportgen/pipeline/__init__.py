@@ -33,6 +33,7 @@ class Outcome:
     folder: Path
     results: Results
     pdf_problem: RenderError | None = None
+    status: str = ""  # one line of at most 140 characters: whether the requirements are met, what changed
 
     @property
     def gates_passed(self) -> bool:
@@ -85,7 +86,7 @@ def run(
         whole = rendered.problem is None or not is_report(out)
         if whole:
             publish(folder, out)
-    return Outcome(out if whole else folder, rendered.results, rendered.problem)
+    return Outcome(out if whole else folder, rendered.results, rendered.problem, rendered.status)
 
 
 def _within_budget(audit: Audit, folder: Path, progress: Progress, again: Callable[[Recipe], Audit]) -> Audit:

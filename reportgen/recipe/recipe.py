@@ -217,9 +217,11 @@ class Recipe(Part):
             inner[key] = value
         if "beside" in changes:
             changes["beside"] = _beside(self.beside, changes["beside"])
+        plain = {name: changes.pop(name) for name in list(changes) if not isinstance(changes[name], Mapping)}
         kinds = {name: BesideRecipe if name == "beside" else type(getattr(self, name)) for name in changes}
         return self.model_copy(
-            update={name: _with(getattr(self, name), kinds[name], changes[name]) for name in changes}
+            update=plain
+            | {name: _with(getattr(self, name), kinds[name], changes[name]) for name in changes}
         )
 
     def located(self, error: UnknownName | RecipeError) -> RecipeError:
