@@ -88,8 +88,8 @@ def _is_this_version(path: Path) -> bool:
 
 def thinned(out: Path, keep: int) -> Iterator[Path]:
     """Thins all but the latest `keep` of the reports beside one: their page, PDF, maps and what else is
-    ours go; results.json, evidence and seal stay, so that they can be verified, compared and rendered again. The
-    latest good report is never thinned, nor one that a run is writing. Yields the folders that were."""
+    ours go; results.json, evidence and seal stay, so that they can be verified, compared and rendered again.
+    The latest good report is never thinned, nor one that a run is writing. Yields the folders that were."""
     every = nights(out)
     good = next((night for night in every if night.good), None)
     for night in every[keep:]:

@@ -148,9 +148,9 @@ class Gate(Part):
     def _has_limit(self) -> Gate:
         named = [name for name in (self.metric, self.check, self.diff) if name is not None]
         if not named:
-            raise ValueError("a gate needs a metric, a check or a diff")
+            raise ValueError("a gate needs a metric or a check, or a diff")
         if len(named) > 1:
-            raise ValueError("a gate is about a metric, about a check or about a diff, not several of them")
+            raise ValueError("a gate is about a metric or about a check, not both, or about a diff alone")
         if self.check is None and self.at_worst is not None:
             raise ValueError("at_worst is of a gate on a check")
         if self.metric is None and self.within is not None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from reportgen.audit.gates import FAILED, PASSED
 from reportgen.report.document.checks import LEVEL
-from reportgen.report.values.card import LEVELS, Sign
+from reportgen.report.values.card import LEVELS, Level, Sign
 from reportgen.report.values.comparison import ChangeLine
 from reportgen.report.wording import fixed, listed, number, plural, probability, sentence, share
 
@@ -100,10 +100,10 @@ def _network(found: Comparison, anchor: str) -> Iterator[ChangeLine]:
     if network["zeroed"]:
         text = f"{_channels(network['zeroed'], 'filter')} all zero, and {_were(network['zeroed'])} not."
         remedy = "Look at how the checkpoint was saved and loaded."
-        yield ChangeLine("bad", "filters", text, href, "network", remedy)
+        yield ChangeLine("bad", "zero filters", text, href, "network", remedy)
     if network["restored"]:
         text = f"{_channels(network['restored'], 'filter')} no longer zero."
-        yield ChangeLine("ok", "filters", text, href, "network")
+        yield ChangeLine("ok", "zero filters", text, href, "network")
     if network["died"]:
         text = f"{_channels(network['died'], 'channel')} never above zero over these images, and"
         yield ChangeLine("warn", "channels", f"{text} {_were(network['died'])} before.", href, "network")
@@ -136,22 +136,37 @@ def _some(names: list[str]) -> str:
 
 def _answers(found: Comparison, anchor: str) -> Iterator[ChangeLine]:
     tests = found["answers"]
-    if not tests["changed"]:
-        return
-    href = f"#{anchor}-answers"
+    if tests["changed"] or tests["unanswered"]:
+        level: Level = "note"
+        if _surely_worse(tests):
+            level = "bad"
+        elif _surely_better(tests):
+            level = "ok"
+        elif tests["broken"]:
+            level = "warn"
+        yield ChangeLine(level, "answers", answers(found), f"#{anchor}-answers", "list")
+
+
+def answers(found: Comparison) -> str:
+    """How many answers changed and what that does to the accuracy, and whether it may be chance."""
+    tests = found["answers"]
     text = f"{tests['changed']:,} of {plural(tests['compared'], 'answer')} changed"
+    if tests["unanswered"]:
+        left_out = plural(tests["unanswered"], "image is", "images are")
+        text += f" ({left_out} left out, as an answer there is not finite)"
     if not tests["labelled"]:
-        yield ChangeLine("note", "answers", f"{text}; no image has a label to judge them by.", href, "list")
-        return
-    worse, p = _surely_worse(tests), tests["mcnemar_p"]
-    kinds = f"{tests['broken']:,} newly wrong, {tests['mended']:,} newly right"
+        return f"{text}; no image has a label to judge them by."
+    p = tests["mcnemar_p"]
     said = "p < 0.001" if p < 0.0005 else f"p = {probability(p)}"
-    chance = "hardly chance" if p < CHANCE else "may well be chance"
-    text += f": {kinds}; accuracy {points(tests)}, {chance} (McNemar {said})."
-    level = "bad" if worse else "ok" if _surely_better(tests) else "note"
-    if tests["broken"] and level == "note":
-        level = "warn"
-    yield ChangeLine(level, "answers", text, href, "list")  # type: ignore[arg-type]
+    text += f": {tests['mended']:,} newly right, {tests['broken']:,} newly wrong (McNemar {said})"
+    if tests["changed_both_wrong"]:
+        text += f", {tests['changed_both_wrong']:,} wrong both times"
+    if tests["changed_unlabelled"]:
+        text += f", {tests['changed_unlabelled']:,} without a label"
+    text += f". The accuracy changes by {points(tests)}"
+    if tests["mended"] == tests["broken"]:
+        return f"{text}."
+    return f"{text}: that {'is hardly chance' if p < CHANCE else 'may well be chance'}."
 
 
 def _checks(found: Comparison, anchor: str) -> Iterator[ChangeLine]:

@@ -46,7 +46,7 @@ from reportgen.report.wording import NONE, count, date, plural, probability, sen
 
 ROWS_AT_MOST = 1000  # lines of the summary table: every image stays in results.json
 THUMBNAIL_PX = 72
-GRAVE_CHANGES = ("filters", "jump")  # what stands among the findings, too; of the rest there are rows
+GRAVE_CHANGES = ("zero filters", "jump")  # what stands among the findings, too; of the rest there are rows
 NO_SIGN = Sign("note", "no label")
 
 

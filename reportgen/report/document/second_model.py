@@ -16,9 +16,10 @@ from reportgen.evidence import Evidence
 from reportgen.findings import Finding, Gallery, Table, pack
 from reportgen.report.cards.blocks import Scene, block
 from reportgen.report.document.change import change
+from reportgen.report.document.change_lines import answers
 from reportgen.report.document.compared import gained, numbers
 from reportgen.report.document.sanity import section
-from reportgen.report.values.card import Block, Sign
+from reportgen.report.values.card import Block, Level, Sign
 from reportgen.report.values.document import FindingLine, ImageRow, Method, TrustSection, badges
 from reportgen.report.values.second_model import MapRow, Pair, SideBySide
 from reportgen.report.wording import NONE, share
@@ -44,6 +45,7 @@ def side_by_side(
         lead=_lead(evidence, other, second),
         rows=tuple(numbers(evidence, other, results, second)),
         left_out=_left_out(evidence, second),
+        answers=answers(second["comparison"]),
         change=shown,
         maps=maps,
         maps_note=_maps_note(maps),
@@ -63,7 +65,10 @@ def lines(side: SideBySide | None, results: Results) -> Iterable[FindingLine]:
     """What changed, as sentences with numbers."""
     if side is None:
         return
-    for line in (one for one in side.change.lines if one.level in ("bad", "warn")):
+    first = next((line for line in side.change.lines if line.text == side.answers), None)
+    level: Level = "warn" if first and first.level == "bad" else "note"
+    yield FindingLine(level, "side by side", side.answers, "#beside-answers", "list")
+    for line in (one for one in side.change.lines if one.level in ("bad", "warn") and one is not first):
         yield FindingLine(line.level, line.tag, line.text, line.href, line.link, line.remedy)
     totals, own = results["metrics"], results["beside"]["metrics"]
     if totals["accuracy"] is not None and own["accuracy"] is not None:

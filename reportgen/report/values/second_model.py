@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from reportgen.report.values.card import Block, Sign
-from reportgen.report.values.comparison import Change
+from reportgen.report.values.comparison import Change, ChangedRow
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,7 @@ class SideBySide:
     lead: str
     rows: tuple[Compared, ...]
     left_out: str  # visualizations that the other network cannot have, or ""
+    answers: str  # how many answers changed, and whether that may be chance
     change: Change  # all that changed
     maps: tuple[MapRow, ...]
     maps_note: str
@@ -61,3 +62,8 @@ class SideBySide:
     badges: Mapping[str, Sign]  # the other model's maps that are not to be relied on
     signs: Mapping[str, Sign]  # by image: how its answer changed
     alike: Mapping[str, Mapping[str, str]]  # by image and visualization: the rank correlation
+
+    @property
+    def changed(self) -> tuple[ChangedRow, ...]:
+        """The images to which the two answer differently."""
+        return self.change.changed
