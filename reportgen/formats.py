@@ -75,6 +75,12 @@ def _report_pdf(report: Report, folder: Path) -> RenderError | None:
     return pdf.write(report, folder)
 
 
+def _summary_md(report: Report, folder: Path) -> None:
+    from reportgen.report.render import summary_md
+
+    summary_md.write(report, folder)
+
+
 MAPS = "maps"  # a folder
 # by the name of the file, or of the folder that holds several; the imports above are late, since whoever
 # asks for a name wants no template and no page layout
@@ -82,6 +88,7 @@ FORMATS: dict[str, Writer] = {
     "results.json": _results_json,
     "junit.xml": _junit_xml,
     MAPS: _maps,
+    "summary.md": _summary_md,
     "report.html": _report_html,
     "report.pdf": _report_pdf,
 }

@@ -22,6 +22,7 @@ SUMS = "SHA256SUMS"  # the seal, in the form that `sha256sum --check` reads
 DOCUMENTS = tuple(name for name in FORMATS if name != MAPS)
 PAGE_FILES = "report-files"  # what lies beside report.html, where a recipe wants it so
 EVIDENCE = "evidence"
+BEFORE = ("baseline.json", "baseline.safetensors", "history.json")  # beside the evidence: what came before
 FOLDERS = (EVIDENCE, f"{EVIDENCE}/{BESIDE}", MAPS, f"{MAPS}/{BESIDE}", PAGE_FILES)
 OURS = "reportgen.evidence/"  # how the schema of a manifest of ours begins, whatever its version
 UNKNOWN = "0" * 64  # the hash of a file that is claimed and not written yet
@@ -33,7 +34,9 @@ NAMES = re.compile(
     rf"|{EVIDENCE}/({BESIDE}/)?(key|{SHARD.pattern}\.(json|safetensors))"
 )
 # what new evidence may hold before it is known how many shards it has
-SHARDS = re.compile(r".*/(key|(manifest|timing|model|set|changed|[a-z]+(-\d+)+)\.\w+)")
+SHARDS = re.compile(
+    r".*/(key|(manifest|timing|model|set|tensors|changed|baseline|history|[a-z]+(-\d+)+)\.\w+)"
+)
 
 
 def is_report(folder: Path) -> bool:
@@ -166,7 +169,7 @@ def _evidence(evidence: Path, room: str = EVIDENCE) -> Iterator[str]:
     manifest = _manifest(evidence)
     if manifest is None:
         return
-    yield from (f"{room}/{name}" for name in ("manifest.json", "timing.json", "key"))
+    yield from (f"{room}/{name}" for name in ("manifest.json", "timing.json", "key", *BEFORE))
     shards = manifest.get("shards")
     for shard in shards if isinstance(shards, list) else ():
         yield from (f"{room}/{shard['name']}.{ending}" for ending in ("json", "safetensors"))

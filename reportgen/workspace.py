@@ -18,8 +18,10 @@ import itertools
 import json
 import os
 import shutil
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime, timezone
 from pathlib import Path
 
 from reportgen.errors import RecipeError
@@ -41,6 +43,7 @@ MARKER = "reportgen-work"
 MARK = b"reportgen.work/1\nHere reportgen builds the report of the folder around; it goes when it is whole.\n"
 ALL = will_write()
 JOURNAL = "publishing.json"
+HOLDER = "run.json"  # who builds there: a process, a machine, since when
 OLD = "old"  # the old report's files while the new ones are moved in
 
 
@@ -69,6 +72,7 @@ def check(out: Path, written: Callable[[str], bool] = ALL) -> None:
     with _writable(out):
         if not folder.exists():
             return
+        _refuse_busy(folder, out)
         unfinished = _is_work(_work(folder))
         if not is_report(folder) and not unfinished and any(folder.iterdir()):
             raise RecipeError(
@@ -76,6 +80,29 @@ def check(out: Path, written: Callable[[str], bool] = ALL) -> None:
                 "name a new or an empty folder, or an earlier report",
             )
         refuse_foreign(folder, out, written)
+
+
+def _refuse_busy(folder: Path, out: Path) -> None:
+    """Raises RecipeError where another run is building there, before anything is read for this one."""
+    work = _work(folder)
+    if not (work / MARKER).exists():
+        return
+    lock = os.open(work / MARKER, os.O_RDWR)
+    try:
+        if not _locked(lock):
+            raise _busy(work, out)
+    finally:
+        os.close(lock)
+
+
+def _busy(work: Path, out: Path) -> RecipeError:
+    """The error for a folder that another run builds in, naming that run where it says who it is."""
+    try:
+        held = json.loads((work / HOLDER).read_bytes())
+        who = f"process {held['process']} on {held['machine']}, since {held['since']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        who = "it does not say which"
+    return RecipeError(f"another run is writing {out} ({who})", "wait for it, or name another --out")
 
 
 def recover(out: Path) -> None:
@@ -187,12 +214,19 @@ def _acquired(folder: Path, out: Path) -> tuple[Path, int]:
             continue
         if not _locked(lock):
             os.close(lock)
-            raise RecipeError(f"another run is writing {out}", "wait for it, or name another --out")
+            raise _busy(work, out)
         if _holds(lock, work):
             if not os.fstat(lock).st_size:
                 os.write(lock, MARK)
+            write_whole(work / HOLDER, canonical_json(_holder()))
             return work, lock
         os.close(lock)  # that was the lock of a run that has ended
+
+
+def _holder() -> dict[str, object]:
+    """Who this process is, for another that finds the folder taken."""
+    since = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    return {"process": os.getpid(), "machine": socket.gethostname(), "since": since}
 
 
 def _holds(lock: int, work: Path) -> bool:

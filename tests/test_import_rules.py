@@ -30,7 +30,13 @@ FORBIDDEN = {
     "reportgen.stats": {"reportgen"},
 }
 # the one door of a room that is closed otherwise: a recipe's gates name the numbers that the audit judges
-OPEN = {"reportgen.recipe.gates": {"reportgen.audit.gates", "reportgen.audit.gate_numbers"}}
+OPEN = {
+    "reportgen.recipe.gates": {
+        "reportgen.audit.gates",
+        "reportgen.audit.gate_numbers",
+        "reportgen.audit.compare.limits",
+    }
+}
 # a package, and the only files or rooms that may import it
 ONLY_IN = {
     "typer": {"reportgen.cli"},

@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 from reportgen.audit.quantities import Change, Count, Gated, Share, Within
 from reportgen.audit.types import Prediction
 from reportgen.evidence import Record, best, is_unanswered
-from reportgen.stats import mcnemar
+from reportgen.stats import mcnemar, paired_difference
 
 LISTED = 40  # changed answers that a report lists
 # how an answer changed, from the model beside to the main one; the worst first
@@ -35,6 +35,8 @@ class AnswerCounts(TypedDict):
     """
 
     accuracy_change: Annotated[Change | None, Gated("labelled", " percentage points")]
+    accuracy_change_low: Annotated[Change | None, "the ends of its 95 % interval: the images are the same"]
+    accuracy_change_high: Change | None
     changed: Annotated[Count, Gated("answers")]
     mended: Annotated[Count | None, Gated("labelled")]
     broken: Annotated[Count | None, Gated("labelled")]
@@ -58,7 +60,9 @@ class Pair(NamedTuple):
 
     @property
     def differ(self) -> bool:
-        """Whether the two answers name different classes."""
+        """Whether the two answers name different classes; where labels hold each by itself, other ones."""
+        if "answered_indices" in self.mine and "answered_indices" in self.other:
+            return set(self.mine["answered_indices"]) != set(self.other["answered_indices"])
         return bool(self.answers[0]["class_index"] != self.answers[1]["class_index"])
 
 
@@ -89,6 +93,7 @@ def counts(main: Sequence[Record], beside: Sequence[Record]) -> AnswerCounts:
     kinds = [kind_of(pair.mine, pair.other) for pair in pairs if pair.differ]
     labelled = [(p.mine["correct"], p.other["correct"]) for p in pairs if p.mine["correct"] is not None]
     mended, broken = labelled.count((True, False)), labelled.count((False, True))
+    ends = paired_difference(mended, broken, len(labelled)) if labelled else (None, None)
     return {
         "compared": len(pairs),
         "unanswered": len(without),
@@ -102,6 +107,8 @@ def counts(main: Sequence[Record], beside: Sequence[Record]) -> AnswerCounts:
         "both_right": labelled.count((True, True)),
         "both_wrong": labelled.count((False, False)),
         "accuracy_change": (mended - broken) / len(labelled) if labelled else None,
+        "accuracy_change_low": ends[0],
+        "accuracy_change_high": ends[1],
         "mcnemar_p": mcnemar(mended, broken) if labelled else None,
     }
 

@@ -134,7 +134,7 @@ def _lowest_class(
 def check_of(metric: str) -> str | None:
     """The check whose number a metric is (`CHECK.NUMBER`), or None for one of another kind."""
     room, dot, _ = metric.partition(".")
-    return room if dot and room not in ("beside", "trust") else None
+    return room if dot and room not in ("beside", "trust", "diff") else None
 
 
 def _of_verdict(check: str, number: str, verdict: Mapping[str, Any] | None) -> Known:

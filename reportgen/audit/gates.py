@@ -19,6 +19,13 @@ Bound: TypeAlias = Literal["min", "max", "min_lower", "max_upper"]
 BOUNDS: tuple[Bound, ...] = get_args(Bound)
 SIGNS: dict[Bound, str] = {"min": "≥", "max": "≤", "min_lower": "≥", "max_upper": "≤"}
 ENDS: dict[Bound, str] = {"min": "", "max": "", "min_lower": "lower", "max_upper": "upper"}
+# numbers of a comparison (`diff.NUMBER`) that are told in hundredths; audit/compare/limits.py has them all
+DIFF_UNITS = {
+    "answers_changed": " %",
+    "answers_broken": " %",
+    "accuracy_fall": " percentage points",
+    "probability_shift": " %",
+}
 SEVERITY = ("clear", "undecided", "warning", "fault")
 PASSED, FAILED, UNJUDGED = get_args(Outcome)
 
@@ -29,6 +36,8 @@ class Judged(TypedDict):
     name: str
     metric: Annotated[str, "or check.NAME, whose value and limit are severities: 0 is clear, 3 a fault"]
     check: NotRequired[str]
+    compares: NotRequired[Annotated[bool, "true: it is on what changed from a baseline"]]
+    baseline: NotRequired[Annotated[float, "what the baseline gave, where the limit is within so much of it"]]
     value: float | None
     low: Annotated[float | None, "the lower end of the 95 % interval; null where it has none"]
     high: Annotated[float | None, "its upper end"]
@@ -67,11 +76,13 @@ def evaluate(
         if named := gate.get("check"):
             rows.append(_of_check(named, gate.get("at_worst") or "warning", by_name.get(named), least))
             continue
+        if gate.get("diff"):  # of a comparison, which has its own rows
+            continue
         for bound in BOUNDS:
             limit = gate.get(bound)
             if limit is not None:
                 found = known(gate["metric"], metrics, trust, tests, by_name)
-                rows.append(_row(gate["metric"], bound, limit, found, least))
+                rows.append(row(gate["metric"], bound, limit, found, least))
     return rows
 
 
@@ -103,7 +114,8 @@ def _of_check(
     }
 
 
-def _row(metric: str, bound: Bound, limit: float, found: Known, at_least: int | None) -> Judged:
+def row(metric: str, bound: Bound, limit: float, found: Known, at_least: int | None) -> Judged:
+    """One limit on a metric of which so much is known."""
     outcome, reason = _judged(metric, bound, limit, found, at_least)
     number = _bounded(found, bound)
     over = None if number is None else number - limit
@@ -192,6 +204,8 @@ def unit(metric: str) -> str:
     room, _, number = metric.rpartition(".")
     if check_of(metric):
         return ""
+    if room == "diff":
+        return DIFF_UNITS.get(number, "")
     known: Mapping[str, Gated] = OF_SET if not room else OF_TWO if room == "beside" else OF_MAPS
     return known[number].unit
 

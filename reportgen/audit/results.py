@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from typing_extensions import NotRequired
 
 from reportgen.audit.checks import checked
+from reportgen.audit.compare.comparison import Comparison
+from reportgen.audit.compare.kept import kept_comparison, kept_history
 from reportgen.audit.findings import PICTURED, numbers
 from reportgen.audit.gates import Judged, evaluate
+from reportgen.audit.history import History
 from reportgen.audit.identity import Identity, identity
 from reportgen.audit.maps import summary
 from reportgen.audit.metrics import metrics
@@ -31,6 +34,8 @@ class Results(ModelResults):
     title: str
     images: list[Image]
     beside: NotRequired[Beside | None]
+    baseline: NotRequired[Annotated[Comparison | None, "what changed from the baseline to this audit"]]
+    history: NotRequired[Annotated[History | None, "of the audits in the recipe's `history`"]]
     gates: list[Judged]
     identity: Identity
     environment: Environment
@@ -42,9 +47,10 @@ def results(evidence: Evidence) -> Results:
     that is not finite is None, as JSON has none."""
     manifest, records = evidence.manifest, evidence.records()
     own, other = _of_model(evidence), None
+    before, past = kept_comparison(evidence), kept_history(evidence)
     if evidence.beside:
         theirs = [_image(evidence.beside, record) for record in evidence.beside.records()]
-        other = beside(evidence, _of_model(evidence.beside), theirs)
+        other = beside(evidence, own, _of_model(evidence.beside), theirs)
     draft: Results = {
         "schema": "reportgen.results/1",
         "created": manifest["created"],
@@ -56,13 +62,18 @@ def results(evidence: Evidence) -> Results:
         "checks": own["checks"],
         "trust": own["trust"],
         "beside": other,
-        "gates": evaluate(
-            manifest["recipe"]["gates"],
-            own["metrics"],
-            own["trust"],
-            other["tests"] if other else None,
-            own["checks"],
-        ),
+        "baseline": before,
+        "history": past,
+        "gates": [
+            *evaluate(
+                manifest["recipe"]["gates"],
+                own["metrics"],
+                own["trust"],
+                other["tests"] if other else None,
+                own["checks"],
+            ),
+            *(before["gates"] if before else ()),
+        ],
         "identity": identity(records, manifest["recipe"]),
         "cost": own["cost"],
         "environment": dict(manifest["environment"]),

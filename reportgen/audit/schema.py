@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from typing_extensions import NotRequired, is_typeddict
 
+from reportgen.audit.compare.comparison import Comparison
 from reportgen.audit.quantities import Others, Within, hints
 from reportgen.audit.results import Results
 
@@ -18,6 +19,12 @@ def results_schema() -> Schema:
     """The schema of results.json, JSON Schema draft 2020-12."""
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "results.json"}
     return head | schema_of(Results)
+
+
+def diff_schema() -> Schema:
+    """The schema of diff.json, JSON Schema draft 2020-12."""
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "diff.json"}
+    return head | schema_of(Comparison)
 
 
 def schema_of(kind: Any) -> Schema:

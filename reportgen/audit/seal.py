@@ -8,7 +8,7 @@ from pathlib import Path
 from reportgen.errors import InputError
 from reportgen.evidence import Evidence, sha256_of
 from reportgen.formats import MAPS
-from reportgen.ownership import DOCUMENTS, PAGE_FILES, SUMS, owned, write_sums
+from reportgen.ownership import BEFORE, DOCUMENTS, EVIDENCE, PAGE_FILES, SUMS, owned, write_sums
 
 
 def seal(folder: Path) -> None:
@@ -23,7 +23,7 @@ def seal(folder: Path) -> None:
 
 def _sealed(folder: Path) -> list[str]:
     """The names of the files that the seal covers, that are there, relative to the folder."""
-    named = (*DOCUMENTS, "evidence/manifest.json")
+    named = (*DOCUMENTS, *(f"{EVIDENCE}/{name}" for name in ("manifest.json", *BEFORE)))
     files = (*folder.glob(f"{MAPS}/**/*.npz"), *folder.glob(f"{PAGE_FILES}/*"))
     more = sorted(path.relative_to(folder).as_posix() for path in files)
     return [name for name in (*named, *more) if (folder / name).is_file()]
@@ -40,7 +40,7 @@ def verify(
     """
     evidence = Evidence(folder / "evidence")
     altered = [f"evidence/{name}" for name in evidence.altered()]
-    written = _sums(folder)
+    written = sums(folder)
     altered += [name for name, digest in written.items() if _digest(folder / name) != digest]
     altered += [name for name in _sealed(folder) if name not in written]
     audited = evidence.manifest["checkpoint"]["sha256"]
@@ -53,8 +53,8 @@ def _digest(path: Path) -> str | None:
     return sha256_of(path) if path.is_file() else None
 
 
-def _sums(folder: Path) -> dict[str, str]:
-    """The sealed names with their hashes."""
+def sums(folder: Path) -> dict[str, str]:
+    """The sealed names with their hashes. Raises InputError where there is no seal."""
     try:
         lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
         return {name: digest for digest, name in (line.split("  ", 1) for line in lines)}

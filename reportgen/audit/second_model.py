@@ -8,7 +8,10 @@ from typing_extensions import TypedDict
 
 from reportgen.audit import answer_changes, map_similarity
 from reportgen.audit.checks import CheckResult
+from reportgen.audit.compare.comparison import ChangedImage, Comparison, compare
+from reportgen.audit.compare.sides import Side
 from reportgen.audit.findings import Numbers
+from reportgen.audit.identity import identity
 from reportgen.audit.maps import Trust
 from reportgen.audit.metrics import Metrics
 from reportgen.audit.types import Answered, Cost, Image, Model
@@ -32,13 +35,6 @@ class SecondAnswered(Answered):
     maps: dict[str, map_similarity.Likeness]
 
 
-class ChangedImage(answer_changes.Changed):
-    """An image to which the two answer differently."""
-
-    path: str
-    label: str | None
-
-
 class Beside(ModelResults):
     """A second model on the same images; `changed` and `tests` are from it to the main one."""
 
@@ -49,18 +45,18 @@ class Beside(ModelResults):
     changed: list[ChangedImage]
     tests: answer_changes.AnswerCounts
     maps: dict[str, map_similarity.MeanLikeness]
+    comparison: Annotated[Comparison, "all that changed, from it to the main one; see diff.json"]
 
 
-def beside(evidence: Evidence, second: ModelResults, images: list[Image]) -> Beside:
-    """`beside` of results.json, given what the `second` model's evidence says by itself, and of
-    single `images`."""
+def beside(evidence: Evidence, own: ModelResults, second: ModelResults, images: list[Image]) -> Beside:
+    """`beside` of results.json, given what the evidence of both models says by itself, and of the second
+    one's single `images`."""
     other = evidence.beside
     assert other is not None  # there are results of it
-    mine, theirs = evidence.records(), other.records()
-    paths = {record["id"]: (record["path"], record["label"]) for record in mine}
     shown = other.manifest["visualizations"]
     alike = map_similarity.of_images(evidence, other)
     named = evidence.manifest["beside"]
+    comparison = compare(_side(named["main"], evidence, own), _side(named["name"], other, second))
     return {
         "name": named["name"],
         "main": named["main"],
@@ -72,19 +68,25 @@ def beside(evidence: Evidence, second: ModelResults, images: list[Image]) -> Bes
         "cost": second["cost"],
         "left_out": {v["name"]: v["reason"] or "" for v in shown if not v["applicable"]},
         "images": [_image(image, alike.get(image["id"], {})) for image in images],
-        "changed": [
-            {
-                "id": change["id"],
-                "path": paths[change["id"]][0],
-                "label": paths[change["id"]][1],
-                "kind": change["kind"],
-                "answers": change["answers"],
-            }
-            for change in answer_changes.changed(mine, theirs)
-        ],
-        "tests": answer_changes.counts(mine, theirs),
+        "changed": comparison["changed"],
+        "tests": comparison["answers"],
         "maps": map_similarity.summary(alike, [v["name"] for v in shown]),
+        "comparison": comparison,
     }
+
+
+def _side(name: str, evidence: Evidence, own: ModelResults) -> Side:
+    """One of the two models as an audit of its own, without requirements."""
+    manifest = evidence.manifest
+    said = {
+        "title": manifest["title"],
+        "created": manifest["created"],
+        "identity": identity(evidence.records(), manifest["recipe"]),
+        "environment": manifest["environment"],
+        "recipe": manifest["recipe"],
+        "gates": [],
+    }
+    return Side(name, {**own, **said}, evidence)
 
 
 def _image(image: Image, maps: dict[str, map_similarity.Likeness]) -> SecondAnswered:

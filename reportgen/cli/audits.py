@@ -5,22 +5,27 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from reportgen.cli.failures import watch_sigterm
+from reportgen.cli.failures import Watch, watch_sigterm
 from reportgen.cli.options import (
+    Baseline,
     Beside,
     BesideModel,
     Budget,
     Checkpoint,
     Device,
     Foreign,
+    History,
     Images,
     Json,
+    Keep,
     Labels,
+    Latest,
     Limit,
     Model,
     NoPdf,
@@ -33,12 +38,31 @@ from reportgen.cli.options import (
     Verbose,
     recipe_values,
 )
-from reportgen.cli.terminal import tell
+from reportgen.cli.terminal import say, tell
 from reportgen.errors import Fault
 
 if TYPE_CHECKING:
     from reportgen import Outcome
     from reportgen.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Row:
+    """What becomes of the reports beside a new one: the links to it, and how many stay whole."""
+
+    latest: bool
+    keep: int | None
+
+    def tidied(self, outcome: Outcome, out: Path) -> None:
+        """Sets the links and thins old reports, where the new one is whole and in its place."""
+        from reportgen.pipeline.retention import link, thinned
+
+        if outcome.pdf_problem and outcome.folder != out:
+            return
+        for said in link(out, outcome.gates_passed) if self.latest else ():
+            say(said)
+        for folder in thinned(out, self.keep) if self.keep is not None else ():
+            say(f"thinned to its numbers and evidence: {folder}")
 
 
 def run(
@@ -53,6 +77,10 @@ def run(
     foreign: Foreign = None,
     beside: Beside = None,
     beside_model: BesideModel = None,
+    baseline: Baseline = None,
+    history: History = None,
+    latest: Latest = False,
+    keep: Keep = None,
     preset: Preset = None,
     budget: Budget = None,
     limit: Limit = None,
@@ -66,10 +94,11 @@ def run(
     """Measure a model on images and write the report."""
     from reportgen.recipe import load
 
-    watch_sigterm()
+    watch = watch_sigterm()
     loaded = load(recipe)
     loaded = loaded.with_values(recipe_values(ctx.params, loaded.folder))
-    _audit(loaded, checkpoint, images, out, limit, save_maps, quiet, as_json, strict)
+    row = Row(latest, keep)
+    _audit(loaded, checkpoint, images, out, limit, save_maps, quiet, as_json, watch, strict, baseline, row)
 
 
 def demo(
@@ -88,12 +117,12 @@ def demo(
     from reportgen.cli.demo import prepare
     from reportgen.recipe import load
 
-    watch_sigterm()
+    watch = watch_sigterm()
     folder = out if out.name.strip(".") else Path(os.path.abspath(out))  # `.` has no name of its own
     file, checkpoint, images = prepare(folder.with_name(folder.name + "-input"))
     loaded = load(file)
     loaded = loaded.with_values(recipe_values(ctx.params, loaded.folder))
-    _audit(loaded, checkpoint, images, out, None, save_maps, quiet, as_json)
+    _audit(loaded, checkpoint, images, out, None, save_maps, quiet, as_json, watch)
 
 
 def _audit(
@@ -105,14 +134,28 @@ def _audit(
     save_maps: bool,
     quiet: bool,
     as_json: bool,
+    watch: Watch,
     strict: bool = False,
+    baseline: Path | None = None,
+    row: Row | None = None,
 ) -> None:
     from reportgen import run as audit
     from reportgen.cli.terminal import progress
 
     with progress(quiet) as shown:
-        outcome = audit(recipe, checkpoint, images, out, limit=limit, save_maps=save_maps, progress=shown)
-    _tell(outcome, as_json)
+        outcome = audit(
+            recipe,
+            checkpoint,
+            images,
+            out,
+            limit=limit,
+            save_maps=save_maps,
+            baseline=baseline,
+            progress=watch.over(shown),
+        )
+    if row is not None:
+        row.tidied(outcome, out)
+    _tell(outcome, as_json, quiet)
     if strict and (failed := _failed_checks(outcome)):
         raise Fault(
             f"checks that failed themselves: {', '.join(failed)}",
@@ -129,7 +172,7 @@ def _failed_checks(outcome: Outcome) -> list[str]:
     return list(dict.fromkeys(check["name"] for check in every if check["error"]))
 
 
-def _tell(outcome: Outcome, as_json: bool) -> None:
+def _tell(outcome: Outcome, as_json: bool, quiet: bool) -> None:
     """Prints where the report is, and raises or exits where it is not as it should be."""
     results = outcome.results
     pdf = outcome.folder / "report.pdf"
@@ -141,6 +184,7 @@ def _tell(outcome: Outcome, as_json: bool) -> None:
             "pdf": str(pdf) if has_pdf else None,
             "results": str(outcome.folder / "results.json"),
             "gates_passed": outcome.gates_passed,
+            "status": outcome.status,
             "metrics": results["metrics"],
             "gates": results["gates"],
             "checks": {check["name"]: check["status"] for check in results["checks"]},
@@ -150,6 +194,8 @@ def _tell(outcome: Outcome, as_json: bool) -> None:
         tell(json.dumps(summary, indent=1))
     else:
         tell(str(report))
+    if not quiet:
+        print(f"status: {outcome.status}", file=sys.stderr)
     for gate in results["gates"]:
         if not gate["passed"]:
             print(f"gate {gate['outcome']}: {gate['name']}: {gate['reason']}", file=sys.stderr)

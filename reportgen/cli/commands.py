@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from reportgen.cli import audits, questions, recipes, reports, stdout
+from reportgen.cli import audits, comparisons, questions, recipes, reports, stdout
 from reportgen.cli.failures import Command
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ for command in (
     audits.run,
     reports.render,
     questions.inspect,
+    comparisons.diff,
     reports.verify,
     audits.demo,
     questions.methods,

@@ -13,14 +13,43 @@ from typer.core import TyperCommand
 
 from reportgen.cli import stdout
 from reportgen.errors import ReportgenError
+from reportgen.progress import Progress
 
 FAULT = 70  # a fault of reportgen's own, as sysexits.h has it: never 1, which is a failed gate
 INTERRUPTED, TERMINATED = 130, 143
+SHARDED = ("score", "measure", "sample")  # stages that tell how far they are after each shard
 RESUME = "the same command goes on where this one stopped"
 
 
 class _Terminated(BaseException):
     """SIGTERM."""
+
+
+class Watch:
+    """Ends a run on SIGTERM so that what is whole is kept: while images are measured a shard is finished
+    first, else at once. A second SIGTERM does not wait."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self.between = False  # whether shards are being written, and progress is heard after each
+
+    def heard(self, number: int, frame: object) -> None:
+        """The handler of the signal."""
+        if self.asked or not self.between:
+            raise _Terminated
+        self.asked = True
+
+    def over(self, progress: Progress) -> Progress:
+        """The progress, which ends the run after a shard where that was asked for."""
+
+        def told(stage: str, done: int, total: int, note: str = "") -> None:
+            progress(stage, done, total, note)
+            if stage.removesuffix(" beside") in SHARDED and total:
+                if self.asked:
+                    raise _Terminated
+                self.between = done < total
+
+        return told
 
 
 class Command(TyperCommand):
@@ -52,13 +81,11 @@ class Command(TyperCommand):
         raise typer.Exit(code)
 
 
-def watch_sigterm() -> None:
+def watch_sigterm() -> Watch:
     """From now on SIGTERM ends the command as an interruption does: what is whole is kept."""
-
-    def stop(number: int, frame: object) -> None:
-        raise _Terminated
-
-    signal.signal(signal.SIGTERM, stop)
+    watch = Watch()
+    signal.signal(signal.SIGTERM, watch.heard)
+    return watch
 
 
 def _fail(cause: str, remedy: str, code: int, verbose: bool) -> int:

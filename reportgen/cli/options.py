@@ -27,6 +27,17 @@ Beside = Annotated[
 BesideModel = Annotated[
     str | None, typer.Option("--beside-model", help="What it belongs to; as --model without.")
 ]
+Baseline = Annotated[
+    Path | None, typer.Option("--baseline", help="An earlier report: what changed since, and its limits.")
+]
+History = Annotated[
+    Path | None, typer.Option("--history", help="A folder of earlier reports, to go on with.")
+]
+Keep = Annotated[
+    int | None,
+    typer.Option("--keep", min=1, help="Reports beside --out that stay whole; older ones are thinned."),
+]
+Latest = Annotated[bool, typer.Option("--latest", help="Point the links latest and latest-good at it.")]
 Foreign = Annotated[
     Path | None, typer.Option("--foreign", help="Pictures that are not of the task: a folder, list, CSV.")
 ]
@@ -70,6 +81,7 @@ RECIPE_KEYS: dict[str, tuple[str, Callable[[Any, Path], Any]]] = {
     "budget": ("run.budget", _as_it_is),
     "beside": ("beside.checkpoint", os.path.relpath),
     "beside_model": ("beside.model.source", _as_it_is),
+    "history": ("history", os.path.relpath),
     "no_pdf": ("output.pdf", _no_pdf),
 }
 

@@ -49,9 +49,11 @@ def check(
 
 def schema(
     results: Annotated[bool, typer.Option("--results", help="That of results.json.")] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="That of diff.json.")] = False,
 ) -> None:
-    """Print the JSON Schema of a recipe, or of results.json."""
-    from reportgen.audit.schema import results_schema
+    """Print the JSON Schema of a recipe, of results.json, or of diff.json."""
+    from reportgen.audit.schema import diff_schema, results_schema
     from reportgen.recipe import schema as recipe_schema
 
-    tell(json.dumps(results_schema() if results else recipe_schema(), indent=1))
+    described = results_schema() if results else diff_schema() if diff else recipe_schema()
+    tell(json.dumps(described, indent=1))

@@ -42,7 +42,7 @@ def progress(quiet: bool) -> Iterator[Progress]:
     if quiet:
         yield silent
     elif not sys.stderr.isatty():
-        yield Lines(sys.stderr)
+        yield Lines(sys.stderr, at=lambda: time.strftime(" [%H:%M:%S]"))
     else:
         with _bars() as bars:
             yield bars
@@ -59,11 +59,18 @@ def say(sentence: str) -> None:
 
 
 class Lines:
-    """One line a tenth of each stage, with the time left."""
+    """One line a tenth of each stage, with the time left; `at` says what each ends with, such as the time of
+    day."""
 
-    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        stream: TextIO,
+        clock: Callable[[], float] = time.monotonic,
+        at: Callable[[], str] = lambda: "",
+    ) -> None:
         self.stream = stream
         self.clock = clock
+        self.at = at
         self.begun: dict[str, tuple[float, int]] = {}  # when, and how much a former run had done
         self.shown: dict[str, int] = {}  # stage -> tenths that have been told
 
@@ -79,7 +86,7 @@ class Lines:
         left = (self.clock() - begun) / max(1, done - before) * (total - done)
         words = f"{stage}: {done} of {total} {unit(stage)}"
         words += f", about {left:.0f} s left" if left >= 1 else ""
-        print(words + (f" ({note})" if note else ""), file=self.stream, flush=True)
+        print(words + (f" ({note})" if note else "") + self.at(), file=self.stream, flush=True)
 
 
 @contextmanager

@@ -13,6 +13,7 @@
     training-000000.json, …       shards of facts of the training's pictures
     verdicts.json, .safetensors   what the checks say, with their figures
     trust-000000.json, …          shards: what putting the maps to the test gave
+    tensors.json, .safetensors    norms, hashes and sketches of the network's tensors
     changed.json, .safetensors    small pictures of images that a second model answers differently
     beside/                       evidence of its own: a second model on the same images
 

@@ -23,6 +23,7 @@ from reportgen.evidence.shards import (
     SCHEMA,
     SCORE,
     SET,
+    TENSORS,
     TRUST,
     VERDICTS,
     Findings,
@@ -139,6 +140,15 @@ class Evidence:
                 whole = tensors.whole("core/logits")
             rows |= {at: whole[records[at]["row"]] for at in places}
         return np.stack([rows[at] for at in range(len(records))]) if rows else np.zeros((0, 0))
+
+    def tensors(self) -> tuple[list[Any], dict[str, Array]]:
+        """What was kept of the network's tensors: a record each, and arrays of all of them, as
+        `measure/tensors.py` has them; nothing in older evidence."""
+        if TENSORS not in self._shards:
+            return [], {}
+        with self._open(TENSORS) as stored:
+            arrays = {key: stored.whole(f"core/{key}") for key in ("sketch", "row_norm", "row_hash")}
+        return self._shards[TENSORS]["records"], arrays
 
     def thumbnails(self) -> dict[str, Array]:
         """Small pictures (h, w, C) uint8 of images without figures, by id: of those that two models

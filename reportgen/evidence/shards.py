@@ -16,6 +16,7 @@ TALLIED = ("sums", "highs", "lows", "tops")
 # the kinds of shards: `model`, `set` and `changed` are one shard each, the others one a batch of images
 MODEL = "model"  # findings that need no image
 SET = "set"  # findings that need them all
+TENSORS = "tensors"  # of the network: norms, hashes and sketches, one shard
 CHANGED = "changed"  # small pictures of images that a second model answers differently
 SCORE = "score"  # a first round over a large set: records, logits and tallies
 BATCH = "batch"  # images with figures: records, arrays, findings

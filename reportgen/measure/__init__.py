@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from reportgen.engine import device as devices
@@ -12,18 +13,27 @@ from reportgen.measure.audit import Audit
 from reportgen.measure.batches import choose, measure, sample, score
 from reportgen.measure.checks.sampled import ask
 from reportgen.measure.checks.verdicts import judge
+from reportgen.measure.earlier import Answers, answers
 from reportgen.measure.maps.testing import put_to_the_test
 from reportgen.measure.measurement import Measurement
 from reportgen.measure.models import ModelUnderAudit
+from reportgen.measure.tensors import keep
 from reportgen.measure.whole_set import conclude
 from reportgen.progress import Progress
 
-STEPS = (score, choose, measure, sample, ask, put_to_the_test, conclude, judge)
+STEPS = (score, choose, measure, sample, ask, put_to_the_test, conclude, keep, judge)
 
 
 def measure_main(audit: Audit, folder: Path, progress: Progress) -> Measurement:
-    """Measures the model that the audit is about, into evidence in `folder`."""
-    return _measured(audit, audit.main, folder, progress, None)
+    """Measures the model that the audit is about, into evidence in `folder`. Of a large set the images that
+    the model beside, or the baseline, answers differently get figures first."""
+    before = dict(audit.baseline)
+    if audit.second is not None and audit.shown < audit.readable:
+        Writer(folder, audit.key(audit.main), exact=audit.save_maps)  # makes room for what is new
+        scored = _measured(audit, audit.second, folder / BESIDE, _beside(progress), None, steps=(score,))
+        before |= answers(scored.writer.of_set())
+        audit.second.subject.network.cpu()
+    return _measured(audit, audit.main, folder, progress, None, before)
 
 
 def measure_second(main: Measurement) -> Measurement | None:
@@ -34,11 +44,13 @@ def measure_second(main: Measurement) -> Measurement | None:
         return None
     main.model.subject.network.cpu()  # the device holds one network at a time
     shown = [record["number"] for record in main.writer.records(shards.BATCH) if record["measured"]]
+    told = _beside(main.progress)
+    return _measured(audit, audit.second, main.writer.folder / BESIDE, told, (shown, main.chosen[1]))
 
-    def progress(stage: str, done: int, total: int, note: str = "") -> None:
-        main.progress(f"{stage} beside", done, total, note)
 
-    return _measured(audit, audit.second, main.writer.folder / BESIDE, progress, (shown, main.chosen[1]))
+def _beside(progress: Progress) -> Progress:
+    """Tells that a stage is the second model's."""
+    return lambda stage, done, total, note="": progress(f"{stage} beside", done, total, note)
 
 
 def _measured(
@@ -47,8 +59,10 @@ def _measured(
     folder: Path,
     progress: Progress,
     given: tuple[list[int], str] | None,
+    before: Answers | None = None,
+    steps: Sequence[Callable[[Measurement], None]] = STEPS,
 ) -> Measurement:
-    """Writes every shard that is not there yet.
+    """Writes every shard of these steps that is not there yet.
 
     Raises InputError where no image could be read or the device has too little memory.
     """
@@ -67,7 +81,7 @@ def _measured(
             model.facts.head,
             model.feed,
         )
-        measurement = Measurement(audit, model, writer, progress, engine, given)
-        for step in STEPS:
+        measurement = Measurement(audit, model, writer, progress, engine, given, before or {})
+        for step in steps:
             step(measurement)
     return measurement

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from reportgen.inputs.images.masks import MaskFolder
 from reportgen.inputs.images.part_boxes import PartsList, read_parts
 from reportgen.inputs.images.survey import class_folders, surveyed
 from reportgen.measure.checks.inputs import foreign_files, groups_of, training_files
+from reportgen.measure.earlier import Answers
 from reportgen.measure.models import ModelUnderAudit, asked_of, read_as, read_network, under_audit
 from reportgen.measure.second_model import agreed_classes, model_parts, of_second
 from reportgen.measure.visualizations import Visualization
@@ -25,7 +26,7 @@ from reportgen.recipe import Recipe
 from reportgen.version import __version__
 
 # parts of a recipe that change no measurement of the model
-RENDERED = ("title", "gates", "output", "beside", "statement")
+RENDERED = ("title", "gates", "output", "beside", "statement", "history")
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Audit:
     foreign: tuple[ImageFile, ...]  # pictures that are not of the task, where a check looks at them
     groups: Mapping[str, Mapping[int, str]]  # columns of the labels' CSV, a word by number of image
     readings: tuple[Reading, ...]  # how else the set's folders could be read as labels
+    baseline: Answers = field(default_factory=dict)  # what an earlier audit, where there is one, answered
     budget: Mapping[str, Any] | None = None  # what was decided for the run's budget, where it has one
 
     @property
@@ -99,11 +101,21 @@ class Audit:
             "save_maps": self.save_maps,
             "beside": self.key(second) if second else None,
         }
+        if self.baseline and model is self.main and self.shown < self.readable:
+            depends["baseline"] = sorted(self.baseline.items())  # what gets figures depends on it
         return hashlib.sha256(canonical_json(depends)).hexdigest()
 
 
-def prepare(recipe: Recipe, checkpoint: Path, images: Path, limit: int | None, save_maps: bool) -> Audit:
-    """Reads the model, and the one beside it, and surveys the images.
+def prepare(
+    recipe: Recipe,
+    checkpoint: Path,
+    images: Path,
+    limit: int | None,
+    save_maps: bool,
+    baseline: Answers | None = None,
+) -> Audit:
+    """Reads the model, and the one beside it, and surveys the images. `baseline` are the answers of an
+    earlier audit.
 
     Raises RecipeError and InputError.
     """
@@ -138,6 +150,7 @@ def prepare(recipe: Recipe, checkpoint: Path, images: Path, limit: int | None, s
         foreign=foreign,
         groups=groups_of(recipe, images, files),
         readings=survey.readings,
+        baseline=baseline or {},
     )
 
 

@@ -20,6 +20,7 @@ from reportgen.inputs import ImageFile, stream
 from reportgen.inputs.images.loading import Decoded, Rejected
 from reportgen.inputs.images.preprocessing import Preprocessing
 from reportgen.measure.audit import Audit
+from reportgen.measure.earlier import Answers, changed
 from reportgen.measure.models import ModelUnderAudit
 from reportgen.measure.selection import choose
 from reportgen.measure.top_images import RankedSet
@@ -57,6 +58,7 @@ class Measurement:
     progress: Progress
     engine: OnePass
     given: tuple[list[int], str] | None = None
+    before: Answers = field(default_factory=dict)  # of an earlier audit, or of the model beside
     watch: Stopwatch = field(default_factory=Stopwatch)
     failed_checks: dict[str, Exception] = field(default_factory=dict)  # by check, what it raised
     files: tuple[ImageFile, ...] = ()  # those that get figures; all, until they are chosen
@@ -76,7 +78,8 @@ class Measurement:
         if self.given is not None:
             return self.given
         show, seed = self.model.recipe.images.show, self.model.recipe.run.seed
-        return choose(self.writer.of_set(), show.at_most, show.choose, seed)
+        records = self.writer.of_set()
+        return choose(records, show.at_most, show.choose, seed, changed(records, self.before))
 
     @cached_property
     def ranked(self) -> RankedSet:

@@ -8,17 +8,28 @@ from collections.abc import Sequence
 from reportgen.evidence import Record, best, is_unanswered, sha256_of
 from reportgen.inputs import ImageFile
 
-WORDS = {"wrong": "wrong answers", "unsure": "least sure answers", "random": "drawn at random"}
+CHANGED = "changed"  # no wish of a recipe: what is compared with another audit shows what changed first
+WORDS = {
+    CHANGED: "changed answers",
+    "wrong": "wrong answers",
+    "unsure": "least sure answers",
+    "random": "drawn at random",
+}
 
 
 def choose(
-    records: Sequence[Record], at_most: int, wishes: Sequence[str], seed: int
+    records: Sequence[Record],
+    at_most: int,
+    wishes: Sequence[str],
+    seed: int,
+    changed: Sequence[int] = (),
 ) -> tuple[list[int], str]:
     """The numbers of the images to show, in order, and how they were chosen, in words.
 
     Each wish gets an equal share of `at_most`; what one leaves unused goes to the others. `wrong`
     takes the most confident mistakes first, `unsure` the lowest top probability first, `random`
-    draws with `seed`. An image without an answer has no figures, as there is nothing to explain.
+    draws with `seed`. The `changed` images, by number, are taken before all that, up to half of `at_most`.
+    An image without an answer has no figures, as there is nothing to explain.
     """
     scored = [r for r in records if r["status"] == "ok" and best(r)]
     without = _without(sum(map(is_unanswered, records)))
@@ -31,12 +42,14 @@ def choose(
         "unsure": [r["number"] for r in by_confidence],
         "random": random.Random(seed).sample([r["number"] for r in scored], len(scored)),
     }
-    chosen: dict[int, str] = {}
+    known = {r["number"] for r in scored}
+    before = [number for number in changed if number in known][: -(-at_most // 2)]
+    chosen: dict[int, str] = dict.fromkeys(before, CHANGED)
     for index, wish in [*enumerate(wishes), *((len(wishes) - 1, wish) for wish in wishes)]:
         share = (at_most - len(chosen)) // (len(wishes) - index)  # all that is left, the second time
         fresh = [number for number in ranked[wish] if number not in chosen]
         chosen |= dict.fromkeys(fresh[:share], wish)
-    counts = [(list(chosen.values()).count(wish), WORDS[wish]) for wish in dict.fromkeys(wishes)]
+    counts = [(list(chosen.values()).count(wish), WORDS[wish]) for wish in dict.fromkeys((CHANGED, *wishes))]
     parts = ", ".join(f"{count} {words}" for count, words in counts if count)
     return sorted(chosen), f"{len(chosen)} of {len(scored)} are shown: {parts} (seed {seed}).{without}"
 

@@ -17,12 +17,13 @@ from reportgen.measure.budget import decided, in_words
 from reportgen.measure.manifest import seal
 from reportgen.measure.second_model import picture
 from reportgen.ownership import is_report, will_write
+from reportgen.pipeline.before import Before
 from reportgen.progress import Progress, Tell, silent
 from reportgen.recipe import Recipe
 from reportgen.recipe.preset import with_preset
 from reportgen.report import Rendered, write_report
 from reportgen.report.render import themes
-from reportgen.workspace import check, publish, workspace
+from reportgen.workspace import check, publish, target, workspace
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Outcome:
     folder: Path
     results: Results
     pdf_problem: RenderError | None = None
+    status: str = ""  # one line of at most 140 characters: whether the requirements are met, what changed
 
     @property
     def gates_passed(self) -> bool:
@@ -47,10 +49,13 @@ def run(
     *,
     limit: int | None = None,
     save_maps: bool = False,
+    baseline: Path | None = None,
     progress: Progress = silent,
 ) -> Outcome:
     """Measures a checkpoint on images and writes the report to the folder `out`.
 
+    `baseline` is the folder of an earlier report: what changed since is said first, and the recipe's limits
+    on changes are judged.
     An earlier report in `out` is replaced when the new one is whole, and nothing else that lies there.
     Interrupted, the same call resumes. Raises RecipeError, InputError, and RenderError where even
     report.html failed (the evidence is kept).
@@ -60,9 +65,10 @@ def run(
     check(out, will_write(output.pdf is not False, save_maps, output.layout == "folder"))
     theme = _theme(recipe)
     recipe = with_preset(recipe)
+    before = Before.of(recipe, baseline, out)
 
     def again(of: Recipe) -> Audit:
-        return prepare(of, checkpoint, images, limit, save_maps)
+        return prepare(of, checkpoint, images, limit, save_maps, before.answers)
 
     audit = again(recipe)
     with workspace(out) as folder:
@@ -70,14 +76,17 @@ def run(
             audit = _within_budget(audit, folder, progress, again)
         for line in audit.lines(audit.main):
             progress("plan", 0, 0, line)
+        for note in before.unasked(recipe):
+            progress("gates", 0, 0, note)
         _measured(audit, folder / "evidence", progress, begun)
+        before.keep(folder / "evidence", target(out).name)
         progress("render", 0, 1)
         rendered = _rendered(folder, out, recipe, theme, partial(progress, "render", 0, 0))
         progress("render", 1, 1)
         whole = rendered.problem is None or not is_report(out)
         if whole:
             publish(folder, out)
-    return Outcome(out if whole else folder, rendered.results, rendered.problem)
+    return Outcome(out if whole else folder, rendered.results, rendered.problem, rendered.status)
 
 
 def _within_budget(audit: Audit, folder: Path, progress: Progress, again: Callable[[Recipe], Audit]) -> Audit:

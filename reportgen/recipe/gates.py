@@ -6,6 +6,7 @@ from typing import Annotated, get_args
 
 from pydantic import AfterValidator, Field, Strict, StrictStr, model_validator
 
+from reportgen.audit.compare.limits import OF_DIFF, with_interval
 from reportgen.audit.gate_numbers import OF_MAPS, OF_SET, OF_TWO, has_interval
 from reportgen.audit.gate_numbers import check_of as of_check
 from reportgen.audit.gates import AtWorst
@@ -50,6 +51,12 @@ def _is_check(name: str) -> str:
 
     if name not in questions():
         raise at((), f"unknown check {name!r}{did_you_mean(nearest(name, questions()))}")
+    return name
+
+
+def _is_difference(name: str) -> str:
+    if name not in OF_DIFF:
+        raise at((), f"unknown change {name!r}{did_you_mean(nearest(name, OF_DIFF))}")
     return name
 
 
@@ -114,6 +121,10 @@ class Gate(Part):
         f"or trust.METHOD.NUMBER with one of {', '.join(OF_MAPS)}, "
         "or CHECK.NUMBER with a number of a check: `reportgen checks NAME` lists them",
     )
+    diff: Annotated[StrictStr, AfterValidator(_is_difference)] | None = Field(
+        default=None,
+        description=f"what changed from a baseline (--baseline DIR): one of {', '.join(OF_DIFF)}",
+    )
     check: Annotated[StrictStr, AfterValidator(_is_check)] | None = Field(
         default=None, description="the name of a check: `reportgen checks` lists them"
     )
@@ -126,24 +137,36 @@ class Gate(Part):
     max_upper: Number | None = Field(
         default=None, description="a number, which the upper end of the 95 % interval must keep to"
     )
+    within: Annotated[Number, Field(ge=0)] | None = Field(
+        default=None, description="a number of at least 0: how much worse than the baseline's a metric may be"
+    )
     at_least: Annotated[int, Strict(), Field(ge=1)] | None = Field(
         default=None, description="a whole number of at least 1: with fewer images the gate cannot be judged"
     )
 
     @model_validator(mode="after")
     def _has_limit(self) -> Gate:
+        named = [name for name in (self.metric, self.check, self.diff) if name is not None]
+        if not named:
+            raise ValueError("a gate needs a metric or a check, or a diff")
+        if len(named) > 1:
+            raise ValueError("a gate is about a metric or about a check, not both, or about a diff alone")
+        if self.check is None and self.at_worst is not None:
+            raise ValueError("at_worst is of a gate on a check")
+        if self.metric is None and self.within is not None:
+            raise ValueError("within is of a gate on a metric: how far it may be from the baseline's")
+        self._limits_fit(named[0])
+        return self
+
+    def _limits_fit(self, name: str) -> None:
+        """Raises ValueError where the limits are none for what the gate is on."""
         ends = self.min_lower is not None or self.max_upper is not None
         limits = self.min is not None or self.max is not None or ends
-        if self.metric is None and self.check is None:
-            raise ValueError("a gate needs a metric or a check")
-        if self.metric is not None and self.check is not None:
-            raise ValueError("a gate is about a metric or about a check, not both")
         if self.check is not None and limits:
             raise ValueError("a gate on a check has no min and no max, but at_worst")
-        if self.metric is not None and self.at_worst is not None:
-            raise ValueError("at_worst is of a gate on a check")
-        if self.metric is not None and not limits:
+        if self.check is None and not limits and self.within is None:
             raise ValueError("a gate needs min, max, min_lower or max_upper")
-        if self.metric is not None and ends and not has_interval(self.metric):
-            raise ValueError(f"{self.metric} has no interval: ask for min or max")
-        return self
+        if self.check is None and ends:
+            known = with_interval(name) if self.diff else has_interval(name)
+            if not known:
+                raise ValueError(f"{name} has no interval: ask for min or max")

@@ -103,7 +103,12 @@ class Recipe(Part):
         default=None, description="a mapping with checkpoint, name, main, model"
     )
     gates: tuple[Gate, ...] = Field(
-        default=(), description="a list of {metric, min, max} and {check, at_worst}"
+        default=(), description="a list of {metric, min, max}, {check, at_worst} and {diff, max}"
+    )
+    history: StrictStr | None = Field(
+        default=None,
+        min_length=1,
+        description="a folder of earlier reports, or of their results.json, relative to the recipe",
     )
     output: Output = Field(default=Output(), description="a mapping with theme, html, pdf")
 
@@ -212,9 +217,11 @@ class Recipe(Part):
             inner[key] = value
         if "beside" in changes:
             changes["beside"] = _beside(self.beside, changes["beside"])
+        plain = {name: changes.pop(name) for name in list(changes) if not isinstance(changes[name], Mapping)}
         kinds = {name: BesideRecipe if name == "beside" else type(getattr(self, name)) for name in changes}
         return self.model_copy(
-            update={name: _with(getattr(self, name), kinds[name], changes[name]) for name in changes}
+            update=plain
+            | {name: _with(getattr(self, name), kinds[name], changes[name]) for name in changes}
         )
 
     def located(self, error: UnknownName | RecipeError) -> RecipeError:

@@ -98,7 +98,12 @@ beside:
 #   - {metric: accuracy, min_lower: 0.85, at_least: 100}   # of fewer images it cannot be judged
 #   - {metric: trust.grad-cam.beats_random_sd, min: 2}
 #   - {check: duplicates}                     # fails on a fault; at_worst: clear is stricter
+#   - {metric: accuracy, within: 0.01}        # with --baseline DIR: no worse than there by more
+#   - {diff: answers_changed, max: 0.01}      # with --baseline DIR: of the images that both have
 gates: []
+
+# A folder of earlier reports: how the requirements, the accuracy and the checks went from one to the next.
+history:
 
 # A theme's name (default, print, high-contrast) or folder. `pdf: {cards: sheet}` prints the images that
 # need a look on a page each (50: so many at most), full: whole cards, none: no image.

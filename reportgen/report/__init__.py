@@ -20,6 +20,7 @@ class Rendered:
 
     results: Results
     problem: RenderError | None
+    status: str = ""  # one line, for a commit's status
 
 
 def write_report(folder: Path, theme: str | None = None, pdf: bool = True, tell: Tell = untold) -> Rendered:
@@ -38,6 +39,7 @@ def write_report(folder: Path, theme: str | None = None, pdf: bool = True, tell:
     from reportgen.formats import FORMATS, Report
     from reportgen.ownership import refuse_foreign, will_write
     from reportgen.report.render import exports, themes
+    from reportgen.report.render.summary_md import status
 
     begun = time.perf_counter()
     evidence = Evidence(folder / "evidence")
@@ -50,4 +52,4 @@ def write_report(folder: Path, theme: str | None = None, pdf: bool = True, tell:
     timed = rendered_in(report.results, time.perf_counter() - begun)
     exports.write_results(timed, folder)
     seal(folder)
-    return Rendered(timed, next(filter(None, problems), None))
+    return Rendered(timed, next(filter(None, problems), None), status(report.document))

@@ -40,13 +40,19 @@ def cards(
     at_most: int | None = None,
     side: SideBySide | None = None,
     only: Collection[str] | None = None,
+    changes: Mapping[str, Sign] | None = None,
 ) -> Iterator[Card]:
-    """The cards of the images that have figures, in the order of their numbers.
+    """The cards of the images that have figures, in the order of their numbers; those whose answer changed,
+    from the model beside or from the baseline, before all others.
 
     `trust` says which of the figures are not to be relied on. `side` is what is known of two models
-    side by side: the figures of both then stand in rows. `only` names the images by id.
+    side by side: the figures of both then stand in rows. `only` names the images by id. `changes` say of
+    images, by id, how their answer changed since the baseline, worst first.
     """
-    shown = [record for record in evidence.records() if record["measured"]][:at_most]
+    since = changes or {}
+    first = {id_: place for place, id_ in enumerate((*(side.signs if side else ()), *since))}
+    shown = [record for record in evidence.records() if record["measured"]]
+    shown = sorted(shown, key=lambda record: first.get(record["id"], len(first)))[:at_most]
     shown = [record for record in shown if only is None or record["id"] in only]
     visualizations = _of_images(evidence)
     tested = {other["id"]: other for other in evidence.trust()} if trust else {}
@@ -58,6 +64,8 @@ def cards(
         card = _card(evidence, record, visualizations, trust, tested.get(record["id"]), rival, side)
         if side and is_unanswered(others[record["id"]]):
             card = replace(card, signs=(*card.signs, Sign("bad", f"{side.other} has no answer: not finite")))
+        if record["id"] in since:
+            card = replace(card, signs=(*card.signs, since[record["id"]]))
         yield replace(card, words=told(card, trust), before=before, after=after)
 
 

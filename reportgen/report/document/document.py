@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from reportgen.audit.compare.kept import kept_maps
 from reportgen.audit.maps import Trust
 from reportgen.audit.results import Results
 from reportgen.evidence import Evidence, Record, is_unanswered
@@ -25,7 +26,9 @@ from reportgen.report.document.answers import (
     means,
     mistakes,
 )
+from reportgen.report.document.change import change
 from reportgen.report.document.glossary import glossary
+from reportgen.report.document.history import history
 from reportgen.report.document.provenance import recipe_yaml, sheets
 from reportgen.report.document.sanity import method as how_trust
 from reportgen.report.document.sanity import section as trust_section
@@ -43,6 +46,7 @@ from reportgen.report.wording import NONE, count, date, plural, probability, sen
 
 ROWS_AT_MOST = 1000  # lines of the summary table: every image stays in results.json
 THUMBNAIL_PX = 72
+GRAVE_CHANGES = ("zero filters", "jump")  # what stands among the findings, too; of the rest there are rows
 NO_SIGN = Sign("note", "no label")
 
 
@@ -58,7 +62,11 @@ def document(evidence: Evidence, results: Results) -> Document:
     trust = trust_section(results["trust"], evidence)
     rows, more = _rows(evidence, records, signs, titles)
     side = side_by_side(evidence, results, trust, rows)
-    lines = findings(results, manifest, records, signs, trust, evidence.model_findings(), side)
+    since = results.get("baseline")
+    new = None if since is None else change(since, evidence, kept_maps(evidence), rows)
+    past = history(results, manifest["reproducible"])
+    before = [line for part in (new, past) if part for line in part.lines if line.tag in GRAVE_CHANGES]
+    lines = findings(results, manifest, records, signs, trust, evidence.model_findings(), side, before)
     lines = illustrated(lines, rows, evidence, trust)
     printed = tuple(row for row in rows if row.picture or row.states)
     classes, left_out = by_class(results["metrics"]["per_class"] or [])
@@ -90,6 +98,8 @@ def document(evidence: Evidence, results: Results) -> Document:
         sections=_sections(evidence, manifest),
         trust=trust,
         side=side,
+        change=new,
+        history=past,
         methods=_methods(manifest, results["trust"], side),
         glossary=glossary(),
         rejected=tuple(

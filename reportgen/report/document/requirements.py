@@ -85,7 +85,10 @@ def counts(results: Results) -> Iterator[str]:
 
 
 def straddled(gate: Results) -> bool:
-    """Whether a limit on a value lies within its interval: other images might have said otherwise."""
+    """Whether a limit on a value lies within its interval: other images might have said otherwise. What
+    changed is said of these very images."""
+    if gate.get("compares"):
+        return False
     low, high = gate["low"], gate["high"]
     if gate["bound"] not in ("min", "max") or low is None or high is None or check_of(gate["metric"]):
         return False
@@ -98,6 +101,8 @@ def required(results: Results) -> Iterator[Requirement]:
         asked = f"{SIGNS[gate['bound']]} {exact(gate['metric'], gate['limit'])}" if not _check(gate) else ""
         if not asked:
             asked = AT_WORST[SEVERITY[int(gate["limit"])]]
+        elif gate.get("baseline") is not None:
+            asked += f", the baseline having {told(gate['metric'], gate['baseline'])}"
         elif ENDS[gate["bound"]]:
             asked += f", {ENDS[gate['bound']]} end"
         yield Requirement(
@@ -121,7 +126,8 @@ def _href(gate: Results) -> str:
     if check:
         return f"#check-{check}"
     room, _, rest = gate["metric"].partition(".")
-    return {"trust": f"#trust-{rest.partition('.')[0]}", "beside": "#beside"}.get(room, "#images")
+    rooms = {"trust": f"#trust-{rest.partition('.')[0]}", "beside": "#beside", "diff": "#since"}
+    return rooms.get(room, "#images")
 
 
 def name(gate: Results, results: Results) -> str:
@@ -136,6 +142,8 @@ def name(gate: Results, results: Results) -> str:
     if room == "trust":
         method, _, what = rest.rpartition(".")
         return f"maps of {method}: {what.replace('_', ' ')}"
+    if room == "diff":
+        return f"change: {rest.replace('_', ' ')}"
     if room == "beside":
         return f"second model: {rest.replace('_', ' ')}"
     return WORDS.get(str(metric), str(metric).replace("_", " "))
@@ -175,9 +183,10 @@ def _words(gate: Results) -> str:
     size = abs(gate["margin"])
     if not size:
         return "at the limit"
-    amount = f"{number(100 * size, 2)} points" if unit(gate["metric"]) else number(size)
+    whole = int(size) if size == int(size) else size
+    amount = f"{number(100 * size, 2)} points" if unit(gate["metric"]) else number(whole)
     text = f"{amount} {'to spare' if gate['outcome'] == PASSED else 'short'}"
-    if ENDS[gate["bound"]] or gate["low"] is None:
+    if ENDS[gate["bound"]] or gate["low"] is None or gate.get("compares"):
         return text
     end = "lower" if gate["bound"] == "min" else "upper"
     if gate["outcome"] == PASSED:

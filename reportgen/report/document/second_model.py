@@ -10,23 +10,21 @@ from typing import Any
 
 import numpy as np
 
-from reportgen.audit.answer_changes import LISTED
+from reportgen.audit.compare.kept import MapsBefore, maps_before
+from reportgen.audit.compare.sides import Side
 from reportgen.evidence import Evidence
-from reportgen.findings import Array, Finding, Gallery, Table, pack
+from reportgen.findings import Finding, Gallery, Table, pack
 from reportgen.report.cards.blocks import Scene, block
+from reportgen.report.document.change import change
+from reportgen.report.document.change_lines import answers
 from reportgen.report.document.compared import gained, numbers
 from reportgen.report.document.sanity import section
-from reportgen.report.pictures import figures
-from reportgen.report.pictures.rasters import Raster
 from reportgen.report.values.card import Block, Level, Sign
 from reportgen.report.values.document import FindingLine, ImageRow, Method, TrustSection, badges
-from reportgen.report.values.second_model import ChangedRow, MapRow, Pair, SideBySide
-from reportgen.report.wording import NONE, plural, probability, sentence, share
+from reportgen.report.values.second_model import MapRow, Pair, SideBySide
+from reportgen.report.wording import NONE, share
 
-CHANCE = 0.05  # from which p on a difference may well be chance
-# kinds of changed answers as results.json has them, and what the reader is told
-LEVELS: dict[str, Level] = {"broken": "bad", "mended": "ok", "both wrong": "warn", "no label": "note"}
-WORDS = {"broken": "newly wrong", "mended": "newly right"}
+BESIDE = "Side by side"
 Results = Mapping[str, Any]
 
 
@@ -38,6 +36,8 @@ def side_by_side(
     if other is None or second is None:
         return None
     theirs = section(second["trust"], other)
+    kept = _kept(evidence, other, second)
+    shown = change(second["comparison"], evidence, kept, rows, "beside", BESIDE, beside=True)
     maps = tuple(_maps(evidence, second, trust, theirs))
     return SideBySide(
         main=second["main"],
@@ -45,18 +45,15 @@ def side_by_side(
         lead=_lead(evidence, other, second),
         rows=tuple(numbers(evidence, other, results, second)),
         left_out=_left_out(evidence, second),
-        answers=_answers(second),
-        crossed=_crossed(second),
-        changed=tuple(_changed(evidence, second["changed"], rows)),
-        changed_note=_changed_note(second["changed"]),
-        changed_count=f"{len(second['changed']):,}",
+        answers=answers(second["comparison"]),
+        change=shown,
         maps=maps,
         maps_note=_maps_note(maps),
         pairs=tuple(_pairs(evidence, other, second)),
         sections=_sections(other, second["name"]),
         same=frozenset(_same(evidence, other)),
         badges=badges(theirs),
-        signs={one["id"]: _sign(one["kind"], second["name"], one["answers"][1]) for one in second["changed"]},
+        signs=shown.signs,
         alike={
             image["id"]: {name: _two(one["rho"]) for name, one in image["maps"].items()}
             for image in second["images"]
@@ -68,10 +65,12 @@ def lines(side: SideBySide | None, results: Results) -> Iterable[FindingLine]:
     """What changed, as sentences with numbers."""
     if side is None:
         return
-    tests, totals = results["beside"]["tests"], results["metrics"]
-    worse = tests["labelled"] and tests["broken"] > tests["mended"] and tests["mcnemar_p"] < CHANCE
-    yield FindingLine("warn" if worse else "note", "side by side", side.answers, "#beside-answers", "list")
-    own = results["beside"]["metrics"]
+    first = next((line for line in side.change.lines if line.text == side.answers), None)
+    level: Level = "warn" if first and first.level == "bad" else "note"
+    yield FindingLine(level, "side by side", side.answers, "#beside-answers", "list")
+    for line in (one for one in side.change.lines if one.level in ("bad", "warn") and one is not first):
+        yield FindingLine(line.level, line.tag, line.text, line.href, line.link, line.remedy)
+    totals, own = results["metrics"], results["beside"]["metrics"]
     if totals["accuracy"] is not None and own["accuracy"] is not None:
         gap = 100 * (totals["accuracy"] - own["accuracy"])
         text = (
@@ -98,81 +97,10 @@ def _left_out(evidence: Evidence, second: Results) -> str:
     return f"Left out for {second['name']}: {'; '.join(parts)}." if parts else ""
 
 
-def _answers(second: Results) -> str:
-    tests = second["tests"]
-    text = f"{tests['changed']:,} of {plural(tests['compared'], 'answer')} changed"
-    if tests["unanswered"]:
-        left_out = plural(tests["unanswered"], "image is", "images are")
-        text += f" ({left_out} left out, as an answer there is not finite)"
-    if not tests["labelled"]:
-        return f"{text}; no image has a label to judge them by."
-    p = tests["mcnemar_p"]
-    kinds = f"{tests['mended']:,} newly right, {tests['broken']:,} newly wrong (McNemar p = {probability(p)})"
-    wrong = f", {tests['changed_both_wrong']:,} wrong both times" if tests["changed_both_wrong"] else ""
-    unknown = f", {tests['changed_unlabelled']:,} without a label" if tests["changed_unlabelled"] else ""
-    chance = "may well be chance" if p >= CHANCE else "is hardly chance"
-    if tests["mended"] == tests["broken"]:
-        return f"{text}: {kinds}{wrong}{unknown}."
-    return f"{text}: {kinds}{wrong}{unknown}. The difference {chance}.".replace("p = <", "p < ").replace(
-        "p = >", "p > "
-    )
-
-
-def _crossed(second: Results) -> tuple[tuple[str, str, str], ...]:
-    """Right and wrong answers of both: a row for each of the other model's, columns by the main one's."""
-    tests = second["tests"]
-    if not tests["labelled"]:
-        return ()
-    return (
-        (f"{second['name']} right", f"{tests['both_right']:,}", f"{tests['broken']:,} newly wrong"),
-        (f"{second['name']} wrong", f"{tests['mended']:,} newly right", f"{tests['both_wrong']:,}"),
-    )
-
-
-def _changed(
-    evidence: Evidence, answers: Sequence[Results], rows: Sequence[ImageRow]
-) -> Iterable[ChangedRow]:
-    listed, thumbnails = {row.number: row for row in rows}, evidence.thumbnails()
-    for answer in answers[:LISTED]:
-        row = listed.get(answer["id"])
-        mine, theirs = answer["answers"]
-        href = (row.href or f"#row-{row.number}") if row else "#images"
-        yield ChangedRow(
-            number=answer["id"],
-            href=href,
-            print_href=href if row and (row.picture or row.states) else "",
-            path=answer["path"],
-            label=answer["label"] or NONE,
-            sign=_kind(answer["kind"]),
-            main=mine["class_name"],
-            main_probability=probability(mine["probability"]),
-            other=theirs["class_name"],
-            other_probability=probability(theirs["probability"]),
-            picture=row.picture if row and row.picture else _thumbnail(thumbnails.get(answer["id"])),
-        )
-
-
-def _thumbnail(seen: Array | None) -> Raster | None:
-    return None if seen is None else figures.fit(figures.photo(seen))
-
-
-def _changed_note(answers: Sequence[Results]) -> str:
-    kinds = {answer["kind"] for answer in answers}
-    order = "the most confident first"
-    if len(kinds) > 1:
-        order = f"newly wrong answers first, of each kind {order}"
-    if len(answers) <= LISTED:
-        return f"{sentence(order)}."
-    return f"{LISTED} of {len(answers):,} are listed, {order}; all are in results.json."
-
-
-def _kind(kind: str) -> Sign:
-    return Sign(LEVELS[kind], WORDS.get(kind, kind))
-
-
-def _sign(kind: str, other: str, answer: Results) -> Sign:
-    words = f"{other} answered {answer['class_name']}"
-    return Sign(LEVELS[kind], words if kind == "no label" else f"{_kind(kind).text}: {words}")
+def _kept(evidence: Evidence, other: Evidence, second: Results) -> list[MapsBefore]:
+    """Both models' maps of the images that changed, from their evidence."""
+    new, old = Side(second["main"], {}, evidence), Side(second["name"], {}, other)
+    return maps_before(new, old, second["comparison"])
 
 
 def _maps_note(rows: Sequence[MapRow]) -> str:

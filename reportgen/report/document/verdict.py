@@ -13,6 +13,7 @@ from reportgen.report.document import checks, heads, set_findings
 from reportgen.report.document.sanity import lines as doubted
 from reportgen.report.document.second_model import lines as compared
 from reportgen.report.values.card import LEVELS, Sign
+from reportgen.report.values.comparison import ChangeLine
 from reportgen.report.values.document import ADVICE, FindingLine, TrustSection
 from reportgen.report.values.second_model import SideBySide
 from reportgen.report.wording import listed, plural, probability, share
@@ -32,10 +33,11 @@ def findings(
     trust: TrustSection | None = None,
     whole: Findings | None = None,
     side: SideBySide | None = None,
+    before: Sequence[ChangeLine] = (),
 ) -> tuple[FindingLine, ...]:
     """Sentences with a number and a link to their evidence, worst first; what a check warns of stands among
     the worst, since it is a pattern and may be the cause of all the single images that follow. The gates are
-    no findings: they have rows of their own."""
+    no findings: they have rows of their own. `before` are sentences on what came before this audit."""
     patterns = tuple(checks.lines(results.get("checks", ())))
     surest = _surest(records)
     named = tuple(_in_words(record, manifest["model"]["classes"]) for record in surest)
@@ -43,6 +45,7 @@ def findings(
         *_not_finite(records),
         *_warnings(manifest["model"].get("warnings", ())),
         *patterns,
+        *(FindingLine(one.level, one.tag, one.text, one.href, one.link, one.remedy) for one in before),
         *(
             replace(line, image=surest[0]["id"] if surest else "")
             for line in set_findings.wrong(results["metrics"], named)

@@ -135,7 +135,7 @@ def _body(
     document: Document, evidence: Evidence, fit: Fit, at_most_mb: float, beside: bool
 ) -> tuple[str, Embedding]:
     embedding = Embedding(fit.encoding, beside)
-    shown = cards(evidence, document.trust, fit.cards, document.side)
+    shown = cards(evidence, document.trust, fit.cards, document.side, changes=document.changes)
     measured = [record for record in evidence.records() if record["measured"]]
     body = templates.render(
         embedding.picture,
@@ -165,7 +165,7 @@ def _page(
         "page.html.j2",
         title=document.title,
         created=evidence.manifest["created"],
-        policy=_policy(style, script, beside),
+        policy=policy(style, script, beside),
         beside=beside,
         style=Markup(embedding.text("report.css", style, "text")),
         script=Markup(embedding.text("report.js", script, "script")),
@@ -177,7 +177,7 @@ def _page(
     return page, embedding, embedding.weigh(page)
 
 
-def _policy(style: str, script: str, beside: bool) -> str:
+def policy(style: str, script: str = "", beside: bool = False) -> str:
     """The page's policy: this style sheet and script, pictures and fonts inside it, nothing else; or
     what lies beside it, and nothing inline."""
     if beside:

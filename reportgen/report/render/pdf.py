@@ -108,7 +108,9 @@ def _printed(report: Report) -> bytes:
         document=selection.document,
         logo=emblem,
         form=selection.form,
-        cards=cards(evidence, document.trust, side=document.side) if selection.form == "full" else (),
+        cards=cards(evidence, document.trust, side=document.side, changes=document.changes)
+        if selection.form == "full"
+        else (),
         cases=cases(evidence, document, selection),
         notes=[note for note in (selection.cut, lacking) if note],
         limits="",

@@ -12,6 +12,7 @@ from reportgen.report.cards.cards import cards
 from reportgen.report.cards.sheet import sheet
 from reportgen.report.pictures import figures
 from reportgen.report.values.checks import CheckRow, ChecksSection
+from reportgen.report.values.comparison import Change
 from reportgen.report.values.document import Document, FindingLine, ImageRow, Mistake
 from reportgen.report.values.sheet import Cases, CaseSheet, Contact
 from reportgen.report.wording import plural
@@ -47,7 +48,9 @@ def printed(document: Document, asked: bool | Mapping[str, Any]) -> Printed:
     limit = cards if isinstance(cards, int) else SHEETS_AT_MOST
     form: Form = "none" if cards in ("none", 0) else "sheet"
     shown = [row for row in document.rows if row.href] if form == "sheet" else []
-    urgent = sorted((row for row in shown if _looked_at(row)), key=_place)
+    changed = {*document.changes, *(document.side.signs if document.side else ())}
+    looked_at = (row for row in shown if _looked_at(row))
+    urgent = sorted(looked_at, key=lambda row: (row.number not in changed, _place(row)))
     sheets = tuple(row.number for row in urgent[:limit])
     rest = [row.number for row in shown if row.number not in sheets]
     contacts = tuple(rest[: CONTACTS * CONTACT_PAGES])
@@ -95,7 +98,9 @@ def cases(evidence: Evidence, document: Document, selection: Printed) -> Cases |
 
 def _sheets(evidence: Evidence, document: Document, ids: Sequence[str]) -> Iterator[CaseSheet]:
     records = {record["id"]: record for record in evidence.records()}
-    made = {card.number: card for card in cards(evidence, document.trust, side=document.side, only=ids)}
+    side, changes = document.side, document.changes
+    every = cards(evidence, document.trust, side=side, only=ids, changes=changes)
+    made = {card.number: card for card in every}
     for at, number in enumerate(ids, start=1):
         yield sheet(made[number], records[number], document.trust, f"{at} of {len(ids)}")
 
@@ -143,10 +148,15 @@ def _linked(document: Document, anchors: Collection[str]) -> Document:
     def mended(line: FindingLine | ImageRow | Mistake) -> Any:
         return line if is_there(line.href) else replace(line, href="")
 
+    def leading(change: Change | None) -> Change | None:
+        if change is None:
+            return None
+        rows = (row if is_there(row.print_href) else replace(row, print_href="") for row in change.changed)
+        return replace(change, changed=tuple(rows))
+
     side = document.side
-    if side:
-        changed = (row if is_there(row.print_href) else replace(row, print_href="") for row in side.changed)
-        side = replace(side, changed=tuple(changed))
+    if side is not None:
+        side = replace(side, change=leading(side.change) or side.change)
     return replace(
         document,
         findings=_each(document.findings, mended),
@@ -154,6 +164,7 @@ def _linked(document: Document, anchors: Collection[str]) -> Document:
         print_rows=_each(document.print_rows, mended),
         mistakes=_each(document.mistakes, mended),
         side=side,
+        change=leading(document.change),
     )
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from reportgen.report.pictures.rasters import Raster
 from reportgen.report.values.card import Block, Fact, Figure, Level, Sign
 from reportgen.report.values.checks import ChecksSection
+from reportgen.report.values.comparison import Change
+from reportgen.report.values.history import HistorySection
 from reportgen.report.values.second_model import SideBySide
 from reportgen.report.values.summary import Summary
 
@@ -279,6 +282,8 @@ class Document:
     sections: tuple[Block, ...]
     trust: TrustSection | None
     side: SideBySide | None
+    change: Change | None  # since the baseline
+    history: HistorySection | None
     methods: tuple[MethodGroup, ...]
     glossary: tuple[Fact, ...]
     rejected: tuple[tuple[str, str, str], ...]  # number, path, reason
@@ -287,6 +292,11 @@ class Document:
     provenance: tuple[Sheet, ...]
     plan: tuple[str, ...]
     recipe: str
+
+    @property
+    def changes(self) -> Mapping[str, Sign]:
+        """How answers changed since the baseline, by image, worst first."""
+        return self.change.signs if self.change else {}
 
     @property
     def first(self) -> tuple[FindingLine, ...]:
@@ -314,7 +324,9 @@ class Document:
     @property
     def worst(self) -> tuple[FindingLine, ...]:
         """The first findings that are more than notes, for a cover."""
-        return tuple(line for line in self._of("finding") if line.level in ("bad", "warn"))[:COVER_FINDINGS]
+        return tuple(line for line in self._of("finding") if line.level in ("bad", "warn"))[
+            : COVER_FINDINGS - (3 if self.change or self.side else 0)
+        ]
 
 
 ADVICE = "do not rely"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from reportgen.report.pictures.rasters import Raster
 from reportgen.report.values.card import Block, Sign
+from reportgen.report.values.comparison import Change, ChangedRow
 
 
 @dataclass(frozen=True)
@@ -20,23 +20,6 @@ class Compared:
     detail: str = ""  # the unit, or what is counted
     main_detail: str = ""
     other_detail: str = ""
-
-
-@dataclass(frozen=True)
-class ChangedRow:
-    """An image to which the two answer differently."""
-
-    number: str
-    href: str
-    print_href: str  # "" where print has neither its card nor its row
-    path: str
-    label: str
-    sign: Sign
-    main: str
-    main_probability: str
-    other: str
-    other_probability: str
-    picture: Raster | None
 
 
 @dataclass(frozen=True)
@@ -70,10 +53,7 @@ class SideBySide:
     rows: tuple[Compared, ...]
     left_out: str  # visualizations that the other network cannot have, or ""
     answers: str  # how many answers changed, and whether that may be chance
-    crossed: tuple[tuple[str, str, str], ...]  # rows by the other model's answers: head, right, wrong
-    changed: tuple[ChangedRow, ...]
-    changed_note: str
-    changed_count: str
+    change: Change  # all that changed
     maps: tuple[MapRow, ...]
     maps_note: str
     pairs: tuple[Pair, ...]
@@ -82,3 +62,8 @@ class SideBySide:
     badges: Mapping[str, Sign]  # the other model's maps that are not to be relied on
     signs: Mapping[str, Sign]  # by image: how its answer changed
     alike: Mapping[str, Mapping[str, str]]  # by image and visualization: the rank correlation
+
+    @property
+    def changed(self) -> tuple[ChangedRow, ...]:
+        """The images to which the two answer differently."""
+        return self.change.changed

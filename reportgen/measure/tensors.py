@@ -1,0 +1,108 @@
+"""What is kept of a network's tensors: enough to say later which of them, and which filters, are others.
+
+A count sketch is a short vector that is linear in the tensor: the distance of two sketches estimates that of
+the tensors, which need not be there any more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from reportgen.evidence import shards
+from reportgen.findings import Array
+from reportgen.measure.measurement import Measurement
+from reportgen.stats import finite
+
+BUCKETS = 256  # of a sketch: a distance is off by about 1 / sqrt(2 · 256) = 4 % (one standard deviation)
+AT_ONCE = 1 << 20  # values that are sketched at a time
+
+
+def keep(m: Measurement) -> None:
+    """The shard of the network's tensors."""
+    if shards.TENSORS not in m.writer.finished:
+        records, arrays = described(m.engine.network.state_dict())
+        m.writer.write(shards.TENSORS, {}, records, arrays)
+
+
+def described(state: Mapping[str, Tensor]) -> tuple[list[dict[str, Any]], dict[str, Array]]:
+    """Of tensors by name a record each, and arrays of all of them together.
+
+    A record has the shape, the SHA-256 of the values and their norm, the row of `sketch` (T, BUCKETS), and
+    the first and the last row of `row_norm` (R,) and `row_hash` (R,), which have one for each part along the
+    first axis (a filter) of tensors with at least two axes.
+    """
+    records: list[dict[str, Any]] = []
+    sketches, norms, hashes = [], [], []
+    rows = 0
+    for name, tensor in state.items():
+        values = _values(tensor)
+        flat = values.reshape(-1)
+        own = list(_rows(values)) if values.ndim > 1 else []
+        sketches.append(sketch(flat))
+        norms += [norm for norm, _ in own]
+        hashes += [digest for _, digest in own]
+        records.append(
+            {
+                "name": name,
+                "shape": list(values.shape),
+                "sha256": hashlib.sha256(values.tobytes()).hexdigest(),
+                "norm": finite(_norm(flat)),  # null where a value is not finite
+                "row": len(records),
+                "rows": [rows, rows + len(own)],
+            }
+        )
+        rows += len(own)
+    arrays = {
+        "sketch": np.array(sketches, np.float64).reshape(-1, BUCKETS),
+        "row_norm": np.array(norms, np.float64),
+        "row_hash": np.array(hashes, np.uint64),
+    }
+    return records, arrays
+
+
+def sketch(flat: Array) -> Array:
+    """The count sketch (BUCKETS,) of values (n,): each is added to, or taken from, one of the buckets, by a
+    hash of its place.
+
+    Charikar, Chen & Farach-Colton 2002, Finding Frequent Items in Data Streams; the hash is SplitMix64.
+    """
+    total = np.zeros(BUCKETS)
+    for first in range(0, len(flat), AT_ONCE):
+        part = np.nan_to_num(flat[first : first + AT_ONCE].astype(np.float64), posinf=0.0, neginf=0.0)
+        mixed = _mixed(np.arange(first, first + len(part), dtype=np.uint64))
+        signs = np.where(mixed >> np.uint64(63), 1.0, -1.0)
+        total += np.bincount((mixed % np.uint64(BUCKETS)).astype(np.int64), part * signs, BUCKETS)
+    return total
+
+
+def _mixed(places: Array) -> Array:
+    """SplitMix64's output function (Steele, Lea & Flood 2014), place by place."""
+    z = (places + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray(z ^ (z >> np.uint64(31)))
+
+
+def _rows(values: Array) -> Iterator[tuple[float, int]]:
+    """The norm and the hash of every part along the first axis."""
+    for part in values:
+        digest = hashlib.blake2b(part.tobytes(), digest_size=8).digest()
+        yield _norm(part.reshape(-1)), int.from_bytes(digest, "little")
+
+
+def _norm(flat: Array) -> float:
+    """The Euclidean norm; infinite where a value is not finite."""
+    norm = float(np.sqrt(np.square(flat, dtype=np.float64).sum()))
+    return norm if np.isfinite(norm) else float("inf")
+
+
+def _values(tensor: Tensor) -> Array:
+    """A tensor as a contiguous array; what numpy has no type for (bfloat16) in single precision."""
+    on_cpu = tensor.detach().cpu()
+    on_cpu = on_cpu.float() if on_cpu.is_floating_point() and on_cpu.element_size() < 4 else on_cpu
+    return np.ascontiguousarray(on_cpu.numpy())
