@@ -19,7 +19,8 @@ from reportgen.evidence.writer import SHARD
 from reportgen.formats import FORMATS, MAPS
 
 SUMS = "SHA256SUMS"  # the seal, in the form that `sha256sum --check` reads
-DOCUMENTS = tuple(name for name in FORMATS if name != MAPS)
+STATEMENT = "statement.intoto.json"  # of all other files: written when they are
+DOCUMENTS = (*(name for name in FORMATS if name != MAPS), STATEMENT)
 PAGE_FILES = "report-files"  # what lies beside report.html, where a recipe wants it so
 EVIDENCE = "evidence"
 BEFORE = ("baseline.json", "baseline.safetensors", "history.json")  # beside the evidence: what came before

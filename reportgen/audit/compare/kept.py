@@ -22,6 +22,7 @@ from reportgen.findings import Array
 
 BASELINE, MAPS, HISTORY = "baseline.json", "baseline.safetensors", "history.json"
 PICTURED = 6  # images whose maps are set side by side
+ALIKE = 1 - 1e-9  # a rank correlation above which two maps show the same
 METHODS = 2  # kinds of map of each of them
 
 
@@ -94,9 +95,12 @@ def maps_before(new: Side, old: Side, comparison: Comparison) -> list[MapsBefore
         return []
     by_image: dict[str, list[Any]] = {}
     for pair in comparison["map_pairs"]:
+        if pair["rho"] > ALIKE:
+            continue
         by_image.setdefault(pair["id"], []).append(pair)
     changed = [change["id"] for change in comparison["changed"] if change["id"] in by_image]
     others = [pair["id"] for pair in sorted(comparison["map_pairs"], key=lambda one: one["rho"])]
+    others = [id_ for id_ in others if id_ in by_image]
     chosen = list(dict.fromkeys((*changed, *others)))[:PICTURED]
     pairs = {pair.new["id"]: pair for pair in _pairs(new, old)}
     found: list[MapsBefore] = []
