@@ -19,6 +19,7 @@ from reportgen.audit.history import History
 from reportgen.evidence import Evidence, canonical_json, write_whole
 from reportgen.evidence.arrays import Stored, packed
 from reportgen.findings import Array
+from reportgen.ownership import EVIDENCE, claim
 
 BASELINE, MAPS, HISTORY = "baseline.json", "baseline.safetensors", "history.json"
 PICTURED = 6  # images whose maps are set side by side
@@ -39,7 +40,9 @@ class MapsBefore:
 def keep(
     evidence: Path, comparison: Comparison | None, maps: Sequence[MapsBefore], past: History | None
 ) -> None:
-    """Writes what there is into the evidence's folder, and removes what an earlier run left there."""
+    """Writes what there is into the evidence's folder in a report's, and removes what an earlier run left."""
+    parts = {BASELINE: comparison, MAPS: maps, HISTORY: past}
+    claim(evidence.parent, [f"{EVIDENCE}/{name}" for name, part in parts.items() if part])
     _write(evidence / BASELINE, canonical_json(comparison) if comparison else None)
     arrays = {f"{one.id}/{one.method}/{side}": getattr(one, side) for one in maps for side in ("old", "new")}
     _write(evidence / MAPS, packed(arrays) if arrays else None)

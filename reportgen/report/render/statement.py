@@ -56,6 +56,8 @@ def _configuration(evidence: Evidence, results: Results) -> Iterator[dict[str, A
     yield _file("images", identity["images"])
     if identity["labels"]:
         yield _file("labels", identity["labels"])
+    if identity["code"]:
+        yield _file(evidence.manifest["model"]["source"], identity["code"])
     if beside := results["beside"]:
         yield _file(f"beside: {beside['model']['checkpoint']}", beside["model"]["checkpoint_sha256"])
     if before := results["baseline"]:
