@@ -19,10 +19,12 @@ from reportgen.evidence.writer import SHARD
 from reportgen.formats import FORMATS, MAPS
 
 SUMS = "SHA256SUMS"  # the seal, in the form that `sha256sum --check` reads
-DOCUMENTS = tuple(name for name in FORMATS if name != MAPS)
+STATEMENT = "statement.intoto.json"  # of all other files: written when they are
+DOCUMENTS = (*(name for name in FORMATS if name != MAPS), STATEMENT)
 PAGE_FILES = "report-files"  # what lies beside report.html, where a recipe wants it so
 EVIDENCE = "evidence"
-BEFORE = ("baseline.json", "baseline.safetensors", "history.json")  # beside the evidence: what came before
+# what came before, beside the evidence: ours where the seal lists it
+BEFORE = ("baseline.json", "baseline.safetensors", "history.json")
 FOLDERS = (EVIDENCE, f"{EVIDENCE}/{BESIDE}", MAPS, f"{MAPS}/{BESIDE}", PAGE_FILES)
 OURS = "reportgen.evidence/"  # how the schema of a manifest of ours begins, whatever its version
 UNKNOWN = "0" * 64  # the hash of a file that is claimed and not written yet
@@ -169,7 +171,7 @@ def _evidence(evidence: Path, room: str = EVIDENCE) -> Iterator[str]:
     manifest = _manifest(evidence)
     if manifest is None:
         return
-    yield from (f"{room}/{name}" for name in ("manifest.json", "timing.json", "key", *BEFORE))
+    yield from (f"{room}/{name}" for name in ("manifest.json", "timing.json", "key"))
     shards = manifest.get("shards")
     for shard in shards if isinstance(shards, list) else ():
         yield from (f"{room}/{shard['name']}.{ending}" for ending in ("json", "safetensors"))
@@ -188,7 +190,10 @@ def _listed(folder: Path) -> dict[str, str] | None:
 
 def _documents(folder: Path) -> list[str]:
     """The names of ours that a seal lists, where there is no seal yet."""
-    return [name for name in present(folder) if name != SUMS and not name.startswith(EVIDENCE)]
+    before = {f"{EVIDENCE}/{name}" for name in BEFORE}
+    return [
+        name for name in present(folder) if name != SUMS and (name in before or not name.startswith(EVIDENCE))
+    ]
 
 
 def _expected(name: str) -> bool:

@@ -2,7 +2,7 @@
 # Three nights of the digits' network: a good one, one in which a filter of an earlier epoch is all zero, and
 # one in which that is put right.
 #
-#   sh examples/nightly/story.sh [FOLDER]     # nights/ where none is named; about three minutes on two cores
+#   sh examples/nightly/story.sh [FOLDER]     # nights/ where none is named; about two minutes of processor time
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "${1:-nights}"

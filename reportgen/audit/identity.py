@@ -20,12 +20,15 @@ class Identity(TypedDict):
     images: Annotated[Sha256, "of a line an image, sorted: its SHA-256, two spaces and its path"]
     labels: Annotated[Sha256 | None, "the same of path, tab and label; null without any label"]
     recipe: Annotated[Sha256, "of the resolved recipe as JSON, keys sorted, without spaces"]
+    code: Annotated[Sha256 | None, "of the file that defines the network; null where the source is no file"]
     classes: Annotated[dict[str, Count], "images by label, readable ones only"]
 
 
-def identity(records: Sequence[Mapping[str, Any]], recipe: Mapping[str, Any]) -> Identity:
-    """The identity of the images, labels and recipe of some evidence. A file that could not be read has no
-    hash of its own: its line has a dash in its place."""
+def identity(
+    records: Sequence[Mapping[str, Any]], recipe: Mapping[str, Any], code: str | None = None
+) -> Identity:
+    """The identity of the images, labels, recipe and model's code of some evidence. A file that could not be
+    read has no hash of its own: its line has a dash in its place."""
     labelled = [record for record in records if record["label"] is not None]
     files = (f"{record['sha256'] or '-'}  {record['path']}" for record in records)
     text = json.dumps(recipe, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -34,6 +37,7 @@ def identity(records: Sequence[Mapping[str, Any]], recipe: Mapping[str, Any]) ->
         "images": _of_lines(files),
         "labels": _of_lines(f"{one['path']}\t{one['label']}" for one in labelled) if labelled else None,
         "recipe": hashlib.sha256(text.encode()).hexdigest(),
+        "code": code,
         "classes": dict(sorted(counts.items())),
     }
 

@@ -74,7 +74,7 @@ def results(evidence: Evidence) -> Results:
             ),
             *(before["gates"] if before else ()),
         ],
-        "identity": identity(records, manifest["recipe"]),
+        "identity": identity(records, manifest["recipe"], manifest["model"].get("code_sha256")),
         "cost": own["cost"],
         "environment": dict(manifest["environment"]),
         "recipe": dict(manifest["recipe"]),

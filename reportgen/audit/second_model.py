@@ -81,7 +81,9 @@ def _side(name: str, evidence: Evidence, own: ModelResults) -> Side:
     said = {
         "title": manifest["title"],
         "created": manifest["created"],
-        "identity": identity(evidence.records(), manifest["recipe"]),
+        "identity": identity(
+            evidence.records(), manifest["recipe"], manifest["model"].get("code_sha256")
+        ),
         "environment": manifest["environment"],
         "recipe": manifest["recipe"],
         "gates": [],

@@ -144,7 +144,7 @@ class ModelUnderAudit:
         """What of the model its measurements depend on, as JSON values."""
         return {
             "checkpoint": self.subject.checkpoint.sha256,
-            "code": self._code(),
+            "code": self.code(),
             "classes": self.facts.classes,
             "head": asdict(self.facts.head),
             "preprocessing": self.subject.preprocessing.as_json(),
@@ -157,7 +157,7 @@ class ModelUnderAudit:
             "snapshots": dict(self.snapshots),
         }
 
-    def _code(self) -> str | None:
+    def code(self) -> str | None:
         """The hash of the file that defines the network, where the recipe names a file."""
         file, _, _ = self.subject.source.partition(":")
         path = self.recipe.folder / file

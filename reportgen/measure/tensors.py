@@ -7,7 +7,8 @@ the tensors, which need not be there any more.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,8 @@ from reportgen.measure.measurement import Measurement
 from reportgen.stats import finite
 
 BUCKETS = 256  # of a sketch: a distance is off by about 1 / sqrt(2 · 256) = 4 % (one standard deviation)
-AT_ONCE = 1 << 20  # values that are sketched at a time
+ROWS = 256  # whose norms are worked out at a time
+AT_ONCE = 1 << 19  # values that are sketched at a time
 
 
 def keep(m: Measurement) -> None:
@@ -42,10 +44,10 @@ def described(state: Mapping[str, Tensor]) -> tuple[list[dict[str, Any]], dict[s
     for name, tensor in state.items():
         values = _values(tensor)
         flat = values.reshape(-1)
-        own = list(_rows(values)) if values.ndim > 1 else []
+        own = len(values) if values.ndim > 1 else 0
         sketches.append(sketch(flat))
-        norms += [norm for norm, _ in own]
-        hashes += [digest for _, digest in own]
+        norms += _row_norms(values) if own else []
+        hashes += _row_hashes(values) if own else []
         records.append(
             {
                 "name": name,
@@ -53,10 +55,10 @@ def described(state: Mapping[str, Tensor]) -> tuple[list[dict[str, Any]], dict[s
                 "sha256": hashlib.sha256(values.tobytes()).hexdigest(),
                 "norm": finite(_norm(flat)),  # null where a value is not finite
                 "row": len(records),
-                "rows": [rows, rows + len(own)],
+                "rows": [rows, rows + own],
             }
         )
-        rows += len(own)
+        rows += own
     arrays = {
         "sketch": np.array(sketches, np.float64).reshape(-1, BUCKETS),
         "row_norm": np.array(norms, np.float64),
@@ -73,11 +75,20 @@ def sketch(flat: Array) -> Array:
     """
     total = np.zeros(BUCKETS)
     for first in range(0, len(flat), AT_ONCE):
-        part = np.nan_to_num(flat[first : first + AT_ONCE].astype(np.float64), posinf=0.0, neginf=0.0)
-        mixed = _mixed(np.arange(first, first + len(part), dtype=np.uint64))
-        signs = np.where(mixed >> np.uint64(63), 1.0, -1.0)
-        total += np.bincount((mixed % np.uint64(BUCKETS)).astype(np.int64), part * signs, BUCKETS)
+        part = flat[first : first + AT_ONCE]
+        if not np.isfinite(part).all():
+            part = np.nan_to_num(part, posinf=0.0, neginf=0.0)
+        buckets, signs = (table[: len(part)] for table in _hashed(first))
+        total += np.bincount(buckets, part * signs, BUCKETS)
     return total
+
+
+@lru_cache(maxsize=32)  # a MiB each; nearly every tensor ends within the first places
+def _hashed(first: int) -> tuple[Array, Array]:
+    """The buckets and the signs of AT_ONCE places from `first` on."""
+    mixed = _mixed(np.arange(first, first + AT_ONCE, dtype=np.uint64))
+    signs = np.where(mixed >> np.uint64(63), 1, -1).astype(np.int8)
+    return (mixed % np.uint64(BUCKETS)).astype(np.uint8), signs
 
 
 def _mixed(places: Array) -> Array:
@@ -88,11 +99,19 @@ def _mixed(places: Array) -> Array:
     return np.asarray(z ^ (z >> np.uint64(31)))
 
 
-def _rows(values: Array) -> Iterator[tuple[float, int]]:
-    """The norm and the hash of every part along the first axis."""
-    for part in values:
-        digest = hashlib.blake2b(part.tobytes(), digest_size=8).digest()
-        yield _norm(part.reshape(-1)), int.from_bytes(digest, "little")
+def _row_norms(values: Array) -> list[float]:
+    """The norm of every part along the first axis; infinite where a value of it is not finite."""
+    rows = values.reshape(len(values), -1)
+    norms = [np.linalg.norm(rows[n : n + ROWS].astype(np.float64), axis=1) for n in range(0, len(rows), ROWS)]
+    together = np.concatenate(norms)
+    known: list[float] = np.where(np.isfinite(together), together, np.inf).tolist()
+    return known
+
+
+def _row_hashes(values: Array) -> list[int]:
+    """A hash of 64 bits of every part along the first axis."""
+    digests = (hashlib.blake2b(part.tobytes(), digest_size=8).digest() for part in values)
+    return [int.from_bytes(digest, "little") for digest in digests]
 
 
 def _norm(flat: Array) -> float:

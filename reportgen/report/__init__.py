@@ -38,7 +38,7 @@ def write_report(folder: Path, theme: str | None = None, pdf: bool = True, tell:
     from reportgen.evidence import Evidence
     from reportgen.formats import FORMATS, Report
     from reportgen.ownership import refuse_foreign, will_write
-    from reportgen.report.render import exports, themes
+    from reportgen.report.render import exports, statement, themes
     from reportgen.report.render.summary_md import status
 
     begun = time.perf_counter()
@@ -51,5 +51,6 @@ def write_report(folder: Path, theme: str | None = None, pdf: bool = True, tell:
     problems = [write(report, folder) for write in FORMATS.values()]
     timed = rendered_in(report.results, time.perf_counter() - begun)
     exports.write_results(timed, folder)
+    statement.write(folder, evidence, timed)
     seal(folder)
     return Rendered(timed, next(filter(None, problems), None), status(report.document))

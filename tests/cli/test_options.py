@@ -21,6 +21,7 @@ GIVEN: dict[str, Any] = {
     "budget": "10min",
     "beside": Path("here/other.pt"),
     "beside_model": "file.py:Other",
+    "history": Path("here/reports"),
     "no_pdf": True,
 }
 

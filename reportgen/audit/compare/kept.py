@@ -19,9 +19,11 @@ from reportgen.audit.history import History
 from reportgen.evidence import Evidence, canonical_json, write_whole
 from reportgen.evidence.arrays import Stored, packed
 from reportgen.findings import Array
+from reportgen.ownership import EVIDENCE, claim
 
 BASELINE, MAPS, HISTORY = "baseline.json", "baseline.safetensors", "history.json"
 PICTURED = 6  # images whose maps are set side by side
+ALIKE = 1 - 1e-9  # a rank correlation above which two maps show the same
 METHODS = 2  # kinds of map of each of them
 
 
@@ -38,7 +40,9 @@ class MapsBefore:
 def keep(
     evidence: Path, comparison: Comparison | None, maps: Sequence[MapsBefore], past: History | None
 ) -> None:
-    """Writes what there is into the evidence's folder, and removes what an earlier run left there."""
+    """Writes what there is into the evidence's folder in a report's, and removes what an earlier run left."""
+    parts = {BASELINE: comparison, MAPS: maps, HISTORY: past}
+    claim(evidence.parent, [f"{EVIDENCE}/{name}" for name, part in parts.items() if part])
     _write(evidence / BASELINE, canonical_json(comparison) if comparison else None)
     arrays = {f"{one.id}/{one.method}/{side}": getattr(one, side) for one in maps for side in ("old", "new")}
     _write(evidence / MAPS, packed(arrays) if arrays else None)
@@ -94,9 +98,12 @@ def maps_before(new: Side, old: Side, comparison: Comparison) -> list[MapsBefore
         return []
     by_image: dict[str, list[Any]] = {}
     for pair in comparison["map_pairs"]:
+        if pair["rho"] > ALIKE:
+            continue
         by_image.setdefault(pair["id"], []).append(pair)
     changed = [change["id"] for change in comparison["changed"] if change["id"] in by_image]
     others = [pair["id"] for pair in sorted(comparison["map_pairs"], key=lambda one: one["rho"])]
+    others = [id_ for id_ in others if id_ in by_image]
     chosen = list(dict.fromkeys((*changed, *others)))[:PICTURED]
     pairs = {pair.new["id"]: pair for pair in _pairs(new, old)}
     found: list[MapsBefore] = []

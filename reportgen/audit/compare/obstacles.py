@@ -18,7 +18,9 @@ NAMED = 6  # keys and images that are named one by one
 class Obstacle(TypedDict):
     """Why a part is not compared, or not like with like."""
 
-    what: Literal["recipe", "version", "images", "labels", "classes", "preprocessing", "evidence", "head"]
+    what: Literal[
+        "code", "recipe", "version", "images", "labels", "classes", "preprocessing", "evidence", "head"
+    ]
     sentence: str
 
 
@@ -65,6 +67,9 @@ def _images(images: Matching) -> Iterator[Obstacle]:
 
 
 def _model(new: Side, old: Side) -> Iterator[Obstacle]:
+    codes = [side.results["identity"].get("code") for side in (old, new)]
+    if None not in codes and codes[0] != codes[1]:
+        yield {"what": "code", "sentence": "The file that defines the network is another."}
     heads = [side.results["model"]["head"]["kind"] for side in (old, new)]
     if heads[0] != heads[1]:
         text = f"The old network gives {heads[0]}, the new one {heads[1]}: scores are not compared."

@@ -31,7 +31,7 @@ from reportgen.report.wording import NONE, date, fixed, number, plural, probabil
 Comparison = Mapping[str, Any]
 # kinds of changed answers as results.json has them, and what the reader is told
 LEVELS: dict[str, Level] = {"broken": "bad", "mended": "ok", "both wrong": "warn", "no label": "note"}
-WORDS = {"broken": "newly wrong", "mended": "newly right", "both wrong": "wrong both times"}
+WORDS = {"broken": "newly wrong", "mended": "newly right"}
 SHARES = ("accuracy", "f1", "precision", "ece", "confidence")  # metrics that are told in percent
 TENSORS_LISTED = 20
 CURVES_DRAWN = 8

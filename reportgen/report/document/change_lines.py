@@ -47,10 +47,15 @@ def headline(found: Comparison) -> tuple[Sign, tuple[str, ...]]:
     elif found["gates"] or _surely_better(tests):
         level = "ok"
     compared = f"{tests['changed']:,} of {plural(tests['compared'], 'answer')} changed"
-    text = f"accuracy {points(tests)}" if tests["labelled"] else compared
-    counts = [compared] if tests["labelled"] else []
-    if tests["labelled"] and tests["changed"]:
+    if not tests["changed"]:
+        compared = f"no answer of {tests['compared']:,} changed" if tests["compared"] else "no image in both"
+    told = tests["labelled"] and tests["changed"]
+    text = f"accuracy {points(tests)}" if told else compared
+    counts = [compared] if told else []
+    if told:
         counts.append(f"{tests['broken']:,} newly wrong, {tests['mended']:,} newly right")
+    if off := len(found["network"]["zeroed"]):
+        counts.append(f"{plural(off, 'filter')} newly zero")
     if found["gates"]:
         kept = len(found["gates"]) - len(failed)
         counts.append(f"{kept} of {plural(len(found['gates']), 'limit')} on changes kept")

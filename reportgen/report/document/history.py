@@ -35,6 +35,7 @@ def history(results: Results, reproducible: bool) -> HistorySection | None:
     unmet = f"; dots mark {failed:,} of {len(audits):,} in which a requirement was not met" if failed else ""
     return HistorySection(
         lead=f"This audit after {earlier} of the same title, the oldest on the left{unmet}.",
+        count=f"{len(found['audits']):,}",
         figures=tuple(_figures(audits, reproducible)) if len(audits) > 1 else (),
         rows=tuple(map(_row, reversed(audits[-ROWS:]))),
         lines=tuple(_lines(found["findings"], results, reproducible)),

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from reportgen.audit.calibration import JUDGED_FROM
+from reportgen.audit.compare.limits import compares
 from reportgen.audit.gates import FAILED, exact
 from reportgen.report.document import requirements
 from reportgen.report.document.provenance import stated
@@ -36,7 +37,7 @@ def summary(manifest: Results, results: Results, lines: Sequence[FindingLine]) -
         measured=tuple(requirements.measured(results)),
         clear=tuple(_asked(asked, "clear", "sentence")),
         undecided=tuple(_asked(asked, "undecided", "remedy")),
-        untested=tuple(_asked(asked, "untested", "remedy")),
+        untested=(*_unasked(manifest, results), *_asked(asked, "untested", "remedy")),
         limits=tuple(_limits(manifest, results)),
         next=tuple(dict.fromkeys(_next(results, lines)))[:NEXT_AT_MOST],
         identity=tuple(_identity(manifest, results)),
@@ -50,6 +51,15 @@ def _asked(results: Sequence[Results], status: str, words: str) -> Iterator[Aske
         if result["status"] == status:
             text = result[words] or result["sentence"]
             yield Asked(result["title"], text, f"#check-{result['name']}")
+
+
+def _unasked(manifest: Results, results: Results) -> Iterator[Asked]:
+    """The limits on changes, where there is no baseline to hold them against."""
+    limits = [gate for gate in manifest["recipe"]["gates"] if compares(gate)]
+    if limits and not results.get("baseline"):
+        named = listed([str(gate.get("diff") or gate["metric"]).replace("_", " ") for gate in limits])
+        text = f"{plural(len(limits), 'limit')} ({named}): name an earlier report with --baseline."
+        yield Asked("Limits on changes", text, "#summary")
 
 
 def _limits(manifest: Results, results: Results) -> Iterator[str]:
@@ -121,6 +131,8 @@ def _identity(manifest: Results, results: Results) -> Iterator[Fact]:
     labels = results["metrics"]["labelled"]
     yield Fact("labels", hashes["labels"] or NONE, plural(labels, "labelled answer"))
     yield Fact("recipe", hashes["recipe"], "resolved, defaults included")
+    if code := hashes.get("code"):
+        yield Fact("model's code", code, manifest["model"]["source"])
     versions = f"reportgen {environment['reportgen']}, torch {environment['torch']}"
     yield Fact("code", versions, manifest["model"]["source"])
 

@@ -26,6 +26,7 @@ class HistorySection:
     """Small plots over all audits, the latest ones as rows, and what only the history shows."""
 
     lead: str
+    count: str  # of earlier audits
     figures: tuple[Figure, ...]
     rows: tuple[PastRow, ...]  # the latest first, this audit before all
     lines: tuple[ChangeLine, ...]

@@ -209,3 +209,20 @@ def test_a_run_without_its_baseline_asks_no_limit_on_changes(nights: Any) -> Non
     results = json.loads((nights.report("first") / "results.json").read_bytes())
     assert results["gates"] == []
     assert results["baseline"] is None
+
+
+def test_limits_on_changes_that_are_not_asked_are_said(nights: Any) -> None:
+    page = (nights.report("first") / "report.html").read_text(encoding="utf-8")
+    assert "3 limits (answers changed, filters zeroed and loss): name an earlier report" in page
+
+
+def test_a_file_of_the_user_s_in_the_evidence_s_folder_is_not_taken_for_ours(
+    nights: Any, tmp_path: Path
+) -> None:
+    from reportgen.ownership import owned
+
+    first = shutil.copytree(nights.report("first"), tmp_path / "first")
+    (first / "evidence" / "baseline.json").write_text("mine")
+    assert "evidence/baseline.json" not in owned(first)
+    assert "evidence/history.json" in owned(first)
+    assert "evidence/baseline.json" in owned(nights.report("second"))
