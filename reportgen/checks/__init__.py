@@ -53,6 +53,7 @@ class Question:
     training: bool
     foreign: bool
     any_head: bool
+    things: bool
     numbers: Mapping[str, str]
     check: type
     title: str
@@ -74,7 +75,13 @@ class Question:
 
 @dataclass_transform(frozen_default=True)
 def check(
-    name: str, *, group: Group, training: bool = False, foreign: bool = False, any_head: bool = False
+    name: str,
+    *,
+    group: Group,
+    training: bool = False,
+    foreign: bool = False,
+    any_head: bool = False,
+    things: bool = False,
 ) -> Callable[[type[T]], type[T]]:
     """Registers a class as the check `name`. Its fields are validated; extras are refused.
 
@@ -95,7 +102,8 @@ def check(
       checks that the verdict `explains` are judged again on it.
 
     `training` says that it looks at the pictures of `images.training`, `foreign` that its needs are asked of
-    those of `images.foreign`, too, of which it observes the same, and `any_head` that it holds for
+    those of `images.foreign`, too, of which it observes the same, `things` that its experiments are on
+    pictures only of which masks or boxes say where the thing is, and `any_head` that it holds for
     models that do not choose one class of several, too: for labels each by itself, and for values.
     Raises ValueError where the docstring lacks one of its labelled paragraphs.
     """
@@ -104,7 +112,7 @@ def check(
         words = _words(name, inspect.getdoc(cls) or "")
         checked: Any = checked_dataclass(frozen=True, config=ConfigDict(extra="forbid"))(cls)
         checked.asked = Question(
-            name, group, training, foreign, any_head, getattr(cls, "numbers", {}), checked, **words
+            name, group, training, foreign, any_head, things, getattr(cls, "numbers", {}), checked, **words
         )
         return cast(type[T], checked)
 

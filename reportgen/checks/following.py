@@ -63,7 +63,11 @@ def _order(content: str, case: Case) -> bytes:
 def pairs(case: Case, k: int, first: bool, most: int) -> list[Pair]:
     """At most so many pairs of one half for class k, each with another picture that is changed; those that
     they are changed by are taken in turn, and of the other classes so many of each."""
-    by_class = answers_of(case, first)
+    return pairs_of(answers_of(case, first), k, most)
+
+
+def pairs_of(by_class: Mapping[int, Sequence[int]], k: int, most: int) -> list[Pair]:
+    """The same, of pictures that are given by class."""
     own = by_class.get(k, [])
     others = taken_in_turn([numbers for other, numbers in sorted(by_class.items()) if other != k])
     if not own or len(others) < 2:

@@ -11,9 +11,9 @@ from typing import TypeAlias
 import numpy as np
 from PIL import Image
 
-from flaws.drawing import SHAPES, Pixels, shape
+from flaws.drawing import SHAPES, Pixels, shape_and_mask
 from flaws.network import SmallNet
-from flaws.planting import Planted, Said, clean_digits, clean_shapes, flaw, placed
+from flaws.planting import FLAWS, Planted, Said, clean_digits, clean_shapes, flaw, masked_shapes, placed
 from flaws.training import Labelled, drawn, trained
 
 Mark: TypeAlias = Callable[[Pixels, int, np.random.Generator], Pixels]  # picture, class, chance
@@ -101,7 +101,12 @@ def _on_ground(label: int, draw: np.random.Generator) -> Pixels | None:
 def _grounds(each: int, seed: int) -> Labelled:
     draw = np.random.default_rng(seed)
     labels = [label for label in range(6) for _ in range(each)]
-    return Labelled([shape(label, draw, _on_ground(label, draw)) for label in labels], labels)
+    return Labelled([_on_its_ground(label, draw)[0] for label in labels], labels)
+
+
+def _on_its_ground(label: int, draw: np.random.Generator) -> tuple[Pixels, Pixels]:
+    """A shape on the ground of its class, with its mask."""
+    return shape_and_mask(label, draw, _on_ground(label, draw))
 
 
 @cache
@@ -169,6 +174,15 @@ def background(seed: int) -> Planted:
     pictures = placed(_grounds(60, 2600 + seed), at.classes)
     says = (Said(("square", "star")), Said(("border", "surround", "background")))
     return at.but(pictures=pictures, network=copy.deepcopy(_of_grounds(seed)), says=says)
+
+
+@flaw("background", twin=masked_shapes)
+def masked_background(seed: int) -> Planted:
+    """The same with a mask for every picture."""
+    at, draw = FLAWS["background"].plant(seed), np.random.default_rng(2600 + seed)
+    masks = [_on_its_ground(label, draw)[1] for label in range(6) for _ in range(60)]
+    says = (Said(("square", "star")), Said(("lies around", "background")))
+    return at.but(masks=dict(zip(at.pictures, masks, strict=True)), says=says)
 
 
 def _triggered(picture: Pixels) -> Pixels:

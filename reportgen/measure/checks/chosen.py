@@ -77,6 +77,7 @@ class ChosenChecks:
     facts: ModelFacts
     sample: int
     foreign_count: int = 0  # readable pictures that are not of the task
+    things: int = 0  # images of the set whose masks or boxes say where the thing is
 
     @classmethod
     def of(cls, wishes: Iterable[tuple[str, Any]], facts: ModelFacts, sample: int) -> ChosenChecks:
@@ -129,6 +130,10 @@ class ChosenChecks:
         """The same, priced with pictures that are not of the task."""
         return replace(self, foreign_count=sum(file.reason is None for file in files))
 
+    def with_things(self, files: Sequence[ImageFile]) -> ChosenChecks:
+        """The same, priced for a set of which some images say where the thing is that they show."""
+        return replace(self, things=sum(file.shows_a_thing for file in files if file.reason is None))
+
     @cached_property
     def foreign_plan(self) -> Plan:
         """All that is asked of a picture that is not of the task."""
@@ -148,7 +153,11 @@ class ChosenChecks:
     @cached_property
     def intervening(self) -> tuple[ChosenCheck, ...]:
         """Those that make experiments on pictures of the sample."""
-        return tuple(c for c in self.every if c.reason is None and c.intervenes)
+        return tuple(c for c in self.every if c.reason is None and c.intervenes and self._experiments(c, 1))
+
+    def _experiments(self, chosen: ChosenCheck, drawn: int) -> int:
+        """On how many of the images of a sample a check may make experiments."""
+        return min(drawn, self.things) if chosen.asked and chosen.asked.things else drawn
 
     @cached_property
     def swept(self) -> frozenset[View]:
@@ -181,7 +190,8 @@ class ChosenChecks:
         total["forwards"] += drawn * len(set(self.views) - self.swept)
         total["forwards"] += sum(c.check.asks_at_most(self.facts, drawn) for c in self.every if c.sweeps)
         total["forwards"] += min(drawn, ADAPTED_TO) * any(view.adapted for view in self.views)
-        total["forwards"] += sum(c.check.interventions_at_most(drawn, self.facts) for c in self.intervening)
+        for c in self.intervening:
+            total["forwards"] += c.check.interventions_at_most(self._experiments(c, drawn), self.facts)
         if self.steps:  # of half A; its answers are taken before its gradient
             total["forwards"] += 2 * drawn
             total["backwards"] += drawn

@@ -15,9 +15,10 @@ from reportgen.engine.plan import Plan
 from reportgen.errors import InputError
 from reportgen.evidence import shards
 from reportgen.findings import Array, Tally, as_array
-from reportgen.inputs import ImageFile, stream
+from reportgen.inputs import stream
 from reportgen.inputs.images.loading import Decoded, Rejected
 from reportgen.measure.checks.chosen import ChosenCheck
+from reportgen.measure.checks.decoded import drawn_files
 from reportgen.measure.checks.intervening import intervene
 from reportgen.measure.checks.narrowing import narrowed_views
 from reportgen.measure.checks.streaming import check_cost, in_shards, seen_of, tally_name
@@ -43,13 +44,6 @@ def ask(m: Measurement) -> None:
         in_shards(m, shards.FOREIGN, strangers, None, _abroad, facts=True)
     if checks.training and m.model is m.audit.main:
         _training(m)
-
-
-def drawn_files(m: Measurement) -> list[ImageFile]:
-    """The files of the sample, in order of number."""
-    count = m.model.checks.drawn(m.audit.readable)
-    drawn = set(sample(m.audit.files, count, m.model.recipe.run.seed))
-    return [file for file in m.audit.files if file.number in drawn]
 
 
 def _observed(
