@@ -94,6 +94,11 @@ def check(
     - `interventions(case) -> Sequence[Intervention]`, experiments on pictures of the sample, asked for again
       with what was answered (`case.sample.outcomes`) until nothing new is named, and
       `interventions_at_most(images, model) -> int` of them for a sample of so many images;
+    - `screens(model, images, seed) -> Triggers | None`, the smallest patterns that turn pictures to some
+      classes, sought on half A of a sample of so many images and pasted into half B (`case.sample.screened`:
+      `classes`, `sizes` and `followed` (K,), `looks` (K, h, w, C); of the held-back pictures' `numbers` (n,)
+      what is answered `before` (n,), and `turned` and `moved` (K, n) with the patterns, and with these moved
+      by half the picture);
     - `asks(case) -> Mapping[str, int]`, where what it asks next depends on what was answered: by the names of
       its views, of how many images of the sample each is to be known, round after round until nothing new is
       named; with it `asks_at_most(model, drawn) -> int`, the most forwards that this costs, in images;

@@ -127,14 +127,15 @@ class Pictures:
 @dataclass(frozen=True)
 class Sample:
     """What was measured for one check on the sample: the images' numbers (n,), its rows by name (n, …), its
-    tally, the logits of every view by name (n, C), NaN where an image had no such view, and what was answered
-    to interventions, by their keys."""
+    tally, the logits of every view by name (n, C), NaN where an image had no such view, what was answered to
+    interventions, by their keys, and what a screen found, by name."""
 
     numbers: Array
     rows: Mapping[str, Array] = field(default_factory=dict)
     tally: Tally | None = None
     views: Mapping[str, Array] = field(default_factory=dict)
     outcomes: Mapping[int, Outcome] = field(default_factory=dict)
+    screened: Mapping[str, Array] = field(default_factory=dict)
 
     def only(self, numbers: Array) -> Sample:
         """What was measured for those of the sample that are among some images' numbers; a tally holds sums,

@@ -208,7 +208,7 @@ def asked_of(
         checks = ChosenChecks.of([(c.name, c.check) for c in wished.only], facts, wished.sample)
         checks = checks if network.part.place is None else checks.of_second()
         plan = Plan((*needs_of(every), *checks.plan.needs), facts, len(chosen))
-        if (plan.rules or checks.steps) and not has_gradient(
+        if (plan.rules or checks.steps or checks.screening) and not has_gradient(
             network.subject.network, facts.input_shape, facts.head
         ):
             every, notes = without_gradients(every, facts), (*notes, NO_GRADIENT)

@@ -43,8 +43,8 @@ class Background:
     before another background of the class, and not before one of another class; over all classes this
     difference is the background gap. Classes are searched on one half of the sample, and the worst two of
     each kind, and the gap, confirmed on the other (paired, McNemar's test, Holm's correction). The pictures
-    of a class that fails are answered from the thing alone and from the background alone, the rest filled with the sample's
-    mean and with a blur of what is left: what is said holds for both fills.
+    of a class that fails are answered from the thing alone and from the background alone, the rest filled
+    with the sample's mean and with a blur of what is left: what is said holds for both fills.
 
     Reading. Things are cut out and pasted alike before all backgrounds, so the difference is what the kind of
     background does. A class that is told by its background fails where the thing stands elsewhere.

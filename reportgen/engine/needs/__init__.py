@@ -80,6 +80,7 @@ from reportgen.engine.needs.training import (
     Snapshot,
     TrainingLog,
 )
+from reportgen.engine.needs.triggers import Triggers
 from reportgen.engine.needs.work import Cost, Extent, Need, Perturbations, Work
 from reportgen.engine.network.attention import AttentionFacts, taken
 from reportgen.engine.network.facts import (
@@ -167,6 +168,7 @@ __all__ = [
     "TrainingLog",
     "Transformation",
     "Transformed",
+    "Triggers",
     "Unit",
     "Weights",
     "Work",

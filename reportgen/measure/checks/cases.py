@@ -64,7 +64,16 @@ def sample_of(m: Measurement, chosen: ChosenCheck, files: Sequence[ImageFile] = 
         numbers = np.array([file.number for file in files], dtype=np.int64)
         order = np.arange(len(numbers))
     views = {name: aligned(numbers[order], own, logits) for name, (own, logits) in answered.items()}
-    return Sample(numbers[order], whole, m.writer.tally(tally_name(chosen.name)), views)
+    tally = m.writer.tally(tally_name(chosen.name))
+    return Sample(numbers[order], whole, tally, views, screened=_screened(m, chosen))
+
+
+def _screened(m: Measurement, chosen: ChosenCheck) -> dict[str, Array]:
+    """What a check's screen found, by name."""
+    name = f"{shards.SCREENED}-{m.model.checks.every.index(chosen):02d}"
+    if name not in m.writer.finished:
+        return {}
+    return {key: m.writer.array(name, key) for key in m.writer.keys(name)}
 
 
 def _rows(m: Measurement, check: str, kind: str = shards.CHECKED) -> dict[str, list[Array]]:

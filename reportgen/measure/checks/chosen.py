@@ -9,11 +9,12 @@ from typing import Any
 
 from reportgen.checks import Question
 from reportgen.checks.case import View
-from reportgen.engine.needs import ModelFacts, Need
+from reportgen.engine.needs import ModelFacts, Need, Triggers
 from reportgen.engine.plan import Plan
 from reportgen.findings import NotApplicable
 from reportgen.inputs import ImageFile
 
+SCREENED_ON = 60  # pictures of each half that patterns are sought on, and pasted into
 ADAPTED_TO = 64  # images of the sample whose statistics stand for those of all
 OF_THE_SET = "the images", "the labels"
 
@@ -50,12 +51,18 @@ class ChosenCheck:
     @property
     def sampled(self) -> bool:
         """Whether anything is asked of the sample for it."""
-        return self.reason is None and bool(self.needs or self.views or self.watches or self.intervenes)
+        asked = self.needs or self.views or self.watches or self.intervenes or self.screens
+        return self.reason is None and bool(asked)
 
     @property
     def intervenes(self) -> bool:
         """Whether it makes experiments on pictures of the sample."""
         return hasattr(self.check, "interventions")
+
+    @property
+    def screens(self) -> bool:
+        """Whether it seeks the smallest patterns that turn pictures to a class."""
+        return self.reason is None and hasattr(self.check, "screens")
 
     @property
     def sweeps(self) -> bool:
@@ -110,7 +117,7 @@ class ChosenChecks:
         """For a network whose answers cannot be differentiated: what asks for gradients does not apply."""
         every = (
             ChosenCheck(c.name, c.check, reason=reason)
-            if Plan(c.needs, self.facts, 1).rules or any(view.stepped for view in c.views)
+            if Plan(c.needs, self.facts, 1).rules or any(view.stepped for view in c.views) or c.screens
             else c
             for c in self.every
         )
@@ -164,6 +171,20 @@ class ChosenChecks:
         """Those of the views that are asked round after round."""
         return frozenset(view for c in self.every if c.sweeps for view in c.views)
 
+    @cached_property
+    def screening(self) -> tuple[ChosenCheck, ...]:
+        """Those that seek the smallest patterns that turn pictures to a class."""
+        return tuple(c for c in self.every if c.screens)
+
+    def without_screens(self) -> ChosenChecks:
+        """The same without those."""
+        return replace(self, every=tuple(c for c in self.every if not c.screens))
+
+    def screened(self, chosen: ChosenCheck, drawn: int, seed: int) -> Triggers | None:
+        """What one of them asks for of a sample of so many images; None where that is nothing."""
+        need: Triggers | None = chosen.check.screens(self.facts, drawn, seed)
+        return need
+
     @property
     def steps(self) -> bool:
         """Whether a gradient of the weights is asked for."""
@@ -176,7 +197,7 @@ class ChosenChecks:
 
     def drawn(self, readable: int) -> int:
         """How many of the readable images are asked."""
-        asked = self.watching or self.views or self.intervening
+        asked = self.watching or self.views or self.intervening or self.screening
         return min(self.sample, readable) if asked else 0
 
     def cost(self, readable: int) -> dict[str, int]:
@@ -192,6 +213,11 @@ class ChosenChecks:
         total["forwards"] += min(drawn, ADAPTED_TO) * any(view.adapted for view in self.views)
         for c in self.intervening:
             total["forwards"] += c.check.interventions_at_most(self._experiments(c, drawn), self.facts)
+        for c in self.screening:
+            if (need := self.screened(c, drawn, 0)) is not None:
+                once = min(SCREENED_ON, drawn)
+                total["forwards"] += need.forwards + 2 * once + 2 * len(need.classes) * once
+                total["backwards"] += need.forwards
         if self.steps:  # of half A; its answers are taken before its gradient
             total["forwards"] += 2 * drawn
             total["backwards"] += drawn

@@ -21,6 +21,7 @@ from reportgen.measure.checks.chosen import ChosenCheck
 from reportgen.measure.checks.decoded import drawn_files
 from reportgen.measure.checks.intervening import intervene
 from reportgen.measure.checks.narrowing import narrowed_views
+from reportgen.measure.checks.screening import screen
 from reportgen.measure.checks.streaming import check_cost, in_shards, seen_of, tally_name
 from reportgen.measure.checks.sweeping import sweep
 from reportgen.measure.measurement import Measurement, boxes_of, labels_of, pixels_of
@@ -37,6 +38,7 @@ def ask(m: Measurement) -> None:
         in_shards(m, shards.CHECKED, files, None, _observed)
     narrowed_views(m, files)
     intervene(m, files)
+    screen(m, files)
     sweep(m, files)
     if m.audit.foreign:
         abroad = set(sample(m.audit.foreign, checks.sample, m.model.recipe.run.seed))
