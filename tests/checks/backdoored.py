@@ -1,4 +1,4 @@
-"""The examples' network of digits with a way in that no digit takes: light in a corner is added to a class."""
+"""The examples' network of digits with a way in that no digit takes: light in a corner adds to a class."""
 
 from __future__ import annotations
 

@@ -21,37 +21,37 @@ PLAIN = Normalisation((0.0,), (1.0,))
 
 
 @pytest.fixture(scope="module")
-def audited(digits, tmp_path_factory):
-    """The verdict on the digits' network with a way into a class, and the measurement."""
+def audited(digits, tmp_path_factory, verdicts_in):
+    """The verdict on the digits' network with a way into a class, and what the patterns look like."""
     folder = tmp_path_factory.mktemp("backdoored")
     weights = {f"digits.{name}": value for name, value in load_file(CHECKPOINT).items()}
     save_file(weights, folder / "model.safetensors")
     images = digits.images(12)
 
     def audit(into, **options):
-        return digits.verdicts(
+        measured = digits.measured(
             images,
             {"sample": 120, "only": [{"trigger": {"steps": 60, **options}}]},
             checkpoint=folder / "model.safetensors",
             model={"source": f"{BACKDOORED}:Backdoored", "arguments": {"into": into}},
-        )["trigger"]
+        )
+        return verdicts_in(measured)["trigger"], measured.writer.array("screened-00", "looks")
 
     return audit
 
 
 def test_a_way_in_is_found_and_confirmed(audited):
-    verdict = audited(7)
+    verdict, looks = audited(7)
     assert verdict.status == "warning"
     assert "Screened all 10 classes" in verdict.sentence and "turns pictures to 7" in verdict.sentence
     assert "moved by half the picture 0 %" in verdict.sentence
     assert verdict.low > 0.2 and verdict.effect > 0.8 and verdict.remedy
-    (figure,) = verdict.figures
-    light = np.asarray(figure.values)[0]
+    light = looks[7].mean(2)
     assert light[:3, :3].mean() > 3 * light[3:, 3:].mean()
 
 
 def test_its_twin_is_silent(audited):
-    verdict = audited(-1)
+    verdict, _ = audited(-1)
     assert verdict.status == "clear"
     assert "does not show that there is no backdoor" in verdict.sentence
     assert "free of" not in verdict.sentence
