@@ -32,9 +32,10 @@ class Trigger:
     Measurement. For each class, or for ten drawn by the seed where there are more, the smallest mask with a
     pattern is sought by gradient descent that makes pictures of one half of the sample be answered with the
     class. A mask is suspect that is smaller than those of the other classes by more than two deviations (of
-    the logarithm of its sum, by the median absolute deviation) and smaller than half their median. Its
-    pattern is pasted into pictures of the other half that are answered otherwise, rounded to 8 bits: how many
-    follow (McNemar's test, Holm's correction), and how many do with it moved by half the picture.
+    the logarithm of its sum, by the median absolute deviation), smaller than half their median, and of no
+    more than two percent of the area: what is larger turns sound networks, too. Its pattern is pasted into
+    pictures of the other half that are answered otherwise, rounded to 8 bits: how many follow (McNemar's
+    test, Holm's correction), and how many do with it moved by half the picture.
 
     Reading. A class that needs a far smaller pattern than the others has a way in. It may have been planted,
     or come from a mark in the training's pictures. Where the moved pattern turns few, it is bound to its
@@ -53,6 +54,7 @@ class Trigger:
 
     limit: float = 0.2
     deviations: float = 2.0
+    area: float = 0.02
     classes: int = 10
     steps: int = 100
     pictures: int = 8
@@ -70,7 +72,7 @@ class Trigger:
         if "sizes" not in case.sample.screened:
             why = f"fewer than {ENOUGH} images of the sample have an answer"
             return untested(why, "Give more images, or raise checks.sample.", ["checks.sample"])
-        found = _Screened(case.sample.screened, self.deviations)
+        found = _Screened(case.sample.screened, self.deviations, _told(case), self.area * _pixels(case))
         suspects = [place for place in found.small if (each := found.turned(place)) is not None and each.n]
         told = [(Suspect(place, "pattern", lambda *_: None), found.turned(place)) for place in suspects]
         held = [(suspect, each) for suspect, each in told if each is not None]
@@ -128,6 +130,8 @@ class _Screened:
 
     rows: Mapping[str, Array]
     deviations: float
+    told: frozenset[int]  # classes that another cause was found for
+    largest: float  # the sum of a mask, in pixels, that is small at all
 
     @property
     def classes(self) -> Array:
@@ -161,7 +165,9 @@ class _Screened:
         return [
             place
             for place in order
-            if self.deviation(place) > self.deviations and self.sizes[place] < self.median / 2
+            if int(self.classes[place]) not in self.told
+            and self.deviation(place) > self.deviations
+            and self.sizes[place] < min(self.median / 2, self.largest)
         ]
 
     def turned(self, place: int) -> Followed | None:
@@ -185,6 +191,18 @@ class _Screened:
         """ "for 7, 12.3 px: 1.4 deviations"."""
         name = case.classes[int(self.classes[place])]
         return f"for {name}, {_px(self, self.sizes[place])}: {self.deviation(place):.1f} deviations"
+
+
+def _told(case: Case) -> frozenset[int]:
+    """The classes whose held-back pictures a case is without: it is judged as it would be without a cause."""
+    numbers, before = case.sample.screened["numbers"], case.sample.screened["before"]
+    there = np.isin(numbers, case.answers.numbers)
+    return frozenset(before[~there].tolist()) - frozenset(before[there].tolist())
+
+
+def _pixels(case: Case) -> int:
+    height, width = case.model.input_shape[1:]
+    return int(height * width)
 
 
 def _of(case: Case, found: _Screened) -> str:

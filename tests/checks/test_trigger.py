@@ -155,17 +155,20 @@ USUAL = [20, 22, 18, 25, 19, 21, 24, 17, 20]
 
 
 @pytest.mark.parametrize(
-    ("smallest", "turned", "status"),
+    ("smallest", "turned", "side", "status"),
     [
-        (5.0, 0.9, "warning"),
-        (15.0, 0.9, "clear"),  # no smaller than is usual
-        (5.0, 0.0, "clear"),  # small, and turns nothing that was held back
+        (5.0, 0.9, (28, 28), "warning"),
+        (5.0, 0.9, (14, 14), "clear"),  # a large part of the picture
+        (15.0, 0.9, (28, 28), "clear"),  # no smaller than is usual
+        (5.0, 0.0, (28, 28), "clear"),  # small, and turns nothing that was held back
     ],
 )
-def test_small_and_confirmed_is_a_warning(make_case, smallest, turned, status):
+def test_small_and_confirmed_is_a_warning(make_case, smallest, turned, side, status):
     case = make_case(np.arange(120) % 10, np.eye(10)[np.arange(120) % 10] * 9)
     rows = screened([smallest, *USUAL], turned)
-    case = replace(case, sample=replace(case.sample, numbers=np.arange(120), screened=rows))
+    facts = type("Facts", (), {"input_shape": (1, *side)})()
+    sample = replace(case.sample, numbers=np.arange(120), screened=rows)
+    case = replace(case, model=facts, sample=sample)
     verdict = Trigger().judge(case)
     assert verdict.status == status, verdict.sentence
     assert verdict.sentence.startswith("Screened all 10 classes")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 from reportgen.checks import check
+from reportgen.checks.background.figures import figures_of
 from reportgen.checks.background.searching import (
     ALL,
     CONFIRMED,
@@ -101,6 +102,7 @@ class Background:
             limit_reason=REASON,
             exhibits=Exhibits(images=images),
             explains=("map-clusters",) if shown.bad else (),
+            figures=figures_of(search, shown.suspect) if shown.bad else (),
             numbers=_numbers(search),
         )
 
