@@ -47,6 +47,8 @@ images:
 
 # What each image is explained for: predicted, label, top-3, class names or indices, or a list.
 targets: predicted
+# What gradients and class activation maps explain: logit, or contrast (the logit against all others').
+score: logit
 
 run:
   device: auto          # auto, cpu, cuda, cuda:N

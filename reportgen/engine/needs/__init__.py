@@ -54,6 +54,7 @@ from reportgen.engine.needs.perturbations import (
     Transformed,
 )
 from reportgen.engine.needs.rules import RULES, Rule, rule_of
+from reportgen.engine.needs.score import Score, score_of
 from reportgen.engine.needs.tapes import (
     Bench,
     Probe,
@@ -160,6 +161,7 @@ __all__ = [
     "Reference",
     "Responses",
     "Rule",
+    "Score",
     "Scores",
     "Snapshot",
     "Tape",
@@ -178,6 +180,7 @@ __all__ = [
     "channel_of",
     "class_logit",
     "rule_of",
+    "score_of",
     "taken",
     "token_blocks",
     "token_chain",

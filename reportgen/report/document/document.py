@@ -234,9 +234,17 @@ def _sections(evidence: Evidence, manifest: Mapping[str, Any]) -> tuple[Block, .
 def _cards_note(manifest: Mapping[str, Any]) -> str:
     return (
         f"All maps of an image explain the same {scores(manifest['model'])}; a figure that explains a class"
-        " names it. Maps over the image are drawn on its grey version. A scale whose end reads ≥ ends at the"
+        f" names it.{_contrast(manifest['recipe'])} Maps over the image are drawn on its grey version."
+        " A scale whose end reads ≥ ends at the"
         f" map's 99.5th percentile. {manifest['images']['chosen']}"
     )
+
+
+def _contrast(recipe: Mapping[str, Any]) -> str:
+    """That maps of gradients explain the class contrast, where they do."""
+    if recipe.get("score", "logit") == "logit":
+        return ""
+    return " Gradients are of the class contrast: the logit less the others' log-sum-exp."
 
 
 def _provenance(evidence: Evidence) -> tuple[Sheet, ...]:
