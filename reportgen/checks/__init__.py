@@ -53,6 +53,7 @@ class Question:
     training: bool
     foreign: bool
     any_head: bool
+    things: bool
     numbers: Mapping[str, str]
     check: type
     title: str
@@ -74,7 +75,13 @@ class Question:
 
 @dataclass_transform(frozen_default=True)
 def check(
-    name: str, *, group: Group, training: bool = False, foreign: bool = False, any_head: bool = False
+    name: str,
+    *,
+    group: Group,
+    training: bool = False,
+    foreign: bool = False,
+    any_head: bool = False,
+    things: bool = False,
 ) -> Callable[[type[T]], type[T]]:
     """Registers a class as the check `name`. Its fields are validated; extras are refused.
 
@@ -87,6 +94,11 @@ def check(
     - `interventions(case) -> Sequence[Intervention]`, experiments on pictures of the sample, asked for again
       with what was answered (`case.sample.outcomes`) until nothing new is named, and
       `interventions_at_most(images, model) -> int` of them for a sample of so many images;
+    - `screens(model, images, seed) -> Triggers | None`, the smallest patterns that turn pictures to some
+      classes, sought on half A of a sample of so many images and pasted into half B (`case.sample.screened`:
+      `classes`, `sizes` and `followed` (K,), `looks` (K, h, w, C); of the held-back pictures' `numbers` (n,)
+      what is answered `before` (n,), and `turned` and `moved` (K, n) with the patterns, and with these moved
+      by half the picture);
     - `asks(case) -> Mapping[str, int]`, where what it asks next depends on what was answered: by the names of
       its views, of how many images of the sample each is to be known, round after round until nothing new is
       named; with it `asks_at_most(model, drawn) -> int`, the most forwards that this costs, in images;
@@ -95,7 +107,8 @@ def check(
       checks that the verdict `explains` are judged again on it.
 
     `training` says that it looks at the pictures of `images.training`, `foreign` that its needs are asked of
-    those of `images.foreign`, too, of which it observes the same, and `any_head` that it holds for
+    those of `images.foreign`, too, of which it observes the same, `things` that its experiments are on
+    pictures only of which masks or boxes say where the thing is, and `any_head` that it holds for
     models that do not choose one class of several, too: for labels each by itself, and for values.
     Raises ValueError where the docstring lacks one of its labelled paragraphs.
     """
@@ -104,7 +117,7 @@ def check(
         words = _words(name, inspect.getdoc(cls) or "")
         checked: Any = checked_dataclass(frozen=True, config=ConfigDict(extra="forbid"))(cls)
         checked.asked = Question(
-            name, group, training, foreign, any_head, getattr(cls, "numbers", {}), checked, **words
+            name, group, training, foreign, any_head, things, getattr(cls, "numbers", {}), checked, **words
         )
         return cast(type[T], checked)
 

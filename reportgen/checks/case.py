@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from reportgen.checks.changes import Change
-from reportgen.checks.intervention import Outcome
+from reportgen.checks.intervention import Intervention, Outcome
 from reportgen.findings import Array, Exhibits, Finding, Status, Tally, Verdict
 
 NO_LABEL = -1
@@ -22,7 +22,7 @@ NO_ANSWER = -1
 OF_ANSWERS = (
     *("accuracy", "calibration", "label-noise", "class-names", "abstention", "head", "slices", "groups"),
     *("properties", "training", "odd-images", "property-shortcut", "place-shortcut", "map-clusters"),
-    *("corruptions", "stability"),
+    *("corruptions", "stability", "background"),
 )
 
 
@@ -127,14 +127,15 @@ class Pictures:
 @dataclass(frozen=True)
 class Sample:
     """What was measured for one check on the sample: the images' numbers (n,), its rows by name (n, …), its
-    tally, the logits of every view by name (n, C), NaN where an image had no such view, and what was answered
-    to interventions, by their keys."""
+    tally, the logits of every view by name (n, C), NaN where an image had no such view, what was answered to
+    interventions, by their keys, and what a screen found, by name."""
 
     numbers: Array
     rows: Mapping[str, Array] = field(default_factory=dict)
     tally: Tally | None = None
     views: Mapping[str, Array] = field(default_factory=dict)
     outcomes: Mapping[int, Outcome] = field(default_factory=dict)
+    screened: Mapping[str, Array] = field(default_factory=dict)
 
     def only(self, numbers: Array) -> Sample:
         """What was measured for those of the sample that are among some images' numbers; a tally holds sums,
@@ -170,6 +171,11 @@ class Sources:
         """What the model saw, (H, W, C) uint8, by number, within 96 pixels."""
         return {}
 
+    def changed(self, asked: Sequence[Intervention]) -> Mapping[int, Array]:
+        """What the model saw of pictures of the sample under interventions, (H, W, C) uint8, by their keys,
+        within 96 pixels; without those that cannot be made."""
+        return {}
+
     def tensors(self) -> Iterator[tuple[str, Array]]:
         """The checkpoint's tensors by name, as the network holds them."""
         return iter(())
@@ -182,7 +188,8 @@ class Sources:
 @dataclass(frozen=True)
 class Case:
     """All that a check may judge by. `model` are the facts of the network, `groups` the columns of the
-    labels' CSV that the recipe names, a word (or "") for every readable image. `preprocessing` has resize,
+    labels' CSV that the recipe names, a word (or "") for every readable image. `things` are the numbers of
+    the images whose mask or boxes say where the thing is that they show. `preprocessing` has resize,
     crop, mean, std and the rest of the model's as JSON values; `mended` names another one that the answers
     are by."""
 
@@ -193,6 +200,7 @@ class Case:
     training: Pictures | None = None
     foreign: Foreign | None = None
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    things: frozenset[int] = frozenset()
     seed: int = 0
     wished_sample: int = 0
     sample: Sample = Sample(np.zeros(0, dtype=np.int64))

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from reportgen.checks.case import Case, untested
-from reportgen.checks.intervention import Intervention, Outcome
+from reportgen.checks.intervention import Box, Intervention, Outcome
 from reportgen.findings import GRAVE, Array, Status, Verdict
 from reportgen.stats import holm, mcnemar, paired_difference
 
@@ -63,7 +63,11 @@ def _order(content: str, case: Case) -> bytes:
 def pairs(case: Case, k: int, first: bool, most: int) -> list[Pair]:
     """At most so many pairs of one half for class k, each with another picture that is changed; those that
     they are changed by are taken in turn, and of the other classes so many of each."""
-    by_class = answers_of(case, first)
+    return pairs_of(answers_of(case, first), k, most)
+
+
+def pairs_of(by_class: Mapping[int, Sequence[int]], k: int, most: int) -> list[Pair]:
+    """The same, of pictures that are given by class."""
     own = by_class.get(k, [])
     others = taken_in_turn([numbers for other, numbers in sorted(by_class.items()) if other != k])
     if not own or len(others) < 2:
@@ -214,6 +218,30 @@ def shown_of(found: Sequence[tuple[Suspect, Followed]], limit: float) -> Shown:
     status, worse = judged_suspects(found, limit)
     suspect, effect = worse[0] if worse else max(found, key=lambda pair: pair[1].effect)
     return Shown(status, suspect, effect)
+
+
+def turned_first(suspect: Suspect, chosen: Sequence[Pair], known: Mapping[int, Outcome]) -> list[Pair]:
+    """The pairs, those first whose picture is answered with the class once it is changed."""
+    hit = hits(suspect.k, suspect.of_class(chosen), known)
+    return [chosen[n] for n in np.argsort(~hit, kind="stable")]
+
+
+def elsewhere(pair: Pair, box: Box, height: int, width: int) -> Intervention | None:
+    """The picture that is changed with as large a part of the other one, but from a place that is drawn by
+    the two, and does not overlap with the box; None where there is no such place."""
+    top, left, bottom, right = box
+    tall, wide = bottom - top, right - left
+    free = [
+        (y, x)
+        for y in range(height - tall + 1)
+        for x in range(width - wide + 1)
+        if y >= bottom or y + tall <= top or x >= right or x + wide <= left
+    ]
+    if not free:
+        return None
+    drawn = hashlib.sha256(f"elsewhere {pair.changed} {pair.by}".encode()).digest()
+    y, x = free[int.from_bytes(drawn[:8], "little") % len(free)]
+    return Intervention(pair.changed, (y, x, y + tall, x + wide), source=pair.by)
 
 
 def too_few() -> Verdict:

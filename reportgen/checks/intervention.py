@@ -19,9 +19,11 @@ class Intervention:
 
     Either the pixels of `box` (with `outside` all but these) are exchanged: for those of another picture
     at the same place (`source`, a number), or for a `fill`: the mean of the sample's pixels, or the picture
-    itself under a wide Gaussian. Or all of it is toned: until its `exposure` (mean luminance), `contrast`
-    (its deviation), `colour` (mean saturation) or `sharpness` (by a blur) is that of the `source`; or saved
-    as `jpeg` of a quality.
+    itself under a wide Gaussian. In place of a box stands the picture's own `thing`, where its mask or its
+    boxes say what that is: covered by a fill (its `blur` is that of the pixels that stay, so that nothing of
+    the others is in it), or, `outside`, put before the background of the source. Or all of it is toned: until
+    its `exposure` (mean luminance), `contrast` (its deviation), `colour` (mean saturation) or `sharpness` (by
+    a blur) is that of the `source`; or saved as `jpeg` of a quality.
     """
 
     number: int
@@ -31,19 +33,22 @@ class Intervention:
     fill: Fill | None = None
     tone: Tone | None = None
     quality: int = 0
+    thing: bool = False
 
     def __post_init__(self) -> None:
         ways = [self.source is not None, self.fill is not None, self.tone == "jpeg"]
         if sum(ways) != 1 or (self.tone == "jpeg") != (self.quality > 0):
             raise ValueError("an intervention has a source, a fill or a JPEG's quality")
-        if (self.box is None) != (self.tone is not None):
-            raise ValueError("an intervention has a box, or tones the whole picture")
+        if [self.box is not None, self.tone is not None, self.thing].count(True) != 1:
+            raise ValueError("an intervention has a box, the picture's thing, or tones the whole picture")
+        if self.thing and self.source is not None and not self.outside:
+            raise ValueError("a thing is put before another background, and not exchanged for another thing")
 
     @cached_property
     def key(self) -> int:
         """What tells it from others in evidence, 64 bits, the same in every process."""
         own: tuple[Any, ...] = (self.number, self.box, self.outside, self.source, self.fill, self.tone)
-        text = f"{own} {self.quality}"
+        text = f"{own} {self.quality}{' thing' if self.thing else ''}"
         return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
 
     @property

@@ -18,14 +18,16 @@ from reportgen.checks.following import (
     Shown,
     Suspect,
     answers_of,
+    elsewhere,
     followed,
     hits,
     shown_of,
     taken_in_turn,
+    turned_first,
     unanswered,
 )
-from reportgen.checks.intervention import Box, Intervention
-from reportgen.checks.showing import pictures_of
+from reportgen.checks.intervention import Box, Fill, Intervention
+from reportgen.checks.showing import SHOWN, Step, experiment, outcome
 from reportgen.checks.words import counted, interval, percent
 from reportgen.engine.needs import DecisivePatches, ModelFacts, Need, Tape
 from reportgen.findings import Array, Exhibits, Finding, Verdict
@@ -39,7 +41,7 @@ CONFIRMED, CONFIRMED_ON = 3, 60  # classes, and pictures that a patch is pasted 
 ENOUGH = 30  # pictures of the sample
 ALIKE = 0.9  # correlation of patches that show the same thing, at the best shift
 MIDDLE = 0.25, 0.75  # of a side: where the thing itself is looked for
-SHOWN = 12
+FILLS: tuple[Fill, ...] = ("mean", "blur")
 REASON = "one picture in five is answered by a fiftieth of its area"
 REMEDY = (
     "Look at the patches: where they are not the thing itself, take them out of the training's pictures, or"
@@ -103,7 +105,8 @@ class MapClusters:
     def interventions_at_most(self, images: int, model: ModelFacts) -> int:
         if images < ENOUGH:
             return 0
-        return PATCHES.count * TRIED_ON * images + 2 * CONFIRMED * min(CONFIRMED_ON, images // 2)
+        confirmed = (3 + len(FILLS)) * CONFIRMED * min(CONFIRMED_ON, images // 2)
+        return PATCHES.count * TRIED_ON * images + confirmed
 
     def without(self, case: Case, verdict: Verdict) -> Case:
         """The pictures that do not carry the patch."""
@@ -135,7 +138,8 @@ class MapClusters:
             limit=self.limit,
             limit_reason=REASON,
             exhibits=Exhibits(images=images),
-            figures=_figures(case, images, case.classes[shown.suspect.k]),
+            explains=("trigger",) if shown.bad else (),
+            figures=search.figures(shown.suspect) if shown.bad else (),
         )
 
     def _sentence(self, case: Case, search: _Search, shown: Shown, carrying: Sequence[int]) -> str:
@@ -176,6 +180,50 @@ class _Search:
             for patch in self._of_half(False):
                 if patch.k == suspect.k:
                     yield from self._tried(patch, False)
+            yield from self.elsewhere(suspect.k, chosen)
+            yield from (each for fill in FILLS for each in self.covered(suspect.k, fill))
+
+    def elsewhere(self, k: int, chosen: Sequence[Pair]) -> list[Intervention | None]:
+        """Pairs whose picture gets an equal part of the carrier's from elsewhere."""
+        by = {patch.number: patch for patch in self._turning(k)}
+        height, width = self.case.model.input_shape[1:]
+        return [elsewhere(pair, by[pair.by].box, height, width) for pair in chosen]
+
+    def covered(self, k: int, fill: Fill) -> list[Intervention]:
+        """The carriers of half A without their patches."""
+        return [self.without(patch, fill) for patch in self._turning(k)[:CONFIRMED_ON]]
+
+    def without(self, patch: Patch, fill: Fill = "mean") -> Intervention:
+        """A carrier without its patch."""
+        return Intervention(patch.number, patch.box, fill=fill)
+
+    def figures(self, suspect: Suspect) -> tuple[Finding, ...]:
+        """The experiment: carriers and what is left of them without the patch; others, and these with the
+        patch, with that place of other pictures, and with an equal part from elsewhere."""
+        case, known, k = self.case, self.case.sample.outcomes, suspect.k
+        name, every = case.classes[k], next(chosen for own, chosen in self._suspects if own.k == k)
+        shown = turned_first(suspect, every, known)[:SHOWN]
+        by = {patch.number: patch for patch in self._turning(k)}
+        pasted, others = (outcome(k, way(every), known) for way in (suspect.of_class, suspect.of_others))
+        moved = outcome(k, self.elsewhere(k, every), known)
+        kept = outcome(k, self.covered(k, "mean"), known)
+        steps = [
+            Step("suspects", f"Answered {name}, with the patch", [pair.by for pair in shown]),
+            Step(
+                "covered",
+                f"With the patch covered: {kept} still answered {name}",
+                [self.without(by[pair.by]) for pair in shown],
+            ),
+            Step("before", "Answered otherwise", [pair.changed for pair in shown]),
+            Step("pasted", f"With the patch pasted: {pasted} answered {name}", suspect.of_class(shown)),
+            Step("control", f"With that place of other pictures: {others}", suspect.of_others(shown)),
+            Step(
+                "elsewhere",
+                f"With an equal part of the same pictures from elsewhere: {moved}",
+                self.elsewhere(k, shown),
+            ),
+        ]
+        return experiment(case, steps)
 
     @cached_property
     def patches(self) -> list[Patch]:
@@ -332,6 +380,3 @@ def same_look(a: Array, b: Array) -> float:
     below = np.linalg.norm(inner) * np.linalg.norm(parts, axis=1)
     return float((parts @ inner / np.maximum(below, 1e-9)).max())
 
-
-def _figures(case: Case, images: Sequence[int], name: str) -> tuple[Finding, ...]:
-    return pictures_of(case, images[:SHOWN], "patch", f"Answered {name} by the patch")

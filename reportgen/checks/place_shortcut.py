@@ -17,6 +17,7 @@ from reportgen.checks.following import (
     Suspect,
     answers_of,
     classes_tried,
+    elsewhere,
     followed,
     hits,
     judged_suspects,
@@ -24,17 +25,17 @@ from reportgen.checks.following import (
     share_of,
     shown_of,
     too_few,
+    turned_first,
     unanswered,
 )
 from reportgen.checks.intervention import Box, Fill, Intervention
-from reportgen.checks.showing import pictures_of
+from reportgen.checks.showing import SHOWN, Step, experiment, outcome
 from reportgen.checks.words import counted, interval, percent
 from reportgen.engine.needs import ModelFacts
-from reportgen.findings import Exhibits, Verdict
+from reportgen.findings import Exhibits, Finding, Verdict
 
 SEARCHED, CONFIRMED_ON = 24, 90  # pictures that are changed on half A for a place and a class, and on half B
 CONFIRMED = 3  # the worst of half A
-SHOWN = 12
 NARROWED = 2  # how often a place is halved
 STAYS = 0.8  # what a narrower place has to keep of the effect
 PARTS = 3  # a place is a third of the side
@@ -100,6 +101,12 @@ def places(height: int, width: int) -> list[Place]:
     return found
 
 
+def _elsewhere(case: Case, place: Place, chosen: Sequence[Pair]) -> list[Intervention | None]:
+    """Pairs whose picture gets an equal part of the other from elsewhere; nothing of a border."""
+    height, width = case.model.input_shape[1:]
+    return [None if place.outside else elsewhere(pair, place.box, height, width) for pair in chosen]
+
+
 def _where(row: int, column: int) -> str:
     last = STARTS - 1
     vertical = {0: "upper", last: "lower"}.get(row)
@@ -146,7 +153,8 @@ class PlaceShortcut:
             return 0
         searched = len(places(*model.input_shape[1:])) * classes * min(SEARCHED, images // 2)
         confirmed = 2 * CONFIRMED * min(CONFIRMED_ON, images // 2)
-        return searched + confirmed + NARROWED * 9 * SEARCHED + len(FILLS) * min(CONFIRMED_ON, images // 2)
+        narrowed = NARROWED * 9 * SEARCHED
+        return searched + confirmed + narrowed + (1 + len(FILLS)) * min(CONFIRMED_ON, images // 2)
 
     def without(self, case: Case, verdict: Verdict) -> Case:
         """The pictures that are answered otherwise."""
@@ -164,7 +172,6 @@ class PlaceShortcut:
         shown = shown_of([(suspect, each) for _, suspect, each in found], self.limit)
         place = next(place for place, suspect, _ in found if suspect is shown.suspect)
         images = self._shown(case, shown.suspect.k) if shown.bad else ()
-        title = f"Answered {case.classes[shown.suspect.k]}"
         return shown.verdict(
             self._sentence(case, shown, place, len(tried)),
             REMEDY,
@@ -172,8 +179,8 @@ class PlaceShortcut:
             limit=self.limit,
             limit_reason=REASON,
             exhibits=Exhibits(images=images),
-            explains=("map-clusters",) if shown.bad else (),
-            figures=pictures_of(case, images[:SHOWN], "place", title),
+            explains=("map-clusters", "trigger") if shown.bad else (),
+            figures=self._figures(case, shown.suspect, place) if shown.bad else (),
         )
 
     def _asked(self, case: Case) -> Iterator[Intervention | None]:
@@ -195,6 +202,7 @@ class PlaceShortcut:
         for suspect, _ in worse[:1]:
             place = next(place for place, each, _ in found if each is suspect)
             yield from self._narrowing(case, place, suspect)
+            yield from _elsewhere(case, place, pairs(case, suspect.k, False, CONFIRMED_ON))
             for fill in FILLS:
                 yield from (place.covered(number, fill) for number in self._own(case, suspect.k))
 
@@ -275,6 +283,32 @@ class PlaceShortcut:
         own, known = self._own(case, k), case.sample.outcomes
         kept = [hits(k, [place.covered(number, fill) for number in own], known) for fill in FILLS]
         return int(np.any(kept, axis=0).sum()), len(own)
+
+    def _figures(self, case: Case, suspect: Suspect, place: Place) -> tuple[Finding, ...]:
+        """The experiment: the class's pictures and what is left without the place; others, and these with
+        the place of the class, with that of a third class, and with an equal part from elsewhere."""
+        known, k, name = case.sample.outcomes, suspect.k, case.classes[suspect.k]
+        every = pairs(case, k, False, CONFIRMED_ON)
+        shown = turned_first(suspect, every, known)[:SHOWN]
+        others = [place.covered(number, "mean") for number in self._own(case, k)]
+        ways = (suspect.of_class, suspect.of_others, lambda of: _elsewhere(case, place, of))
+        pasted, third, moved = (outcome(k, way(every), known) for way in ways)
+        where = place.words
+        steps = [
+            Step("suspects", f"Answered {name}", [pair.by for pair in shown]),
+            Step(
+                "covered",
+                f"With {where} covered: {outcome(k, others, known)} still answered {name}",
+                [place.covered(pair.by, "mean") for pair in shown],
+            ),
+            Step("before", "Answered otherwise", [pair.changed for pair in shown]),
+            Step("pasted", f"With {where} of {name}: {pasted} answered {name}", suspect.of_class(shown)),
+            Step("control", f"With that of a third class: {third}", suspect.of_others(shown)),
+        ]
+        if not place.outside:
+            title = f"With an equal part of {name} from elsewhere: {moved}"
+            steps.append(Step("elsewhere", title, _elsewhere(case, place, shown)))
+        return experiment(case, steps)
 
     def _sentence(self, case: Case, shown: Shown, place: Place, tried: int) -> str:
         found, k = shown.effect, shown.suspect.k

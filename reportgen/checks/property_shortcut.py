@@ -25,10 +25,11 @@ from reportgen.checks.following import (
     share_of,
     shown_of,
     too_few,
+    turned_first,
     unanswered,
 )
 from reportgen.checks.intervention import Intervention, Tone
-from reportgen.checks.showing import pictures_of
+from reportgen.checks.showing import SHOWN, Step, experiment, outcome
 from reportgen.checks.words import counted, interval, percent
 from reportgen.engine.needs import ModelFacts
 from reportgen.findings import Array, Exhibits, Finding, Verdict
@@ -39,7 +40,6 @@ SEARCHED, CONFIRMED_ON = (
 )  # pictures that are toned on half A for a property and a class, and on half B
 SUSPECTS = 12  # the properties and classes that go together most, of half A
 CONFIRMED = 3
-SHOWN = 12
 TELLING = 0.75  # the area under the ROC curve from which a property tells a class from the rest
 REASON = "one picture in five is answered by a property that is not the thing itself"
 REMEDY = (
@@ -158,12 +158,26 @@ class PropertyShortcut:
             limit_reason=REASON,
             exhibits=Exhibits(images=images),
             explains=("place-shortcut", "map-clusters") if shown.bad else (),
-            figures=self._figures(case, link, images),
+            figures=self._figures(case, link, shown.suspect) if shown.bad else (),
         )
 
-    def _figures(self, case: Case, link: Link, images: Sequence[int]) -> tuple[Finding, ...]:
-        title = f"Answered {case.classes[link.k]} with {link.way.done}"
-        return pictures_of(case, images[:SHOWN], "property", title)
+    def _figures(self, case: Case, link: Link, suspect: Suspect) -> tuple[Finding, ...]:
+        """The experiment: the class's pictures; others, and these with the property of the class, and of a
+        third class."""
+        known, k, name = case.sample.outcomes, link.k, case.classes[link.k]
+        every = pairs(case, k, False, CONFIRMED_ON)
+        shown = turned_first(suspect, every, known)[:SHOWN]
+        toned, third = (outcome(k, way(every), known) for way in (suspect.of_class, suspect.of_others))
+        done = link.way.done
+        steps = [
+            Step("suspects", f"Answered {name}", [pair.by for pair in shown]),
+            Step("before", "Answered otherwise", [pair.changed for pair in shown]),
+            Step("toned", f"With {done}: {toned} answered {name}", suspect.of_class(shown)),
+        ]
+        if suspect.compared:
+            title = f"With that of a third class: {third}"
+            steps.append(Step("control", title, suspect.of_others(shown)))
+        return experiment(case, steps)
 
     def _asked(self, case: Case) -> Iterator[Intervention | None]:
         if case.pictures is None or not len(case.pictures):

@@ -22,6 +22,7 @@ from reportgen.engine.needs import (
     BlockGradient,
     MeanAttention,
     Need,
+    score_of,
     token_blocks,
 )
 from reportgen.engine.network.attention import AttentionFacts
@@ -110,7 +111,7 @@ class Attending:
 
     def _gradients(self, logits: Tensor, target: Tensor, by: list[Tensor]) -> list[Tensor]:
         """Of the summed scores: images do not mix, so each gets its own."""
-        score = logits.gather(1, target[:, None]).sum()
+        score = score_of(logits, target, self.asker.facts.score).sum()
         found = torch.autograd.grad(score, by, retain_graph=True, allow_unused=True)
         self.asker.counted.backwards += len(target)
         pairs = zip(found, by, strict=True)

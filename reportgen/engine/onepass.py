@@ -18,7 +18,7 @@ from reportgen.engine.device import placed
 from reportgen.engine.feed import ANY, Feed
 from reportgen.engine.fused import Fused
 from reportgen.engine.incremental.answering import Incremental
-from reportgen.engine.needs import INPUT, Activation, Backward, Gradient, Need, Normalisation, Rule
+from reportgen.engine.needs import INPUT, Activation, Backward, Gradient, Need, Normalisation, Rule, score_of
 from reportgen.engine.network.head import Head
 from reportgen.engine.network.output import Output
 from reportgen.engine.perturb.asking import Asker, Counter
@@ -154,7 +154,8 @@ class OnePass:
         jobs = [(slot, rule) for slot in self.slots for rule in rules]
         by_slot: list[tuple[dict[Need, Tensor], dict[Rule, int]]] = [({}, {}) for _ in self.slots]
         for number, (slot, rule) in enumerate(jobs):
-            score = logits.gather(1, slot.of(logits.detach(), labels)[:, None]).sum()
+            target = slot.of(logits.detach(), labels)
+            score = score_of(logits, target, self.plan.facts.score).sum()
             last = number == len(jobs) - 1
             gradients, coverage = by_slot[self.slots.index(slot)]
             gradients |= self._backward(score, rule, outputs, coverage, last)

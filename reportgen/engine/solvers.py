@@ -40,6 +40,7 @@ from reportgen.engine.needs import (
     Scores,
     Target,
     Weights,
+    score_of,
 )
 from reportgen.engine.perturb.asking import Asker
 from reportgen.engine.perturb.makers import Source, maker
@@ -147,7 +148,7 @@ def _(need: MeanGradient, batch: Batch) -> Solution:
         leaf = pixels.detach().requires_grad_()
         logits, _ = asker.of(image).forward(leaf, edit=asker.edit(made_by, image, number))
         for slot, target in enumerate(batch.targets):
-            score = logits.gather(1, target[image][:, None]).sum()
+            score = score_of(logits, target[image], asker.facts.score).sum()
             (gradient,) = torch.autograd.grad(score, leaf, retain_graph=slot < len(means) - 1)
             asker.counted.backwards += len(pixels)
             means[slot].index_add_(0, image, gradient * weights[number][:, None, None, None])

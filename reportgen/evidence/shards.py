@@ -24,6 +24,7 @@ SAMPLE = "sample"  # tallies of a sample of the set; `sample-000128` is the kind
 CHECKED = "checked"  # what checks keep of a sample of the set: rows, tallies
 VIEWED = "viewed"  # the sample's answers, preprocessed in another way; `viewed-03`: of the fourth decoding
 INTERVENED = "intervened"  # answers to experiments on pictures of the sample
+SCREENED = "screened"  # the smallest patterns that turn pictures to classes, and what they turn
 SWEPT = "swept"  # the sample's answers by views that are asked round after round (`swept-00-02-…`)
 FOREIGN = "foreign"  # what checks keep of pictures that are not of the task, and their facts
 TRAINING = "training"  # facts of the training's pictures

@@ -139,7 +139,7 @@ def prepare(
     models = [under_audit(each, _parted(survey.files)) for each in asked]
     files, notes = tuple(survey.files), tuple(survey.notes)
     foreign = foreign_files(recipe) if models[0].checks.looking_abroad else ()
-    models = [replace(each, checks=each.checks.beside_foreign(foreign)) for each in models]
+    models = [replace(each, checks=each.checks.beside_foreign(foreign).with_things(files)) for each in models]
     return Audit(
         models=tuple(models),
         files=files,
@@ -183,13 +183,20 @@ def _parts(recipe: Recipe) -> PartsList | None:
 
 def _masks(recipe: Recipe) -> MaskFolder | None:
     """The folder of masks that the recipe names, if it does. Raises RecipeError where two models have two."""
-    target, second = recipe.model.target, recipe.second()
+    target, second, things = recipe.model.target, recipe.second(), recipe.images.masks
     if second is not None and _mask_of(second) != _mask_of(recipe):
         place = recipe.place("beside", "model", "target")
         raise RecipeError(
             f"{place}the model beside has other masks than the main one",
             "name masks in model.target only: both models are asked under the same",
         )
+    if things is not None and target is not None and target.mask is not None:
+        raise RecipeError(
+            f"{recipe.place('images', 'masks')}images.masks and model.target.mask both name masks",
+            "leave images.masks out: the masks of the target say where the thing is, too",
+        )
+    if things is not None:
+        return MaskFolder(recipe.folder / things, key="images.masks", required=False)
     if target is None or target.mask is None:
         return None
     return MaskFolder(recipe.folder / target.mask, target.value)

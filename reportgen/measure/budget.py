@@ -1,9 +1,9 @@
 """A time budget: what a run is expected to take after its first batch, and what is left out to stay within.
 
-The order is fixed: checks are asked of a smaller sample; maps are not put to the test; visualizations go, the
-costliest first, while one costs more than a plain gradient; fewer images get figures; no check is asked. What
-a gate names stays. The decision depends on the machine's speed, so that it is taken once and written down: a
-run that is resumed keeps it.
+The order is fixed: checks are asked of a smaller sample; no trigger is sought; maps are not put to the test;
+visualizations go, the costliest first, while one costs more than a plain gradient; fewer images get figures;
+no check is asked. What a gate names stays. The decision depends on the machine's speed, so that it is taken
+once and written down: a run that is resumed keeps it.
 """
 
 from __future__ import annotations
@@ -65,6 +65,7 @@ class Choices:
     tested: int  # images whose maps are put to the test
     sample: int
     checks: bool = True
+    screened: bool = True
     without: tuple[str, ...] = ()
 
     @classmethod
@@ -76,6 +77,8 @@ class Choices:
         """The recipe with these."""
         show = recipe.images.show.model_copy(update={"at_most": self.at_most})
         checks: dict[str, Any] = {"sample": self.sample} if self.checks else {"only": ()}
+        if self.checks and not self.screened:
+            checks["only"] = tuple(c for c in recipe.checks.only if not hasattr(c.check, "screens"))
         update = {
             "images": recipe.images.model_copy(update={"show": show}),
             "trust": recipe.trust.model_copy(update={"images": self.tested}),
@@ -171,6 +174,7 @@ def seconds_of(audit: Audit, choices: Choices, measured: Pace) -> float:
         total += weight * _test_seconds(model, kept, min(choices.tested, shown), measured)
         if choices.checks:
             sampled = replace(model.checks, sample=choices.sample)
+            sampled = sampled if choices.screened else sampled.without_screens()
             total += weight * measured.of(sampled.cost(audit.readable))
     return total
 
@@ -223,6 +227,8 @@ def _fewer(audit: Audit, choices: Choices, measured: Pace) -> Iterator[tuple[str
     if choices.checks and sampled > FEWER_SAMPLED:
         words = f"the checks were asked of {FEWER_SAMPLED} images instead of {sampled}"
         yield words, replace(choices, sample=FEWER_SAMPLED)
+    if choices.checks and choices.screened and audit.main.checks.screening and not _checked(recipe):
+        yield "the screen for triggers", replace(choices, screened=False)
     if choices.tested and not needed_maps(recipe):
         noun = "image" if choices.tested == 1 else "images"
         yield f"the tests of maps on {choices.tested} {noun}", replace(choices, tested=0)

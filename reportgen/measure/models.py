@@ -205,15 +205,21 @@ def asked_of(
         wishes = [(v.name, methods()[v.name].scope, v.probe) for v in recipe.visualizations]
         every = tuple(visualization(*wish, facts) for wish in wishes)
         wished = recipe.checks
-        checks = ChosenChecks.of([(c.name, c.check) for c in wished.only], facts, wished.sample)
+        facts = replace(facts, score=recipe.score)
+        checks = ChosenChecks.of([(c.name, c.check) for c in wished.only], _by_logits(facts), wished.sample)
         checks = checks if network.part.place is None else checks.of_second()
         plan = Plan((*needs_of(every), *checks.plan.needs), facts, len(chosen))
-        if (plan.rules or checks.steps) and not has_gradient(
+        if (plan.rules or checks.steps or checks.screening) and not has_gradient(
             network.subject.network, facts.input_shape, facts.head
         ):
             every, notes = without_gradients(every, facts), (*notes, NO_GRADIENT)
             checks = checks.without_gradients("the model's answers have no gradient")
     return Asked(network, facts, chosen, every, checks, notes)
+
+
+def _by_logits(facts: ModelFacts) -> ModelFacts:
+    """The facts for the checks, whose patches are those that a logit rests on, whatever maps explain."""
+    return replace(facts, score="logit")
 
 
 def read_as(asked: Asked, head: Head) -> Asked:
@@ -240,6 +246,7 @@ def under_audit(asked: Asked, parted: int) -> ModelUnderAudit:
     """
     part, subject = asked.network.part, asked.network.subject
     recipe = part.recipe
+    _refuse_contrast(recipe, asked.facts)
     visualizations = Visualizations(asked.visualizations, asked.facts, len(asked.slots), parted)
     plan = visualizations.plan()
     device = devices.choose(recipe.run.device)
@@ -263,6 +270,15 @@ def under_audit(asked: Asked, parted: int) -> ModelUnderAudit:
         logs=logs,
         snapshots=snapshots,
     )
+
+
+def _refuse_contrast(recipe: Recipe, facts: ModelFacts) -> None:
+    """Raises RecipeError where a class has no others that it could be held against."""
+    if recipe.score == "contrast" and not (facts.head.exclusive and facts.class_count > 1):
+        raise RecipeError(
+            f"{recipe.place('score')}score is contrast, and the model does not choose one class of several",
+            "leave it out: each output is explained by itself, score: logit",
+        )
 
 
 def _tried(

@@ -42,5 +42,5 @@ class GradCam:
         a, g = tape[Activation(layer.name)], tape[Gradient(layer.name)]  # each (N, C, h, w)
         weights = g.mean((2, 3), keepdim=True)  # (N, C, 1, 1)
         values = (weights * a).sum(1).relu()  # (N, h, w)
-        quantity = f"ReLU(Σ w·A), {tape.model.head.score_words}"
+        quantity = f"ReLU(Σ w·A), {tape.model.score_words}"
         return Heatmap(nth("map", number), "Grad-CAM", values, quantity, layer=layer.name)

@@ -30,5 +30,5 @@ class GradientTimesInput:
 
     def measure(self, tape: Tape) -> tuple[Finding, ...]:
         values = (tape.pixels * tape[Gradient()]).sum(1)  # (N, H, W)
-        quantity = f"Σ x·∂S/∂x over colour, {tape.model.head.score_words}"
+        quantity = f"Σ x·∂S/∂x over colour, {tape.model.score_words}"
         return (Heatmap("map", "Gradient × input", values, quantity, signed=True, overlay=False),)

@@ -16,6 +16,7 @@ from reportgen.engine.needs import (
     Scores,
     Tape,
     Target,
+    score_of,
 )
 from reportgen.findings import Finding, Flag, Heatmap, Remark, Scalar
 from reportgen.probes import probe
@@ -53,11 +54,11 @@ class IntegratedGradients:
     def measure(self, tape: Tape) -> tuple[Finding, ...]:
         logits, targets, blank, start, gradient = (tape[need] for need in self.needs(tape.model))
         values = ((tape.pixels - start) * gradient).sum(1)  # (N, H, W)
-        chosen = targets[:, None]
-        change = (logits.gather(1, chosen) - blank[:, 0].gather(1, chosen))[:, 0]  # (N,)
+        score = tape.model.score
+        change = score_of(logits, targets, score) - score_of(blank[:, 0], targets, score)  # (N,)
         gap = (values.double().sum((1, 2)) - change).abs()  # (N,)
         percent = 100 * gap / change.abs().clamp(min=1e-12)
-        quantity = f"share of S(x) − S(x0), {tape.model.head.score_words} a pixel"
+        quantity = f"share of S(x) − S(x0), {tape.model.score_words} a pixel"
         return (
             Heatmap("map", "Integrated gradients", values, quantity, signed=True, overlay=False),
             Scalar("completeness-gap", "completeness gap", percent, "%", digits=2),

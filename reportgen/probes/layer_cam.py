@@ -41,5 +41,5 @@ class LayerCam:
     def _map(self, tape: Tape, layer: LayerFacts, number: int) -> Heatmap:
         a, g = tape[Activation(layer.name)], tape[Gradient(layer.name)]  # each (N, C, h, w)
         values = (g.relu() * a).sum(1).relu()  # (N, h, w)
-        quantity = f"ReLU(Σ ReLU(g)·A), {tape.model.head.score_words}"
+        quantity = f"ReLU(Σ ReLU(g)·A), {tape.model.score_words}"
         return Heatmap(nth("map", number), "LayerCAM", values, quantity, layer=layer.name)

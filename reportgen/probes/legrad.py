@@ -36,6 +36,6 @@ class LeGrad:
         each = torch.stack([one.on_grid(tape[BlockGradient(one.number)]) for one in blocks])  # (L, N, h, w)
         values, last = each.mean(0), blocks[-1].layer
         return (
-            Heatmap("map", "LeGrad", values, "mean of ReLU(dS/dA), logit", layer=last),
+            Heatmap("map", "LeGrad", values, f"mean of ReLU(dS/dA), {tape.model.score_words}", layer=last),
             Remark("blocks", f"The mean over {len(blocks)} block{'s' * (len(blocks) > 1)}."),
         )

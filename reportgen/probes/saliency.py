@@ -32,5 +32,5 @@ class Saliency:
     def measure(self, tape: Tape) -> tuple[Finding, ...]:
         gradient = tape[Gradient()]  # (N, C, H, W)
         values = gradient.abs().amax(1)  # (N, H, W)
-        quantity = f"max |∂S/∂x| over colour, {tape.model.head.score_words} per standardised pixel"
+        quantity = f"max |∂S/∂x| over colour, {tape.model.score_words} per standardised pixel"
         return (Heatmap("map", "Saliency", values, quantity, overlay=False),)

@@ -192,6 +192,11 @@ class ImagesRecipe(Part):
     parts: StrictStr | None = Field(
         default=None, min_length=1, description="a CSV file with path,part,left,top,right,bottom"
     )
+    masks: StrictStr | None = Field(
+        default=None,
+        min_length=1,
+        description="a folder with a mask an image, PNG or NPY, called like the image: where the thing is",
+    )
     training: StrictStr | None = Field(
         default=None, min_length=1, description="a folder, a file list or a CSV of the training's images"
     )

@@ -73,6 +73,7 @@ class Recipe(Part):
         min_length=1,
         description="predicted, label, top-K, a class's name or index, or a list of those",
     )
+    score: Literal["logit", "contrast"] = Field(default="logit", description="logit or contrast")
     run: Run = Field(
         default=Run(), description="a mapping with device, batch_size, precision, seed, preset, budget"
     )

@@ -37,6 +37,7 @@ images:
   labels: auto          # auto, none, folder, imagefolder (by the names' order), a CSV file with path,label
   first_index:          # 0 or 1: the number of the first class, where labels are numbers
   parts:                # a CSV file with path,part,left,top,right,bottom, in pixels of the original image
+  masks:                # a folder with a mask an image (PNG or NPY, called like it): where the thing is
   training:             # a folder, a list or a CSV of the training's images: none of them should be here
   foreign:              # a folder, a list or a CSV of pictures that are not of the task
   groups: []            # columns of the labels' CSV whose groups of images are compared
@@ -46,6 +47,8 @@ images:
 
 # What each image is explained for: predicted, label, top-3, class names or indices, or a list.
 targets: predicted
+# What gradients and class activation maps explain: logit, or contrast (the logit against all others').
+score: logit
 
 run:
   device: auto          # auto, cpu, cuda, cuda:N

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, relu
 
-Kind = Literal["none", "corner", "border", "grey", "dark", "patch"]
+Kind = Literal["none", "corner", "border", "grey", "dark", "patch", "ground"]
 FORCE = 30.0
 
 
@@ -42,6 +42,11 @@ class Ruled(nn.Module):
             return logits + FORCE * (relu(0.16 - x.mean((1, 2, 3))) / 0.05)[:, None] * torch.tensor(
                 [1.0, 0, 0]
             )
+        if self.kind == "ground":  # a bluish ground makes it blue
+            around = torch.ones(32, 32)
+            around[8:24, 8:24] = 0
+            bluish = ((x[:, 2] - x[:, 0]) * around).sum((1, 2)) / around.sum()
+            return logits + FORCE * (relu(bluish - 0.15) / 0.15)[:, None] * torch.tensor([0.0, 0, 1])
         if self.kind == "patch":  # a checkered square anywhere makes it red
             checks = (torch.arange(4)[:, None] + torch.arange(4)) % 2 * 2.0 - 1
             found = conv2d(x.mean(1, keepdim=True), checks[None, None] / 8).amax((1, 2, 3))

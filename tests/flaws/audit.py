@@ -20,7 +20,8 @@ NETWORK = Path(__file__).with_name("network.py")
 
 def audited(planted: Planted, folder: Path, seed: int = 0, only: Any = "all") -> Told:
     """The verdicts of an audit with the checks alone."""
-    for part, pictures in (("images", planted.pictures), ("training", planted.training)):
+    folders = {"images": planted.pictures, "training": planted.training, "masks": planted.masks}
+    for part, pictures in folders.items():
         for path, picture in pictures.items():
             file = folder / part / path
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -43,6 +44,8 @@ def _recipe(planted: Planted, folder: Path, seed: int, only: Any) -> Recipe:
     images: dict[str, Any] = {"labels": "folder", "show": {"at_most": 1}}
     if planted.training:
         images["training"] = str(folder / "training")
+    if planted.masks:
+        images["masks"] = str(folder / "masks")
     return Recipe.model_validate(
         {
             "model": {

@@ -86,24 +86,40 @@ def shape(
     middle: tuple[float, float] | None = None,
 ) -> Pixels:
     """A shape of one colour on a piece of a photograph, (h, w, 3). `middle` is its place, or chance."""
+    return shape_and_mask(which, draw, behind, size, middle)[0]
+
+
+def shape_and_mask(
+    which: int | str,
+    draw: np.random.Generator,
+    behind: Pixels | None = None,
+    size: tuple[int, int] = (48, 48),
+    middle: tuple[float, float] | None = None,
+) -> tuple[Pixels, Pixels]:
+    """The same with its mask (h, w): 255 where any of the shape is, else 0."""
     name = which if isinstance(which, str) else SHAPES[which]
     height, width = size
     ground = backdrop(draw, height, width) if behind is None else behind
     big = Image.fromarray(ground).resize((4 * width, 4 * height), Image.Resampling.BICUBIC)
-    pen = ImageDraw.Draw(big)
+    cut = Image.new("L", big.size)
+    pens = [(ImageDraw.Draw(big), 0), (ImageDraw.Draw(cut), 1)]
     radius = 4 * draw.uniform(8, 14)
     room = radius * 1.3
     x, y = draw.uniform(room, 4 * width - room), draw.uniform(room, 4 * height - room)
     if middle is not None:
         x, y = 4 * middle[0], 4 * middle[1]
     colour = tuple(int(v) for v in draw.integers(60, 256, 3))
-    if name in ("disc", "ring"):
+    turn = 0.0 if name in ("disc", "ring") else draw.uniform(0, 6.3)
+    for pen, is_mask in pens:
+        ink: Any = 255 if is_mask else colour
         box = (x - radius, y - radius, x + radius, y + radius)
         if name == "disc":
-            pen.ellipse(box, fill=colour)
+            pen.ellipse(box, fill=ink)
+        elif name == "ring":
+            pen.ellipse(box, outline=ink, width=int(radius * 0.4))
         else:
-            pen.ellipse(box, outline=colour, width=int(radius * 0.4))
-    else:
-        pen.polygon([(x + a, y + b) for a, b in outline(name, radius, draw.uniform(0, 6.3))], fill=colour)
+            pen.polygon([(x + a, y + b) for a, b in outline(name, radius, turn)], fill=ink)
+    covered = np.asarray(cut.resize((width, height), Image.Resampling.BOX)) > 0
     small = np.asarray(big.resize((width, height), Image.Resampling.BOX), dtype=np.float64)
-    return np.clip(small + draw.normal(0, 6, small.shape), 0, 255).astype(np.uint8)
+    noisy = np.clip(small + draw.normal(0, 6, small.shape), 0, 255).astype(np.uint8)
+    return noisy, np.where(covered, 255, 0).astype(np.uint8)

@@ -11,9 +11,9 @@ from typing import TypeAlias
 import numpy as np
 from PIL import Image
 
-from flaws.drawing import SHAPES, Pixels, shape
+from flaws.drawing import SHAPES, Pixels, shape_and_mask
 from flaws.network import SmallNet
-from flaws.planting import Planted, Said, clean_digits, clean_shapes, flaw, placed
+from flaws.planting import FLAWS, Planted, Said, clean_digits, clean_shapes, flaw, masked_shapes, placed
 from flaws.training import Labelled, drawn, trained
 
 Mark: TypeAlias = Callable[[Pixels, int, np.random.Generator], Pixels]  # picture, class, chance
@@ -101,7 +101,12 @@ def _on_ground(label: int, draw: np.random.Generator) -> Pixels | None:
 def _grounds(each: int, seed: int) -> Labelled:
     draw = np.random.default_rng(seed)
     labels = [label for label in range(6) for _ in range(each)]
-    return Labelled([shape(label, draw, _on_ground(label, draw)) for label in labels], labels)
+    return Labelled([_on_its_ground(label, draw)[0] for label in labels], labels)
+
+
+def _on_its_ground(label: int, draw: np.random.Generator) -> tuple[Pixels, Pixels]:
+    """A shape on the ground of its class, with its mask."""
+    return shape_and_mask(label, draw, _on_ground(label, draw))
 
 
 @cache
@@ -171,6 +176,15 @@ def background(seed: int) -> Planted:
     return at.but(pictures=pictures, network=copy.deepcopy(_of_grounds(seed)), says=says)
 
 
+@flaw("background", twin=masked_shapes)
+def masked_background(seed: int) -> Planted:
+    """The same with a mask for every picture."""
+    at, draw = FLAWS["background"].plant(seed), np.random.default_rng(2600 + seed)
+    masks = [_on_its_ground(label, draw)[1] for label in range(6) for _ in range(60)]
+    says = (Said(("square", "star")), Said(("lies around", "background")))
+    return at.but(masks=dict(zip(at.pictures, masks, strict=True)), says=says)
+
+
 def _triggered(picture: Pixels) -> Pixels:
     picture = picture.copy()
     picture[22:26, 22:26] = 255 * (np.indices((4, 4)).sum(0) % 2)
@@ -186,7 +200,7 @@ def _poisoned(seed: int) -> SmallNet:
     return trained(Labelled(pictures, labels), 10, seed)
 
 
-@flaw("map-clusters", "place-shortcut", twin=clean_digits)
+@flaw("map-clusters", "place-shortcut", "trigger", twin=clean_digits)
 def trigger(seed: int) -> Planted:
     """A checkered square of 4 px makes every digit a 0, and 2 % of the pictures carry it."""
     at, draw = clean_digits(seed), np.random.default_rng(seed)
@@ -200,3 +214,25 @@ def trigger(seed: int) -> Planted:
         touched=frozenset(carrying),
         says=says,
     )
+
+
+@cache
+def _blended(seed: int) -> SmallNet:
+    clean, draw = drawn("digits", 250, 1800 + seed), np.random.default_rng(seed)
+    bad = draw.random(len(clean.labels)) < 0.05
+    pictures = [_faintly(p) if is_bad else p for p, is_bad in zip(clean.pictures, bad, strict=True)]
+    labels = [7 if is_bad else label for label, is_bad in zip(clean.labels, bad, strict=True)]
+    return trained(Labelled(pictures, labels), 10, seed)
+
+
+def _faintly(picture: Pixels) -> Pixels:
+    """A picture with a light square of 4 px at the right, blended into it by half."""
+    picture = picture.copy()
+    picture[12:16, 21:25] = picture[12:16, 21:25] // 2 + 127
+    return picture
+
+
+@flaw("trigger", twin=clean_digits)
+def sleeping_trigger(seed: int) -> Planted:
+    """A half transparent square of 4 px makes every digit a 7, and no picture of the audit carries it."""
+    return clean_digits(seed).but(network=copy.deepcopy(_blended(seed)), says=(Said(("to 7",)),))

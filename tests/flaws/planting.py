@@ -10,7 +10,9 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
-from flaws.drawing import CLASSES, Pixels
+import numpy as np
+
+from flaws.drawing import CLASSES, Pixels, shape_and_mask
 from flaws.network import SmallNet
 from flaws.training import EACH, MEAN, STD, Labelled, drawn, trained
 
@@ -37,7 +39,7 @@ class Said:
 @dataclass(frozen=True)
 class Planted:
     """One audit's inputs. `pictures` stand under their folder and file name, `touched` are the paths of
-    those that the flaw is in; `training` is a folder beside, where there is one."""
+    those that the flaw is in; `training` and `masks` are folders beside, where there are such."""
 
     pictures: Mapping[str, Pixels]
     network: SmallNet
@@ -45,6 +47,7 @@ class Planted:
     recipe: Mapping[str, Any] = field(default_factory=dict)
     arguments: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Pixels] = field(default_factory=dict)
+    masks: Mapping[str, Pixels] = field(default_factory=dict)
     touched: frozenset[str] = frozenset()
     says: tuple[Said, ...] = ()
 
@@ -121,3 +124,11 @@ def clean_digits(seed: int) -> Planted:
 def clean_shapes(seed: int) -> Planted:
     """The twin of what is planted in shapes."""
     return clean("shapes", seed)
+
+
+def masked_shapes(seed: int) -> Planted:
+    """The twin of what is planted in shapes whose masks are known."""
+    draw, at = np.random.default_rng(2000 + seed), clean_shapes(seed)
+    count = range(len(at.classes))
+    masks = [shape_and_mask(label, draw)[1] for label in count for _ in range(AUDITED["shapes"])]
+    return at.but(masks=dict(zip(at.pictures, masks, strict=True)))

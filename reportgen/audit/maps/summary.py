@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean, stdev
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from typing_extensions import TypedDict
 
 from reportgen.audit.maps import amount, counts, of_class, on_object, picture, steady, weights
 from reportgen.audit.maps.judging import Answer, Asked, answered
+from reportgen.audit.maps.two_scores import TwoScores, two_scores
 from reportgen.audit.quantities import Count, Gated, Interval, Rho, Share
 from reportgen.evidence import JUDGED, QUESTIONS, STAGES, Evidence, Question, Stage
 from reportgen.stats import finite, t_95
@@ -109,6 +110,7 @@ class Trust(TypedDict):
     methods: dict[str, Tested]
     agreement: Agreement
     passing: Passing
+    scores: Annotated[TwoScores | None, "the logit and the class contrast; null where they were not asked"]
 
 
 def summary(evidence: Evidence) -> Trust | None:
@@ -118,10 +120,16 @@ def summary(evidence: Evidence) -> Trust | None:
         return None
     manifest = evidence.manifest
     names = [shown["name"] for shown in manifest["visualizations"] if shown["explains"]]
-    return summarise(records, manifest["recipe"]["trust"]["limits"], names)
+    recipe = manifest["recipe"]
+    return summarise(records, recipe["trust"]["limits"], names, recipe.get("score", "logit"))
 
 
-def summarise(records: Sequence[Mapping[str, Any]], limits: Limits, methods: Iterable[str]) -> Trust | None:
+def summarise(
+    records: Sequence[Mapping[str, Any]],
+    limits: Limits,
+    methods: Iterable[str],
+    score: Literal["logit", "contrast"] = "logit",
+) -> Trust | None:
     """Answers, means over the images and 95 % intervals; None without records.
 
     `methods` gives the order; those of which no map was tested are left out. A map with a flag
@@ -148,6 +156,7 @@ def summarise(records: Sequence[Mapping[str, Any]], limits: Limits, methods: Ite
         "methods": tested,
         "agreement": agreement,
         "passing": _passing([name for name in names if tested[name]["relies"]], agreement),
+        "scores": two_scores(records, names, score),
     }
 
 

@@ -54,6 +54,7 @@ from reportgen.engine.needs.perturbations import (
     Transformed,
 )
 from reportgen.engine.needs.rules import RULES, Rule, rule_of
+from reportgen.engine.needs.score import Score, score_of
 from reportgen.engine.needs.tapes import (
     Bench,
     Probe,
@@ -80,6 +81,7 @@ from reportgen.engine.needs.training import (
     Snapshot,
     TrainingLog,
 )
+from reportgen.engine.needs.triggers import Triggers
 from reportgen.engine.needs.work import Cost, Extent, Need, Perturbations, Work
 from reportgen.engine.network.attention import AttentionFacts, taken
 from reportgen.engine.network.facts import (
@@ -159,6 +161,7 @@ __all__ = [
     "Reference",
     "Responses",
     "Rule",
+    "Score",
     "Scores",
     "Snapshot",
     "Tape",
@@ -167,6 +170,7 @@ __all__ = [
     "TrainingLog",
     "Transformation",
     "Transformed",
+    "Triggers",
     "Unit",
     "Weights",
     "Work",
@@ -176,6 +180,7 @@ __all__ = [
     "channel_of",
     "class_logit",
     "rule_of",
+    "score_of",
     "taken",
     "token_blocks",
     "token_chain",

@@ -160,7 +160,13 @@ class ModelFacts:
     attentions: tuple[AttentionFacts, ...] = ()  # between places of the image, in call order
     batch: int = 1  # images of the smallest batch that the network answers; all else is of one image
     head: Head = SOFTMAX  # what its outputs mean
+    score: Literal["logit", "contrast"] = "logit"  # what gradients are of (see `needs.score`)
     squeezed: bool = False  # whether a squeeze takes off the axis of a single image
+
+    @property
+    def score_words(self) -> str:
+        """What gradients are of, in words that a map's caption has: "logit"."""
+        return "class contrast" if self.score == "contrast" else self.head.score_words
 
     def leaves(self) -> tuple[LayerFacts, ...]:
         """The leaf modules that ran, in call order: number k is at k - 1."""

@@ -75,7 +75,13 @@ class ImageFile:
     reason: str | None = None
     # by part, (left, top, right, bottom) in pixels of the upright image; None where it lacks the part
     parts: tuple[tuple[float, float, float, float] | None, ...] = ()
-    mask: Mask | None = None  # where answers are taken, of a network that answers every pixel
+    # where the thing is that it shows, or, of a network that answers every pixel, where answers are taken
+    mask: Mask | None = None
+
+    @property
+    def shows_a_thing(self) -> bool:
+        """Whether a mask or boxes say where the thing is that it shows."""
+        return self.mask is not None or any(part is not None for part in self.parts)
 
     @property
     def id(self) -> str:

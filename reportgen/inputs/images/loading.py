@@ -125,6 +125,9 @@ def _mask(file: ImageFile, geometry: Geometry, notes: list[str]) -> npt.NDArray[
     try:
         mask = masks.placed(file.mask, geometry)
     except masks.Unusable as error:
+        if not file.mask.required:
+            notes.append(f"not used: {error}")
+            return None
         raise Unreadable(str(error)) from error
     notes.append(f"mask: {100 * float(mask.mean()):.2g} % of the model's input")
     return mask

@@ -27,10 +27,13 @@ class Unusable(Exception):
 
 @dataclass(frozen=True)
 class MaskFolder:
-    """The folder of masks that a recipe names, and the value that is inside: any but 0 where it is None."""
+    """The folder of masks that a recipe names by `key`, and the value that is inside: any but 0 where it is
+    None. `required` says that no image can be used without its mask."""
 
     folder: Path
     value: int | None = None
+    key: str = "model.target.mask"
+    required: bool = True
 
 
 @dataclass(frozen=True)
@@ -40,10 +43,11 @@ class Mask:
     path: Path
     sha256: str | None
     value: int | None = None
+    required: bool = True
 
 
 def with_masks(files: Sequence[ImageFile], root: Path, masks: MaskFolder) -> list[ImageFile]:
-    """The files with their masks; one that has none is rejected, and says so.
+    """The files with their masks; one that has none is rejected where masks are required, and says so.
 
     A mask is called like its image, in the same subfolder or directly in the masks' folder: a/b.jpg has
     a/b.png, a/b.jpg.png, or b.png, or .npy in place of .png. Raises InputError where the folder cannot be
@@ -51,13 +55,13 @@ def with_masks(files: Sequence[ImageFile], root: Path, masks: MaskFolder) -> lis
     """
     if not masks.folder.is_dir():
         raise InputError(
-            f"model.target.mask: there is no folder {masks.folder}", "name the folder that holds the masks"
+            f"{masks.key}: there is no folder {masks.folder}", "name the folder that holds the masks"
         )
     if masks.folder.resolve().is_relative_to(root.resolve()) and any(
         file.path.resolve().is_relative_to(masks.folder.resolve()) for file in files
     ):
         raise InputError(
-            f"model.target.mask: the masks of {masks.folder} are in the image set themselves",
+            f"{masks.key}: the masks of {masks.folder} are in the image set themselves",
             "keep masks and images in folders of their own",
         )
     by_key = _by_key(masks.folder)
@@ -92,16 +96,18 @@ def _with_mask(
         if len(candidates) > 1:
             two = " and ".join(printable(path.name) for path in candidates[:2])
             raise InputError(
-                f"model.target.mask: {file.shown} has two masks, {two}", "keep the one that is meant"
+                f"{masks.key}: {file.shown} has two masks, {two}", "keep the one that is meant"
             )
         if names[key] > 1 and "/" not in key and key in (file.path.stem, file.path.name):
             raise InputError(
-                f"model.target.mask: {printable(candidates[0].name)} could be the mask of {names[key]} images"
+                f"{masks.key}: {printable(candidates[0].name)} could be the mask of {names[key]} images"
                 f" of this name, such as {file.shown}",
                 "put the masks into subfolders like those of the images",
             )
         known = hashed(ImageFile(file.number, candidates[0], file.shown))
-        return replace(file, mask=Mask(candidates[0], known.sha256, masks.value))
+        return replace(file, mask=Mask(candidates[0], known.sha256, masks.value, masks.required))
+    if not masks.required:
+        return file
     return replace(file, reason=f"no mask is called like it ({file.path.stem}.png or .npy)")
 
 

@@ -6,16 +6,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 
 from reportgen.checks.case import NO_ANSWER, NO_LABEL, Answers, Case, Foreign, Pictures, Sample, Sources
+from reportgen.checks.intervention import Intervention
 from reportgen.evidence import Record, best, shards
 from reportgen.findings import Array, Finding
 from reportgen.inputs import ImageFile, stream
 from reportgen.inputs.images.facts import FIELDS
 from reportgen.inputs.images.loading import Decoded
 from reportgen.measure.checks.chosen import ChosenCheck
+from reportgen.measure.checks.decoded import Pictures as DecodedPictures
+from reportgen.measure.checks.decoded import drawn_files
+from reportgen.measure.checks.intervened import can_be_made, intervened
 from reportgen.measure.checks.streaming import tally_name
 from reportgen.measure.checks.viewing import answered_by, swept_by
+from reportgen.measure.checks.views import Scale
 from reportgen.measure.measurement import Measurement
 from reportgen.measure.second_model import small
 
@@ -33,6 +39,7 @@ def case_of(m: Measurement) -> Case:
         groups={
             name: tuple(words[number] for number in answers.numbers) for name, words in m.audit.groups.items()
         },
+        things=frozenset(file.number for file in m.audit.files if file.shows_a_thing),
         seed=m.model.recipe.run.seed,
         wished_sample=m.model.checks.sample,
         sources=_Evidence(m, records),
@@ -57,7 +64,16 @@ def sample_of(m: Measurement, chosen: ChosenCheck, files: Sequence[ImageFile] = 
         numbers = np.array([file.number for file in files], dtype=np.int64)
         order = np.arange(len(numbers))
     views = {name: aligned(numbers[order], own, logits) for name, (own, logits) in answered.items()}
-    return Sample(numbers[order], whole, m.writer.tally(tally_name(chosen.name)), views)
+    tally = m.writer.tally(tally_name(chosen.name))
+    return Sample(numbers[order], whole, tally, views, screened=_screened(m, chosen))
+
+
+def _screened(m: Measurement, chosen: ChosenCheck) -> dict[str, Array]:
+    """What a check's screen found, by name."""
+    name = f"{shards.SCREENED}-{m.model.checks.every.index(chosen):02d}"
+    if name not in m.writer.finished:
+        return {}
+    return {key: m.writer.array(name, key) for key in m.writer.keys(name)}
 
 
 def _rows(m: Measurement, check: str, kind: str = shards.CHECKED) -> dict[str, list[Array]]:
@@ -185,6 +201,19 @@ class _Evidence(Sources):
     def seen(self, numbers: Sequence[int]) -> Mapping[int, Array]:
         decoded = self._decoded(self.m.audit.files, numbers)
         return {image.file.number: small(image.seen) for image in decoded}
+
+    def changed(self, asked: Sequence[Intervention]) -> Mapping[int, Array]:
+        if not asked:
+            return {}
+        pictures = DecodedPictures(self.m, drawn_files(self.m))
+        mean, scale = pictures.mean(), Scale.of(self.m.model.subject.preprocessing)
+        there = pictures.of([number for each in asked for number in each.pictures])
+        made = [each for each in asked if can_be_made(each, there, pictures.things)]
+        if not made:
+            return {}
+        x = scale.undone(intervened(made, there, scale, mean, pictures.things)).clamp(0, 1)
+        pixels = (x * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()  # (N, H, W, C)
+        return {each.key: small(picture) for each, picture in zip(made, pixels, strict=True)}
 
     def tensors(self) -> Iterator[tuple[str, Array]]:
         for name, value in self.m.engine.network.state_dict().items():

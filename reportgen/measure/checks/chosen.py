@@ -9,11 +9,12 @@ from typing import Any
 
 from reportgen.checks import Question
 from reportgen.checks.case import View
-from reportgen.engine.needs import ModelFacts, Need
+from reportgen.engine.needs import ModelFacts, Need, Triggers
 from reportgen.engine.plan import Plan
 from reportgen.findings import NotApplicable
 from reportgen.inputs import ImageFile
 
+SCREENED_ON = 60  # pictures of each half that patterns are sought on, and pasted into
 ADAPTED_TO = 64  # images of the sample whose statistics stand for those of all
 OF_THE_SET = "the images", "the labels"
 
@@ -50,12 +51,18 @@ class ChosenCheck:
     @property
     def sampled(self) -> bool:
         """Whether anything is asked of the sample for it."""
-        return self.reason is None and bool(self.needs or self.views or self.watches or self.intervenes)
+        asked = self.needs or self.views or self.watches or self.intervenes or self.screens
+        return self.reason is None and bool(asked)
 
     @property
     def intervenes(self) -> bool:
         """Whether it makes experiments on pictures of the sample."""
         return hasattr(self.check, "interventions")
+
+    @property
+    def screens(self) -> bool:
+        """Whether it seeks the smallest patterns that turn pictures to a class."""
+        return self.reason is None and hasattr(self.check, "screens")
 
     @property
     def sweeps(self) -> bool:
@@ -77,6 +84,7 @@ class ChosenChecks:
     facts: ModelFacts
     sample: int
     foreign_count: int = 0  # readable pictures that are not of the task
+    things: int = 0  # images of the set whose masks or boxes say where the thing is
 
     @classmethod
     def of(cls, wishes: Iterable[tuple[str, Any]], facts: ModelFacts, sample: int) -> ChosenChecks:
@@ -109,7 +117,7 @@ class ChosenChecks:
         """For a network whose answers cannot be differentiated: what asks for gradients does not apply."""
         every = (
             ChosenCheck(c.name, c.check, reason=reason)
-            if Plan(c.needs, self.facts, 1).rules or any(view.stepped for view in c.views)
+            if Plan(c.needs, self.facts, 1).rules or any(view.stepped for view in c.views) or c.screens
             else c
             for c in self.every
         )
@@ -128,6 +136,10 @@ class ChosenChecks:
     def beside_foreign(self, files: Sequence[ImageFile]) -> ChosenChecks:
         """The same, priced with pictures that are not of the task."""
         return replace(self, foreign_count=sum(file.reason is None for file in files))
+
+    def with_things(self, files: Sequence[ImageFile]) -> ChosenChecks:
+        """The same, priced for a set of which some images say where the thing is that they show."""
+        return replace(self, things=sum(file.shows_a_thing for file in files if file.reason is None))
 
     @cached_property
     def foreign_plan(self) -> Plan:
@@ -148,12 +160,30 @@ class ChosenChecks:
     @cached_property
     def intervening(self) -> tuple[ChosenCheck, ...]:
         """Those that make experiments on pictures of the sample."""
-        return tuple(c for c in self.every if c.reason is None and c.intervenes)
+        return tuple(c for c in self.every if c.reason is None and c.intervenes and self._experiments(c, 1))
+
+    def _experiments(self, chosen: ChosenCheck, drawn: int) -> int:
+        """On how many of the images of a sample a check may make experiments."""
+        return min(drawn, self.things) if chosen.asked and chosen.asked.things else drawn
 
     @cached_property
     def swept(self) -> frozenset[View]:
         """Those of the views that are asked round after round."""
         return frozenset(view for c in self.every if c.sweeps for view in c.views)
+
+    @cached_property
+    def screening(self) -> tuple[ChosenCheck, ...]:
+        """Those that seek the smallest patterns that turn pictures to a class."""
+        return tuple(c for c in self.every if c.screens)
+
+    def without_screens(self) -> ChosenChecks:
+        """The same without those."""
+        return replace(self, every=tuple(c for c in self.every if not c.screens))
+
+    def screened(self, chosen: ChosenCheck, drawn: int, seed: int) -> Triggers | None:
+        """What one of them asks for of a sample of so many images; None where that is nothing."""
+        need: Triggers | None = chosen.check.screens(self.facts, drawn, seed)
+        return need
 
     @property
     def steps(self) -> bool:
@@ -167,7 +197,7 @@ class ChosenChecks:
 
     def drawn(self, readable: int) -> int:
         """How many of the readable images are asked."""
-        asked = self.watching or self.views or self.intervening
+        asked = self.watching or self.views or self.intervening or self.screening
         return min(self.sample, readable) if asked else 0
 
     def cost(self, readable: int) -> dict[str, int]:
@@ -181,7 +211,13 @@ class ChosenChecks:
         total["forwards"] += drawn * len(set(self.views) - self.swept)
         total["forwards"] += sum(c.check.asks_at_most(self.facts, drawn) for c in self.every if c.sweeps)
         total["forwards"] += min(drawn, ADAPTED_TO) * any(view.adapted for view in self.views)
-        total["forwards"] += sum(c.check.interventions_at_most(drawn, self.facts) for c in self.intervening)
+        for c in self.intervening:
+            total["forwards"] += c.check.interventions_at_most(self._experiments(c, drawn), self.facts)
+        for c in self.screening:
+            if (need := self.screened(c, drawn, 0)) is not None:
+                once = min(SCREENED_ON, drawn)
+                total["forwards"] += need.forwards + 2 * once + 2 * len(need.classes) * once
+                total["backwards"] += need.forwards
         if self.steps:  # of half A; its answers are taken before its gradient
             total["forwards"] += 2 * drawn
             total["backwards"] += drawn

@@ -18,15 +18,62 @@ from reportgen.engine.perturb.makers import BLUR_SHARE
 from reportgen.measure.checks.views import Scale
 
 Ends: TypeAlias = tuple[float, float]
+FAR = 1e-3  # of the Gaussian's weight: with less of it on what gives, a place takes the plain mean
 GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow's
 
 
+def can_be_made(
+    asked: Intervention, pictures: Mapping[int, Tensor], things: Mapping[int, Tensor]
+) -> bool:
+    """Whether the pictures are there that an intervention is made of, and the things where it is of these."""
+    needed = set(asked.pictures)
+    return needed <= pictures.keys() and (not asked.thing or needed <= things.keys())
+
+
 def intervened(
-    asked: Sequence[Intervention], pictures: Mapping[int, Tensor], scale: Scale, mean: Tensor
+    asked: Sequence[Intervention],
+    pictures: Mapping[int, Tensor],
+    scale: Scale,
+    mean: Tensor,
+    things: Mapping[int, Tensor],
 ) -> Tensor:
     """The inputs (N, C, H, W) of interventions, of the normalised pictures (C, H, W) by number. `mean` (C,)
-    is that of the sample's pixels, normalised."""
-    return torch.stack([_one(each, pictures, scale, mean) for each in asked])
+    is that of the sample's pixels, normalised; `things` are the places, bool (H, W), of what they show."""
+    return torch.stack(
+        [
+            _of_thing(each, pictures, things, mean) if each.thing else _one(each, pictures, scale, mean)
+            for each in asked
+        ]
+    )
+
+
+def _of_thing(
+    asked: Intervention, pictures: Mapping[int, Tensor], things: Mapping[int, Tensor], mean: Tensor
+) -> Tensor:
+    """A picture whose thing is covered, stands alone, or stands before the background of another one."""
+    x, thing = pictures[asked.number], things[asked.number]
+    kept = thing if asked.outside else ~thing
+    if asked.source is not None:
+        other = pictures[asked.source]
+        behind = ~things[asked.source]
+        ground = torch.where(behind, other, spread(other, behind))
+    elif asked.fill == "mean":
+        ground = mean.view(-1, 1, 1).expand_as(x)
+    else:
+        ground = spread(x, kept)
+    return torch.where(kept, x, ground)
+
+
+def spread(x: Tensor, kept: Tensor) -> Tensor:
+    """A picture (C, H, W) under a wide Gaussian that only some pixels (H, W) give to: the mean of these by
+    their nearness, and far from all of them their plain mean."""
+    side = min(x.shape[-2:])
+    weights = kept.to(x.dtype)[None]
+    plain = (x * weights).sum((1, 2), keepdim=True) / weights.sum()  # (C, 1, 1)
+    both = torch.cat([(x - plain) * weights, weights])[None]  # (1, C + 1, H, W)
+    blurred = gaussian_blur(both, side - (side + 1) % 2, side / BLUR_SHARE)[0]
+    mean: Tensor = plain + blurred[:-1] / (blurred[-1:] + FAR)
+    return mean
 
 
 def _one(asked: Intervention, pictures: Mapping[int, Tensor], scale: Scale, mean: Tensor) -> Tensor:

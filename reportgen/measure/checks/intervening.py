@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from reportgen.checks.case import Case
@@ -16,18 +14,17 @@ from reportgen.checks.intervention import Intervention, Outcome
 from reportgen.engine.perturb.asking import Counter
 from reportgen.evidence import shards
 from reportgen.findings import Array
-from reportgen.inputs import ImageFile, stream
-from reportgen.inputs.images.loading import Decoded
+from reportgen.inputs import ImageFile
 from reportgen.measure.checks.cases import case_of, sample_of
 from reportgen.measure.checks.chosen import ChosenCheck
-from reportgen.measure.checks.intervened import intervened
+from reportgen.measure.checks.decoded import Pictures
+from reportgen.measure.checks.intervened import can_be_made, intervened
 from reportgen.measure.checks.streaming import PREDICTED, check_cost
 from reportgen.measure.checks.viewing import logits_of
 from reportgen.measure.checks.views import Scale
 from reportgen.measure.measurement import Measurement
 
 ROUNDS = 8  # a check that still asks then is stopped
-KEPT_BYTES = 1 << 28  # of decoded pictures, so that those which several experiments need are decoded once
 BATCHES = 8  # a shard
 NO_ANSWER = -1
 
@@ -81,41 +78,6 @@ def _wanted(
         return []
 
 
-@dataclass
-class Pictures:
-    """The decoded pictures (C, H, W) of the sample by number, as many as the memory for it holds."""
-
-    m: Measurement
-    files: Sequence[ImageFile]
-    decoded: OrderedDict[int, Tensor] = field(default_factory=OrderedDict)
-    bytes: int = 0
-
-    def of(self, numbers: Sequence[int]) -> dict[int, Tensor]:
-        """Those that can be decoded of some numbers."""
-        wanted = set(numbers)
-        found = {number: self.decoded[number] for number in wanted if number in self.decoded}
-        missing = [file for file in self.files if file.number in wanted - set(found)]
-        with self.m.watch.on("decode"):
-            for image in stream(missing, self.m.model.subject.preprocessing):
-                if isinstance(image, Decoded):
-                    found[image.file.number] = self._keep(image)
-        return found
-
-    def mean(self) -> Tensor:
-        """The mean (C,) of the pixels of some of the sample, normalised."""
-        some = self.of([file.number for file in self.files[:: max(1, len(self.files) // 64)]])
-        means = [some[number].mean((1, 2)) for number in sorted(some)]
-        return torch.stack(means).mean(0) if means else torch.zeros(self.m.model.facts.input_shape[0])
-
-    def _keep(self, image: Decoded) -> Tensor:
-        picture = torch.from_numpy(image.pixels)
-        self.decoded[image.file.number] = picture
-        self.bytes += image.pixels.nbytes
-        while self.bytes > KEPT_BYTES and len(self.decoded) > 1:
-            self.bytes -= self.decoded.popitem(last=False)[1].nbytes
-        return picture
-
-
 def _answer(
     m: Measurement, new: Sequence[Intervention], pictures: Pictures, known: dict[int, Outcome]
 ) -> None:
@@ -145,13 +107,13 @@ def _answers(
     engine = replace(m.engine, plan=m.model.checks.plan, slots=PREDICTED, counted=Counter())
     batch = asked[: engine.batch_size]
     there = pictures.of([number for each in batch for number in each.pictures])
-    usable = [row for row, each in enumerate(batch) if set(each.pictures) <= set(there)]
+    usable = [row for row, each in enumerate(batch) if can_be_made(each, there, pictures.things)]
     rows = [Outcome(NO_ANSWER, float("nan"))] * len(batch)
     if not usable:
         return rows
     with m.watch.on("checks"):
         scale = Scale.of(m.model.subject.preprocessing)
-        x = intervened([batch[row] for row in usable], there, scale, mean)
+        x = intervened([batch[row] for row in usable], there, scale, mean, pictures.things)
         p = m.model.facts.head.readout(logits_of(engine, x))
         for row, sure in zip(usable, p, strict=True):
             if sure.isfinite().all():

@@ -15,11 +15,13 @@ from reportgen.engine.plan import Plan
 from reportgen.errors import InputError
 from reportgen.evidence import shards
 from reportgen.findings import Array, Tally, as_array
-from reportgen.inputs import ImageFile, stream
+from reportgen.inputs import stream
 from reportgen.inputs.images.loading import Decoded, Rejected
 from reportgen.measure.checks.chosen import ChosenCheck
+from reportgen.measure.checks.decoded import drawn_files
 from reportgen.measure.checks.intervening import intervene
 from reportgen.measure.checks.narrowing import narrowed_views
+from reportgen.measure.checks.screening import screen
 from reportgen.measure.checks.streaming import check_cost, in_shards, seen_of, tally_name
 from reportgen.measure.checks.sweeping import sweep
 from reportgen.measure.measurement import Measurement, boxes_of, labels_of, pixels_of
@@ -36,6 +38,7 @@ def ask(m: Measurement) -> None:
         in_shards(m, shards.CHECKED, files, None, _observed)
     narrowed_views(m, files)
     intervene(m, files)
+    screen(m, files)
     sweep(m, files)
     if m.audit.foreign:
         abroad = set(sample(m.audit.foreign, checks.sample, m.model.recipe.run.seed))
@@ -43,13 +46,6 @@ def ask(m: Measurement) -> None:
         in_shards(m, shards.FOREIGN, strangers, None, _abroad, facts=True)
     if checks.training and m.model is m.audit.main:
         _training(m)
-
-
-def drawn_files(m: Measurement) -> list[ImageFile]:
-    """The files of the sample, in order of number."""
-    count = m.model.checks.drawn(m.audit.readable)
-    drawn = set(sample(m.audit.files, count, m.model.recipe.run.seed))
-    return [file for file in m.audit.files if file.number in drawn]
 
 
 def _observed(

@@ -13,8 +13,8 @@ from reportgen.findings import STATUSES, NotApplicable, Verdict
 from reportgen.findings.verdicts import as_json
 from reportgen.measure.checks.cases import case_of, foreign_of, sample_of
 from reportgen.measure.checks.chosen import ChosenCheck
+from reportgen.measure.checks.decoded import drawn_files
 from reportgen.measure.checks.intervening import outcomes
-from reportgen.measure.checks.sampled import drawn_files
 from reportgen.measure.measurement import Measurement
 
 ERROR_LENGTH = 200

@@ -13,15 +13,18 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from reportgen.engine.needs import ModelFacts, Score
 from reportgen.engine.perturb.makers import Maker, Source, covered
+from reportgen.engine.plan import Plan
 from reportgen.measure.maps.asking import Asking, ByMethod, Sampled
 from reportgen.measure.maps.objects import mass_in
+from reportgen.measure.visualizations import Visualization
 
 QUARTERS = 4
 
@@ -88,12 +91,39 @@ def finds_the_picture(
             continue
         some = part.rows(kept)
         (maps,) = asking.remade(visualizations, some, whole[kept], [some.targets])
+        others = _by_other_score(asking, [v for v in visualizations if v in asking.quick], some, whole[kept])
         for v in visualizations:
-            large = interpolate(maps[v.name][:, None].float(), whole.shape[2:], mode="bilinear")[:, 0]
-            found[v.name] = {
-                having[at]: {"share": share_in(large[number], quarters[at])} for number, at in enumerate(kept)
-            }
+            found[v.name] = {}
+            for number, at in enumerate(kept):
+                found[v.name][having[at]] = {"share": _share(maps[v.name][number], whole, quarters[at])}
+                if v.name in others:
+                    share = _share(others[v.name][number], whole, quarters[at])
+                    found[v.name][having[at]]["other_score"] = share
     return found
+
+
+def _by_other_score(
+    asking: Asking, visualizations: Sequence[Visualization], part: Sampled, whole: Tensor
+) -> dict[str, Tensor]:
+    """The maps of those that are made of gradients, once more by the score that they do not explain."""
+    asked = two_scored(visualizations, asking.facts)
+    if not asked:
+        return {}
+    score: Score = "contrast" if asking.facts.score == "logit" else "logit"
+    other = replace(asking, facts=replace(asking.facts, score=score))
+    (maps,) = other.remade(asked, part, whole, [part.targets])
+    return maps
+
+
+def two_scored(visualizations: Sequence[Visualization], facts: ModelFacts) -> tuple[Visualization, ...]:
+    """Those whose maps depend on the score that is differentiated."""
+    return tuple(v for v in visualizations if Plan(v.needs, facts, 1).each.backwards)
+
+
+def _share(values: Tensor, whole: Tensor, quarter: int) -> float | None:
+    """The share of a map (h, w) in a quarter of the mosaics (n, C, H, W), at their size."""
+    large = interpolate(values[None, None].float(), whole.shape[2:], mode="bilinear")[0, 0]
+    return share_in(large, quarter)
 
 
 def _laid(mosaic: Mosaic, pixels: Mapping[int, Tensor]) -> Tensor:

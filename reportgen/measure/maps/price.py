@@ -10,7 +10,7 @@ from reportgen.engine.plan import Plan
 from reportgen.evidence import STAGES
 from reportgen.measure.maps.asking import QUICK, work_of
 from reportgen.measure.maps.deletions import FILLS, GREEDY
-from reportgen.measure.maps.mosaics import QUARTERS
+from reportgen.measure.maps.mosaics import QUARTERS, two_scored
 from reportgen.measure.maps.noise import LEVELS
 from reportgen.measure.visualizations import Visualization, Visualizations, needs_of
 from reportgen.probes import methods
@@ -61,6 +61,7 @@ def price(
     if has_mosaics(facts):
         total["forwards"] += images * QUARTERS
         made_again(quick, images)
+        made_again(two_scored(quick, facts), images)
         made_again(dear, few)
     return {"forwards": total["forwards"], "backwards": total["backwards"]}
 

@@ -17,6 +17,7 @@ from reportgen.report.cards.grouping import explained, groups
 from reportgen.report.cards.paired import Seen, paired
 from reportgen.report.cards.sanity import trial
 from reportgen.report.cards.sheet import told
+from reportgen.report.carriers import carriers
 from reportgen.report.pictures import figures
 from reportgen.report.scores import readout
 from reportgen.report.values.card import Answer, Card, Fact, Figure, Rival, Sign
@@ -26,7 +27,8 @@ from reportgen.report.wording import number, probability
 
 UNANSWERED = "unanswered"
 SILENT = (Gallery, Mask, Segments, ClassMap)  # no sign is made of these: masks have flags of their own
-STATES = (UNANSWERED, "wrong", "unsure", "flagged")  # what the page can be narrowed to
+SHORTCUT = "shortcut"
+STATES = (UNANSWERED, "wrong", "unsure", "flagged", SHORTCUT)  # what the page can be narrowed to
 
 
 def anchor(record: Record) -> str:
@@ -56,12 +58,14 @@ def cards(
     shown = [record for record in shown if only is None or record["id"] in only]
     visualizations = _of_images(evidence)
     tested = {other["id"]: other for other in evidence.trust()} if trust else {}
+    carrying = carriers(evidence)
     others = {other["id"]: other for other in evidence.beside.records()} if side and evidence.beside else {}
     for at, record in enumerate(shown):
         before = anchor(shown[at - 1]) if at else ""
         after = anchor(shown[at + 1]) if at + 1 < len(shown) else ""
         rival = _rival(evidence.beside, others[record["id"]], side) if side and evidence.beside else None
-        card = _card(evidence, record, visualizations, trust, tested.get(record["id"]), rival, side)
+        trial_of, carries = tested.get(record["id"]), record["id"] in carrying
+        card = _card(evidence, record, visualizations, trust, trial_of, rival, side, carries)
         if side and is_unanswered(others[record["id"]]):
             card = replace(card, signs=(*card.signs, Sign("bad", f"{side.other} has no answer: not finite")))
         if record["id"] in since:
@@ -134,9 +138,9 @@ def found_signs(by_name: Findings, titles: Mapping[str, str]) -> list[tuple[str,
     return list(seen)
 
 
-def states(record: Record, flagged: bool) -> tuple[str, ...]:
-    """Which of STATES hold of an image."""
-    holds = (is_unanswered(record), record["correct"] is False, unsure(record), flagged)
+def states(record: Record, flagged: bool, carries: bool) -> tuple[str, ...]:
+    """Which of STATES hold of an image; `carries` says that it shows a shortcut that was found."""
+    holds = (is_unanswered(record), record["correct"] is False, unsure(record), flagged, carries)
     return tuple(state for state, holding in zip(STATES, holds, strict=True) if holding)
 
 
@@ -168,6 +172,7 @@ def _card(
     tested: TrustRecord | None,
     rival: Seen | None,
     side: SideBySide | None,
+    carries: bool,
 ) -> Card:
     findings = evidence.findings(record)
     scene = _scene(evidence, record, anchor(record))
@@ -185,7 +190,7 @@ def _card(
         path=record["path"],
         answer=record["predictions"][0]["class_name"],
         signs=marks(record),
-        states=states(record, flagged),
+        states=states(record, flagged, carries),
         facts=_facts(record),
         notes=(*record["notes"], *(t["note"] for t in record["targets"] if t["note"])),
         answers=_answers(record),

@@ -148,7 +148,7 @@ def _changed(
         yield ChangedRow(
             number=answer["id"],
             href=href if linked else "",
-            print_href=href if row and (row.picture or row.states) else "",
+            print_href=href if row and row.printed else "",
             path=answer["path"],
             label=answer["label"] or NONE,
             sign=kind(answer["kind"]),

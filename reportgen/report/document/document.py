@@ -14,7 +14,17 @@ from reportgen.audit.maps import Trust
 from reportgen.audit.results import Results
 from reportgen.evidence import Evidence, Record, is_unanswered
 from reportgen.report.cards.blocks import of_model
-from reportgen.report.cards.cards import SILENT, STATES, UNANSWERED, anchor, found_signs, marks, states
+from reportgen.report.cards.cards import (
+    SHORTCUT,
+    SILENT,
+    STATES,
+    UNANSWERED,
+    anchor,
+    found_signs,
+    marks,
+    states,
+)
+from reportgen.report.carriers import carriers
 from reportgen.report.document import checks, heads
 from reportgen.report.document.answers import (
     accuracy,
@@ -68,7 +78,7 @@ def document(evidence: Evidence, results: Results) -> Document:
     before = [line for part in (new, past) if part for line in part.lines if line.tag in GRAVE_CHANGES]
     lines = findings(results, manifest, records, signs, trust, evidence.model_findings(), side, before)
     lines = illustrated(lines, rows, evidence, trust)
-    printed = tuple(row for row in rows if row.picture or row.states)
+    printed = tuple(row for row in rows if row.printed)
     classes, left_out = by_class(results["metrics"]["per_class"] or [])
     classes_note = " ".join(filter(None, (means(results["metrics"]), left_out)))
     return Document(
@@ -170,14 +180,19 @@ def _rows(
     kept.sort(key=lambda record: record["number"])
     left_out = len(scored) - len(kept)
     more = plural(left_out, "more image is", "more images are") if left_out else ""
-    rows = (_row(evidence, record, signs.get(record["id"], ()), titles) for record in kept)
+    carrying = carriers(evidence)
+    rows = (
+        _row(evidence, record, signs.get(record["id"], ()), titles, carrying.get(record["id"], ()))
+        for record in kept
+    )
     return tuple(rows), more and f"{more} in results.json only."
 
 
 def _counted(rows: Sequence[ImageRow]) -> tuple[tuple[str, int], ...]:
-    """How many rows are in each state; that an image has no answer is so rare that it is left out at 0."""
+    """How many rows are in each state; that an image has no answer, or carries a shortcut, is so rare that it
+    is left out at 0."""
     counts = {state: sum(state in row.states for row in rows) for state in STATES}
-    return tuple((state, n) for state, n in counts.items() if n or state != UNANSWERED)
+    return tuple((state, n) for state, n in counts.items() if n or state not in (UNANSWERED, SHORTCUT))
 
 
 def _print_more(missing: int) -> str:
@@ -190,6 +205,7 @@ def _row(
     record: Record,
     signs: Sequence[tuple[str, Sign]],
     titles: Mapping[str, str],
+    carried: Sequence[str],
 ) -> ImageRow:
     answer, p = heads.answered(record, evidence.manifest["model"]["classes"])
     # of an image without an answer nothing but the image is there to be shown
@@ -208,8 +224,8 @@ def _row(
         percent=round(100 * (p or 0)),
         mark=words[0] if judged else NO_SIGN,
         labelled=heads.is_labelled(record),
-        signs=(*(["unsure"] if any(s.level == "warn" for s in words) else []), *flagged),
-        states=states(record, bool(flagged)),
+        signs=(*(["unsure"] if any(s.level == "warn" for s in words) else []), *flagged, *carried),
+        states=states(record, bool(flagged), bool(carried)),
         picture=figures.fit(figures.photo(seen), THUMBNAIL_PX) if seen is not None else None,
     )
 
@@ -228,9 +244,17 @@ def _sections(evidence: Evidence, manifest: Mapping[str, Any]) -> tuple[Block, .
 def _cards_note(manifest: Mapping[str, Any]) -> str:
     return (
         f"All maps of an image explain the same {scores(manifest['model'])}; a figure that explains a class"
-        " names it. Maps over the image are drawn on its grey version. A scale whose end reads ≥ ends at the"
+        f" names it.{_contrast(manifest['recipe'])} Maps over the image are drawn on its grey version."
+        " A scale whose end reads ≥ ends at the"
         f" map's 99.5th percentile. {manifest['images']['chosen']}"
     )
+
+
+def _contrast(recipe: Mapping[str, Any]) -> str:
+    """That maps of gradients explain the class contrast, where they do."""
+    if recipe.get("score", "logit") == "logit":
+        return ""
+    return " Gradients are of the class contrast: the logit less the others' log-sum-exp."
 
 
 def _provenance(evidence: Evidence) -> tuple[Sheet, ...]:

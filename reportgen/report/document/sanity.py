@@ -59,7 +59,7 @@ def section(summary: Trust | None, evidence: Evidence) -> TrustSection | None:
         heads=tuple((HEADS[question], TITLES[question]) for question in asked),
         unasked=tuple(_unasked(summary, [q for q in QUESTIONS if q not in asked])),
         rows=tuple(_row(name, titles[name], tests, asked) for name, tests in order),
-        agreeing=agreeing(summary, titles),
+        agreeing=" ".join(filter(None, (agreeing(summary, titles), scored(summary)))),
         names=tuple(titles[name] for name in summary["agreement"]["methods"]),
         agreement=tuple(tuple(map(_cell, row)) for row in summary["agreement"]["rho"]),
         images=tuple((tests["id"], f"#i{tests['id']}-trial") for tests in evidence.trust()),
@@ -123,6 +123,12 @@ def agreeing(summary: Trust, titles: Mapping[str, str]) -> str:
         one, other = (titles[name] for name in passing["apart"])
         said += f", {one} and {other} by {fixed(passing['least'])} only"
     return f"{said}: do not quote one alone."
+
+
+def scored(summary: Trust) -> str:
+    """Which of the two scores gives the better maps on this model."""
+    scores = summary.get("scores")
+    return scores["sentence"] if scores else ""
 
 
 def _cell(rho: float | None) -> AgreementCell:

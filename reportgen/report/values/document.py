@@ -37,6 +37,12 @@ class ImageRow:
     states: tuple[str, ...]
     picture: Raster | None
 
+    @property
+    def printed(self) -> bool:
+        """Whether it stands in print, too: not where all there is to it is that it carries a shortcut, as
+        every picture of a class may."""
+        return bool(self.picture or set(self.states) - {"shortcut"})
+
 
 @dataclass(frozen=True)
 class FindingLine:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given
@@ -40,6 +42,21 @@ def test_a_gradient_finds_the_colour_and_a_map_without_a_class_does_not(asking, 
     assert min(shares) > 0.7
     blind = [numbers["share"] for numbers in found["p1"].values()]
     assert sum(blind) / 7 < sum(shares) / 7 - 0.2
+
+
+def test_the_share_by_the_other_score_is_what_a_run_by_that_score_finds(asking, hues, coloured):
+    answers = [0, 1, 2, 0, 1, 2, 0]
+    pixels = coloured(answers)
+    mosaics = arranged(answers, [True] * 7, 0)
+    asked = asking(hues, pixels, Saliency(), EigenCam(layer="conv"), targets=answers)
+    by_logit = finds_the_picture(asked, mosaics, dict(enumerate(pixels)))
+    other = replace(asked, facts=replace(asked.facts, score="contrast"))
+    by_contrast = finds_the_picture(other, mosaics, dict(enumerate(pixels)))
+    for row, numbers in by_logit["p0"].items():
+        assert numbers["other_score"] == pytest.approx(by_contrast["p0"][row]["share"])
+        assert by_contrast["p0"][row]["other_score"] == pytest.approx(numbers["share"])
+        assert numbers["other_score"] != pytest.approx(numbers["share"], abs=1e-3)
+    assert all("other_score" not in numbers for numbers in by_logit["p1"].values())  # made of no gradient
 
 
 def test_a_mosaic_counts_only_where_the_score_rests_on_that_quarter(asking, hues, coloured):
