@@ -66,6 +66,7 @@ def _measured(
             model.batch_size,
             model.facts.head,
             model.feed,
+            packed=model.packed,
         )
         measurement = Measurement(audit, model, writer, progress, engine, given)
         for step in STEPS:
