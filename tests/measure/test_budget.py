@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from reportgen.errors import RecipeError
+from reportgen.measure import audit as audits
 from reportgen.measure import budget
 from reportgen.measure.budget import Choices, Decision, Pace, decide, in_words, seconds_of
 from reportgen.recipe import Recipe
@@ -117,6 +118,27 @@ def test_a_resumed_run_keeps_what_was_decided_and_the_report_says_it(two, monkey
     for file in ("batch-000000.json", "batch-000001.json"):  # what is there is as it would be without
         mine, theirs = (json.loads((o / "evidence" / file).read_bytes())["records"] for o in (out, whole))
         assert mine == theirs
+
+
+def test_an_audit_that_is_cut_reads_no_network_and_no_image_again(two, monkeypatch):
+    recipe = with_budget(two, 8)
+    monkeypatch.setattr(budget, "pace", lambda audit: PACE)
+    calls = []
+    for name in ("read_network", "surveyed"):
+        plain = getattr(audits, name)
+        monkeypatch.setattr(
+            audits, name, lambda *args, _plain=plain, _name=name: calls.append(_name) or _plain(*args)
+        )
+    material = audits.read_material(recipe, two.folder / "main.safetensors", two.images, None)
+    whole = material.audit(material.recipe, False)
+    decision = decide(whole, PACE)
+    less = decision.choices.applied(whole.main.recipe)
+    cut = material.audit(less, False)
+    assert calls == ["read_network", "surveyed"]
+    again = audits.prepare(less, two.folder / "main.safetensors", two.images, None, False)
+    assert cut.key(cut.main) == again.key(again.main) != whole.key(whole.main)
+    assert cut.lines(cut.main) == again.lines(again.main)
+    assert "occlusion" not in [v.name for v in cut.main.visualizations.every]
 
 
 def test_the_pace_is_taken_of_the_first_images(two):
