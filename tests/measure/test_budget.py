@@ -39,7 +39,7 @@ def test_a_wide_budget_leaves_nothing_out(two):
 
 def test_what_is_left_out_has_its_order_and_its_price(two):
     seen = []
-    for seconds in (9000, 40, 20, 12, 8, 6, 0.1):
+    for seconds in (9000, 40, 20, 12, 8, 7, 0.1):
         audit = two.audit(with_budget(two, seconds))
         decision = decide(audit, PACE)
         assert decision.expected <= seconds or seconds == 0.1
@@ -52,6 +52,21 @@ def test_what_is_left_out_has_its_order_and_its_price(two):
         assert more[: len(fewer)] == fewer, "and always from the same order"
     assert seen[0] == [] and seen[-1][:2] == ["the tests of maps on 1 image", "occlusion"]
     assert "predictions" not in seen[-1] and "still expected" in decision.notes()[-1]
+
+
+def test_what_is_drawn_has_its_price_by_figure_and_page(two):
+    nothing = Pace(0.0, 0.0)
+    audit = two.audit(with_budget(two, None))
+    plain = Choices.of(audit.main.recipe)
+    drawn = seconds_of(audit, plain, nothing) - budget.PAGE_SECONDS
+    of_images = [v.name for v in audit.main.visualizations.of_scope("image")]
+    assert drawn == pytest.approx(audit.readable * len(of_images) * budget.FIGURE_SECONDS)
+    fewer = seconds_of(audit, replace(plain, without=(of_images[0], "filters"), at_most=4), nothing)
+    assert fewer - budget.PAGE_SECONDS == pytest.approx(4 * (len(of_images) - 1) * budget.FIGURE_SECONDS)
+    printed = two.audit(two.recipe(own="", edit=lambda text: single(text).replace("pdf: false", "pdf: true")))
+    assert seconds_of(printed, plain, nothing) == pytest.approx(
+        drawn + budget.PAGE_SECONDS + budget.PRINT_SECONDS
+    )
 
 
 def test_what_a_gate_names_stays(two):
