@@ -18,7 +18,7 @@ def decisive_patches(x: Tensor, gradient: Tensor, count: int, share: int) -> Ten
     height, width = x.shape[-2:]
     side = max(2, round(min(height, width) / share))
     around = min(AROUND * side | 1, min(height, width) - 1 | 1)  # odd
-    surroundings = avg_pool2d(x, around, 1, around // 2, count_include_pad=False)
+    surroundings = _box_means(x, around)
     fall = (gradient * (x - surroundings)).sum(1, keepdim=True)  # (N, 1, H, W)
     step = max(1, side // 2)
     sums = avg_pool2d(fall, side, step)[:, 0]  # (N, rows, columns)
@@ -36,6 +36,15 @@ def decisive_patches(x: Tensor, gradient: Tensor, count: int, share: int) -> Ten
         over = beside[:, :, None] & ((columns - column[:, None]).abs() < near)[:, None]
         sums = sums.masked_fill(over, -torch.inf)
     return torch.stack(found, 1)
+
+
+def _box_means(x: Tensor, window: int) -> Tensor:
+    """The mean of what of an odd window about each place lies on the image, (N, C, H, W): along the rows and
+    then along the columns, since a window's part on the image has as many places in each of its rows."""
+    for sides in ((1, window), (window, 1)):
+        half = (sides[0] // 2, sides[1] // 2)
+        x = avg_pool2d(x, sides, 1, half, count_include_pad=False)
+    return x
 
 
 def _looks(x: Tensor, top: Tensor, left: Tensor, side: int) -> Tensor:

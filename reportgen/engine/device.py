@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+import math
 import os
 import platform
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,6 +25,8 @@ T = TypeVar("T")
 CPU_BATCH_BYTES = 1 << 30  # more does not make a CPU faster, and reports run beside other work
 CPU_BATCH = 16
 CUDA_BATCH = 128
+CPU_PACKED = 32  # perturbations of a batch: what each layer's call takes besides is shared by more of them
+CPU_PACKED_BYTES = 1 << 29
 
 
 def choose(wish: str) -> torch.device:
@@ -68,6 +72,31 @@ def batch_size(wish: int | str, device: torch.device, per_image: int) -> int:
         _, total = torch.cuda.mem_get_info(device)
         return max(1, min(CUDA_BATCH, total // 2 // per_image))
     return max(1, min(CPU_BATCH, CPU_BATCH_BYTES // per_image))
+
+
+@dataclass(frozen=True)
+class Packed:
+    """How many perturbations a batch holds: of `forwards` without a gradient, whose layers' outputs are freed
+    as they come, and of those that are differentiated, which keep them."""
+
+    forwards: int
+    gradients: int
+
+
+def packed_size(wish: int | str, device: torch.device, facts: ModelFacts, size: int) -> Packed:
+    """How many perturbations a batch holds where one of images holds `size`: as many where the recipe says
+    so, on a CUDA device, and where images are given one at a time.
+
+    Images of a set bring what is tapped of them along, and their perturbations do not: on a CPU more of these
+    are asked at once. It depends on the network alone, so that a resumed audit has the same batches.
+    """
+    if wish != "auto" or device.type != "cpu" or size == 1:
+        return Packed(size, size)
+    largest = max((layer.output_bytes for layer in facts.layers), default=0)
+    image = 16 * math.prod(facts.input_shape)
+    forwards = CPU_PACKED_BYTES // (2 * largest + image)  # what a layer reads, and what it gives
+    gradients = CPU_BATCH_BYTES // (facts.activation_bytes * 2 + image)
+    return Packed(*(max(size, min(CPU_PACKED, fitting)) for fitting in (forwards, gradients)))
 
 
 def placed(x: torch.Tensor, device: torch.device) -> torch.Tensor:

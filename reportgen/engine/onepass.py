@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor, nn
 
-from reportgen.engine.device import placed
+from reportgen.engine.device import Packed, placed
 from reportgen.engine.feed import ANY, Feed
 from reportgen.engine.fused import Fused
 from reportgen.engine.incremental.answering import Incremental
@@ -68,6 +68,7 @@ class OnePass:
     progress: Callable[[int], None] = lambda done: None
     incremental: Incremental = field(default_factory=Incremental)
     fused: Fused = field(default_factory=Fused)
+    packed: Packed | None = None  # how many perturbations a batch holds; None for as many as images
 
     @property
     def asker(self) -> Asker:
@@ -83,6 +84,7 @@ class OnePass:
             self.progress,
             self.incremental,
             self.fused,
+            self.packed,
         )
 
     def over(self, masks: Tensor | None) -> OnePass:

@@ -8,11 +8,32 @@ from __future__ import annotations
 
 import copy
 import math
+from dataclasses import dataclass, field
 
 import torch
 from torch import nn
 
 from reportgen.engine.needs import ModelFacts
+
+KEPT_BYTES = 1 << 29  # of all copies together
+
+
+@dataclass
+class ShuffledCopies:
+    """Copies of one network with shuffled weights, kept for the next batch of images where `count` of them
+    take little room."""
+
+    count: int
+    known: dict[tuple[float, int], nn.Module] = field(default_factory=dict)
+
+    def of(self, network: nn.Module, facts: ModelFacts, share: float, seed: int) -> nn.Module:
+        """The copy of a share and a seed (see `shuffled`)."""
+        key = (share, seed)
+        made = self.known.get(key) or shuffled(network, facts, share, seed)
+        tensors = (*network.parameters(), *network.buffers())
+        if self.count * sum(tensor.nbytes for tensor in tensors) <= KEPT_BYTES:
+            self.known[key] = made
+        return made
 
 
 def shuffled(network: nn.Module, facts: ModelFacts, share: float, seed: int) -> nn.Module:

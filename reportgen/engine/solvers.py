@@ -144,7 +144,7 @@ def _(need: MeanGradient, batch: Batch) -> Solution:
     if weights is None:
         weights = source.x.new_full((made_by.count,), 1 / made_by.count)
     means = [torch.zeros_like(source.x) for _ in batch.targets]
-    for image, number, pixels in asker.packed(len(source.x), made_by):
+    for image, number, pixels in asker.differentiated(len(source.x), made_by):
         leaf = pixels.detach().requires_grad_()
         logits, _ = asker.of(image).forward(leaf, edit=asker.edit(made_by, image, number))
         for slot, target in enumerate(batch.targets):

@@ -80,6 +80,7 @@ def _measured(
             model.batch_size,
             model.facts.head,
             model.feed,
+            packed=model.packed,
         )
         measurement = Measurement(audit, model, writer, progress, engine, given, before or {})
         for step in steps:

@@ -16,10 +16,19 @@ from reportgen.inputs.classes.names import ids
 from reportgen.inputs.classes.orders import Reading
 from reportgen.inputs.images.masks import MaskFolder
 from reportgen.inputs.images.part_boxes import PartsList, read_parts
-from reportgen.inputs.images.survey import class_folders, surveyed
+from reportgen.inputs.images.survey import Surveyed, class_folders, surveyed
 from reportgen.measure.checks.inputs import foreign_files, groups_of, training_files
 from reportgen.measure.earlier import Answers
-from reportgen.measure.models import ModelUnderAudit, asked_of, read_as, read_network, under_audit
+from reportgen.measure.models import (
+    Asked,
+    Classes,
+    ModelUnderAudit,
+    Network,
+    asked_of,
+    read_as,
+    read_network,
+    under_audit,
+)
 from reportgen.measure.second_model import agreed_classes, model_parts, of_second
 from reportgen.measure.visualizations import Visualization
 from reportgen.recipe import Recipe
@@ -106,6 +115,59 @@ class Audit:
         return hashlib.sha256(canonical_json(depends)).hexdigest()
 
 
+@dataclass(frozen=True)
+class Material:
+    """What was read once for an audit, however much of it is asked: the networks with the names of their
+    classes, the parts that the recipe lists, the survey of the images."""
+
+    recipe: Recipe
+    checkpoint: Path
+    images: Path
+    networks: tuple[Network, ...]
+    classes: tuple[Classes, ...]
+    parts: PartsList | None
+    survey: Surveyed
+
+    def audit(self, recipe: Recipe, save_maps: bool, baseline: Answers | None = None) -> Audit:
+        """The audit by this recipe, which differs from the one that was read for in how much it asks only.
+        `baseline` are the answers of an earlier audit.
+
+        Raises RecipeError and InputError.
+        """
+        parts = model_parts(recipe, self.checkpoint)
+        networks = [replace(known, part=part) for known, part in zip(self.networks, parts, strict=True)]
+        asked = _asked(networks, self.classes, self.parts)
+        asked = [read_as(each, self.survey.head) for each in asked]
+        files, notes = tuple(self.survey.files), tuple(self.survey.notes)
+        models = [under_audit(each, _parted(self.survey.files)) for each in asked]
+        foreign = foreign_files(recipe) if models[0].checks.looking_abroad else ()
+        models = [
+            replace(each, checks=each.checks.beside_foreign(foreign).with_things(files)) for each in models
+        ]
+        return Audit(
+            models=tuple(models),
+            files=files,
+            images=self.images.resolve().name,
+            save_maps=save_maps,
+            notes=notes,
+            training=training_files(recipe) if models[0].checks.training else (),
+            foreign=foreign,
+            groups=groups_of(recipe, self.images, files),
+            readings=self.survey.readings,
+            baseline=baseline or {},
+        )
+
+
+def _asked(networks: Sequence[Network], classes: Sequence[Classes], parts: PartsList | None) -> list[Asked]:
+    """What the recipe asks of the main network, and of the one beside it."""
+    names = parts.names if parts else ()
+    main, *others = zip(networks, classes, strict=True)
+    return [
+        asked_of(*main, names, Visualization.of),
+        *(asked_of(*other, names, of_second) for other in others),
+    ]
+
+
 def prepare(
     recipe: Recipe,
     checkpoint: Path,
@@ -119,39 +181,24 @@ def prepare(
 
     Raises RecipeError and InputError.
     """
+    material = read_material(recipe, checkpoint, images, limit)
+    return material.audit(material.recipe, save_maps, baseline)
+
+
+def read_material(recipe: Recipe, checkpoint: Path, images: Path, limit: int | None) -> Material:
+    """Reads what an audit is made of. Raises RecipeError and InputError."""
     _refuse_gates(recipe)
     recipe = _named_by_folders(recipe, images)
     networks = [read_network(part) for part in model_parts(recipe, checkpoint)]
-    parts = _parts(recipe)
-    main, *others = zip(networks, agreed_classes(networks), strict=True)
-    names = parts.names if parts else ()
-    asked = [
-        asked_of(*main, names, Visualization.of),
-        *(asked_of(*other, names, of_second) for other in others),
-    ]
+    parts, agreed = _parts(recipe), tuple(agreed_classes(networks))
+    asked = _asked(networks, agreed, parts)
     classes = asked[0].facts.classes
     known = ids(recipe.model.classes, recipe.folder, classes)
     head = asked[0].facts.head
     labels, first = recipe.images.labels, recipe.images.first_index
     where, masks = recipe.folder, _masks(recipe)
     survey = surveyed(images, labels, classes, where, limit, parts, known, head, first, masks)
-    asked = [read_as(each, survey.head) for each in asked]
-    models = [under_audit(each, _parted(survey.files)) for each in asked]
-    files, notes = tuple(survey.files), tuple(survey.notes)
-    foreign = foreign_files(recipe) if models[0].checks.looking_abroad else ()
-    models = [replace(each, checks=each.checks.beside_foreign(foreign).with_things(files)) for each in models]
-    return Audit(
-        models=tuple(models),
-        files=files,
-        images=images.resolve().name,
-        save_maps=save_maps,
-        notes=notes,
-        training=training_files(recipe) if models[0].checks.training else (),
-        foreign=foreign,
-        groups=groups_of(recipe, images, files),
-        readings=survey.readings,
-        baseline=baseline or {},
-    )
+    return Material(recipe, checkpoint, images, tuple(networks), agreed, parts, survey)
 
 
 def _named_by_folders(recipe: Recipe, images: Path) -> Recipe:

@@ -94,8 +94,9 @@ def _write(
     images: list[Decoded],
 ) -> None:
     """Measures images and writes their shard; the first of a batch has the records of those that are none."""
-    size = m.engine.batch_size
-    counting = replace(engine, counted=Counter(), progress=_perturbed(m), batch_size=size)
+    now = m.engine  # whose batches may have become smaller
+    counting = replace(engine, counted=Counter(), progress=_perturbed(m))
+    counting = replace(counting, batch_size=now.batch_size, packed=now.packed)
     write(m, m.writer.next(kind), counting.over(masks_of(images)), images, refused)
     refused.clear()
 

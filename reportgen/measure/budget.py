@@ -33,7 +33,9 @@ from reportgen.recipe.preset import needed_maps
 DECISION = "budget.json"  # in the folder that a report is built in
 FEWER_SAMPLED = 100
 FEWEST_SHOWN = 10
-CARD_SECONDS = 0.3  # to draw one image's figures, for the page and in print
+# to write a report, as two x86-64 cores took it: the page and the print whatever they show, and what one
+# visualization of one image takes in both
+PAGE_SECONDS, PRINT_SECONDS, FIGURE_SECONDS = 1.5, 6.0, 0.04
 
 
 @dataclass(frozen=True)
@@ -166,10 +168,11 @@ def decide(audit: Audit, measured: Pace) -> Decision:
 def seconds_of(audit: Audit, choices: Choices, measured: Pace) -> float:
     """What measuring and drawing so much is expected to take."""
     shown = min(audit.readable, choices.at_most)
-    total = CARD_SECONDS * shown
+    total = PAGE_SECONDS + (PRINT_SECONDS if audit.main.recipe.output.pdf is not False else 0.0)
     for model in audit.models:
         weight = model.facts.macs / max(audit.main.facts.macs, 1)  # the pace is the main model's
         kept = _kept(model.visualizations, choices)
+        total += FIGURE_SECONDS * len(kept.of_scope("image")) * shown
         total += weight * measured.of(kept.cost(audit.readable, shown))
         total += weight * _test_seconds(model, kept, min(choices.tested, shown), measured)
         if choices.checks:

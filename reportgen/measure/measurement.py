@@ -140,7 +140,7 @@ class Measurement:
         return len(part)
 
     def _smaller(self, size: int) -> None:
-        self.engine = replace(self.engine, batch_size=size)
+        self.engine = replace(self.engine, batch_size=size, packed=None)
         self.notes = [devices.in_smaller_batches(self.model.device, size, self.model.batch_size)]
         self.progress("memory", 0, 0, self.notes[0])
 

@@ -113,6 +113,7 @@ class ModelUnderAudit:
     slots: tuple[Slot, ...]
     device: torch.device
     batch_size: int
+    packed: devices.Packed  # how many perturbations a batch holds
     feed: Feed  # how batches are handed to the network
     notes: tuple[str, ...]
     checks: ChosenChecks
@@ -151,6 +152,7 @@ class ModelUnderAudit:
             "parts": self.facts.parts,
             "device": devices.name_of(self.device),
             "batch_size": self.batch_size,
+            "packed": asdict(self.packed),
             "feed": str(self.feed),
             "torch": torch.__version__,
             "logs": {need.path: log.sha256 for need, log in self.logs.items()},
@@ -265,6 +267,7 @@ def under_audit(asked: Asked, parted: int) -> ModelUnderAudit:
         slots=asked.slots,
         device=device,
         batch_size=batch_size,
+        packed=_packed(recipe, asked.facts, device, feed, batch_size),
         feed=feed,
         notes=(*subject.notes, *_of_head(asked.facts), *asked.notes, *feed.notes),
         logs=logs,
@@ -301,6 +304,15 @@ def _tried(
             feed, notes=(*feed.notes, devices.in_smaller_batches(device, batch_size, wish))
         )
     return feed, batch_size
+
+
+def _packed(
+    recipe: Recipe, facts: ModelFacts, device: torch.device, feed: Feed, batch_size: int
+) -> devices.Packed:
+    """How many perturbations a batch holds; as many as images where the network takes one size only."""
+    if feed.images is not None:
+        return devices.Packed(batch_size, batch_size)
+    return devices.packed_size(recipe.run.batch_size, device, facts, batch_size)
 
 
 def _of_head(facts: ModelFacts) -> tuple[str, ...]:

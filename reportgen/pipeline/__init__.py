@@ -12,7 +12,7 @@ from reportgen.audit.answer_changes import LISTED, changed
 from reportgen.audit.results import Results
 from reportgen.errors import RecipeError, RenderError
 from reportgen.measure import measure_main, measure_second
-from reportgen.measure.audit import Audit, prepare
+from reportgen.measure.audit import Audit, read_material
 from reportgen.measure.budget import decided, in_words
 from reportgen.measure.manifest import seal
 from reportgen.measure.second_model import picture
@@ -66,11 +66,9 @@ def run(
     theme = _theme(recipe)
     recipe = with_preset(recipe)
     before = Before.of(recipe, baseline, out)
-
-    def again(of: Recipe) -> Audit:
-        return prepare(of, checkpoint, images, limit, save_maps, before.answers)
-
-    audit = again(recipe)
+    material = read_material(recipe, checkpoint, images, limit)
+    again = partial(material.audit, save_maps=save_maps, baseline=before.answers)
+    audit = again(material.recipe)
     with workspace(out) as folder:
         if recipe.run.preset or recipe.run.budget:
             audit = _within_budget(audit, folder, progress, again)

@@ -138,3 +138,22 @@ def test_beside_a_gpu_attention_is_added_up_in_one_order(monkeypatch, there):
     with device.repeatable(0):
         assert torch.backends.cuda.mem_efficient_sdp_enabled() == (before and not there)
     assert torch.backends.cuda.mem_efficient_sdp_enabled() == before
+
+
+def test_perturbations_come_in_larger_batches_than_images_that_bring_their_taps(awkward, monkeypatch):
+    cpu, facts = torch.device("cpu"), trace(awkward, (3, 32, 32))
+    free = device.packed_size("auto", cpu, facts, 5)
+    assert free == device.Packed(device.CPU_PACKED, device.CPU_PACKED)
+    # what one keeps while it is differentiated is more than what a layer reads and gives
+    monkeypatch.setattr(device, "CPU_PACKED_BYTES", 1 << 20)
+    monkeypatch.setattr(device, "CPU_BATCH_BYTES", 1 << 20)
+    tight = device.packed_size("auto", cpu, facts, 1 + 1)
+    assert 2 <= tight.gradients < tight.forwards < device.CPU_PACKED
+    assert device.packed_size("auto", cpu, facts, 100) == device.Packed(100, 100)  # never fewer
+
+
+def test_the_recipes_size_a_cuda_device_and_images_one_at_a_time_hold_for_perturbations_too(awkward):
+    cpu, facts = torch.device("cpu"), trace(awkward, (3, 32, 32))
+    assert device.packed_size(3, cpu, facts, 3) == device.Packed(3, 3)
+    assert device.packed_size("auto", torch.device("cuda:0"), facts, 64) == device.Packed(64, 64)
+    assert device.packed_size("auto", cpu, facts, 1) == device.Packed(1, 1)

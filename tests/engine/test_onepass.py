@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from reportgen.engine.device import Packed
 from reportgen.engine.feed import tapped
 from reportgen.engine.onepass import frozen
+from reportgen.engine.perturb.asking import Counter
 from reportgen.engine.targets import Slot
 from reportgen.probes import methods
 from reportgen.probes.feature_maps import FeatureMaps
@@ -18,7 +21,9 @@ from reportgen.probes.guided_backprop import GuidedBackprop
 from reportgen.probes.hypercolumns import Hypercolumns
 from reportgen.probes.occlusion import Occlusion
 from reportgen.probes.predictions import Predictions
+from reportgen.probes.rise import Rise
 from reportgen.probes.saliency import Saliency
+from reportgen.probes.smoothgrad import SmoothGrad
 
 SIDE = 32
 
@@ -193,3 +198,20 @@ def test_a_network_that_rewrites_its_input_is_differentiated_all_the_same(measur
     values = measured(network, pixels, Saliency()).findings(Saliency())["map"].values
     assert torch.equal(pixels, kept)
     assert ((values > 0) == (kept > 0).any(1).numpy()).all()
+
+
+@pytest.mark.usefixtures("in_full")
+def test_perturbations_in_batches_of_their_own_size_are_answered_the_same(awkward, measured):
+    pixels = torch.randn(3, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+    probes = (Rise(masks=10, cells=4), SmoothGrad(samples=4))
+    plain = measured(awkward, pixels, *probes, batch_size=3)
+    engine = replace(plain.engine, packed=Packed(forwards=7, gradients=2), counted=Counter())
+    count = Count(awkward, awkward.head)
+    with frozen(awkward):
+        (tape,) = engine.run(pixels, torch.full((3,), -1))
+    # the images, then 30 masked and 12 noisy ones
+    assert sorted(count.sizes) == sorted([3, *[7] * 4, 2, *[2] * 6])
+    assert engine.counted.perturbed_forwards == 30
+    for probe in probes:
+        (own,) = (f for f in probe.measure(tape) if f.name == "map")
+        assert np.allclose(own.values, plain.findings(probe)["map"].values, rtol=1e-4, atol=1e-6)

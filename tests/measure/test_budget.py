@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from reportgen.errors import RecipeError
+from reportgen.measure import audit as audits
 from reportgen.measure import budget
 from reportgen.measure.budget import Choices, Decision, Pace, decide, in_words, seconds_of
 from reportgen.recipe import Recipe
@@ -38,7 +39,7 @@ def test_a_wide_budget_leaves_nothing_out(two):
 
 def test_what_is_left_out_has_its_order_and_its_price(two):
     seen = []
-    for seconds in (9000, 40, 20, 12, 8, 6, 0.1):
+    for seconds in (9000, 40, 20, 12, 8, 7, 0.1):
         audit = two.audit(with_budget(two, seconds))
         decision = decide(audit, PACE)
         assert decision.expected <= seconds or seconds == 0.1
@@ -51,6 +52,21 @@ def test_what_is_left_out_has_its_order_and_its_price(two):
         assert more[: len(fewer)] == fewer, "and always from the same order"
     assert seen[0] == [] and seen[-1][:2] == ["the tests of maps on 1 image", "occlusion"]
     assert "predictions" not in seen[-1] and "still expected" in decision.notes()[-1]
+
+
+def test_what_is_drawn_has_its_price_by_figure_and_page(two):
+    nothing = Pace(0.0, 0.0)
+    audit = two.audit(with_budget(two, None))
+    plain = Choices.of(audit.main.recipe)
+    drawn = seconds_of(audit, plain, nothing) - budget.PAGE_SECONDS
+    of_images = [v.name for v in audit.main.visualizations.of_scope("image")]
+    assert drawn == pytest.approx(audit.readable * len(of_images) * budget.FIGURE_SECONDS)
+    fewer = seconds_of(audit, replace(plain, without=(of_images[0], "filters"), at_most=4), nothing)
+    assert fewer - budget.PAGE_SECONDS == pytest.approx(4 * (len(of_images) - 1) * budget.FIGURE_SECONDS)
+    printed = two.audit(two.recipe(own="", edit=lambda text: single(text).replace("pdf: false", "pdf: true")))
+    assert seconds_of(printed, plain, nothing) == pytest.approx(
+        drawn + budget.PAGE_SECONDS + budget.PRINT_SECONDS
+    )
 
 
 def test_what_a_gate_names_stays(two):
@@ -117,6 +133,27 @@ def test_a_resumed_run_keeps_what_was_decided_and_the_report_says_it(two, monkey
     for file in ("batch-000000.json", "batch-000001.json"):  # what is there is as it would be without
         mine, theirs = (json.loads((o / "evidence" / file).read_bytes())["records"] for o in (out, whole))
         assert mine == theirs
+
+
+def test_an_audit_that_is_cut_reads_no_network_and_no_image_again(two, monkeypatch):
+    recipe = with_budget(two, 8)
+    monkeypatch.setattr(budget, "pace", lambda audit: PACE)
+    calls = []
+    for name in ("read_network", "surveyed"):
+        plain = getattr(audits, name)
+        monkeypatch.setattr(
+            audits, name, lambda *args, _plain=plain, _name=name: calls.append(_name) or _plain(*args)
+        )
+    material = audits.read_material(recipe, two.folder / "main.safetensors", two.images, None)
+    whole = material.audit(material.recipe, False)
+    decision = decide(whole, PACE)
+    less = decision.choices.applied(whole.main.recipe)
+    cut = material.audit(less, False)
+    assert calls == ["read_network", "surveyed"]
+    again = audits.prepare(less, two.folder / "main.safetensors", two.images, None, False)
+    assert cut.key(cut.main) == again.key(again.main) != whole.key(whole.main)
+    assert cut.lines(cut.main) == again.lines(again.main)
+    assert "occlusion" not in [v.name for v in cut.main.visualizations.every]
 
 
 def test_the_pace_is_taken_of_the_first_images(two):

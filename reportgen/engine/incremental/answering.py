@@ -39,7 +39,7 @@ class Asks(Protocol):
     @property
     def feed(self) -> Feed: ...
     @property
-    def batch_size(self) -> int: ...
+    def packed_size(self) -> int: ...
     @property
     def output(self) -> Output: ...
     def of(self, images: Tensor) -> Asks: ...
@@ -76,16 +76,16 @@ class Incremental:
         the numbers that are kept of each image's layers, in order; None where nothing is."""
         boxes = local.of(image)
         feed = asker.feed
-        if feed.random or feed.images is not None or asker.batch_size == 1 or len(boxes) < FEWEST:
+        if feed.random or feed.images is not None or asker.packed_size == 1 or len(boxes) < FEWEST:
             return None
         program = self._program(asker, local, image, boxes)
         if program is None:
             return None
         sides = tuple(local.x.shape[-2:])
-        key = (id(program), boxes.tobytes(), sides, asker.batch_size, kept)
+        key = (id(program), boxes.tobytes(), sides, asker.packed_size, kept)
         if key not in self.groupings:
             in_order = kept is not None
-            self.groupings[key] = grouped(program, boxes, sides, asker.batch_size, in_order, kept or 0)
+            self.groupings[key] = grouped(program, boxes, sides, asker.packed_size, in_order, kept or 0)
         found = self.groupings[key]
         return found if found.gain >= WORTH else None
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from reportgen.engine.device import Packed
 from reportgen.engine.feed import ANY, Edit, Feed
 from reportgen.engine.fused import Fused
 from reportgen.engine.incremental.answering import Incremental, Local
@@ -52,6 +53,17 @@ class Asker:
     progress: Callable[[int], None] = lambda done: None
     incremental: Incremental = field(default_factory=Incremental)
     fused: Fused = field(default_factory=Fused)
+    packing: Packed | None = None  # how many perturbations a batch holds; None for as many as images
+
+    @property
+    def packed_size(self) -> int:
+        """How many perturbations a batch of forwards without a gradient holds."""
+        return self.packing.forwards if self.packing else self.batch_size
+
+    @property
+    def differentiated_size(self) -> int:
+        """How many a batch holds that is differentiated."""
+        return self.packing.gradients if self.packing else self.batch_size
 
     def of(self, images: Tensor) -> Asker:
         """The asker of a batch that holds these images of its own batch, (B,), some of them several times:
@@ -76,7 +88,7 @@ class Asker:
         the image as it is (see `incremental`): image by image, and the same up to rounding.
         """
         if maker.local is None or maker.inside is not None:
-            yield from self._in_full(self.packed(images, maker), maker, taps)
+            yield from self._in_full(self.packed(images, maker, taps), maker, taps)
             return
         whose = range(images) if maker.images is None else maker.images.tolist()
         waiting: list[int] = []  # images that are asked in full share their batches
@@ -95,7 +107,7 @@ class Asker:
         """All perturbations of some images, in full."""
         if images:
             some = replace(maker, images=torch.tensor(images, device=self.device))
-            yield from self._in_full(self.packed(len(images), some), maker, taps)
+            yield from self._in_full(self.packed(len(images), some, taps), maker, taps)
 
     def _in_full(
         self, batches: Iterator[tuple[Tensor, ...]], maker: Maker, taps: Sequence[str]
@@ -136,9 +148,15 @@ class Asker:
         self.counted.perturbed_forwards += images
         self.progress(self.counted.perturbed_forwards)
 
-    def packed(self, images: int, maker: Maker) -> Iterator[tuple[Tensor, ...]]:
-        """Full batches of the perturbations of so many images (see `packed` of the makers)."""
-        return packed(images, maker, self.batch_size, self.device)
+    def packed(self, images: int, maker: Maker, taps: Sequence[str] = ()) -> Iterator[tuple[Tensor, ...]]:
+        """Full batches of the perturbations of so many images (see `packed` of the makers), of forwards
+        without a gradient; smaller ones where layers' outputs are kept."""
+        size = self.batch_size if taps else self.packed_size
+        return packed(images, maker, size, self.device)
+
+    def differentiated(self, images: int, maker: Maker) -> Iterator[tuple[Tensor, ...]]:
+        """The same in batches that are differentiated."""
+        return packed(images, maker, self.differentiated_size, self.device)
 
     def edit(self, maker: Maker, image: Tensor, number: Tensor) -> Edit | None:
         """What a packed batch of perturbations changes inside the network, where it does."""

@@ -14,13 +14,13 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d, conv2d, interpolate, pad
+from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
 GRID = 56  # places a side at most
 NOISE = 0.01  # of the image's range
 STEPS = 300  # of the solver, at most
 TOLERANCE = 1e-3  # of the right side's length
-BESIDE, ACROSS = 2.0, 1.0  # how much a neighbour weighs
+BESIDE = 2.0  # how much a neighbour beside a place weighs, where one across weighs 1
 
 
 def imputing(x: Tensor, seed: int) -> Callable[[Tensor, Tensor], Tensor]:
@@ -58,13 +58,20 @@ def harmonic(values: Tensor, known: Tensor, otherwise: Tensor) -> Tensor:
     if not bool(missing.any()):
         return start
 
-    kernel = _kernel(start)
-    weight = conv2d(pad(torch.ones_like(start[:1]), [1] * 4), kernel, groups=start.shape[1])
+    height, width = start.shape[2:]
+    rows, columns = _along(height, start), _along(width, start)
+
+    def neighbours(v: Tensor) -> Tensor:
+        """The weighted sum of the eight neighbours of each place: of the nine places of the product of both
+        axes, without the middle one."""
+        return rows @ v @ columns - BESIDE**2 * v
+
+    weight = neighbours(torch.ones_like(start[:1]))
 
     def laplacian(v: Tensor) -> Tensor:
         """The graph Laplacian of a grid, at the missing places: the sum over neighbours of weight times
         difference. At the edges there are fewer neighbours."""
-        return missing * (weight * v - conv2d(v, kernel, padding=1, groups=v.shape[1]))
+        return missing * (weight * v - neighbours(v))
 
     # minus the Laplacian of what is known, and of the first guess
     r = torch.where(none, 0, -laplacian(start))
@@ -85,6 +92,8 @@ def harmonic(values: Tensor, known: Tensor, otherwise: Tensor) -> Tensor:
     return start + found
 
 
-def _kernel(v: Tensor) -> Tensor:
-    rows = [[ACROSS, BESIDE, ACROSS], [BESIDE, 0.0, BESIDE], [ACROSS, BESIDE, ACROSS]]
-    return v.new_tensor(rows).expand(v.shape[1], 1, 3, 3)
+def _along(side: int, like: Tensor) -> Tensor:
+    """Sums along an axis of so many places: each with its neighbours' weights 1, and `BESIDE` for itself,
+    (side, side)."""
+    one = torch.ones(side - 1)
+    return (BESIDE * torch.eye(side) + one.diag(1) + one.diag(-1)).to(like)

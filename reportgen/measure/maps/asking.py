@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -13,7 +13,9 @@ from torch import Tensor, nn
 from reportgen.engine.needs import ModelFacts
 from reportgen.engine.onepass import OnePass
 from reportgen.engine.plan import Plan
+from reportgen.engine.randomise import ShuffledCopies
 from reportgen.engine.targets import OfClasses
+from reportgen.evidence import STAGES
 from reportgen.findings import Array, Heatmap
 from reportgen.measure.maps.likeness import Ranked
 from reportgen.measure.visualizations import Visualization, needs_of
@@ -21,6 +23,7 @@ from reportgen.recipe import TrustRecipe
 
 # by method and by row of the batch, the numbers that one question is answered by
 ByMethod: TypeAlias = dict[str, dict[int, dict[str, float | None]]]
+NETWORKS = 4  # differently shuffled ones, that the images take in turn: no verdict rests on one of them
 QUICK = 10  # forwards and backwards of a map that is quick to make again; a backward counts as two
 
 
@@ -82,6 +85,7 @@ class Asking:
     visualizations: tuple[Visualization, ...]
     batch: Sampled
     others: Others
+    copies: ShuffledCopies = field(default_factory=lambda: ShuffledCopies(NETWORKS * len(STAGES)))
 
     @property
     def quick(self) -> tuple[Visualization, ...]:

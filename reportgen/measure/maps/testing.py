@@ -13,10 +13,11 @@ from torch import Tensor
 from reportgen.engine.needs import ModelFacts
 from reportgen.engine.perturb.asking import Counter
 from reportgen.engine.perturb.deletion import cell_means
+from reportgen.engine.randomise import ShuffledCopies
 from reportgen.evidence import Findings, Record, TrustRecord, Writer, shards
 from reportgen.findings import Array, Heatmap
 from reportgen.inputs.images.loading import Decoded
-from reportgen.measure.maps.asking import Asking, Others, Sampled
+from reportgen.measure.maps.asking import NETWORKS, Asking, Others, Sampled
 from reportgen.measure.maps.likeness import Ranked
 from reportgen.measure.maps.mosaics import Mosaic, arranged
 from reportgen.measure.maps.price import explaining, has_mosaics, has_rivals
@@ -63,8 +64,9 @@ def put_to_the_test(m: Measurement) -> None:
         return
     others = _others(m.writer, sample, {v.name for v in asked}, m.model.facts)
     mosaics = _mosaics(m, sample)
+    copies = ShuffledCopies(NETWORKS * len(shards.STAGES))
     for images, _ in m.batches(file for file in m.audit.files if file.number in left):
-        m.in_parts(images, partial(_tested, m, sample, asked, others, mosaics))
+        m.in_parts(images, partial(_tested, m, sample, asked, others, mosaics, copies))
         m.progress("trust", len(m.writer.records(shards.TRUST)), len(sample.numbers))
 
 
@@ -121,6 +123,7 @@ def _tested(
     asked: tuple[Visualization, ...],
     others: Others,
     mosaics: Mosaics,
+    copies: ShuffledCopies,
     images: list[Decoded],
 ) -> None:
     """Asks all of a batch of sampled images and writes its shard."""
@@ -141,7 +144,7 @@ def _tested(
             masks_of(images),
         )
         recipe = m.model.recipe
-        asking = Asking(engine, m.model.facts, recipe.trust, recipe.run.seed, asked, batch, others)
+        asking = Asking(engine, m.model.facts, recipe.trust, recipe.run.seed, asked, batch, others, copies)
         found = tried(asking, mosaics)
     rows: list[TrustRecord] = [
         {

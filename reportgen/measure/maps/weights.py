@@ -15,13 +15,11 @@ from torch import Tensor, nn
 
 from reportgen.engine.needs import Noisy
 from reportgen.engine.perturb.makers import Source, maker
-from reportgen.engine.randomise import shuffled
 from reportgen.evidence import JUDGED, STAGES
-from reportgen.measure.maps.asking import Asking, ByMethod, Sampled
+from reportgen.measure.maps.asking import NETWORKS, Asking, ByMethod, Sampled
 from reportgen.measure.maps.likeness import Ranked, edges, gaussian, mean_of, ranked
 from reportgen.measure.visualizations import Visualization
 
-NETWORKS = 4  # differently shuffled ones, that the images take in turn: no verdict rests on one of them
 OTHERS = 5  # images whose maps an image's are compared with
 
 
@@ -44,7 +42,7 @@ def depends_on_weights(asking: Asking) -> ByMethod:
                 several = [at for at, place in enumerate(batch.places) if place % NETWORKS == turn]
                 if not several:
                     continue
-                network = shuffled(asking.engine.network, asking.facts, share, asking.seed + turn)
+                network = asking.copies.of(asking.engine.network, asking.facts, share, asking.seed + turn)
                 part = batch.rows(several)
                 if smooth:
                     again = _smoothed(asking, visualizations, part, network)
@@ -62,15 +60,18 @@ def _smoothed(
     asking: Asking, visualizations: tuple[Visualization, ...], batch: Sampled, network: nn.Module | None
 ) -> dict[str, Tensor]:
     """The mean of each method's maps (n, h, w) over noisy copies of the images."""
-    copies = asking.trust.copies
+    copies, count = asking.trust.copies, len(batch.places)
     noisy = maker(Noisy(copies, asking.trust.noise_std, asking.seed), _source(asking, batch))
-    every = torch.arange(len(batch.pixels))
+    at_once = max(1, asking.engine.asker.differentiated_size // count)
     total: dict[str, Tensor] = {}
-    for copy in range(copies):
-        pixels = noisy.make(every, torch.full_like(every, copy))
-        (maps,) = asking.remade(visualizations, batch, pixels, [batch.targets], network)
+    for several in torch.arange(copies).split(at_once):
+        every = torch.arange(count).repeat(len(several))
+        pixels = noisy.make(every, several.repeat_interleave(count))
+        whole = batch.rows(every.tolist())
+        (maps,) = asking.remade(visualizations, whole, pixels, [whole.targets], network)
         for name, values in maps.items():
-            total[name] = total.get(name, torch.zeros_like(values)) + values / copies
+            for of_copy in values.split(count):
+                total[name] = total.get(name, torch.zeros_like(of_copy)) + of_copy / copies
     return total
 
 

@@ -18,7 +18,7 @@ from reportgen.engine.perturb.deletion import (
     ranks,
 )
 from reportgen.engine.perturb.makers import Source, packed
-from reportgen.engine.randomise import shuffled
+from reportgen.engine.randomise import ShuffledCopies, shuffled
 
 NORMAL = Normalisation((0.5,) * 3, (0.25,) * 3)
 
@@ -121,6 +121,16 @@ def test_shuffling_keeps_every_value_and_nothing_of_the_order(awkward, share, to
         assert torch.equal(other[key].flatten().sort().values, value.flatten().sort().values)
     again = shuffled(awkward, facts, share, 0).state_dict()
     assert all(torch.equal(again[k], v) for k, v in other.items())
+
+
+@pytest.mark.parametrize(("room", "kept"), [(1 << 30, True), (0, False)])
+def test_shuffled_networks_are_made_once_where_they_take_little_room(awkward, monkeypatch, room, kept):
+    monkeypatch.setattr("reportgen.engine.randomise.KEPT_BYTES", room)
+    facts, copies = trace(awkward, (3, 32, 32)), ShuffledCopies(8)
+    first, other, again = (copies.of(awkward, facts, 1.0, seed) for seed in (0, 1, 0))
+    assert (first is again) is kept and other is not first
+    expected = shuffled(awkward, facts, 1.0, 0).state_dict()
+    assert all(torch.equal(again.state_dict()[name], value) for name, value in expected.items())
 
 
 def test_blurred_baselines_exist_for_tiny_images():

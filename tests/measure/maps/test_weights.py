@@ -3,13 +3,18 @@ be."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from scipy.stats import spearmanr
 
+from reportgen.engine.device import Packed
+from reportgen.engine.onepass import OnePass
 from reportgen.measure.maps.likeness import Ranked, edges, gaussian
 from reportgen.measure.maps.weights import depends_on_weights
 from reportgen.probes.eigen_cam import EigenCam
+from reportgen.probes.grad_cam import GradCam
 from reportgen.probes.occlusion import Occlusion
 from reportgen.probes.saliency import Saliency
 
@@ -51,6 +56,26 @@ def test_dear_methods_are_made_again_for_few_images_and_by_the_whole_network_onl
     found = depends_on_weights(asking(quarters, bright([0, 1, 2]), windows, Saliency(), dear=2))
     assert set(found["p0"]) == {0, 1} and set(found["p1"]) == {0, 1, 2}
     assert "half" not in found["p0"][0] and "all" in found["p0"][0]
+
+
+def test_copies_that_are_asked_at_once_give_what_single_ones_give(asking, awkward, monkeypatch):
+    torch.manual_seed(1)
+    asked = asking(awkward, torch.randn(3, 3, 32, 32), Saliency(), GradCam(), copies=3)
+    batches = []
+    run = OnePass.run
+    monkeypatch.setattr(OnePass, "run", lambda self, x, y: batches.append(len(x)) or run(self, x, y))
+
+    def by(gradients):
+        batches.clear()
+        engine = replace(asked.engine, packed=Packed(8, gradients))
+        return depends_on_weights(replace(asked, engine=engine)), list(batches)
+
+    (single, singly), (whole, at_once) = by(1), by(100)
+    # the network itself for three images, each of three others in two stages for one
+    assert singly == [3] * 3 + [1] * 18 and at_once == [9] + [3] * 6
+    for name in ("p0", "p1"):
+        for row in range(3):
+            assert whole[name][row] == pytest.approx(single[name][row], abs=2e-3)
 
 
 def test_edges_are_where_the_brightness_changes_and_the_gaussian_is_in_the_middle():
