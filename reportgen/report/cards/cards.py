@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from reportgen.audit.metrics import UNSURE_BELOW
-from reportgen.evidence import Evidence, Findings, Record, TrustRecord, best, is_unanswered
+from reportgen.evidence import Evidence, Findings, Record, TrustRecord, is_unanswered
 from reportgen.evidence.records import Prediction
 from reportgen.findings import ClassMap, Gallery, Mask, Segments
 from reportgen.report.cards.blocks import Scene, Visualization, signs
@@ -19,6 +18,7 @@ from reportgen.report.cards.sanity import trial
 from reportgen.report.cards.sheet import told
 from reportgen.report.pictures import figures
 from reportgen.report.scores import readout
+from reportgen.report.triage import is_referred, refer_below, worst_first
 from reportgen.report.values.card import Answer, Card, Fact, Figure, Rival, Sign
 from reportgen.report.values.document import TrustSection, answers, badges
 from reportgen.report.values.second_model import SideBySide
@@ -26,7 +26,8 @@ from reportgen.report.wording import number, probability
 
 UNANSWERED = "unanswered"
 SILENT = (Gallery, Mask, Segments, ClassMap)  # no sign is made of these: masks have flags of their own
-STATES = (UNANSWERED, "wrong", "unsure", "flagged")  # what the page can be narrowed to
+# what the page can be narrowed to; `labelled` tells something where others are not
+STATES = (UNANSWERED, "wrong", "right", "labelled", "unlabelled", "refer", "flagged")
 
 
 def anchor(record: Record) -> str:
@@ -41,21 +42,21 @@ def cards(
     side: SideBySide | None = None,
     only: Collection[str] | None = None,
 ) -> Iterator[Card]:
-    """The cards of the images that have figures, in the order of their numbers.
+    """The cards of the images that have figures, the worst answers first.
 
     `trust` says which of the figures are not to be relied on. `side` is what is known of two models
     side by side: the figures of both then stand in rows. `only` names the images by id.
     """
-    shown = [record for record in evidence.records() if record["measured"]][:at_most]
+    shown = worst_first(record for record in evidence.records() if record["measured"])[:at_most]
     shown = [record for record in shown if only is None or record["id"] in only]
-    visualizations = _of_images(evidence)
+    visualizations, below = _of_images(evidence), refer_below(evidence)
     tested = {other["id"]: other for other in evidence.trust()} if trust else {}
     others = {other["id"]: other for other in evidence.beside.records()} if side and evidence.beside else {}
     for at, record in enumerate(shown):
         before = anchor(shown[at - 1]) if at else ""
         after = anchor(shown[at + 1]) if at + 1 < len(shown) else ""
         rival = _rival(evidence.beside, others[record["id"]], side) if side and evidence.beside else None
-        card = _card(evidence, record, visualizations, trust, tested.get(record["id"]), rival, side)
+        card = _card(evidence, record, visualizations, trust, tested.get(record["id"]), rival, side, below)
         if side and is_unanswered(others[record["id"]]):
             card = replace(card, signs=(*card.signs, Sign("bad", f"{side.other} has no answer: not finite")))
         yield replace(card, words=told(card, trust), before=before, after=after)
@@ -126,29 +127,30 @@ def found_signs(by_name: Findings, titles: Mapping[str, str]) -> list[tuple[str,
     return list(seen)
 
 
-def states(record: Record, flagged: bool) -> tuple[str, ...]:
-    """Which of STATES hold of an image."""
-    holds = (is_unanswered(record), record["correct"] is False, unsure(record), flagged)
-    return tuple(state for state, holding in zip(STATES, holds, strict=True) if holding)
+def states(record: Record, flagged: bool, below: float | None) -> tuple[str, ...]:
+    """Which of STATES hold of an image; `below` is the probability below which an answer is referred."""
+    answered, right = not is_unanswered(record), record["correct"]
+    holds = {
+        UNANSWERED: not answered,
+        "wrong": right is False,
+        "right": right is True,
+        "labelled": right is not None,
+        "unlabelled": answered and right is None,
+        "refer": is_referred(record, below),
+        "flagged": flagged,
+    }
+    return tuple(state for state in STATES if holds[state])
 
 
-def unsure(record: Record) -> bool:
-    """Whether the best answer has too little probability to be called one."""
-    answer = best(record)
-    if answer is None or answer["probability"] is None or "answered_indices" in record:
-        return False  # a value has no probability, and labels are answered each by itself
-    return answer["probability"] < UNSURE_BELOW
-
-
-def marks(record: Record) -> tuple[Sign, ...]:
-    """Right or wrong, sure or unsure, in words; or that there is no answer."""
+def marks(record: Record, below: float | None) -> tuple[Sign, ...]:
+    """Right or wrong, in words; that it is too little sure to be given; or that there is no answer."""
     if is_unanswered(record):
         return (Sign("bad", "no answer"),)
     words = []
     if record["correct"] is not None:
         words.append(Sign("ok", "right") if record["correct"] else Sign("bad", "wrong"))
-    if unsure(record):
-        words.append(Sign("warn", f"unsure: p < {UNSURE_BELOW:g}"))
+    if is_referred(record, below):
+        words.append(Sign("warn", f"refer: below {below:g}"))
     return tuple(words)
 
 
@@ -160,6 +162,7 @@ def _card(
     tested: TrustRecord | None,
     rival: Seen | None,
     side: SideBySide | None,
+    below: float | None,
 ) -> Card:
     findings = evidence.findings(record)
     scene = _scene(evidence, record, anchor(record))
@@ -176,8 +179,9 @@ def _card(
         number=record["id"],
         path=record["path"],
         answer=record["predictions"][0]["class_name"],
-        signs=marks(record),
-        states=states(record, flagged),
+        signs=marks(record, below),
+        states=states(record, flagged, below),
+        sha256=record["sha256"] or "",
         facts=_facts(record),
         notes=(*record["notes"], *(t["note"] for t in record["targets"] if t["note"])),
         answers=_answers(record),

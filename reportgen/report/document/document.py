@@ -36,10 +36,11 @@ from reportgen.report.document.thumbnails import illustrated
 from reportgen.report.document.verdict import Signs, findings
 from reportgen.report.pictures import figures
 from reportgen.report.scores import gives_values, readout, scores
+from reportgen.report.triage import is_referred, refer_below, worst_first
 from reportgen.report.values.card import Block, Fact, Sign
 from reportgen.report.values.document import Document, ImageRow, Method, MethodGroup, Sheet
 from reportgen.report.values.second_model import SideBySide
-from reportgen.report.wording import NONE, count, date, plural, probability, sentence, shape
+from reportgen.report.wording import NONE, count, date, plural, probability, sentence, shape, view
 
 ROWS_AT_MOST = 1000  # lines of the summary table: every image stays in results.json
 THUMBNAIL_PX = 72
@@ -56,11 +57,12 @@ def document(evidence: Evidence, results: Results) -> Document:
         if record["measured"] and (found := found_signs(evidence.findings(record, without=SILENT), titles))
     }
     trust = trust_section(results["trust"], evidence)
-    rows, more = _rows(evidence, records, signs, titles)
+    named = checks.shown_by(results["checks"])
+    rows, more = _rows(evidence, records, signs, titles, named)
     side = side_by_side(evidence, results, trust, rows)
     lines = findings(results, manifest, records, signs, trust, evidence.model_findings(), side)
     lines = illustrated(lines, rows, evidence, trust)
-    printed = tuple(row for row in rows if row.picture or row.states)
+    printed = tuple(row for row in rows if row.printed)
     classes, left_out = by_class(results["metrics"]["per_class"] or [])
     classes_note = " ".join(filter(None, (means(results["metrics"]), left_out)))
     return Document(
@@ -70,7 +72,7 @@ def document(evidence: Evidence, results: Results) -> Document:
         sha256=manifest["checkpoint"]["sha256"],
         byline=_byline(manifest),
         summary=summary(manifest, results, lines),
-        facts=_facts(manifest, results["metrics"]),
+        facts=_facts(manifest, results["metrics"], _referred(evidence, records)),
         findings=lines,
         checks=checks.section(evidence, results["checks"], rows),
         images_note=_images_note(manifest["images"]),
@@ -114,7 +116,16 @@ def _byline(manifest: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _facts(manifest: Mapping[str, Any], totals: Mapping[str, Any]) -> tuple[Fact, ...]:
+def _referred(evidence: Evidence, records: Sequence[Record]) -> str:
+    """How many answers are too little sure to be given, in words; "" where that is not known."""
+    below = refer_below(evidence)
+    if below is None:
+        return ""
+    referred = sum(is_referred(record, below) for record in records if record["status"] == "ok")
+    return f"{referred:,} below {below:g}: refer these"
+
+
+def _facts(manifest: Mapping[str, Any], totals: Mapping[str, Any], referred: str) -> tuple[Fact, ...]:
     model, cost = manifest["model"], manifest["cost"]
     unusable = f"{totals['rejected']:,} rejected"
     if totals["unanswered"]:
@@ -125,12 +136,14 @@ def _facts(manifest: Mapping[str, Any], totals: Mapping[str, Any]) -> tuple[Fact
         answers = head[0]
     elif has_answers(totals):
         right = f"{totals['right']:,} / {totals['labelled']:,}"
-        answers = Fact("labelled images right", right, interval(totals))
+        answers = Fact("labelled images right", right, interval(totals), view=view(show="right"))
     else:
         answers = Fact("labelled images", "0", "accuracy is not known")
-    confidence, unsure = probability(totals["mean_confidence"]), totals["unsure"]
+    confidence = probability(totals["mean_confidence"])
     noun = heads.noun(model)
-    sure = Fact("mean confidence", confidence, f"{unsure:,} unsure")
+    sure = Fact("mean confidence", confidence, referred or "of every answer")
+    if referred:
+        sure = replace(sure, view=view(show="refer"))
     if noun == "labels":
         sure = Fact("most probable label", confidence, "its probability, in the mean")
     elif noun == "values":
@@ -152,27 +165,44 @@ def _images_note(images: Mapping[str, Any]) -> str:
 
 
 def _rows(
-    evidence: Evidence, records: Sequence[Record], signs: Signs, titles: Mapping[str, str]
+    evidence: Evidence,
+    records: Sequence[Record],
+    signs: Signs,
+    titles: Mapping[str, str],
+    named: Mapping[str, Sequence[str]],
 ) -> tuple[tuple[ImageRow, ...], str]:
-    """The summary table: images with a card first where not all have room, in set order."""
-    scored = [record for record in records if record["status"] == "ok"]
-    kept = sorted(scored, key=lambda record: not record["measured"])[:ROWS_AT_MOST]
-    kept.sort(key=lambda record: record["number"])
-    left_out = len(scored) - len(kept)
+    """The summary table, the worst answers first: where not all have room, images with a card and wrong
+    answers before others. `named` says which checks show an image."""
+    below = refer_below(evidence)
+    scored = worst_first(record for record in records if record["status"] == "ok")
+    # sorted keeps the order: of those without a card the worst
+    chosen = sorted(scored, key=lambda record: not record["measured"])[:ROWS_AT_MOST]
+    left_out = len(scored) - len(chosen)
     more = plural(left_out, "more image is", "more images are") if left_out else ""
-    rows = (_row(evidence, record, signs.get(record["id"], ()), titles) for record in kept)
+    rows = (
+        _row(evidence, record, signs.get(record["id"], ()), titles, below, named)
+        for record in worst_first(chosen)
+    )
     return tuple(rows), more and f"{more} in results.json only."
 
 
 def _counted(rows: Sequence[ImageRow]) -> tuple[tuple[str, int], ...]:
-    """How many rows are in each state; that an image has no answer is so rare that it is left out at 0."""
+    """How many rows are in each state, of those states that tell some images from others."""
     counts = {state: sum(state in row.states for row in rows) for state in STATES}
-    return tuple((state, n) for state, n in counts.items() if n or state != UNANSWERED)
+    mixed = 0 < counts["labelled"] < len(rows)
+    told = {
+        UNANSWERED: counts[UNANSWERED] > 0,
+        "right": counts["labelled"] > 0,
+        "labelled": mixed,
+        "unlabelled": mixed,
+        "refer": counts["refer"] > 0,
+    }
+    return tuple((state, n) for state, n in counts.items() if told.get(state, True))
 
 
 def _print_more(missing: int) -> str:
     rest = plural(missing, "more image is", "more images are")
-    return f"{rest} in report.html only: none is wrong, unsure or flagged." if missing else ""
+    return f"{rest} in report.html only: none is wrong, to be referred or flagged." if missing else ""
 
 
 def _row(
@@ -180,12 +210,14 @@ def _row(
     record: Record,
     signs: Sequence[tuple[str, Sign]],
     titles: Mapping[str, str],
+    below: float | None,
+    named: Mapping[str, Sequence[str]],
 ) -> ImageRow:
     answer, p = heads.answered(record, evidence.manifest["model"]["classes"])
     # of an image without an answer nothing but the image is there to be shown
     seen = evidence.array(record, "seen") if record["measured"] or is_unanswered(record) else None
     flagged = dict.fromkeys(titles[m] for m, sign in signs if sign.level in ("warn", "bad"))
-    words = marks(record)
+    words = marks(record, below)
     judged = record["correct"] is not None or is_unanswered(record)
     return ImageRow(
         number=record["id"],
@@ -198,10 +230,23 @@ def _row(
         percent=round(100 * (p or 0)),
         mark=words[0] if judged else NO_SIGN,
         labelled=heads.is_labelled(record),
-        signs=(*(["unsure"] if any(s.level == "warn" for s in words) else []), *flagged),
-        states=states(record, bool(flagged)),
+        signs=(*(["refer"] if is_referred(record, below) else []), *flagged),
+        states=states(record, bool(flagged), below),
         picture=figures.fit(figures.photo(seen), THUMBNAIL_PX) if seen is not None else None,
+        label_probability=record["label_probability"],
+        margin=_margin(record),
+        loss=record["loss"],
+        sha256=record["sha256"] or "",
+        checks=tuple(named.get(record["id"], ())),
     )
+
+
+def _margin(record: Record) -> float | None:
+    """By how much the answer's probability exceeds the next one's, where one class is answered."""
+    if "answered_indices" in record or len(record["predictions"]) < 2:
+        return None
+    first, second = (prediction["probability"] for prediction in record["predictions"][:2])
+    return None if first is None or second is None else first - second
 
 
 def _sections(evidence: Evidence, manifest: Mapping[str, Any]) -> tuple[Block, ...]:

@@ -140,7 +140,7 @@ def _changed(
         yield ChangedRow(
             number=answer["id"],
             href=href,
-            print_href=href if row and (row.picture or row.states) else "",
+            print_href=href if row and row.printed else "",
             path=answer["path"],
             label=answer["label"] or NONE,
             sign=_kind(answer["kind"]),

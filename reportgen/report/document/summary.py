@@ -18,6 +18,7 @@ from reportgen.stats import wilson
 
 Results = Mapping[str, Any]
 NEXT_AT_MOST = 5
+HASH = "hash"  # the name of facts that are one
 CLASSES_AT_MOST = 12  # named one by one
 LABELS_AT_MOST = 100_000  # beyond this many labelled images no number is proposed
 MAPS_FROM = 10  # tested images from which on a verdict on maps is not called a first impression
@@ -116,11 +117,11 @@ def needed(accuracy: float, limit: float) -> int | None:
 def _identity(manifest: Results, results: Results) -> Iterator[Fact]:
     hashes, environment = results["identity"], manifest["environment"]
     total = manifest["images"]["total"]
-    yield Fact("model", f"{manifest['checkpoint']['sha256']}", manifest["checkpoint"]["name"])
-    yield Fact("image set", hashes["images"], plural(total, "file"))
+    yield Fact("model", f"{manifest['checkpoint']['sha256']}", manifest["checkpoint"]["name"], HASH)
+    yield Fact("image set", hashes["images"], plural(total, "file"), HASH)
     labels = results["metrics"]["labelled"]
-    yield Fact("labels", hashes["labels"] or NONE, plural(labels, "labelled answer"))
-    yield Fact("recipe", hashes["recipe"], "resolved, defaults included")
+    yield Fact("labels", hashes["labels"] or NONE, plural(labels, "labelled answer"), hashes["labels"] and HASH or "")
+    yield Fact("recipe", hashes["recipe"], "resolved, defaults included", HASH)
     versions = f"reportgen {environment['reportgen']}, torch {environment['torch']}"
     yield Fact("code", versions, manifest["model"]["source"])
 

@@ -22,6 +22,7 @@ from reportgen.report.pictures.rasters import Encoding, Raster
 from reportgen.report.render import templates
 from reportgen.report.render.embedding import FOLDER, Embedding, Kind
 from reportgen.report.render.themes import Theme
+from reportgen.report.triage import worst_first
 from reportgen.report.values.card import Fact
 from reportgen.report.values.document import Document
 from reportgen.report.wording import listed, plural
@@ -136,7 +137,7 @@ def _body(
 ) -> tuple[str, Embedding]:
     embedding = Embedding(fit.encoding, beside)
     shown = cards(evidence, document.trust, fit.cards, document.side)
-    measured = [record for record in evidence.records() if record["measured"]]
+    measured = worst_first(record for record in evidence.records() if record["measured"])
     body = templates.render(
         embedding.picture,
         "report.html.j2",

@@ -32,6 +32,8 @@ SCRIPTS = (
     "find.js",  # the table of images
     "save.js",  # what is downloaded
     "contents.js",  # the section that is read
+    "copy.js",  # texts and links for the clipboard
+    "cut.js",  # tables that are broader than the window
     "view.js",  # the address
 )
 # a theme's sheets of each document: of two rules that weigh the same, the later one holds

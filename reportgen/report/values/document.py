@@ -13,6 +13,7 @@ from reportgen.report.values.summary import Summary
 
 COVER_FINDINGS = 4
 FIRST_FINDINGS = 8  # of the first screen; the others are folded
+URGENT = frozenset({"unanswered", "wrong", "refer", "flagged"})  # states of an image that needs a look
 MARK = 1.2  # the width of the mark in the middle of a drawn interval
 
 
@@ -33,6 +34,16 @@ class ImageRow:
     signs: tuple[str, ...]
     states: tuple[str, ...]
     picture: Raster | None
+    label_probability: float | None = None
+    margin: float | None = None  # of the answer's probability over the next class's
+    loss: float | None = None
+    sha256: str = ""
+    checks: tuple[str, ...] = ()  # names of the checks that show this image
+
+    @property
+    def printed(self) -> bool:
+        """Whether print lists it: it has a picture, or needs a look."""
+        return self.picture is not None or not URGENT.isdisjoint(self.states)
 
 
 @dataclass(frozen=True)
@@ -50,6 +61,7 @@ class FindingLine:
     remedy: str = ""
     kind: Literal["finding", "operator", "passed"] = "finding"
     image: str = ""  # the id of the image that shows it best
+    view: str = ""  # what narrows the table of images to those that it counts
     picture: Raster | None = None
 
 
@@ -68,6 +80,8 @@ class ClassRow:
     middle: float
     precision: str
     f1: str
+    view: str  # its images in the table
+    right_view: str  # those that are right
 
     @property
     def width(self) -> float:
@@ -97,6 +111,7 @@ class ConfusionCell:
     text: str
     tint: str
     right: bool
+    view: str = ""  # its images in the table; "" of none
 
 
 @dataclass(frozen=True)
@@ -107,6 +122,7 @@ class ConfusionRow:
     name: str
     cells: tuple[ConfusionCell, ...]
     total: str
+    view: str
 
 
 @dataclass(frozen=True)
@@ -118,6 +134,7 @@ class Confused:
     count: str
     images: str  # of the label
     share: str
+    view: str
 
 
 @dataclass(frozen=True)
@@ -139,6 +156,7 @@ class BinRow:
     accuracy: str
     interval: str
     gap: str
+    view: str
 
 
 @dataclass(frozen=True)
