@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from reportgen.cli import audits, questions, recipes, reports, stdout
+from reportgen.cli import audits, explaining, questions, recipes, reports, stdout
 from reportgen.cli.failures import Command
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ for command in (
     audits.run,
     reports.render,
     questions.inspect,
+    explaining.explain,
     reports.verify,
     audits.demo,
     questions.methods,
