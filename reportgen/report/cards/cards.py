@@ -15,7 +15,7 @@ from reportgen.report.cards.blocks import Scene, Visualization, signs
 from reportgen.report.cards.grouping import explained, groups
 from reportgen.report.cards.paired import Seen, paired
 from reportgen.report.cards.sanity import trial
-from reportgen.report.cards.sheet import told
+from reportgen.report.cards.sheet import passed, told
 from reportgen.report.pictures import figures
 from reportgen.report.scores import readout
 from reportgen.report.triage import is_referred, refer_below, worst_first
@@ -171,7 +171,7 @@ def _card(
     if side and rival:
         all_groups = paired(mine, rival, side.alike.get(record["id"], {}))
     else:
-        all_groups = groups(record, findings, visualizations, scene, mine.badges)
+        all_groups = groups(record, findings, visualizations, scene, mine.badges, passed(trust))
     titles = {name: shown["title"] for name, shown in visualizations.items()}
     flagged = any(sign.level in ("warn", "bad") for _, sign in found_signs(findings, titles))
     card = Card(

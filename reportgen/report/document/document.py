@@ -25,6 +25,7 @@ from reportgen.report.document.answers import (
     means,
     mistakes,
 )
+from reportgen.report.document.crosswalk import crosswalk
 from reportgen.report.document.glossary import glossary
 from reportgen.report.document.provenance import recipe_yaml, sheets
 from reportgen.report.document.sanity import method as how_trust
@@ -104,6 +105,7 @@ def document(evidence: Evidence, results: Results) -> Document:
         provenance=_provenance(evidence),
         plan=tuple(manifest["plan"]),
         recipe=recipe_yaml(manifest["recipe"]),
+        crosswalk=crosswalk(manifest["recipe"], results),
     )
 
 

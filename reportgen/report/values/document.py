@@ -268,6 +268,27 @@ class Sheet:
 
 
 @dataclass(frozen=True)
+class CrosswalkRow:
+    """A clause, what it asks for, what bears on it (words and anchors), and what of it is not there."""
+
+    clause: str
+    asks: str
+    sign: Sign
+    links: tuple[tuple[str, str], ...]
+    missing: str
+
+
+@dataclass(frozen=True)
+class Crosswalk:
+    """A published text's clauses, and where this report bears on them."""
+
+    title: str
+    source: str
+    lead: str
+    rows: tuple[CrosswalkRow, ...]
+
+
+@dataclass(frozen=True)
 class Document:
     """The report without its cards, which are made one at a time (see `cards`)."""
 
@@ -305,6 +326,7 @@ class Document:
     provenance: tuple[Sheet, ...]
     plan: tuple[str, ...]
     recipe: str
+    crosswalk: Crosswalk | None = None
 
     @property
     def first(self) -> tuple[FindingLine, ...]:
