@@ -1,4 +1,4 @@
-"""All that a report's results say of one image: its answers, the checks that show it, what was found in it."""
+"""What a report's results say of one image: its answers, the checks that show it, what was found in it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ def read(folder: Path) -> Results:
             "name the folder that `reportgen run` wrote; `reportgen render` writes its results again",
         ) from error
     if not isinstance(results, dict) or not str(results.get("schema", "")).startswith(SCHEMA):
-        raise InputError(f"{file} is no results.json of reportgen's", "name the folder that `reportgen run` wrote")
+        raise InputError(
+            f"{file} is no results.json of reportgen's", "name the folder that `reportgen run` wrote"
+        )
     return results
 
 
@@ -47,7 +49,9 @@ def find(results: Results, name: str) -> Mapping[str, Any]:
 
 
 def _of_id(image: Mapping[str, Any], name: str) -> bool:
-    return bool(name == image["id"] or (name.isascii() and name.isdigit() and f"{int(name):06d}" == image["id"]))
+    return bool(
+        name == image["id"] or (name.isascii() and name.isdigit() and f"{int(name):06d}" == image["id"])
+    )
 
 
 def _of_path(image: Mapping[str, Any], name: str) -> bool:

@@ -63,7 +63,7 @@ def results(evidence: Evidence) -> Results:
             other["tests"] if other else None,
             own["checks"],
         ),
-        "identity": identity(records, manifest["recipe"]),
+        "identity": identity(records, manifest["recipe"], manifest["model"].get("code_sha256")),
         "cost": own["cost"],
         "environment": dict(manifest["environment"]),
         "recipe": dict(manifest["recipe"]),

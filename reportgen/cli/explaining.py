@@ -68,7 +68,8 @@ def _verdict(said: Mapping[str, Any]) -> str:
         return f"Answered {values}; label {said['label'] or 'unknown'}"
     margin = "" if said["margin"] is None else f", {probability(said['margin'])} above the next"
     label = f"label {said['label']}: " if said["label"] is not None else ""
-    return f"Answered {best['class_name']} at {probability(best['probability'])}{margin}; {label}{_judged(said['correct'])}"
+    answer = f"Answered {best['class_name']} at {probability(best['probability'])}{margin}"
+    return f"{answer}; {label}{_judged(said['correct'])}"
 
 
 def _judged(correct: bool | None) -> str:

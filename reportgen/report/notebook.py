@@ -14,6 +14,7 @@ from reportgen.report.document import checks, requirements
 from reportgen.report.values.document import FindingLine
 from reportgen.report.values.summary import Requirement
 
+HEADS = ("requirement", "required", "found", "95 % interval", "images", "result")
 FILES = ("report.html", "report.pdf", "results.json")
 MARKED = re.compile(r"([\\`*_{}\[\]<>()#+!|~-])")  # what Markdown reads as its own
 
@@ -65,12 +66,21 @@ def _lines(told: Shown) -> Iterator[str]:
     yield f"**{plain(told.title)}**\n"
     yield f"{plain(told.met)}. {plain(told.evidence)}.\n"
     if told.rows:
-        yield "| requirement | required | found | 95 % interval | images | result |\n|---|---|---|---|---|---|"
+        yield f"| {' | '.join(HEADS)} |\n{'|---' * len(HEADS)}|"
     for row in told.rows:
-        cells = (row.name, row.required, row.found, row.interval, row.n, f"{row.result.text} {row.words}".strip())
+        cells = (
+            row.name,
+            row.required,
+            row.found,
+            row.interval,
+            row.n,
+            f"{row.result.text} {row.words}".strip(),
+        )
         yield f"| {' | '.join(map(plain, cells))} |"
     yield ""
-    yield from (f"- **{plain(line.tag)}:** {plain(line.text)} {plain(line.remedy)}".rstrip() for line in told.found)
+    yield from (
+        f"- **{plain(line.tag)}:** {plain(line.text)} {plain(line.remedy)}".rstrip() for line in told.found
+    )
     yield f"\n{' · '.join(f'[{name}]({address})' for name, address in told.files)}"
 
 

@@ -18,8 +18,15 @@ def image(number: int, p: float = 0.75) -> dict[str, Any]:
     best = {"class_index": 0, "class_name": "cat", "logit": 1.0, "probability": p}
     next_ = {"class_index": 1, "class_name": "dog", "logit": 0.0, "probability": 1 - p}
     return {
-        **{"id": f"{number:06d}", "path": PATHS[number % len(PATHS)], "sha256": "ab" * 32, "status": "ok"},
-        **{"reason": None, "label": "cat", "correct": True, "loss": 0.25, "predictions": [best, next_]},
+        "id": f"{number:06d}",
+        "path": PATHS[number % len(PATHS)],
+        "sha256": "ab" * 32,
+        "status": "ok",
+        "reason": None,
+        "label": "cat",
+        "correct": True,
+        "loss": 0.25,
+        "predictions": [best, next_],
         "findings": {"grad-cam": {"flags": ["all zero"]}, "rise": {"flags": []}},
     }
 

@@ -12,8 +12,16 @@ from reportgen.cli.commands import app
 from reportgen.evidence import canonical_json
 
 IMAGE = {
-    **{"id": "000000", "path": "cats/one.png", "sha256": "ab" * 32, "status": "ok", "reason": None},
-    **{"label": "cat", "label_index": 0, "correct": True, "loss": 0.125, "answered": True},
+    "id": "000000",
+    "path": "cats/one.png",
+    "sha256": "ab" * 32,
+    "status": "ok",
+    "reason": None,
+    "label": "cat",
+    "label_index": 0,
+    "correct": True,
+    "loss": 0.125,
+    "answered": True,
     "predictions": [
         {"class_index": 0, "class_name": "cat", "logit": 2.0, "probability": 0.875},
         {"class_index": 1, "class_name": "dog", "logit": 0.0, "probability": 0.125},
@@ -23,7 +31,10 @@ IMAGE = {
 REJECTED = {**IMAGE, "id": "000001", "path": "broken.png", "status": "rejected", "reason": "it is cut short"}
 REJECTED |= {"sha256": None, "label": None, "correct": None, "loss": None, "predictions": [], "findings": {}}
 RESULTS = {
-    **{"schema": "reportgen.results/1", "images": [IMAGE, REJECTED], "checks": [], "beside": None},
+    "schema": "reportgen.results/1",
+    "images": [IMAGE, REJECTED],
+    "checks": [],
+    "beside": None,
     "trust": {"methods": {"occlusion": {"relies": False}}},
 }
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from reportgen.evidence import Evidence, Findings, Record, TrustRecord, is_unanswered
 from reportgen.evidence.records import Prediction
-from reportgen.findings import ClassMap, Gallery, Mask, Segments
+from reportgen.findings import ClassMap, Embedding, Gallery, Mask, Segments
 from reportgen.report.cards.blocks import Scene, Visualization, signs
 from reportgen.report.cards.grouping import explained, groups
 from reportgen.report.cards.paired import Seen, paired
@@ -25,7 +25,8 @@ from reportgen.report.values.second_model import SideBySide
 from reportgen.report.wording import number, probability
 
 UNANSWERED = "unanswered"
-SILENT = (Gallery, Mask, Segments, ClassMap)  # no sign is made of these: masks have flags of their own
+# no sign is made of these: masks have flags of their own
+SILENT = (Gallery, Mask, Segments, ClassMap, Embedding)
 # what the page can be narrowed to; `labelled` tells something where others are not
 STATES = (UNANSWERED, "wrong", "right", "labelled", "unlabelled", "refer", "flagged")
 

@@ -62,7 +62,9 @@ def _new(block: Block, met: list[Seen]) -> Block:
 def _same(one: Seen, other: Seen) -> bool:
     first, second = one.figure, other.figure
     if first.keys or second.keys:  # a map of classes, told by its colours
-        alike = first.keys and [(k.name, k.share) for k in first.keys] == [(k.name, k.share) for k in second.keys]
+        alike = first.keys and [(k.name, k.share) for k in first.keys] == [
+            (k.name, k.share) for k in second.keys
+        ]
         return bool(alike and first.picture and second.picture and _equal(first, second))
     if first.target != second.target or one.strengths is None or other.strengths is None:
         return False
@@ -88,7 +90,9 @@ def strengths(figure: Figure) -> Array | None:
 
 def _naming(group: Group, named: dict[str, list[str]]) -> Group:
     blocks = tuple(_told(block, named) for block in group.blocks)
-    return replace(group, blocks=blocks, rows=tuple(tuple(_told(b, named) for b in row) for row in group.rows))
+    return replace(
+        group, blocks=blocks, rows=tuple(tuple(_told(b, named) for b in row) for row in group.rows)
+    )
 
 
 def _told(block: Block, named: dict[str, list[str]]) -> Block:

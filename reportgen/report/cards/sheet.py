@@ -140,7 +140,8 @@ def _words(card: Card, maps: Sequence[Shown], steady: Sequence[Fact]) -> Iterato
         yield f"What speaks for it is strongest {listed(places)}."
     facts = [fact for _, block in _blocks(card, 0).values() for fact in block.facts]
     if low := next((fact for fact in facts if fact.name.startswith("lowest")), None):
-        yield f"{low.label}, of {card.answers[0].class_name}: {low.value}."
+        value = "below 0.001" if "e−" in low.value else low.value  # as every probability is told
+        yield f"{low.label}, of {card.answers[0].class_name}: {value}."
     if steady:
         told = [f"{fact.value} ({fact.label.lower()})" for fact in steady]
         yield f"The same answer in {listed(told)} copies."

@@ -140,7 +140,7 @@ def _matrix(names: Sequence[str], counts: Sequence[Sequence[int]]) -> Confusions
             head=head if numbered else "",
             name=name,
             cells=tuple(
-                replace(_cell(n, sum(row), at == column), view=view(label=name, answer=names[column]) if n else "")
+                replace(_cell(n, sum(row), at == column), view=_view(name, names[column], n))
                 for column, n in enumerate(row)
             ),
             total=f"{sum(row):,}",
@@ -149,6 +149,10 @@ def _matrix(names: Sequence[str], counts: Sequence[Sequence[int]]) -> Confusions
         for at, (head, name, row) in enumerate(zip(heads, names, counts, strict=True))
     ]
     return Confusions(heads=tuple(zip(heads, names, strict=True)), rows=tuple(rows))
+
+
+def _view(label: str, answer: str, n: int) -> str:
+    return view(label=label, answer=answer) if n else ""
 
 
 def _cell(n: int, total: int, right: bool) -> ConfusionCell:
@@ -206,8 +210,12 @@ def _bin(bin_: Mapping[str, Any], low: float, high: float) -> BinRow:
         interval=f"{probability(low)} to {probability(high)}",
         gap=f"{round(bin_['accuracy'] - bin_['confidence'], 3) + 0.0:+.3f}".replace("-", "−"),
         # a bin is open below: an answer on an edge is in one of two alone
-        view=view(show="labelled", **{"from": repr(math.nextafter(bin_["low"], 1)), "to": repr(bin_["high"])}),
+        view=view(show="labelled", **_ends(bin_)),
     )
+
+
+def _ends(bin_: Mapping[str, Any]) -> dict[str, str]:
+    return {"from": repr(math.nextafter(bin_["low"], 1)), "to": repr(bin_["high"])}
 
 
 def mistakes(records: Sequence[Record], rows: Sequence[ImageRow]) -> tuple[Mistake, ...]:

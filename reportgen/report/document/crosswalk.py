@@ -17,18 +17,19 @@ from reportgen.report.wording import plural
 
 Results = Mapping[str, Any]
 MEASURED, OF_RECIPE, MISSING = Sign("ok", "measured"), Sign("note", "stated"), Sign("warn", "not covered")
+OPEN = Sign("note", "not decided")
 LEAD = (
-    "Which sections of this report bear on which clause. Measured means that a number of this audit bears on it,"
-    " not that the clause is met; stated is what the recipe says and nobody checked. What is not covered has to"
-    " come from elsewhere."
+    "Which sections of this report bear on which clause. Measured means that a number of this audit bears on"
+    " it, not that the clause is met; not decided, that these images leave it open; stated is what the recipe"
+    " says and nobody checked. What is not covered has to come from elsewhere."
 )
 
 
 @dataclass(frozen=True)
 class Clause:
     """A clause or topic, what it asks for, and what of a report bears on it: checks by name, `answers` to
-    labelled images, `maps` put to the test, `record` (hashes, versions, recipe), keys of the `statement`. What
-    no report of ours has is said in `never`."""
+    labelled images, `maps` put to the test, `record` (hashes, versions, recipe), keys of the `statement`.
+    What no report of ours has is said in `never`."""
 
     name: str
     asks: str
@@ -51,7 +52,11 @@ EU_AI_ACT = Text(
     "EU Artificial Intelligence Act",
     "Regulation (EU) 2024/1689, for high-risk systems. Which system is one, and from when on, it says itself.",
     (
-        Clause("Article 9", "a system of risk management over the whole life", never="a process, and no number of a model"),
+        Clause(
+            "Article 9",
+            "a system of risk management over the whole life",
+            never="a process, and no number of a model",
+        ),
         Clause(
             "Article 10(2)(f), (g)",
             "test data looked through for biases that may harm or discriminate, and what is done about them",
@@ -59,13 +64,25 @@ EU_AI_ACT = Text(
         ),
         Clause(
             "Article 10(3)",
-            "test data that are relevant, representative enough and, as far as can be, complete and free of errors",
+            "test data that are relevant, representative enough and, as far as can be, complete and without error",
             checks=("duplicates", "leakage", "label-noise", "odd-images", "resolution"),
             states=("images",),
         ),
-        Clause("Article 10(4)", "data that fit the place and the setting of use", states=("images", "intended_use")),
-        Clause("Article 12", "events recorded by the system while it is used", never="it is about operation, after the audit"),
-        Clause("Article 13(3)(b)(i)", "the intended purpose in the instructions for use", states=("intended_use",)),
+        Clause(
+            "Article 10(4)",
+            "data that fit the place and the setting of use",
+            states=("images", "intended_use"),
+        ),
+        Clause(
+            "Article 12",
+            "events recorded by the system while it is used",
+            never="it is about operation, after the audit",
+        ),
+        Clause(
+            "Article 13(3)(b)(i)",
+            "the intended purpose in the instructions for use",
+            states=("intended_use",),
+        ),
         Clause(
             "Article 13(3)(b)(ii), Article 15(3)",
             "the level of accuracy and its metrics, and what robustness was tested against",
@@ -89,7 +106,11 @@ EU_AI_ACT = Text(
             checks=("abstention",),
             states=("limits",),
         ),
-        Clause("Article 15(4)", "it holds against errors, faults and inconsistencies of its surroundings", checks=("corruptions", "stability", "foreign")),
+        Clause(
+            "Article 15(4)",
+            "it holds against errors, faults and inconsistencies of its surroundings",
+            checks=("corruptions", "stability", "foreign"),
+        ),
         Clause(
             "Article 15(5)",
             "it resists attempts to alter its use: poisoned data or models, adversarial inputs",
@@ -101,7 +122,11 @@ EU_AI_ACT = Text(
             parts=("record",),
             states=("intended_use", "owner"),
         ),
-        Clause("Annex IV 2(d)", "where the training data are from and how they were chosen, labelled and cleaned", never="the training is not seen here"),
+        Clause(
+            "Annex IV 2(d)",
+            "where the training data are from and how they were chosen, labelled and cleaned",
+            never="the training is not seen here",
+        ),
         Clause(
             "Annex IV 2(g)",
             "the test data, the metrics, and test reports that are dated and signed by those responsible",
@@ -116,7 +141,11 @@ EU_AI_ACT = Text(
             states=("limits",),
         ),
         Clause("Annex IV 4", "why these metrics fit this system", states=("reasons",)),
-        Clause("Annex IV 9", "a plan for watching it after it is on the market", never="it is about operation, after the audit"),
+        Clause(
+            "Annex IV 9",
+            "a plan for watching it after it is on the market",
+            never="it is about operation, after the audit",
+        ),
     ),
 )
 
@@ -124,14 +153,41 @@ MISSION_KI = Text(
     "MISSION KI quality standard, topics of its highest level",
     "MISSION KI, published November 2025. Topics, not its numbering.",
     (
-        Clause("falls of performance", "every fall that nobody expected is looked for", checks=("groups", "slices", "properties", "corruptions")),
-        Clause("limits of the input", "the range of inputs in which it works is known", checks=("corruptions", "foreign", "stability"), states=("limits",)),
-        Clause("shortcuts", "shortcuts are looked for, and that none was found is written down, too", checks=("map-clusters", "place-shortcut", "property-shortcut")),
-        Clause("uncertainty", "the uncertainty that it tells is calibrated", checks=("calibration", "abstention")),
+        Clause(
+            "falls of performance",
+            "every fall that nobody expected is looked for",
+            checks=("groups", "slices", "properties", "corruptions"),
+        ),
+        Clause(
+            "limits of the input",
+            "the range of inputs in which it works is known",
+            checks=("corruptions", "foreign", "stability"),
+            states=("limits",),
+        ),
+        Clause(
+            "shortcuts",
+            "shortcuts are looked for, and that none was found is written down, too",
+            checks=("map-clusters", "place-shortcut", "property-shortcut"),
+        ),
+        Clause(
+            "uncertainty", "the uncertainty that it tells is calibrated", checks=("calibration", "abstention")
+        ),
         Clause("limits of the tests", "what the tests do not show is said", parts=("limits",)),
-        Clause("explanations", "methods that explain answers, and how to read them without being a specialist", parts=("maps",)),
-        Clause("purpose and ownership", "what it is for, and who answers for it", states=("intended_use", "owner")),
-        Clause("data protection, security of the system", "persons' data and the system around the model are protected", never="a model and its images say nothing of it"),
+        Clause(
+            "explanations",
+            "methods that explain answers, and how to read them without being a specialist",
+            parts=("maps",),
+        ),
+        Clause(
+            "purpose and ownership",
+            "what it is for, and who answers for it",
+            states=("intended_use", "owner"),
+        ),
+        Clause(
+            "data protection, security of the system",
+            "persons' data and the system around the model are protected",
+            never="a model and its images say nothing of it",
+        ),
     ),
 )
 
@@ -145,9 +201,15 @@ ISO_4213 = Text(
         Clause("baseline", "a comparison with the simplest answer", checks=("accuracy",)),
         Clause("leakage", "no test image was among those of the training", checks=("leakage",)),
         Clause("class imbalance", "how many images each class has, and what that hides", checks=("balance",)),
-        Clause("channel effects", "what the way of recording does to the answers", checks=("groups", "properties", "property-shortcut")),
+        Clause(
+            "channel effects",
+            "what the way of recording does to the answers",
+            checks=("groups", "properties", "property-shortcut"),
+        ),
         Clause("statistical significance", "whether a difference is more than chance", parts=("answers",)),
-        Clause("comparison with other models", "the same task, the same images, other models", parts=("beside",)),
+        Clause(
+            "comparison with other models", "the same task, the same images, other models", parts=("beside",)
+        ),
     ),
 )
 TEXTS = {"eu-ai-act": EU_AI_ACT, "mission-ki": MISSION_KI, "iso-4213": ISO_4213}
@@ -161,7 +223,7 @@ def crosswalk(recipe: Results, results: Results) -> Crosswalk | None:
     text = TEXTS[asked]
     rows = tuple(_row(clause, recipe, results) for clause in text.clauses)
     missing = sum(row.sign == MISSING for row in rows)
-    counted = f"Of {plural(len(rows), 'clause')} {missing} are not covered." if missing != 1 else "1 is not covered."
+    counted = f"Of {plural(len(rows), 'clause')} {missing} {'is' if missing == 1 else 'are'} not covered."
     return Crosswalk(text.title, text.source, f"{LEAD} {counted}", rows)
 
 
@@ -170,7 +232,8 @@ def _row(clause: Clause, recipe: Results, results: Results) -> CrosswalkRow:
     stated = [STATED[key] for key in clause.states if (recipe.get("statement") or {}).get(key)]
     links = [(title, href) for title, href in measured]
     links += [(f"stated: {words}", "#stated") for words in stated]
-    sign = MEASURED if measured else OF_RECIPE if stated else MISSING
+    decided = any("(undecided)" not in title for title, _ in measured)
+    sign = MEASURED if decided else OPEN if measured else OF_RECIPE if stated else MISSING
     if clause.never:
         return CrosswalkRow(clause.name, clause.asks, MISSING, (), clause.never)
     return CrosswalkRow(clause.name, clause.asks, sign, tuple(links), "; ".join(open_))
@@ -194,7 +257,10 @@ def _part(part: str, results: Results) -> tuple[str, str] | None:
         return f"maps tested on {plural(results['trust']['images'], 'image')}", "#trust"
     if part == "beside" and results.get("beside"):
         return "a second model on the same images", "#beside"
-    return {"record": ("hashes, versions, recipe", "#identity"), "limits": ("limits of this audit", "#limits")}.get(part)
+    return {
+        "record": ("hashes, versions, recipe", "#identity"),
+        "limits": ("limits of this audit", "#limits"),
+    }.get(part)
 
 
 def _open(clause: Clause, recipe: Results, results: Results) -> Iterator[str]:
@@ -206,7 +272,11 @@ def _open(clause: Clause, recipe: Results, results: Results) -> Iterator[str]:
     undecided = [name for name in clause.checks if asked.get(name) == "undecided"]
     if undecided:
         yield f"not decided by these images: {', '.join(undecided)}"
-    for part, words in (("answers", "no labelled image"), ("maps", "no map was tested"), ("beside", "no second model")):
+    for part, words in (
+        ("answers", "no labelled image"),
+        ("maps", "no map was tested"),
+        ("beside", "no second model"),
+    ):
         if part in clause.parts and not _part(part, results):
             yield words
     silent = [STATED[key] for key in clause.states if not (recipe.get("statement") or {}).get(key)]

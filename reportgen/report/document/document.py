@@ -32,6 +32,7 @@ from reportgen.report.document.sanity import method as how_trust
 from reportgen.report.document.sanity import section as trust_section
 from reportgen.report.document.second_model import method as how_two
 from reportgen.report.document.second_model import side_by_side
+from reportgen.report.document.set_map import set_maps
 from reportgen.report.document.summary import summary
 from reportgen.report.document.thumbnails import illustrated
 from reportgen.report.document.verdict import Signs, findings
@@ -106,6 +107,7 @@ def document(evidence: Evidence, results: Results) -> Document:
         plan=tuple(manifest["plan"]),
         recipe=recipe_yaml(manifest["recipe"]),
         crosswalk=crosswalk(manifest["recipe"], results),
+        set_maps=set_maps(evidence, rows, results["checks"]),
     )
 
 

@@ -120,10 +120,13 @@ def _identity(manifest: Results, results: Results) -> Iterator[Fact]:
     yield Fact("model", f"{manifest['checkpoint']['sha256']}", manifest["checkpoint"]["name"], HASH)
     yield Fact("image set", hashes["images"], plural(total, "file"), HASH)
     labels = results["metrics"]["labelled"]
-    yield Fact("labels", hashes["labels"] or NONE, plural(labels, "labelled answer"), hashes["labels"] and HASH or "")
+    kind = HASH if hashes["labels"] else ""
+    yield Fact("labels", hashes["labels"] or NONE, plural(labels, "labelled answer"), kind)
     yield Fact("recipe", hashes["recipe"], "resolved, defaults included", HASH)
+    if code := hashes.get("code"):
+        yield Fact("code of the network", code, manifest["model"]["source"], HASH)
     versions = f"reportgen {environment['reportgen']}, torch {environment['torch']}"
-    yield Fact("code", versions, manifest["model"]["source"])
+    yield Fact("software", versions, "" if code else manifest["model"]["source"])
 
 
 def _classes(counts: Mapping[str, int]) -> str:

@@ -151,7 +151,7 @@ def _body(
         notes=(),
         logo="",  # stands above the page, in its shell
     )
-    return body, embedding
+    return templates.unbroken(body), embedding
 
 
 def _page(

@@ -9,6 +9,7 @@ from reportgen.report.pictures.rasters import Raster
 from reportgen.report.values.card import Block, Fact, Figure, Level, Sign
 from reportgen.report.values.checks import ChecksSection
 from reportgen.report.values.second_model import SideBySide
+from reportgen.report.values.set_map import SetMap
 from reportgen.report.values.summary import Summary
 
 COVER_FINDINGS = 4
@@ -327,6 +328,7 @@ class Document:
     plan: tuple[str, ...]
     recipe: str
     crosswalk: Crosswalk | None = None
+    set_maps: tuple[SetMap, ...] = ()
 
     @property
     def first(self) -> tuple[FindingLine, ...]:

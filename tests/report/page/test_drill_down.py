@@ -81,7 +81,9 @@ def test_every_cell_of_the_confusion_opens_the_images_that_it_counts(
     for link in wrong[:3]:
         row = link.evaluate("link => link.closest('tr').rowIndex - 1")
         column = link.evaluate("link => link.closest('td').cellIndex - 1")
-        truth = [i["id"] for i in results["images"] if i["label"] == names[row] and answer(i) == names[column]]
+        truth = [
+            i["id"] for i in results["images"] if i["label"] == names[row] and answer(i) == names[column]
+        ]
         assert follow(page, link) == sorted(truth)
         assert len(truth) == int(link.text_content()) == counts[row][column]
     total = page.locator("table.confusion td.total a").nth(3)
@@ -148,7 +150,9 @@ def test_filters_of_label_and_answer_add_up(
     image = next(image for image in results["images"] if image["correct"] is False)
     page.locator(".find [name=label]").select_option(image["label"])
     page.locator(".find [name=answer]").select_option(answer(image))
-    alike = {i["id"] for i in results["images"] if i["label"] == image["label"] and answer(i) == answer(image)}
+    alike = {
+        i["id"] for i in results["images"] if i["label"] == image["label"] and answer(i) == answer(image)
+    }
     assert set(shown(page)) == alike
     page.locator("#show-right").check(force=True)
     assert shown(page) == []
@@ -238,7 +242,14 @@ SIZES = """() => [...document.querySelectorAll("button, select, a[data-view], .g
   .filter((one) => one.checkVisibility() && !one.closest("dialog"))
   .map((one) => [one.outerHTML.slice(0, 90), one.getBoundingClientRect()])
   .filter(([, box]) => box.width < 23.9 || box.height < 23.9).map(([text]) => text)"""
-RULES = ["target-size", "link-in-text-block", "link-name", "button-name", "aria-allowed-attr", "color-contrast"]
+RULES = [
+    "target-size",
+    "link-in-text-block",
+    "link-name",
+    "button-name",
+    "aria-allowed-attr",
+    "color-contrast",
+]
 
 
 @pytest.mark.parametrize(("width", "scheme"), WIDTHS)

@@ -250,7 +250,8 @@ def test_the_shown_rows_download_as_csv_and_json(watched: Callable[..., Any], re
         assert row["label"] == truth["label"]
         assert row["answer"] == truth["predictions"][0]["class_name"]
         assert row["label_probability"] == (truth["loss"] and pytest.approx(math.exp(-truth["loss"])))
-        assert row["margin"] == truth["predictions"][0]["probability"] - truth["predictions"][1]["probability"]
+        first, second = (one["probability"] for one in truth["predictions"][:2])
+        assert row["margin"] == first - second
         assert row["loss"] == truth["loss"]
         assert row["sha256"] == text["sha256"] == truth["sha256"]
     assert [row["flags"] for row in held] == [["Saliency"], ["Occlusion"]]
