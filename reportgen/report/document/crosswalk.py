@@ -50,7 +50,7 @@ class Text:
 
 EU_AI_ACT = Text(
     "EU Artificial Intelligence Act",
-    "Regulation (EU) 2024/1689, for high-risk systems. Which system is one, and from when on, it says itself.",
+    "Regulation (EU) 2024/1689, for high-risk systems. Which system is one, it says itself.",
     (
         Clause(
             "Article 9",
@@ -64,7 +64,7 @@ EU_AI_ACT = Text(
         ),
         Clause(
             "Article 10(3)",
-            "test data that are relevant, representative enough and, as far as can be, complete and without error",
+            "test data that are relevant, representative and, as far as can be, complete and without error",
             checks=("duplicates", "leakage", "label-noise", "odd-images", "resolution"),
             states=("images",),
         ),

@@ -35,7 +35,7 @@ VERDICTS = (
         "how far a number lies from its limit; of an answer, its probability less that of the next class",
     ),
     (
-        "rank correlation (ρ)",
+        "rank correlation",
         "whether two maps order the places of an image alike: 1 the same order, 0 unrelated, −1 the reverse",
     ),
     ("refer", "give an answer to a person, because such low confidence was wrong too often on these images"),
