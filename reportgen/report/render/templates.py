@@ -46,7 +46,8 @@ LOGO_ON_SCREEN = ".logo img { max-height: 44px !important; max-width: 220px !imp
 LOGO_IN_PRINT = ".logo img { max-height: 14mm !important; max-width: 70mm !important; }"
 # elements whose text stays as it is, or a tag, or the text between two tags
 KEPT_OR_TEXT = re.compile(r"(<(svg|pre|option|textarea|title)\b.*?</\2>|<[^>]*>)|[^<]+", re.S)
-PER_CENT = re.compile(r"(?<![\d.,])\d[\d.,]* %")
+# with a sign before it ("≥ 95 %"): the space between them must not stand alone, for not every font has one
+PER_CENT = re.compile(r"(?<![\d.,])(?:[≥≤≈±] )?\d[\d.,]* %")
 WIDTH = re.compile(r'class="w(\d+)"')
 Source = Callable[[Raster], str]  # where a document finds a picture: a data: URI or a name
 Levels = Callable[[RawMap], str | None]  # what a page carries of a map beside its picture, in base64

@@ -38,7 +38,8 @@ def test_no_stretch_of_the_page_is_empty(
     page = watched(rendered, width, scheme)
     page.evaluate(
         """async () => {
-          for (const card of document.querySelectorAll(".card, .listing")) card.style.contentVisibility = "visible";
+          const hidden = document.querySelectorAll(".card, .listing");
+          for (const part of hidden) part.style.contentVisibility = "visible";
           for (const image of document.images) image.loading = "eager";
           await Promise.all([...document.images].map((image) => image.decode().catch(() => {})));
         }"""

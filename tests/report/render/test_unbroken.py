@@ -21,6 +21,7 @@ NB = '<span class="nb">{}</span>'
         ("<pre>a: 5 % of it</pre><option>5 % of it</option>", []),
         ("<p>5% and v1.5 %x</p>", ["1.5 %"]),
         ("<p>none</p>", []),
+        ("<td>≥ 95 %</td><p>asked ≥ 95 % (5 % of it)</p>", ["≥ 95 %", "5 %"]),
     ],
 )
 def test_a_per_cent_stays_with_its_number(markup: str, expected: list[str]) -> None:
