@@ -120,16 +120,19 @@ def _byline(manifest: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _referred(evidence: Evidence, records: Sequence[Record]) -> str:
-    """How many answers are too little sure to be given, in words; "" where that is not known."""
+def _referred(evidence: Evidence, records: Sequence[Record]) -> tuple[Fact, ...]:
+    """How many answers are too little sure to be given, where that is known."""
     below = refer_below(evidence)
     if below is None:
-        return ""
+        return ()
     referred = sum(is_referred(record, below) for record in records if record["status"] == "ok")
-    return f"{referred:,} below {below:g}: refer these"
+    images = view(show="refer") if referred else ""
+    return (Fact("to be referred", f"{referred:,}", f"answers below {below:g}", view=images),)
 
 
-def _facts(manifest: Mapping[str, Any], totals: Mapping[str, Any], referred: str) -> tuple[Fact, ...]:
+def _facts(
+    manifest: Mapping[str, Any], totals: Mapping[str, Any], referred: tuple[Fact, ...]
+) -> tuple[Fact, ...]:
     model, cost = manifest["model"], manifest["cost"]
     unusable = f"{totals['rejected']:,} rejected"
     if totals["unanswered"]:
@@ -145,9 +148,7 @@ def _facts(manifest: Mapping[str, Any], totals: Mapping[str, Any], referred: str
         answers = Fact("labelled images", "0", "accuracy is not known")
     confidence = probability(totals["mean_confidence"])
     noun = heads.noun(model)
-    sure = Fact("mean confidence", confidence, referred or "of every answer")
-    if referred:
-        sure = replace(sure, view=view(show="refer"))
+    sure = Fact("mean confidence", confidence, "of every answer")
     if noun == "labels":
         sure = Fact("most probable label", confidence, "its probability, in the mean")
     elif noun == "values":
@@ -157,6 +158,7 @@ def _facts(manifest: Mapping[str, Any], totals: Mapping[str, Any], referred: str
         images,
         answers,
         sure,
+        *referred,
         Fact("parameters", count(model["parameters"]), f"{model['class_count']:,} {noun}"),
         Fact("multiply-adds", count(model["macs"]), f"an image, {shape(model['input_shape'])}"),
         Fact("runs of the network", f"{runs:,}", "to make the figures"),
