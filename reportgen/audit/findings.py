@@ -14,6 +14,7 @@ from reportgen.findings import (
     Comparison,
     Curve,
     Distribution,
+    Embedding,
     Finding,
     Flag,
     Gallery,
@@ -29,7 +30,7 @@ from reportgen.findings import (
 )
 
 # findings that are in results.json elsewhere, or only in the report and the evidence
-Pictured = Picture | Mask | Segments | ClassMap | Gallery
+Pictured = Picture | Mask | Segments | ClassMap | Gallery | Embedding
 PICTURED: tuple[type[Finding], ...] = get_args(Pictured)
 Elsewhere = Pictured | Distribution | Curve | Comparison | Remark | Table | Graph
 Row: TypeAlias = list[float | None]

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
-from typing_extensions import TypedDict
+from typing_extensions import NotRequired, TypedDict
 
 from reportgen.audit.quantities import Count, Sha256
 
@@ -18,26 +18,28 @@ class Identity(TypedDict):
     """Hashes of what went into the audit beside the checkpoint, and how many images a label has."""
 
     images: Annotated[Sha256, "of a line an image, sorted: its SHA-256, two spaces and its path"]
+    code: NotRequired[
+        Annotated[Sha256 | None, "of the file that defines the network; null of a library's, or without one"]
+    ]
     labels: Annotated[Sha256 | None, "the same of path, tab and label; null without any label"]
     recipe: Annotated[Sha256, "of the resolved recipe as JSON, keys sorted, without spaces"]
-    code: Annotated[Sha256 | None, "of the file that defines the network; null where the source is no file"]
     classes: Annotated[dict[str, Count], "images by label, readable ones only"]
 
 
 def identity(
     records: Sequence[Mapping[str, Any]], recipe: Mapping[str, Any], code: str | None = None
 ) -> Identity:
-    """The identity of the images, labels, recipe and model's code of some evidence. A file that could not be
-    read has no hash of its own: its line has a dash in its place."""
+    """The identity of the images, labels and recipe of some evidence, and the hash of the network's `code`.
+    A file that could not be read has no hash of its own: its line has a dash in its place."""
     labelled = [record for record in records if record["label"] is not None]
     files = (f"{record['sha256'] or '-'}  {record['path']}" for record in records)
     text = json.dumps(recipe, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     counts = Counter(record["label"] for record in labelled if record["status"] == "ok")
     return {
         "images": _of_lines(files),
+        "code": code,
         "labels": _of_lines(f"{one['path']}\t{one['label']}" for one in labelled) if labelled else None,
         "recipe": hashlib.sha256(text.encode()).hexdigest(),
-        "code": code,
         "classes": dict(sorted(counts.items())),
     }
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import numpy as np
 from scipy.stats import rankdata
 
@@ -9,7 +12,7 @@ from reportgen.checks import check
 from reportgen.checks.answering import probabilities
 from reportgen.checks.case import Answers, Case, decided, unjudged
 from reportgen.checks.words import counted, interval, percent
-from reportgen.findings import GRAVE, Array, Curve, Exhibits, Table, Verdict
+from reportgen.findings import GRAVE, Array, Curve, Exhibits, Number, Table, Verdict
 from reportgen.stats import t_95, wilson
 
 FEWEST = 100  # labelled images; fewer decide nothing
@@ -45,6 +48,7 @@ class Abstention:
     Sadinle, Lei & Wasserman 2019, Least Ambiguous Set-Valued Classifiers (arXiv:1609.00451).
     """
 
+    numbers: ClassVar[Mapping[str, str]] = {"threshold": "probability below which answers are referred"}
     limit: float = 0.4
     accuracy: float = 0.99
     sure: float = 0.95
@@ -83,6 +87,7 @@ class Abstention:
             remedy=REMEDY if status in GRAVE else "Label more images." if status == "undecided" else "",
             exhibits=Exhibits(images=_surest_wrong(answers) if status in GRAVE else ()),
             figures=figures,
+            numbers={"threshold": Number(found[0] if found else None)},
         )
 
     def _threshold_words(self, found: tuple[float, str, int, int, int] | None) -> str:

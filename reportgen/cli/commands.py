@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from reportgen.cli import audits, comparisons, questions, recipes, reports, stdout
+from reportgen.cli import audits, comparisons, explaining, questions, recipes, reports, stdout
 from reportgen.cli.failures import Command
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ for command in (
     reports.render,
     questions.inspect,
     comparisons.diff,
+    explaining.explain,
     reports.verify,
     audits.demo,
     questions.methods,

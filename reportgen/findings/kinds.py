@@ -123,6 +123,19 @@ class Distribution(_Arrays):
 
 
 @dataclass(frozen=True)
+class Embedding(_Arrays):
+    """What the network made of an image, (N, F) float32: images that it takes for alike lie near each other.
+
+    Drawn once for all images with figures, in two dimensions.
+    """
+
+    name: str
+    title: str
+    values: Any
+    quantity: str
+
+
+@dataclass(frozen=True)
 class Curve(_Explaining):
     """Lines over a common axis: `x` (P,), `values` (N, lines, P), a label a line.
 
@@ -267,6 +280,7 @@ Finding: TypeAlias = (
     | Segments
     | ClassMap
     | Distribution
+    | Embedding
     | Curve
     | Comparison
     | Gallery

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -38,6 +39,7 @@ from reportgen.recipe import Recipe
 from reportgen.recipe.fields import RegionRecipe
 from reportgen.version import __version__
 
+LIBRARIES = ("torchvision", "timm")  # known by their version, which the environment has
 WORDS = {
     "classes": "classes, one an image",
     "binary": "classes, one an image",
@@ -145,7 +147,7 @@ class ModelUnderAudit:
         """What of the model its measurements depend on, as JSON values."""
         return {
             "checkpoint": self.subject.checkpoint.sha256,
-            "code": self.code(),
+            "code": self.code_sha256(),
             "classes": self.facts.classes,
             "head": asdict(self.facts.head),
             "preprocessing": self.subject.preprocessing.as_json(),
@@ -159,10 +161,12 @@ class ModelUnderAudit:
             "snapshots": dict(self.snapshots),
         }
 
-    def code(self) -> str | None:
-        """The hash of the file that defines the network, where the recipe names a file."""
-        file, _, _ = self.subject.source.partition(":")
-        path = self.recipe.folder / file
+    def code_sha256(self) -> str | None:
+        """The hash of the file that defines the network, where the recipe names a file or a module; a
+        library's networks are known by its version."""
+        where, _, _ = self.subject.source.partition(":")
+        file = getattr(sys.modules.get(where), "__file__", None) if where not in LIBRARIES else None
+        path = Path(file) if file else self.recipe.folder / where
         return sha256_of(path) if path.suffix == ".py" and path.is_file() else None
 
     def environment(self) -> dict[str, Any]:

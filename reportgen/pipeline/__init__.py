@@ -7,8 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from reportgen.audit.answer_changes import LISTED, changed
+from reportgen.audit.one_image import explained, find
 from reportgen.audit.results import Results
 from reportgen.errors import RecipeError, RenderError
 from reportgen.measure import measure_main, measure_second
@@ -21,7 +23,7 @@ from reportgen.pipeline.before import Before
 from reportgen.progress import Progress, Tell, silent
 from reportgen.recipe import Recipe
 from reportgen.recipe.preset import with_preset
-from reportgen.report import Rendered, write_report
+from reportgen.report import Rendered, notebook, write_report
 from reportgen.report.render import themes
 from reportgen.workspace import check, publish, target, workspace
 
@@ -39,6 +41,19 @@ class Outcome:
     def gates_passed(self) -> bool:
         """Whether every gate passed."""
         return all(gate["passed"] for gate in self.results["gates"])
+
+    def image(self, name: str) -> dict[str, Any]:
+        """What is known of one image, by its id, its path or the end of that: answers, checks that show it,
+        findings. Raises InputError where none or several are called so."""
+        return explained(self.results, find(self.results, name))
+
+    def _repr_html_(self) -> str:
+        """What Jupyter shows: the summary, and links to the files."""
+        return notebook.as_html(self.results, self.folder)
+
+    def _repr_markdown_(self) -> str:
+        """The same for what shows no HTML."""
+        return notebook.as_markdown(self.results, self.folder)
 
 
 def run(

@@ -13,6 +13,11 @@ from reportgen.findings import Finding, Flag, Heatmap, Mask, Remark, Scalar
 from reportgen.probes import probe
 
 ROUNDING = 1e-5  # of the largest logit: float32 forwards of one image in different batches agree so far
+SMALL = 0.05  # of the standard deviation of an image's scores
+SMALL_WORDS = (
+    "No place matters by itself: wherever the window lies, the score falls by less than 5 % of the spread of"
+    " all scores, so no mask is drawn."
+)
 NEARLY_ALL = 0.9  # a mask that keeps more of the image than this points at nothing
 
 
@@ -55,13 +60,16 @@ class Occlusion:
         falls = logits.gather(1, targets[:, None]) - scores.gather(2, chosen)[..., 0]  # (N, V)
         probabilities = tape.model.head.readout(scores).gather(2, chosen)[..., 0]  # (N, V)
         values = mean_over_windows(falls, windows, height, width)  # (N, H, W)
+        small = too_small(values, logits)
         if self.mask == "share":
             # what rounding alone could make is no fall
             floor = ROUNDING * logits.abs().amax(1)[:, None, None]
-            mask = share_mask(torch.where(values > floor, values, 0))
+            kept = (values > floor) & ~small[:, None, None]
+            mask = share_mask(torch.where(kept, values, 0))
         elif self.mask == "probability":
             spread = mean_over_windows(probabilities, windows, height, width)
             mask = spread < self.mask_threshold * spread.amax((1, 2), keepdim=True)
+            small = torch.zeros_like(small)  # of the probability the threshold says what is small
         else:
             assert_never(self.mask)
         probable, score = tape.model.head.probable, tape.model.head.score_words
@@ -76,7 +84,8 @@ class Occlusion:
                 overlay=False,
             ),
             Mask("mask", "Occlusion mask", mask, self._rule()),
-            *described(mask, probabilities, windows.boxes(height, width)),
+            *described(mask, probabilities, windows.boxes(height, width), small),
+            Flag("mask-small", SMALL_WORDS, small, level="note"),
             Remark("windows", f"{windows.window_px} px {self.baseline} window every {windows.stride_px} px"),
         )
 
@@ -101,6 +110,15 @@ def mean_over_windows(values: Tensor, windows: Occluded, height: int, width: int
     return (total / count.clamp(min=1)).to(values.dtype)
 
 
+def too_small(falls: Tensor, logits: Tensor) -> Tensor:
+    """Whether the largest fall of each map (N, H, W) is too small for its half to mean a place, bool (N,): it
+    moves the score by next to nothing of how far the image's scores (N, C) lie apart. One score alone has no
+    others to tell what is much."""
+    if logits.shape[1] < 2:
+        return torch.zeros(len(falls), dtype=torch.bool, device=falls.device)
+    return falls.amax((1, 2)) < SMALL * logits.std(1)
+
+
 def share_mask(values: Tensor, share: float = 0.5) -> Tensor:
     """The fewest pixels of each map (N, H, W) that carry `share` of its total fall, bool (N, H, W).
 
@@ -114,7 +132,7 @@ def share_mask(values: Tensor, share: float = 0.5) -> Tensor:
 
 
 def described(
-    mask: Tensor, probabilities: Tensor, boxes: list[tuple[int, int, int, int]]
+    mask: Tensor, probabilities: Tensor, boxes: list[tuple[int, int, int, int]], small: Tensor
 ) -> tuple[Finding, ...]:
     """Numbers and warnings: the mask's share of the image, and the window that hurts most."""
     share = mask.flatten(1).double().mean(1)  # (N,)
@@ -125,7 +143,7 @@ def described(
         Scalar("lowest-probability", "Lowest probability under a window", lowest),
         Scalar("lowest-x", "Its centre from the left", (box[:, 1] + box[:, 3]) // 2, "px", printed=False),
         Scalar("lowest-y", "Its centre from the top", (box[:, 0] + box[:, 2]) // 2, "px", printed=False),
-        Flag("mask-empty", "The occlusion mask is empty: no pixel meets its rule.", share == 0),
+        Flag("mask-empty", "The occlusion mask is empty: no pixel meets its rule.", (share == 0) & ~small),
         Flag(
             "mask-full",
             "The occlusion mask keeps more than nine tenths of the image: it points at nothing.",

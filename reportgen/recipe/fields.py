@@ -353,3 +353,6 @@ class Output(Part):
     layout: Literal["file", "folder"] = Field(default="file", description="file or folder")
     html: Html = Field(default=Html(), description="a mapping with at_most_mb")
     pdf: StrictBool | Pdf = Field(default=True, description="true, false, or a mapping with cards")
+    crosswalk: Literal["eu-ai-act", "mission-ki", "iso-4213"] | None = Field(
+        default=None, description="eu-ai-act, mission-ki or iso-4213, or null for no table of clauses"
+    )

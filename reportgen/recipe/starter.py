@@ -110,8 +110,9 @@ history:
 
 # A theme's name (default, print, high-contrast) or folder. `pdf: {cards: sheet}` prints the images that
 # need a look on a page each (50: so many at most), full: whole cards, none: no image.
+# `crosswalk: eu-ai-act` (mission-ki, iso-4213) adds which clauses of that text the report bears on.
 # `layout: folder` puts style sheet, script and pictures into files beside report.html.
-output: {theme: default, layout: file, html: {at_most_mb: 15}, pdf: true}
+output: {theme: default, layout: file, html: {at_most_mb: 15}, pdf: true, crosswalk: null}
 """
 
 

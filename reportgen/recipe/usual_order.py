@@ -43,6 +43,7 @@ NAMED = (
     "invariance",
     "attention",
     "attention-rollout",
+    "set-map",
     "hypercolumns",
     "feature-maps",
     "filter-responses",

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import Any
+from urllib.parse import urlencode
 
 import numpy as np
 
@@ -138,3 +139,8 @@ def fixed(value: float | None) -> str:
 def signed(value: float | None) -> str:
     """Three decimals with their sign: a difference of probabilities."""
     return NONE if value is None else f"{round(value, 3) + 0.0:+.3f}".replace("-", "−")
+
+
+def view(**wanted: str) -> str:
+    """What an address says to narrow the table of images: view(label="cat", answer="dog")."""
+    return urlencode(wanted)

@@ -100,6 +100,7 @@ function changed(event) {
   choice[name] = type === "checkbox" ? checked : type === "range" ? Number(value) : value;
   if (name === "whole") return goTo(current);
   sayAmounts();
+  dialog.dispatchEvent(new CustomEvent("looked"));
   return redraw();
 }
 
@@ -109,10 +110,12 @@ function flip() {
   if (choice.view === "photo") choice.view = choice.before;
   else [choice.before, choice.view] = [choice.view, "photo"];
   fillLook();
+  dialog.dispatchEvent(new CustomEvent("looked"));
   redraw();
 }
 
 function reset() {
   Object.assign(choice, AS_REPORTED);
+  dialog.dispatchEvent(new CustomEvent("looked"));
   goTo(current);
 }

@@ -3,9 +3,10 @@
 const finder = document.querySelector(".find");
 const listing = document.querySelector("table.images");
 const valued = !listing.querySelector("[data-by=probability]"); // values have no probability, and name no class
-const lines = [...listing.tBodies[0].rows].map(lineOf); // in the order of the set
+const lines = [...listing.tBodies[0].rows].map(lineOf); // the worst answers first, as the page has them
 const places = placesOf(); // image -> what shows it: its row, its card, its answer
 const ranked = new Intl.Collator(undefined, { numeric: true });
+const NARROWING = ["show", "q", "class", "label", "answer", "flag", "check", "from", "to"];
 const VERDICTS = ["no answer", "wrong", "right", "no label"];
 
 function lineOf(row) {
@@ -19,9 +20,18 @@ function lineOf(row) {
     probability: row.dataset.probability ? Number(row.dataset.probability) : null,
     label: "unlabelled" in row.dataset ? null : words[3],
     verdict: words[4],
+    label_probability: amount(row.dataset.labelProbability),
+    margin: amount(row.dataset.margin),
+    loss: amount(row.dataset.loss),
+    sha256: row.dataset.sha256 ?? null,
+    checks: row.dataset.checks?.split(" ") ?? [],
     flags: [...flags.children].map((flag) => flag.textContent),
     text: sought(words.slice(0, 4).join("\n")),
   };
+}
+
+function amount(text) {
+  return text === undefined ? null : Number(text);
 }
 
 function placesOf() {
@@ -40,7 +50,10 @@ function matching(line, wanted) {
     (wanted.show === "all" || line.row.classList.contains(wanted.show)) &&
     line.text.includes(sought(wanted.q)) &&
     (!wanted.class || line.answer === wanted.class || line.label === wanted.class) &&
+    (!wanted.label || line.label === wanted.label) &&
+    (!wanted.answer || line.answer === wanted.answer) &&
     (!wanted.flag || line.flags.includes(wanted.flag)) &&
+    (!wanted.check || line.checks.includes(wanted.check)) &&
     probable(line.probability, wanted.from, wanted.to)
   );
 }
@@ -66,6 +79,35 @@ function narrow(wanted) {
   const note = document.querySelector(".left");
   note.hidden = cards === 0;
   note.querySelector("output").textContent = `${cards} ${cards === 1 ? "card is" : "cards are"} filtered out.`;
+  linkCards();
+}
+
+function cardsInOrder() {
+  return [...document.querySelectorAll("article.card")];
+}
+
+// The cards follow the table's order.
+function arrangeCards(order) {
+  const before = cardsInOrder();
+  const after = before.at(-1)?.nextElementSibling ?? null;
+  const now = order.flatMap((line) => places.get(line.id).filter((place) => place.matches(".card")));
+  if (now.every((card, n) => card === before[n])) return;
+  for (const card of now) card.parentElement.insertBefore(card, after);
+  linkCards();
+}
+
+// Each card leads to the one before and the one after it, of those that are shown.
+function linkCards() {
+  const shown = cardsInOrder().filter((card) => !card.classList.contains("out"));
+  shown.forEach((card, n) => {
+    linkTo(card.querySelector(".goto .before"), shown[n - 1]);
+    linkTo(card.querySelector(".goto .after"), shown[n + 1]);
+  });
+}
+
+function linkTo(link, card) {
+  link.hidden = !card;
+  if (card) link.setAttribute("href", `#${card.id}`);
 }
 
 // A value as it is printed; the last of all where there is none, or several.
@@ -81,8 +123,9 @@ function compare(by, one, other) {
   return ranked.compare(one[by] ?? "", other[by] ?? "");
 }
 
-// `sort` is a column's name, with a minus for the largest first. Equal ones keep the set's order.
+// `sort` is a column's name, with a minus for the largest first. Equal ones keep the worst first.
 function sorted(sort) {
+  if (sort === "worst") return lines;
   const [by, sign] = sort.startsWith("-") ? [sort.slice(1), -1] : [sort, 1];
   return [...lines].sort((one, other) => sign * compare(by, one, other));
 }
@@ -91,6 +134,7 @@ function arrange(sort) {
   const order = sorted(sort);
   if (order.some((line, n) => listing.tBodies[0].rows[n] !== line.row)) {
     listing.tBodies[0].append(...order.map((line) => line.row));
+    arrangeCards(order);
   }
   for (const head of listing.querySelectorAll("[data-by]")) {
     head.removeAttribute("aria-sort");
@@ -99,11 +143,11 @@ function arrange(sort) {
   }
 }
 
-// A head sorts upward, then downward, then back into the set's order; probability the other way round.
+// A head sorts upward, then downward, then back to the worst first; probability the other way round.
 function nextSort(by, sort) {
   const ways = by === "probability" ? [`-${by}`, by] : [by, `-${by}`];
   const at = ways.indexOf(sort);
-  return ways[at + 1] ?? (by === "id" ? by : "id");
+  return ways[at + 1] ?? "worst";
 }
 
 function makeHeads(pressed) {

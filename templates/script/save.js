@@ -1,7 +1,11 @@
 // What the reader takes along: the rows that are shown, in their order, or a map of the explorer.
 
-const COLUMNS = ["id", "file", "answer", "probability", "label", "verdict", "flags"];
-const columns = () => COLUMNS.filter((key) => key !== "probability" || !valued);
+const OF_CLASSES = ["probability", "label_probability", "margin"]; // values have none of them
+const COLUMNS = [
+  ...["id", "file", "answer", "probability", "label", "label_probability", "margin", "loss"],
+  ...["verdict", "flags", "checks", "sha256"],
+];
+const columns = () => COLUMNS.filter((key) => !OF_CLASSES.includes(key) || !valued);
 const FORMULA = /^\s*[=+\-@＝＋－＠]|^[\t\r\n]/; // what a spreadsheet would take for one
 
 function save(name, blob) {
@@ -32,7 +36,7 @@ function shownLines() {
 function saveLines(kind) {
   const shown = shownLines();
   if (kind === "csv") {
-    const rows = shown.map((line) => columns().map((key) => (key === "flags" ? line.flags.join("; ") : line[key])));
+    const rows = shown.map((line) => columns().map((key) => (Array.isArray(line[key]) ? line[key].join("; ") : line[key])));
     return save("images.csv", new Blob([csv([columns(), ...rows])], { type: "text/csv" }));
   }
   const rows = shown.map((line) => Object.fromEntries(columns().map((key) => [key, line[key]])));

@@ -161,9 +161,9 @@ def test_masks_that_say_nothing_are_flagged(measured):
             return x.new_tensor([[2.0, 1.0]]).expand(len(x), 2)
 
     pixels = torch.rand(2, 3, 16, 16)
-    for rule, flag in (("share", "mask-empty"), ("probability", "mask-empty")):
+    for rule, flag in (("share", "mask-small"), ("probability", "mask-empty")):
         found = measured(Constant(), pixels, probe := Occlusion(mask=rule)).findings(probe)
-        assert found[flag].values.all()
+        assert found[flag].values.all() and not found["mask"].values.any()
     lax = Occlusion(mask="probability", mask_threshold=1.0)
 
     class Corner(nn.Module):
@@ -172,6 +172,25 @@ def test_masks_that_say_nothing_are_flagged(measured):
 
     found = measured(Corner(), pixels + 5, lax).findings(lax)
     assert found["mask-share"].values.max() < 50, "only windows over the corner lower anything"
+
+
+@pytest.mark.parametrize(("factor", "small"), [(0.98, True), (1.02, False)])
+def test_a_fall_that_is_small_beside_the_spread_of_the_scores_makes_no_mask(measured, factor, small):
+    """Planted: one window lowers the first score by `factor` of what is too small, and no other does."""
+    from reportgen.probes.occlusion import SMALL
+
+    class Window(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            others = x.new_tensor([0.0, 1.0, 2.0]).expand(len(x), 3)
+            spread = torch.tensor([5.0, 0.0, 1.0, 2.0]).std()
+            seen = (x[:, 0, :8, :8].abs().amax((1, 2)) > 0).float()
+            return torch.cat([(5.0 - factor * SMALL * spread * (1 - seen))[:, None], others], 1)
+
+    probe = Occlusion(window_px=8, stride_px=8, baseline="grey")
+    found = measured(Window(), torch.rand(2, 3, 16, 16) + 0.1, probe).findings(probe)
+    assert found["mask-small"].values.tolist() == [small] * 2
+    assert found["mask"].values.any((1, 2)).tolist() == [not small] * 2
+    assert not found["mask-empty"].values.any(), "it is said once"
 
 
 def test_the_probability_table_is_that_of_each_window(awkward, measured):

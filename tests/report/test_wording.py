@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reportgen.audit.gates import ENDS
 from reportgen.checks import questions
 from reportgen.probes import methods
-from reportgen.report.document.glossary import glossary
+from reportgen.report.document.glossary import VERDICTS, WORDS, glossary
 from reportgen.report.wording import cell, count, date, number, place, plural, probability, size
 
 
@@ -72,7 +73,18 @@ def test_the_fields_words_are_explained_where_they_are_used() -> None:
     assert explained == sorted(explained)
     assert {word for word in specialist.split() if word in said} <= set(explained)
     said += " ".join(fact.value for fact in glossary())
-    assert not [word for word in explained if word not in said]
+    assert not [word for word, _ in WORDS if word not in said]
+
+
+def test_what_a_verdict_rests_on_is_explained_and_no_word_that_is_not_said(rendered: Path) -> None:
+    asked = [str(word) for each in questions().values() for word in each.words().values()]
+    page = (rendered / "report.html").read_text(encoding="utf-8")
+    page = re.sub(r'(?s)<details class="glossary">.*?</details>', " ", page)
+    ends = [f"{end} end" for end in ENDS.values()]  # of gates that this report has not
+    said = html.unescape(" ".join([*asked, *ends, re.sub(r"<[^>]*>", " ", page)])).lower()
+    for head, _ in VERDICTS:
+        for word in re.split(r",|\band\b", head.partition("(")[0]):
+            assert word.strip() in said, head
 
 
 NOBODY_UNDERSTOOD = (

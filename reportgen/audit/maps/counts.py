@@ -38,8 +38,9 @@ def asked(
             return Asked(refused="even the better of two orders by occlusion gains nothing here")
         differences = tuple(gain / greedy for gain, _ in pairs)
         limit = limits["beats_random_sd"] * random_sd([r for _, r in pairs], fill) / greedy
-        comparisons.append(Comparison(differences, limit, max(limit, LITTLE)))
-        shares.append(f"{two(fmean(differences))} where it is {FILLS[fill]}")
+        where = f"where it is {FILLS[fill]}"
+        comparisons.append(Comparison(differences, limit, max(limit, LITTLE), where))
+        shares.append(f"{two(fmean(differences))} {where}")
     weakest = max(comparisons, key=lambda c: c.p_yes())
     random = f"random orders up to {two(weakest.yes_above)}"
     words = f"{' and '.join(shares)} of what occlusion's own order gains, {random}"

@@ -34,6 +34,7 @@ class Comparison:
     differences: tuple[float, ...]
     yes_above: float = 0.0
     no_below: float = 0.0
+    where: str = ""  # which of several it is, in words: "where it is blurred"
 
     @property
     def mean(self) -> float:
@@ -146,6 +147,11 @@ def _answer(asked: Asked, word: Word | None) -> Answer:
     decisive = asked.weakest if word != "no" else min(asked.comparisons, key=lambda c: c.p_no())
     low, high = decisive.interval
     needed = decisive.needed() if word == "undecided" else None
+    decided = ""
+    if word == "no" and decisive.where:
+        ends = f"[{two(low)} to {two(high)}]"
+        short = f"{two(decisive.mean)} {ends}, surely below {two(decisive.no_below)}"
+        decided = f"; decided {decisive.where}: {short}"
     return {
         "answer": word,
         "value": asked.value,
@@ -155,7 +161,7 @@ def _answer(asked: Asked, word: Word | None) -> Answer:
         "high": high,
         "images": asked.images,
         "needed": needed,
-        "sentence": asked.words + (f"; {_more(needed)}" if word == "undecided" else ""),
+        "sentence": asked.words + (f"; {_more(needed)}" if word == "undecided" else decided),
     }
 
 

@@ -18,6 +18,7 @@ from reportgen.findings import (
     Comparison,
     Curve,
     Distribution,
+    Embedding,
     Finding,
     Flag,
     Gallery,
@@ -43,7 +44,7 @@ from reportgen.report.wording import number, place, plural, sentence, shape
 Visualization = Mapping[str, Any]
 # findings that become a figure, and those that a block shows otherwise
 Drawn = Heatmap | Picture | Mask | Segments | ClassMap | Curve | Comparison
-Undrawn = Distribution | Gallery | Scalar | Flag | Remark | Table | Graph
+Undrawn = Distribution | Embedding | Gallery | Scalar | Flag | Remark | Table | Graph
 
 
 @dataclass(frozen=True)

@@ -8,32 +8,43 @@ from typing import Any
 
 import numpy as np
 
-from reportgen.audit.metrics import UNSURE_BELOW
-from reportgen.evidence import Evidence, Findings, Record, TrustRecord, best, is_unanswered
+from reportgen.evidence import Evidence, Findings, Record, TrustRecord, is_unanswered
 from reportgen.evidence.records import Prediction
-from reportgen.findings import ClassMap, Gallery, Mask, Segments
+from reportgen.findings import ClassMap, Embedding, Gallery, Mask, Segments
 from reportgen.report.cards.blocks import Scene, Visualization, signs
 from reportgen.report.cards.grouping import explained, groups
 from reportgen.report.cards.paired import Seen, paired
 from reportgen.report.cards.sanity import trial
-from reportgen.report.cards.sheet import told
+from reportgen.report.cards.sheet import passed, told
 from reportgen.report.carriers import carriers
 from reportgen.report.pictures import figures
 from reportgen.report.scores import readout
+from reportgen.report.triage import is_referred, refer_below, worst_first
 from reportgen.report.values.card import Answer, Card, Fact, Figure, Rival, Sign
 from reportgen.report.values.document import TrustSection, answers, badges
 from reportgen.report.values.second_model import SideBySide
 from reportgen.report.wording import number, probability
 
 UNANSWERED = "unanswered"
-SILENT = (Gallery, Mask, Segments, ClassMap)  # no sign is made of these: masks have flags of their own
+# no sign is made of these: masks have flags of their own
+SILENT = (Gallery, Mask, Segments, ClassMap, Embedding)
 SHORTCUT = "shortcut"
-STATES = (UNANSWERED, "wrong", "unsure", "flagged", SHORTCUT)  # what the page can be narrowed to
+# what the page can be narrowed to; `labelled` tells something where others are not
+STATES = (UNANSWERED, "wrong", "right", "labelled", "unlabelled", "refer", "flagged", SHORTCUT)
 
 
 def anchor(record: Record) -> str:
     """The id of an image's card."""
     return f"i{record['id']}"
+
+
+def in_order(evidence: Evidence, side: SideBySide | None, changes: Mapping[str, Sign] | None) -> list[Record]:
+    """The images that have figures, in the order of their cards: those whose answer changed, from the model
+    beside or from the baseline, and then the worst answers first."""
+    changed = (*(side.signs if side else ()), *(changes or {}))
+    first = {id_: place for place, id_ in enumerate(changed)}
+    shown = worst_first(record for record in evidence.records() if record["measured"])
+    return sorted(shown, key=lambda record: first.get(record["id"], len(first)))
 
 
 def cards(
@@ -44,19 +55,17 @@ def cards(
     only: Collection[str] | None = None,
     changes: Mapping[str, Sign] | None = None,
 ) -> Iterator[Card]:
-    """The cards of the images that have figures, in the order of their numbers; those whose answer changed,
-    from the model beside or from the baseline, before all others.
+    """The cards of the images that have figures, the worst answers first; those whose answer changed, from
+    the model beside or from the baseline, before all others.
 
     `trust` says which of the figures are not to be relied on. `side` is what is known of two models
     side by side: the figures of both then stand in rows. `only` names the images by id. `changes` say of
     images, by id, how their answer changed since the baseline, worst first.
     """
     since = changes or {}
-    first = {id_: place for place, id_ in enumerate((*(side.signs if side else ()), *since))}
-    shown = [record for record in evidence.records() if record["measured"]]
-    shown = sorted(shown, key=lambda record: first.get(record["id"], len(first)))[:at_most]
+    shown = in_order(evidence, side, since)[:at_most]
     shown = [record for record in shown if only is None or record["id"] in only]
-    visualizations = _of_images(evidence)
+    visualizations, below = _of_images(evidence), refer_below(evidence)
     tested = {other["id"]: other for other in evidence.trust()} if trust else {}
     carrying = carriers(evidence)
     others = {other["id"]: other for other in evidence.beside.records()} if side and evidence.beside else {}
@@ -65,7 +74,7 @@ def cards(
         after = anchor(shown[at + 1]) if at + 1 < len(shown) else ""
         rival = _rival(evidence.beside, others[record["id"]], side) if side and evidence.beside else None
         trial_of, carries = tested.get(record["id"]), record["id"] in carrying
-        card = _card(evidence, record, visualizations, trust, trial_of, rival, side, carries)
+        card = _card(evidence, record, visualizations, trust, trial_of, rival, side, below, carries)
         if side and is_unanswered(others[record["id"]]):
             card = replace(card, signs=(*card.signs, Sign("bad", f"{side.other} has no answer: not finite")))
         if record["id"] in since:
@@ -138,29 +147,32 @@ def found_signs(by_name: Findings, titles: Mapping[str, str]) -> list[tuple[str,
     return list(seen)
 
 
-def states(record: Record, flagged: bool, carries: bool) -> tuple[str, ...]:
-    """Which of STATES hold of an image; `carries` says that it shows a shortcut that was found."""
-    holds = (is_unanswered(record), record["correct"] is False, unsure(record), flagged, carries)
-    return tuple(state for state, holding in zip(STATES, holds, strict=True) if holding)
+def states(record: Record, flagged: bool, below: float | None, carries: bool) -> tuple[str, ...]:
+    """Which of STATES hold of an image; `below` is the probability below which an answer is referred,
+    `carries` says that the image shows a shortcut that was found."""
+    answered, right = not is_unanswered(record), record["correct"]
+    holds = {
+        UNANSWERED: not answered,
+        "wrong": right is False,
+        "right": right is True,
+        "labelled": right is not None,
+        "unlabelled": answered and right is None,
+        "refer": is_referred(record, below),
+        "flagged": flagged,
+        SHORTCUT: carries,
+    }
+    return tuple(state for state in STATES if holds[state])
 
 
-def unsure(record: Record) -> bool:
-    """Whether the best answer has too little probability to be called one."""
-    answer = best(record)
-    if answer is None or answer["probability"] is None or "answered_indices" in record:
-        return False  # a value has no probability, and labels are answered each by itself
-    return answer["probability"] < UNSURE_BELOW
-
-
-def marks(record: Record) -> tuple[Sign, ...]:
-    """Right or wrong, sure or unsure, in words; or that there is no answer."""
+def marks(record: Record, below: float | None) -> tuple[Sign, ...]:
+    """Right or wrong, in words; that it is too little sure to be given; or that there is no answer."""
     if is_unanswered(record):
         return (Sign("bad", "no answer"),)
     words = []
     if record["correct"] is not None:
         words.append(Sign("ok", "right") if record["correct"] else Sign("bad", "wrong"))
-    if unsure(record):
-        words.append(Sign("warn", f"unsure: p < {UNSURE_BELOW:g}"))
+    if is_referred(record, below):
+        words.append(Sign("warn", f"refer: below {below:g}"))
     return tuple(words)
 
 
@@ -172,6 +184,7 @@ def _card(
     tested: TrustRecord | None,
     rival: Seen | None,
     side: SideBySide | None,
+    below: float | None,
     carries: bool,
 ) -> Card:
     findings = evidence.findings(record)
@@ -181,7 +194,7 @@ def _card(
     if side and rival:
         all_groups = paired(mine, rival, side.alike.get(record["id"], {}))
     else:
-        all_groups = groups(record, findings, visualizations, scene, mine.badges)
+        all_groups = groups(record, findings, visualizations, scene, mine.badges, passed(trust))
     titles = {name: shown["title"] for name, shown in visualizations.items()}
     flagged = any(sign.level in ("warn", "bad") for _, sign in found_signs(findings, titles))
     card = Card(
@@ -189,8 +202,9 @@ def _card(
         number=record["id"],
         path=record["path"],
         answer=record["predictions"][0]["class_name"],
-        signs=marks(record),
-        states=states(record, flagged, carries),
+        signs=marks(record, below),
+        states=states(record, flagged, below, carries),
+        sha256=record["sha256"] or "",
         facts=_facts(record),
         notes=(*record["notes"], *(t["note"] for t in record["targets"] if t["note"])),
         answers=_answers(record),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from reportgen.evidence import Findings, Record
 from reportgen.report.cards.blocks import Scene, Visualization, block
+from reportgen.report.cards.repeated import once
 from reportgen.report.scores import target_words
 from reportgen.report.values.card import Block, Explained, Group, Sign
 from reportgen.report.wording import plural, sentence
@@ -17,6 +18,7 @@ TARGET_KINDS = {
     "label": "the label",
     "named": "named in the recipe",
 }
+PASSED = "Maps that passed their test, the best first"
 FEW = 12  # figures that a card shows without headings
 
 
@@ -26,9 +28,11 @@ def groups(
     visualizations: Mapping[str, Visualization],
     scene: Scene,
     badges: Mapping[str, Sign],
+    best: Sequence[str] = (),
 ) -> tuple[Group, ...]:
-    """The image's blocks by the kind of their visualization, in the recipe's order; last, in a group that is
-    folded, the maps that are not to be relied on.
+    """The image's blocks: first those whose maps passed their test, the `best` first, then the others by the
+    kind of their visualization, in the recipe's order; last, in a group that is folded, the maps that are not
+    to be relied on. No figure stands twice.
 
     Where several targets are explained, the blocks of one visualization are kept together.
     """
@@ -36,10 +40,11 @@ def groups(
     several = len(targets) > 1
     by_kind: dict[str, tuple[list[Block], list[tuple[Block, ...]]]] = {}
     failed: tuple[list[Block], list[tuple[Block, ...]]] = ([], [])
-    for name, visualization in visualizations.items():
-        if name not in findings:
+    for name in (*best, *(name for name in visualizations if name not in best)):
+        if name not in findings or name not in visualizations:
             continue
-        kind = sentence(visualization.get("group", ""))
+        visualization = visualizations[name]
+        kind = PASSED if name in best else sentence(visualization.get("group", ""))
         blocks, rows = failed if name in badges else by_kind.setdefault(kind, ([], []))
         for_each = several and visualization["per_target"]
         badge = badges.get(name)
@@ -53,7 +58,7 @@ def groups(
             blocks.extend(drawn)
     all_groups = tuple(Group(title, tuple(once), tuple(rows)) for title, (once, rows) in by_kind.items())
     few = sum(len(group.figures) for group in all_groups) <= FEW
-    return (*(joined(all_groups) if few else all_groups), *_failed(*failed))
+    return once((*(joined(all_groups) if few else all_groups), *_failed(*failed)))
 
 
 def _failed(blocks: list[Block], rows: list[tuple[Block, ...]]) -> tuple[Group, ...]:

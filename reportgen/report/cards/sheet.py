@@ -28,10 +28,15 @@ def ranking(trust: TrustSection | None) -> tuple[str, ...] | None:
     return tuple(row.method for row in rows)
 
 
+def passed(trust: TrustSection | None) -> tuple[str, ...]:
+    """The visualizations whose maps passed their test, those with the largest gain first."""
+    sound = {row.method for row in trust.rows if row.word.level == "ok"} if trust else set()
+    return tuple(method for method in ranking(trust) or () if method in sound)
+
+
 def sheet(card: Card, record: Record, trust: TrustSection | None, place: str) -> CaseSheet:
     """The sheet of one image. `place` says where it stands among the sheets."""
     best = ranking(trust)
-    passed = {row.method for row in trust.rows if row.word.level == "ok"} if trust else set()
     answer, label = _maps(card, best, 0), _maps(card, best, _label_slot(card))
     maps = tuple(shown for pair in zip(answer, label, strict=False) for shown in pair) if label else answer
     original, *others = card.figures
@@ -51,7 +56,7 @@ def sheet(card: Card, record: Record, trust: TrustSection | None, place: str) ->
         seen=None if label else next(iter(others), None),
         answers=card.answers,
         facts=tuple(fact for block in card.side for fact in block.facts),
-        maps_title=_title(maps, None if trust is None else passed),
+        maps_title=_title(maps, None if trust is None else set(passed(trust))),
         maps=maps,
         changes=changes,
         steady=steady,
@@ -135,7 +140,8 @@ def _words(card: Card, maps: Sequence[Shown], steady: Sequence[Fact]) -> Iterato
         yield f"What speaks for it is strongest {listed(places)}."
     facts = [fact for _, block in _blocks(card, 0).values() for fact in block.facts]
     if low := next((fact for fact in facts if fact.name.startswith("lowest")), None):
-        yield f"{low.label}, of {card.answers[0].class_name}: {low.value}."
+        value = "below 0.001" if "e−" in low.value else low.value  # as every probability is told
+        yield f"{low.label}, of {card.answers[0].class_name}: {value}."
     if steady:
         told = [f"{fact.value} ({fact.label.lower()})" for fact in steady]
         yield f"The same answer in {listed(told)} copies."
@@ -156,12 +162,12 @@ def _answer(card: Card) -> str:
     return f"{text} Label: “{label}”" + (f" ({chance}{at})." if chance else ".")
 
 
-def _title(maps: Sequence[Shown], passed: set[str] | None) -> str:
-    if passed is None:
+def _title(maps: Sequence[Shown], sound: set[str] | None) -> str:
+    if sound is None:
         return "Where it looked: maps that were not put to the test" if maps else "What it saw"
     if not maps:
         return "Where it looked: no map passed its test"
-    if all(shown.block.method in passed for shown in maps):
+    if all(shown.block.method in sound for shown in maps):
         return "Where it looked: the best maps that passed their test on this set"
     return "Where it looked: maps whose test is open"
 

@@ -4,7 +4,9 @@ results.json; here they are only worded and placed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from reportgen.audit.calibration import BINS, JUDGED_FROM
@@ -23,7 +25,7 @@ from reportgen.report.values.document import (
     ImageRow,
     Mistake,
 )
-from reportgen.report.wording import NONE, number, plural, probability, share
+from reportgen.report.wording import NONE, number, plural, probability, share, view
 from reportgen.stats import wilson
 
 CLASSES_AT_MOST = 100
@@ -85,6 +87,8 @@ def by_class(per_class: Sequence[Mapping[str, Any]]) -> tuple[tuple[ClassRow, ..
             middle=round(100 * row["accuracy"], 1),
             precision=share(row["precision"]),
             f1=share(row["f1"]),
+            view=view(label=row["class_name"]),
+            right_view=view(label=row["class_name"], show="right"),
         )
         for row in kept
     ), note
@@ -124,6 +128,7 @@ def _pair(pair: Mapping[str, Any]) -> Confused:
         count=f"{pair['count']:,}",
         images=f"{pair['images']:,}",
         share=share(pair["count"] / pair["images"]),
+        view=view(label=pair["label"], answer=pair["answer"]),
     )
 
 
@@ -134,12 +139,20 @@ def _matrix(names: Sequence[str], counts: Sequence[Sequence[int]]) -> Confusions
         ConfusionRow(
             head=head if numbered else "",
             name=name,
-            cells=tuple(_cell(n, sum(row), at == column) for column, n in enumerate(row)),
+            cells=tuple(
+                replace(_cell(n, sum(row), at == column), view=_view(name, names[column], n))
+                for column, n in enumerate(row)
+            ),
             total=f"{sum(row):,}",
+            view=view(label=name),
         )
         for at, (head, name, row) in enumerate(zip(heads, names, counts, strict=True))
     ]
     return Confusions(heads=tuple(zip(heads, names, strict=True)), rows=tuple(rows))
+
+
+def _view(label: str, answer: str, n: int) -> str:
+    return view(label=label, answer=answer) if n else ""
 
 
 def _cell(n: int, total: int, right: bool) -> ConfusionCell:
@@ -159,8 +172,9 @@ def calibrated(totals: Mapping[str, Any]) -> Calibration | None:
     sure = sum(bin_["count"] * bin_["confidence"] for bin_ in filled) / count
     right = totals["right"] / totals["labelled"]
     gap = sure - right
-    if abs(gap) < 0.0005:
-        leaning = "neither over- nor underconfident"
+    low, high = wilson(totals["right"], totals["labelled"])
+    if low <= sure <= high:  # the images do not tell the two apart
+        leaning = "neither over- nor underconfident, as far as these images tell"
     else:
         leaning = f"{'over' if gap > 0 else 'under'}confident by {probability(abs(gap))}"
     few = count < JUDGED_FROM
@@ -195,7 +209,13 @@ def _bin(bin_: Mapping[str, Any], low: float, high: float) -> BinRow:
         accuracy=probability(bin_["accuracy"]),
         interval=f"{probability(low)} to {probability(high)}",
         gap=f"{round(bin_['accuracy'] - bin_['confidence'], 3) + 0.0:+.3f}".replace("-", "−"),
+        # a bin is open below: an answer on an edge is in one of two alone
+        view=view(show="labelled", **_ends(bin_)),
     )
+
+
+def _ends(bin_: Mapping[str, Any]) -> dict[str, str]:
+    return {"from": repr(math.nextafter(bin_["low"], 1)), "to": repr(bin_["high"])}
 
 
 def mistakes(records: Sequence[Record], rows: Sequence[ImageRow]) -> tuple[Mistake, ...]:

@@ -12,7 +12,7 @@ from reportgen.report.cards.blocks import of_model
 from reportgen.report.values.card import Level, Sign
 from reportgen.report.values.checks import CheckGroup, CheckRow, ChecksSection, FoldedRow
 from reportgen.report.values.document import FindingLine, ImageRow, Method
-from reportgen.report.wording import listed, number, plural, sentence, share
+from reportgen.report.wording import listed, number, plural, sentence, share, view
 
 LEVEL: dict[str, Level] = {
     "fault": "bad",
@@ -81,6 +81,8 @@ def _row(
         ),
         images=tuple((id_, hrefs.get(id_, "#images")) for id_ in images),
         more_images=plural(left, "more image") if left else "",
+        all_images=plural(len(shown["images"]), "image"),
+        view=view(check=name) if shown["images"] else "",
         places=_places(shown),
         block=of_model(words, figures) if figures else None,
     )
@@ -133,7 +135,17 @@ def lines(results: Sequence[CheckResult]) -> Iterable[FindingLine]:
                 "check",
                 remedy=result["remedy"],
                 image=next(iter(result["exhibits"]["images"]), ""),
+                view=view(check=result["name"]) if result["exhibits"]["images"] else "",
             )
+
+
+def shown_by(results: Sequence[CheckResult]) -> dict[str, list[str]]:
+    """The checks that show an image in evidence of their verdict, by the image's id."""
+    named: dict[str, list[str]] = {}
+    for result in results:
+        for id_ in dict.fromkeys(result["exhibits"]["images"]):
+            named.setdefault(id_, []).append(result["name"])
+    return named
 
 
 def asked(results: Sequence[CheckResult]) -> frozenset[str]:

@@ -37,6 +37,7 @@ from reportgen.report.document.answers import (
     mistakes,
 )
 from reportgen.report.document.change import change
+from reportgen.report.document.crosswalk import crosswalk
 from reportgen.report.document.glossary import glossary
 from reportgen.report.document.history import history
 from reportgen.report.document.provenance import recipe_yaml, sheets
@@ -44,15 +45,17 @@ from reportgen.report.document.sanity import method as how_trust
 from reportgen.report.document.sanity import section as trust_section
 from reportgen.report.document.second_model import method as how_two
 from reportgen.report.document.second_model import side_by_side
+from reportgen.report.document.set_map import set_maps
 from reportgen.report.document.summary import summary
 from reportgen.report.document.thumbnails import illustrated
 from reportgen.report.document.verdict import Signs, findings
 from reportgen.report.pictures import figures
 from reportgen.report.scores import gives_values, readout, scores
+from reportgen.report.triage import is_referred, refer_below, worst_first
 from reportgen.report.values.card import Block, Fact, Sign
 from reportgen.report.values.document import Document, ImageRow, Method, MethodGroup, Sheet
 from reportgen.report.values.second_model import SideBySide
-from reportgen.report.wording import NONE, count, date, plural, probability, sentence, shape
+from reportgen.report.wording import NONE, count, date, plural, probability, sentence, shape, view
 
 ROWS_AT_MOST = 1000  # lines of the summary table: every image stays in results.json
 THUMBNAIL_PX = 72
@@ -70,7 +73,8 @@ def document(evidence: Evidence, results: Results) -> Document:
         if record["measured"] and (found := found_signs(evidence.findings(record, without=SILENT), titles))
     }
     trust = trust_section(results["trust"], evidence)
-    rows, more = _rows(evidence, records, signs, titles)
+    named = checks.shown_by(results["checks"])
+    rows, more = _rows(evidence, records, signs, titles, named)
     side = side_by_side(evidence, results, trust, rows)
     since = results.get("baseline")
     new = None if since is None else change(since, evidence, kept_maps(evidence), rows)
@@ -88,7 +92,7 @@ def document(evidence: Evidence, results: Results) -> Document:
         sha256=manifest["checkpoint"]["sha256"],
         byline=_byline(manifest),
         summary=summary(manifest, results, lines),
-        facts=_facts(manifest, results["metrics"]),
+        facts=_facts(manifest, results["metrics"], _referred(evidence, records)),
         findings=lines,
         checks=checks.section(evidence, results["checks"], rows),
         images_note=_images_note(manifest["images"]),
@@ -122,6 +126,8 @@ def document(evidence: Evidence, results: Results) -> Document:
         provenance=_provenance(evidence),
         plan=tuple(manifest["plan"]),
         recipe=recipe_yaml(manifest["recipe"]),
+        crosswalk=crosswalk(manifest["recipe"], results),
+        set_maps=set_maps(evidence, rows, results["checks"]),
     )
 
 
@@ -134,7 +140,19 @@ def _byline(manifest: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _facts(manifest: Mapping[str, Any], totals: Mapping[str, Any]) -> tuple[Fact, ...]:
+def _referred(evidence: Evidence, records: Sequence[Record]) -> tuple[Fact, ...]:
+    """How many answers are too little sure to be given, where that is known."""
+    below = refer_below(evidence)
+    if below is None:
+        return ()
+    referred = sum(is_referred(record, below) for record in records if record["status"] == "ok")
+    images = view(show="refer") if referred else ""
+    return (Fact("to be referred", f"{referred:,}", f"answers below {below:g}", view=images),)
+
+
+def _facts(
+    manifest: Mapping[str, Any], totals: Mapping[str, Any], referred: tuple[Fact, ...]
+) -> tuple[Fact, ...]:
     model, cost = manifest["model"], manifest["cost"]
     unusable = f"{totals['rejected']:,} rejected"
     if totals["unanswered"]:
@@ -145,12 +163,12 @@ def _facts(manifest: Mapping[str, Any], totals: Mapping[str, Any]) -> tuple[Fact
         answers = head[0]
     elif has_answers(totals):
         right = f"{totals['right']:,} / {totals['labelled']:,}"
-        answers = Fact("labelled images right", right, interval(totals))
+        answers = Fact("labelled images right", right, interval(totals), view=view(show="right"))
     else:
         answers = Fact("labelled images", "0", "accuracy is not known")
-    confidence, unsure = probability(totals["mean_confidence"]), totals["unsure"]
+    confidence = probability(totals["mean_confidence"])
     noun = heads.noun(model)
-    sure = Fact("mean confidence", confidence, f"{unsure:,} unsure")
+    sure = Fact("mean confidence", confidence, "of every answer")
     if noun == "labels":
         sure = Fact("most probable label", confidence, "its probability, in the mean")
     elif noun == "values":
@@ -160,6 +178,7 @@ def _facts(manifest: Mapping[str, Any], totals: Mapping[str, Any]) -> tuple[Fact
         images,
         answers,
         sure,
+        *referred,
         Fact("parameters", count(model["parameters"]), f"{model['class_count']:,} {noun}"),
         Fact("multiply-adds", count(model["macs"]), f"an image, {shape(model['input_shape'])}"),
         Fact("runs of the network", f"{runs:,}", "to make the figures"),
@@ -172,32 +191,47 @@ def _images_note(images: Mapping[str, Any]) -> str:
 
 
 def _rows(
-    evidence: Evidence, records: Sequence[Record], signs: Signs, titles: Mapping[str, str]
+    evidence: Evidence,
+    records: Sequence[Record],
+    signs: Signs,
+    titles: Mapping[str, str],
+    named: Mapping[str, Sequence[str]],
 ) -> tuple[tuple[ImageRow, ...], str]:
-    """The summary table: images with a card first where not all have room, in set order."""
-    scored = [record for record in records if record["status"] == "ok"]
-    kept = sorted(scored, key=lambda record: not record["measured"])[:ROWS_AT_MOST]
-    kept.sort(key=lambda record: record["number"])
-    left_out = len(scored) - len(kept)
+    """The summary table, the worst answers first: where not all have room, images with a card and wrong
+    answers before others. `named` says which checks show an image."""
+    below = refer_below(evidence)
+    scored = worst_first(record for record in records if record["status"] == "ok")
+    # sorted keeps the order: of those without a card the worst
+    chosen = sorted(scored, key=lambda record: not record["measured"])[:ROWS_AT_MOST]
+    left_out = len(scored) - len(chosen)
     more = plural(left_out, "more image is", "more images are") if left_out else ""
     carrying = carriers(evidence)
     rows = (
-        _row(evidence, record, signs.get(record["id"], ()), titles, carrying.get(record["id"], ()))
-        for record in kept
+        _row(evidence, record, signs.get(id_, ()), titles, below, named, carrying.get(id_, ()))
+        for record in worst_first(chosen)
+        for id_ in (record["id"],)
     )
     return tuple(rows), more and f"{more} in results.json only."
 
 
 def _counted(rows: Sequence[ImageRow]) -> tuple[tuple[str, int], ...]:
-    """How many rows are in each state; that an image has no answer, or carries a shortcut, is so rare that it
-    is left out at 0."""
+    """How many rows are in each state, of those states that tell some images from others."""
     counts = {state: sum(state in row.states for row in rows) for state in STATES}
-    return tuple((state, n) for state, n in counts.items() if n or state not in (UNANSWERED, SHORTCUT))
+    mixed = 0 < counts["labelled"] < len(rows)
+    told = {
+        UNANSWERED: counts[UNANSWERED] > 0,
+        "right": counts["labelled"] > 0,
+        "labelled": mixed,
+        "unlabelled": mixed,
+        "refer": counts["refer"] > 0,
+        SHORTCUT: counts[SHORTCUT] > 0,
+    }
+    return tuple((state, n) for state, n in counts.items() if told.get(state, True))
 
 
 def _print_more(missing: int) -> str:
     rest = plural(missing, "more image is", "more images are")
-    return f"{rest} in report.html only: none is wrong, unsure or flagged." if missing else ""
+    return f"{rest} in report.html only: none is wrong, to be referred or flagged." if missing else ""
 
 
 def _row(
@@ -205,13 +239,15 @@ def _row(
     record: Record,
     signs: Sequence[tuple[str, Sign]],
     titles: Mapping[str, str],
+    below: float | None,
+    named: Mapping[str, Sequence[str]],
     carried: Sequence[str],
 ) -> ImageRow:
     answer, p = heads.answered(record, evidence.manifest["model"]["classes"])
     # of an image without an answer nothing but the image is there to be shown
     seen = evidence.array(record, "seen") if record["measured"] or is_unanswered(record) else None
     flagged = dict.fromkeys(titles[m] for m, sign in signs if sign.level in ("warn", "bad"))
-    words = marks(record)
+    words = marks(record, below)
     judged = record["correct"] is not None or is_unanswered(record)
     return ImageRow(
         number=record["id"],
@@ -224,10 +260,23 @@ def _row(
         percent=round(100 * (p or 0)),
         mark=words[0] if judged else NO_SIGN,
         labelled=heads.is_labelled(record),
-        signs=(*(["unsure"] if any(s.level == "warn" for s in words) else []), *flagged, *carried),
-        states=states(record, bool(flagged), bool(carried)),
+        signs=(*(["refer"] if is_referred(record, below) else []), *flagged, *carried),
+        states=states(record, bool(flagged), below, bool(carried)),
         picture=figures.fit(figures.photo(seen), THUMBNAIL_PX) if seen is not None else None,
+        label_probability=record["label_probability"],
+        margin=_margin(record),
+        loss=record["loss"],
+        sha256=record["sha256"] or "",
+        checks=tuple(named.get(record["id"], ())),
     )
+
+
+def _margin(record: Record) -> float | None:
+    """By how much the answer's probability exceeds the next one's, where one class is answered."""
+    if "answered_indices" in record or len(record["predictions"]) < 2:
+        return None
+    first, second = (prediction["probability"] for prediction in record["predictions"][:2])
+    return None if first is None or second is None else first - second
 
 
 def _sections(evidence: Evidence, manifest: Mapping[str, Any]) -> tuple[Block, ...]:

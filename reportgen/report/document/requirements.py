@@ -13,7 +13,7 @@ from reportgen.report.document import checks, heads
 from reportgen.report.document.set_findings import CLASS_FROM
 from reportgen.report.values.card import Level, Sign
 from reportgen.report.values.summary import Requirement
-from reportgen.report.wording import NONE, number, plural, sentence, share
+from reportgen.report.wording import NONE, number, plural, sentence, share, view
 
 Results = Mapping[str, Any]
 WORDS = {
@@ -26,6 +26,12 @@ WORDS = {
     "unanswered": "images without an answer",
     "unsure": "unsure answers",
     "labelled": "labelled images",
+}
+# the images that a number rests on, where the table can show just these
+OF_IMAGES = {
+    "accuracy": view(show="labelled"),
+    "labelled": view(show="labelled"),
+    "unanswered": view(show="unanswered"),
 }
 LEVELS: dict[str, Level] = {PASSED: "ok", FAILED: "bad", UNJUDGED: "bad"}
 OUTCOMES = {PASSED: "met", FAILED: "not met", UNJUDGED: "cannot be judged"}
@@ -114,6 +120,7 @@ def required(results: Results) -> Iterator[Requirement]:
             result=Sign(LEVELS[gate["outcome"]], OUTCOMES[gate["outcome"]]),
             words=_words(gate),
             href=_href(gate),
+            view=OF_IMAGES.get(gate["metric"], ""),
         )
 
 
@@ -205,19 +212,21 @@ def _of_answers(results: Results) -> Iterator[Requirement]:
     if totals["accuracy"] is not None and "accuracy" not in asked:
         title = "All labels right" if totals["labels"] else "Accuracy"
         ends = totals["accuracy_low"], totals["accuracy_high"]
-        yield _measured(title, totals["accuracy"], ends, totals["labelled"], "#images")
+        images = view(show="labelled")
+        yield _measured(title, totals["accuracy"], ends, totals["labelled"], "#images", images)
     enough = [row for row in totals["per_class"] or () if row["count"] >= CLASS_FROM]
     if len(enough) > 1 and "lowest_class_accuracy" not in asked:
         worst = min(enough, key=lambda row: (row["accuracy"], -row["count"]))
         title = f"Worst class ({worst['class_name']})"
-        yield _measured(title, worst["accuracy"], (worst["low"], worst["high"]), worst["count"], "#answers")
+        ends, images = (worst["low"], worst["high"]), view(label=worst["class_name"])
+        yield _measured(title, worst["accuracy"], ends, worst["count"], "#answers", images)
 
 
 def _measured(
-    title: str, value: float, ends: tuple[float, float], n: int, href: str
+    title: str, value: float, ends: tuple[float, float], n: int, href: str, images: str
 ) -> Requirement:
     interval, sign = f"{share(ends[0])} to {share(ends[1])}", Sign("note", "measured")
-    return Requirement(title, NONE, share(value), interval, f"{n:,}", sign, "", href)
+    return Requirement(title, NONE, share(value), interval, f"{n:,}", sign, "", href, images)
 
 
 def _referring(asked: Sequence[Results]) -> Iterator[Requirement]:

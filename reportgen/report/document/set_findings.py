@@ -7,7 +7,7 @@ from typing import Any
 
 from reportgen.audit.calibration import JUDGED_FROM
 from reportgen.report.values.document import FindingLine
-from reportgen.report.wording import number, plural, probability, share
+from reportgen.report.wording import number, plural, probability, share, view
 from reportgen.stats import wilson
 
 CLASS_FROM = 5  # images of a class before it is called weak
@@ -37,7 +37,7 @@ def wrong(totals: Totals, surest: Sequence[str] = ()) -> Iterable[FindingLine]:
         text += f": {what} {share(totals['accuracy'])} (95 % interval {interval})"
     if surest:
         text += f". Most confident: {'; '.join(surest)}" if len(surest) < missed else f": {'; '.join(surest)}"
-    yield FindingLine("bad", "wrong", f"{text}.", "#images", "images", remedy=WRONG)
+    yield FindingLine("bad", "wrong", f"{text}.", "#images", "images", remedy=WRONG, view=view(show="wrong"))
 
 
 def weak(totals: Totals, asked: Collection[str] = ()) -> Iterable[FindingLine]:
@@ -63,7 +63,8 @@ def _classes(totals: Totals) -> Iterable[FindingLine]:
             f" (95 % interval up to {share(row['high'])}); that of the set begins at"
             f" {share(totals['accuracy_low'])}."
         )
-        yield FindingLine("warn", "weak class", text, "#answers", "numbers", remedy=WEAK)
+        images = view(label=row["class_name"], show="wrong")
+        yield FindingLine("warn", "weak class", text, "#answers", "numbers", remedy=WEAK, view=images)
     if len(rows) > CLASSES_LISTED:
         more = plural(len(rows) - CLASSES_LISTED, "more class is", "more classes are")
         text = f"{more} below the set by more than chance."
@@ -96,7 +97,8 @@ def _confused(confusion: Mapping[str, Any] | None) -> Iterable[FindingLine]:
             f"The most frequent mistake: {pair['answer']} for {pair['label']}, in {pair['count']:,} of"
             f" {plural(pair['images'], 'image')} of that label."
         )
-        yield FindingLine("note", "confused", text, "#answers", "numbers", remedy=CONFUSED)
+        images = view(label=pair["label"], answer=pair["answer"])
+        yield FindingLine("note", "confused", text, "#answers", "numbers", remedy=CONFUSED, view=images)
 
 
 def _pairs(confusion: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:

@@ -19,6 +19,7 @@ from reportgen.stats import wilson
 
 Results = Mapping[str, Any]
 NEXT_AT_MOST = 5
+HASH = "hash"  # the name of facts that are one
 CLASSES_AT_MOST = 12  # named one by one
 LABELS_AT_MOST = 100_000  # beyond this many labelled images no number is proposed
 MAPS_FROM = 10  # tested images from which on a verdict on maps is not called a first impression
@@ -126,15 +127,16 @@ def needed(accuracy: float, limit: float) -> int | None:
 def _identity(manifest: Results, results: Results) -> Iterator[Fact]:
     hashes, environment = results["identity"], manifest["environment"]
     total = manifest["images"]["total"]
-    yield Fact("model", f"{manifest['checkpoint']['sha256']}", manifest["checkpoint"]["name"])
-    yield Fact("image set", hashes["images"], plural(total, "file"))
+    yield Fact("model", f"{manifest['checkpoint']['sha256']}", manifest["checkpoint"]["name"], HASH)
+    yield Fact("image set", hashes["images"], plural(total, "file"), HASH)
     labels = results["metrics"]["labelled"]
-    yield Fact("labels", hashes["labels"] or NONE, plural(labels, "labelled answer"))
-    yield Fact("recipe", hashes["recipe"], "resolved, defaults included")
+    kind = HASH if hashes["labels"] else ""
+    yield Fact("labels", hashes["labels"] or NONE, plural(labels, "labelled answer"), kind)
+    yield Fact("recipe", hashes["recipe"], "resolved, defaults included", HASH)
     if code := hashes.get("code"):
-        yield Fact("model's code", code, manifest["model"]["source"])
+        yield Fact("code of the network", code, manifest["model"]["source"], HASH)
     versions = f"reportgen {environment['reportgen']}, torch {environment['torch']}"
-    yield Fact("code", versions, manifest["model"]["source"])
+    yield Fact("software", versions, "" if code else manifest["model"]["source"])
 
 
 def _classes(counts: Mapping[str, int]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from reportgen.evidence import Findings, Record, is_unanswered
 from reportgen.findings import Flag
-from reportgen.report.cards.cards import anchor
+from reportgen.report.cards.cards import UNANSWERED, anchor
 from reportgen.report.document import checks, heads, set_findings
 from reportgen.report.document.sanity import lines as doubted
 from reportgen.report.document.second_model import lines as compared
@@ -16,7 +16,7 @@ from reportgen.report.values.card import LEVELS, Sign
 from reportgen.report.values.comparison import ChangeLine
 from reportgen.report.values.document import ADVICE, FindingLine, TrustSection
 from reportgen.report.values.second_model import SideBySide
-from reportgen.report.wording import listed, plural, probability, share
+from reportgen.report.wording import listed, plural, probability, share, view
 
 SUREST = 3  # wrong answers named one by one
 NAMED = 4  # maps that passed, named one by one
@@ -52,7 +52,7 @@ def findings(
         ),
         *_doubted(trust),
         *set_findings.weak(results["metrics"], checks.asked(results.get("checks", ()))),
-        *_flagged(signs, sum(record["measured"] for record in records)),
+        *_flagged(signs, sum(record["measured"] for record in records), manifest["visualizations"]),
         *_of_the_whole(whole or {}),
         *_rejected(records),
         *_absent(manifest["visualizations"]),
@@ -97,7 +97,13 @@ def _not_finite(records: Sequence[Record]) -> Iterable[FindingLine]:
             " nothing there, neither right nor wrong."
         )
         yield FindingLine(
-            "bad", "not finite", text, *_evidence(broken[0]), remedy=NOT_FINITE, image=broken[0]["id"]
+            "bad",
+            "not finite",
+            text,
+            *_evidence(broken[0]),
+            remedy=NOT_FINITE,
+            image=broken[0]["id"],
+            view=view(show=UNANSWERED),
         )
 
 
@@ -119,8 +125,11 @@ def _in_words(record: Record, classes: list[str]) -> str:
     )
 
 
-def _flagged(signs: Signs, shown: int) -> Iterable[FindingLine]:
+def _flagged(
+    signs: Signs, shown: int, visualizations: Iterable[Mapping[str, Any]]
+) -> Iterable[FindingLine]:
     """One line a sentence, with the images where it holds."""
+    titles = {one["name"]: one["title"] for one in visualizations}
     where: dict[tuple[str, Sign], list[str]] = {}
     for number_, flags in signs.items():
         for key in flags:
@@ -129,7 +138,9 @@ def _flagged(signs: Signs, shown: int) -> Iterable[FindingLine]:
         named = ", ".join(numbers[:3]) + (", …" if len(numbers) > 3 else "")
         text = f"{sign.text.rstrip('.')} ({len(numbers)} of {plural(shown, 'image')}: {named})."
         # what a map says of itself concerns whoever chose its options
-        yield FindingLine(sign.level, method, text, f"#i{numbers[0]}", "card", kind="operator")
+        # the table's flags are of what weighs
+        flag = view(flag=titles.get(method, method)) if sign.level in ("warn", "bad") else ""
+        yield FindingLine(sign.level, method, text, f"#i{numbers[0]}", "card", kind="operator", view=flag)
 
 
 def _of_the_whole(by_name: Findings) -> Iterable[FindingLine]:

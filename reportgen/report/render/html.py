@@ -17,7 +17,7 @@ from markupsafe import Markup
 from reportgen.evidence import Evidence, write_whole
 from reportgen.formats import Report
 from reportgen.ownership import claim, discard, owned
-from reportgen.report.cards.cards import cards
+from reportgen.report.cards.cards import cards, in_order
 from reportgen.report.pictures.rasters import Encoding, Raster
 from reportgen.report.render import templates
 from reportgen.report.render.embedding import FOLDER, Embedding, Kind
@@ -136,7 +136,7 @@ def _body(
 ) -> tuple[str, Embedding]:
     embedding = Embedding(fit.encoding, beside)
     shown = cards(evidence, document.trust, fit.cards, document.side, changes=document.changes)
-    measured = [record for record in evidence.records() if record["measured"]]
+    measured = in_order(evidence, document.side, document.changes)
     body = templates.render(
         embedding.picture,
         "report.html.j2",
@@ -150,7 +150,7 @@ def _body(
         notes=(),
         logo="",  # stands above the page, in its shell
     )
-    return body, embedding
+    return templates.unbroken(body), embedding
 
 
 def _page(

@@ -117,7 +117,7 @@ def _printed(report: Report) -> bytes:
         left_out=(),
         weight="",
     )
-    text = without(text, absent)
+    text = templates.unbroken(without(text, absent))
     bars = {palette: source(strip) for palette, strip in figures.palette_strips().items()}
     page = templates.render(
         source,

@@ -18,7 +18,9 @@ from reportgen.report.values.sheet import Cases, CaseSheet, Contact
 from reportgen.report.wording import plural
 
 Form = Literal["sheet", "full", "none"]
-LOOKED_AT = ("wrong", "unsure")  # states of images that have a sheet; the others are right and sure
+# states of images that have a sheet, the first first; the others are right and sure. Where an image has no
+# label, nobody knows whether its answer is right
+LOOKED_AT = ("wrong", "refer", "unlabelled")
 SHEETS_AT_MOST = 20  # a report that is signed is read to its end
 CONTACTS = 24  # pictures of a contact sheet
 CONTACT_PX = 224
@@ -64,7 +66,7 @@ def _looked_at(row: ImageRow) -> bool:
 
 
 def _place(row: ImageRow) -> int:
-    """Wrong answers before unsure ones."""
+    """Wrong answers before unsure ones, and those before what has no label."""
     return min(LOOKED_AT.index(state) for state in row.states if state in LOOKED_AT)
 
 

@@ -32,6 +32,8 @@ SCRIPTS = (
     "find.js",  # the table of images
     "save.js",  # what is downloaded
     "contents.js",  # the section that is read
+    "copy.js",  # texts and links for the clipboard
+    "cut.js",  # tables that are broader than the window
     "view.js",  # the address
 )
 # a theme's sheets of each document: of two rules that weigh the same, the later one holds
@@ -42,6 +44,10 @@ VAR = re.compile(r"var\((--[\w-]+)\)")
 # a theme may leave rules of the default out, but a logo is no poster over the verdict
 LOGO_ON_SCREEN = ".logo img { max-height: 44px !important; max-width: 220px !important; }"
 LOGO_IN_PRINT = ".logo img { max-height: 14mm !important; max-width: 70mm !important; }"
+# elements whose text stays as it is, or a tag, or the text between two tags
+KEPT_OR_TEXT = re.compile(r"(<(svg|pre|option|textarea|title)\b.*?</\2>|<[^>]*>)|[^<]+", re.S)
+# with a sign before it ("≥ 95 %"): the space between them must not stand alone, for not every font has one
+PER_CENT = re.compile(r"(?<![\d.,])(?:[≥≤≈±] )?\d[\d.,]* %")
 WIDTH = re.compile(r'class="w(\d+)"')
 Source = Callable[[Raster], str]  # where a document finds a picture: a data: URI or a name
 Levels = Callable[[RawMap], str | None]  # what a page carries of a map beside its picture, in base64
@@ -94,6 +100,19 @@ def prose(text: str) -> Markup:
 def oneline(markup: Markup) -> Markup:
     """Markup without line breaks: attributes that were written one a line."""
     return Markup(" ").join(Markup(part) for part in markup.splitlines() if part)
+
+
+def unbroken(markup: str) -> str:
+    """Markup in which no line ends between a number and its per cent sign, where it stands among words. What
+    is drawn, and text that is shown as it was written, stays."""
+    return KEPT_OR_TEXT.sub(_unbroken, markup)
+
+
+def _unbroken(found: re.Match[str]) -> str:
+    text = found[0]
+    if found[1] or PER_CENT.fullmatch(text.strip()):  # alone in its cell it needs nothing
+        return text
+    return PER_CENT.sub(r'<span class="nb">\g<0></span>', text)
 
 
 def render(source: Source, template: str, levels: Levels | None = None, **values: Any) -> str:

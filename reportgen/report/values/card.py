@@ -33,6 +33,7 @@ class Fact:
     value: str
     detail: str = ""
     name: str = ""  # of the scalar that it prints, so that a template can place it
+    view: str = ""  # what narrows the table of images to those that it counts
 
 
 @dataclass(frozen=True)
@@ -240,6 +241,7 @@ class Card:
     trial: Trial | None = None
     rival: Rival | None = None
     words: tuple[str, ...] = ()  # the answer, where it looked and what would change it, in sentences
+    sha256: str = ""  # of the file
     before: str = ""  # anchors of the neighbouring cards
     after: str = ""
 

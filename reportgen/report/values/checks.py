@@ -32,6 +32,8 @@ class CheckRow:
     folded: tuple[FoldedRow, ...]
     images: tuple[tuple[str, str], ...]  # ids, and the links to their cards or rows
     more_images: str  # how many more there are, or ""
+    all_images: str  # how many there are in all, in words
+    view: str  # all of them in the table of images, or ""
     places: tuple[str, ...]  # layers, channels and settings, in words
     block: Block | None  # its figures
 

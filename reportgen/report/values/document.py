@@ -12,10 +12,12 @@ from reportgen.report.values.checks import ChecksSection
 from reportgen.report.values.comparison import Change
 from reportgen.report.values.history import HistorySection
 from reportgen.report.values.second_model import SideBySide
+from reportgen.report.values.set_map import SetMap
 from reportgen.report.values.summary import Summary
 
 COVER_FINDINGS = 4
 FIRST_FINDINGS = 8  # of the first screen; the others are folded
+URGENT = frozenset({"unanswered", "wrong", "refer", "flagged"})  # states of an image that needs a look
 MARK = 1.2  # the width of the mark in the middle of a drawn interval
 
 
@@ -36,12 +38,17 @@ class ImageRow:
     signs: tuple[str, ...]
     states: tuple[str, ...]
     picture: Raster | None
+    label_probability: float | None = None
+    margin: float | None = None  # of the answer's probability over the next class's
+    loss: float | None = None
+    sha256: str = ""
+    checks: tuple[str, ...] = ()  # names of the checks that show this image
 
     @property
     def printed(self) -> bool:
-        """Whether it stands in print, too: not where all there is to it is that it carries a shortcut, as
-        every picture of a class may."""
-        return bool(self.picture or set(self.states) - {"shortcut"})
+        """Whether print lists it: it has a picture, or needs a look. That it carries a shortcut is not
+        enough, as every picture of a class may."""
+        return self.picture is not None or not URGENT.isdisjoint(self.states)
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,7 @@ class FindingLine:
     remedy: str = ""
     kind: Literal["finding", "operator", "passed"] = "finding"
     image: str = ""  # the id of the image that shows it best
+    view: str = ""  # what narrows the table of images to those that it counts
     picture: Raster | None = None
 
 
@@ -77,6 +85,8 @@ class ClassRow:
     middle: float
     precision: str
     f1: str
+    view: str  # its images in the table
+    right_view: str  # those that are right
 
     @property
     def width(self) -> float:
@@ -106,6 +116,7 @@ class ConfusionCell:
     text: str
     tint: str
     right: bool
+    view: str = ""  # its images in the table; "" of none
 
 
 @dataclass(frozen=True)
@@ -116,6 +127,7 @@ class ConfusionRow:
     name: str
     cells: tuple[ConfusionCell, ...]
     total: str
+    view: str
 
 
 @dataclass(frozen=True)
@@ -127,6 +139,7 @@ class Confused:
     count: str
     images: str  # of the label
     share: str
+    view: str
 
 
 @dataclass(frozen=True)
@@ -148,6 +161,7 @@ class BinRow:
     accuracy: str
     interval: str
     gap: str
+    view: str
 
 
 @dataclass(frozen=True)
@@ -259,6 +273,27 @@ class Sheet:
 
 
 @dataclass(frozen=True)
+class CrosswalkRow:
+    """A clause, what it asks for, what bears on it (words and anchors), and what of it is not there."""
+
+    clause: str
+    asks: str
+    sign: Sign
+    links: tuple[tuple[str, str], ...]
+    missing: str
+
+
+@dataclass(frozen=True)
+class Crosswalk:
+    """A published text's clauses, and where this report bears on them."""
+
+    title: str
+    source: str
+    lead: str
+    rows: tuple[CrosswalkRow, ...]
+
+
+@dataclass(frozen=True)
 class Document:
     """The report without its cards, which are made one at a time (see `cards`)."""
 
@@ -298,6 +333,8 @@ class Document:
     provenance: tuple[Sheet, ...]
     plan: tuple[str, ...]
     recipe: str
+    crosswalk: Crosswalk | None = None
+    set_maps: tuple[SetMap, ...] = ()
 
     @property
     def changes(self) -> Mapping[str, Sign]:

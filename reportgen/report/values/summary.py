@@ -19,6 +19,7 @@ class Requirement:
     result: Sign
     words: str
     href: str
+    view: str = ""  # the images that it rests on, in the table
 
 
 @dataclass(frozen=True)

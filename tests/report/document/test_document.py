@@ -34,7 +34,7 @@ def test_the_cover_counts_what_was_measured(made: Document) -> None:
     facts = {fact.label: (fact.value, fact.detail) for fact in made.facts}
     assert facts["images"] == ("4", "1 rejected")
     assert facts["labelled images right"][0] == "1 / 2"
-    assert facts["mean confidence"] == ("0.650", "1 unsure")  # (0.9 + 0.7 + 0.35) / 3
+    assert facts["mean confidence"] == ("0.650", "of every answer")  # (0.9 + 0.7 + 0.35) / 3
     assert facts["parameters"][0] == "4.65 M"
     assert facts["runs of the network"] == ("366", "to make the figures")
     assert made.sha256 == "0123456789abcdef" * 4
@@ -65,9 +65,9 @@ def test_findings_come_worst_first_with_their_numbers(made: Document) -> None:
 
 
 def test_every_readable_image_has_a_row_and_every_rejected_one_its_reason(made: Document) -> None:
-    assert [row.number for row in made.rows] == ["000000", "000001", "000002"]
-    assert [row.mark.text for row in made.rows] == ["right", "wrong", "no label"]
-    assert dict(made.states) == {"wrong": 1, "unsure": 1, "flagged": 2}
+    assert [row.number for row in made.rows] == ["000001", "000002", "000000"], "the worst first"
+    assert [row.mark.text for row in made.rows] == ["wrong", "no label", "right"]
+    assert dict(made.states) == {"wrong": 1, "right": 1, "labelled": 2, "unlabelled": 1, "flagged": 2}
     assert made.rejected == (("000003", "broken.png", "cannot identify <image> file"),)
 
 
@@ -91,7 +91,7 @@ def test_several_targets_stand_side_by_side_under_each_visualization(
     write_evidence: Callable[..., Path], tmp_path: Path
 ) -> None:
     folder = write_evidence(tmp_path, targets=2)
-    card = next(iter(cards(Evidence(folder / "evidence"))))
+    card = next(card for card in cards(Evidence(folder / "evidence")) if card.number == "000000")
     assert [held.class_name for held in card.explained] == ["cat", "dog"]
     rows = [row for group in card.groups for row in group.rows]
     assert [[held.method for held in row] for row in rows] == [
@@ -214,7 +214,7 @@ def test_print_lists_the_images_that_need_a_look_and_counts_the_rest(
         records[number]["measured"] = False
     monkeypatch.setattr(Evidence, "records", lambda _: records)
     made = document(evidence, results_of(evidence))
-    assert [row.number for row in made.rows] == ["000000", "000001", "000002"]
+    assert [row.number for row in made.rows] == ["000001", "000002", "000000"]
     assert [row.number for row in made.print_rows] == ["000001", "000002"]
     assert made.print_more.startswith("1 more image is in report.html only")
 

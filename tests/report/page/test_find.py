@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from test_heads import audited
 
 axe_api = pytest.importorskip("axe_playwright_python.sync_playwright")
 
+WORST_FIRST = ["000001", "000002", "000000"]  # wrong, without a label at 0.35, right
 HOSTILE = "<script>alert(1)</script>.png"
 OVER = "i000000-grad-cam-map"
 
@@ -68,8 +70,8 @@ def test_the_table_sorts_by_every_head_and_says_so(watched: Callable[..., Any], 
             assert head(page, name).get_attribute("aria-sort") == wanted
             assert page.locator("table.images th[aria-sort]").count() == 1
     head(page, "file").get_by_role("button").click()
-    assert shown(page) == ["000000", "000001", "000002"], "a third time: the set's order"
-    assert head(page, "id").get_attribute("aria-sort") == "ascending"
+    assert shown(page) == WORST_FIRST, "a third time: the worst first, as it opens"
+    assert page.locator("table.images th[aria-sort]").count() == 0
 
 
 @pytest.mark.parametrize(
@@ -77,11 +79,11 @@ def test_the_table_sorts_by_every_head_and_says_so(watched: Callable[..., Any], 
     [
         ("q", "DOGS/two", ["000002"]),
         ("q", "<script>", ["000001"]),
-        ("q", "cat", ["000000", "000001"]),  # a file of cats, and the label of the next
+        ("q", "cat", ["000001", "000000"]),  # a file of cats, and the label of the next
         ("q", "nothing is called this", []),
-        ("class", "cat", ["000000", "000001"]),  # the answer, and the label
+        ("class", "cat", ["000001", "000000"]),  # the answer, and the label
         ("flag", "Saliency", ["000001"]),
-        ("from", "0.7", ["000000", "000001"]),
+        ("from", "0.7", ["000001", "000000"]),
         ("to", "0.4", ["000002"]),
     ],
 )
@@ -100,7 +102,7 @@ def test_cards_follow_the_filter_of_the_table(
     answers = page.locator(".verdicts li:visible")
     assert answers.count() == len([held for held in left if held != "000002"]), "the third has no label"
     page.get_by_role("button", name="show all").click()
-    assert cards(page) == ["000000", "000001", "000002"]
+    assert cards(page) == WORST_FIRST
 
 
 def test_filters_add_up_and_the_radio_is_one_of_them(watched: Callable[..., Any], rendered: Path) -> None:
@@ -219,7 +221,7 @@ def test_an_address_that_means_nothing_changes_nothing(
     page = watched(rendered)
     page.goto(f"{page.url}#{said}")
     page.reload()
-    assert shown(page) == cards(page) == ["000000", "000001", "000002"]
+    assert shown(page) == cards(page) == WORST_FIRST
     assert not page.locator("#explorer").is_visible()
 
 
@@ -247,7 +249,12 @@ def test_the_shown_rows_download_as_csv_and_json(watched: Callable[..., Any], re
         assert row["probability"] == float(text["probability"]) == truth["predictions"][0]["probability"]
         assert row["label"] == truth["label"]
         assert row["answer"] == truth["predictions"][0]["class_name"]
-    assert [row["flags"] for row in held] == [["Saliency"], ["unsure", "Occlusion"]]
+        assert row["label_probability"] == (truth["loss"] and pytest.approx(math.exp(-truth["loss"])))
+        first, second = (one["probability"] for one in truth["predictions"][:2])
+        assert row["margin"] == first - second
+        assert row["loss"] == truth["loss"]
+        assert row["sha256"] == text["sha256"] == truth["sha256"]
+    assert [row["flags"] for row in held] == [["Saliency"], ["Occlusion"]]
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", " =1", "\r=1", "＝1", 'a"b,c\n=d'])
@@ -356,7 +363,7 @@ def test_values_are_answers_that_sort_and_download_without_a_probability(
     order = shown(page)
     _, data = downloaded(page, lambda: page.get_by_role("button", name="CSV").first.click())
     rows = list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"))))
-    assert list(rows[0]) == ["id", "file", "answer", "label", "verdict", "flags"]
+    assert list(rows[0]) == ["id", "file", "answer", "label", "loss", "verdict", "flags", "checks", "sha256"]
     said = {image["id"]: image["predictions"][0]["logit"] for image in outcome.results["images"]}
     assert [row["id"] for row in rows] == order == sorted(sorted(order), key=said.get)
     for row in rows:

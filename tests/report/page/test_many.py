@@ -70,16 +70,18 @@ def test_the_limit_is_used_up_and_kept_and_the_page_says_how(many: Path) -> None
     assert f"large maps are pictures without their raw values and {CARDS - shown} cards are left out" in text
     assert html.ORDER in text
     listed = re.findall(r'<li id="i(\d{6})">', text)
-    assert listed == [f"{number:06d}" for number in range(shown, CARDS)], "from the last"
+    # in each batch the second is wrong, the third least sure
+    worst_first = sorted(range(CARDS), key=lambda number: ((1, 2, 0).index(number % EACH), number))
+    assert listed == [f"{number:06d}" for number in worst_first[shown:]], "from the last"
 
 
 def test_a_card_has_few_elements_and_few_bytes_besides_its_pictures(
     watched: Callable[..., Any], many: Path
 ) -> None:
     page = watched(many)
-    figures = page.locator("#i000000 figure").count()
-    assert page.locator("#i000000 *").count() <= 20 * figures
-    text = page.locator("#i000000").evaluate("card => card.outerHTML")
+    figures = page.locator("#i000001 figure").count()
+    assert page.locator("#i000001 *").count() <= 20 * figures
+    text = page.locator("#i000001").evaluate("card => card.outerHTML")
     words = re.sub(r'"data:[^"]*"|data-levels="[^"]*"', "", text)
     assert len(words) <= 1000 * figures
 
@@ -91,8 +93,8 @@ def test_what_is_off_screen_is_not_laid_out_or_painted(
     left = """(selector) => [...document.querySelectorAll(selector)].filter(
       (held) => held.checkVisibility({ contentVisibilityAuto: true })).length"""
     assert page.evaluate(left, ".card .body") == 0
-    page.locator("#i000010").evaluate("held => held.scrollIntoView()")
-    until(page, "document.querySelector('#i000010 .body').checkVisibility({contentVisibilityAuto: true})")
+    page.locator("#i000034").evaluate("held => held.scrollIntoView()")
+    until(page, "document.querySelector('#i000034 .body').checkVisibility({contentVisibilityAuto: true})")
     assert page.evaluate(left, ".card .body") <= 8 < page.locator("article.card").count() / 2
     until(page, "!document.querySelector('.images tr').checkVisibility({contentVisibilityAuto: true})")
     assert page.evaluate(left, "table.images tbody tr") == 0
@@ -116,7 +118,7 @@ def test_a_map_is_decoded_only_when_it_is_looked_at(watched: Callable[..., Any],
     )
     page.locator("#cards").evaluate("held => held.scrollIntoView()")
     assert page.evaluate("made") == 0
-    page.locator("#i000000-grad-cam-map a.name").click()
+    page.locator("#i000001-grad-cam-map a.name").click()
     page.wait_for_selector("#explorer .stage[aria-busy=false]")
     assert page.evaluate("made") == 1
 

@@ -54,7 +54,8 @@ def rows(by_hand: SimpleNamespace) -> list[dict[str, Any]]:
             {"class_index": at % COUNT, "class_name": NAUGHTY[at % COUNT], "logit": 1.0, "probability": p}
             for at, p in ((number, 0.5), (number + 1, 0.2))
         ]
-        label = {"label": other, "label_index": (number + SHIFT) % COUNT, "correct": False}
+        label: dict[str, Any] = {"loss": 1.0}  # equally bad
+        label |= {"label": other, "label_index": (number + SHIFT) % COUNT, "correct": False}
         targets = [{"slot": 0, "kind": "predicted", "note": name, **answers[0]}] if number < MEASURED else []
         held[number] |= {"path": name, "predictions": answers, "targets": targets, **label, "notes": [name]}
     rejected = {**by_hand.record(MEASURED, 1, 0), "original_bytes": [0, 0]}

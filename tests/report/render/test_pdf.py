@@ -71,7 +71,7 @@ def test_bookmarks_lead_to_sections_and_cases(reader: PdfReader) -> None:
 def test_a_case_is_a_page_with_its_figures_and_captions(reader: PdfReader) -> None:
     texts = [" ".join(page.extract_text().split()) for page in reader.pages]
     cases = [text for text in texts if "What it answered" in text]
-    assert len(cases) == 2  # the wrong answer and the unsure one
+    assert len(cases) == 2  # the wrong answer and the one without a label
     for text in cases:
         for words in ("As the model saw it", "Where it looked", "Reviewer", "All ", "report.html#i00000"):
             assert words in text

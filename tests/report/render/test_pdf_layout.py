@@ -78,3 +78,31 @@ def test_a_case_ends_on_its_page(pages: Any) -> None:
     cases = [text for text in texts if "What it answered" in text]
     assert len(cases) == 2
     assert all("Reviewer" in text and "of this image: report.html#i" in text for text in cases)
+
+
+def lines(page: Any) -> list[tuple[float, float, str]]:
+    """Each line of a page from the top: how high it stands, the size of its type in points, its text."""
+    text = page.get_textpage()
+    found: dict[int, list[tuple[float, str]]] = {}
+    for at in range(text.count_chars()):
+        letter, matrix = chr(raw.FPDFText_GetUnicode(text.raw, at)), raw.FS_MATRIX()
+        raw.FPDFText_GetMatrix(text.raw, at, matrix)
+        size = raw.FPDFText_GetFontSize(text.raw, at) * math.hypot(matrix.c, matrix.d)
+        if letter.strip():
+            found.setdefault(round(matrix.f), []).append((size, letter))
+    return [
+        (height, max(size for size, _ in held), "".join(letter for _, letter in held))
+        for height, held in sorted(found.items(), reverse=True)
+    ]
+
+
+def test_no_heading_stands_alone_at_the_foot_of_a_page(pages: Any) -> None:
+    headings = {heading.get_title().strip() for heading in pages.get_toc()}
+    headings = {"".join(title.split()) for title in headings}
+    alone = []
+    for number, page in enumerate(pages, 1):
+        foot = page.get_height() * FOOT
+        body = [line for line in lines(page) if line[0] > foot]
+        if body and (body[-1][1] > 12.5 or body[-1][2] in headings) and page.get_height() - body[0][0] < 200:
+            alone.append((number, body[-1]))
+    assert alone == []

@@ -36,17 +36,17 @@ def test_an_image_that_needs_a_look_has_a_sheet_and_the_others_a_small_picture(
     made: Document, asked: Any
 ) -> None:
     held = printed(made, asked)
-    states = {row.number: set(row.states) & {"wrong", "unsure"} for row in made.rows if row.href}
+    states = {row.number: set(row.states) & {"wrong", "refer", "unlabelled"} for row in made.rows if row.href}
     assert {number for number, found in states.items() if found} == set(held.sheets)
     assert {number for number, found in states.items() if not found} == set(held.contacts)
     assert (held.form, held.cut) == ("sheet", "")
 
 
-def test_wrong_answers_have_a_sheet_before_unsure_ones(made: Document) -> None:
+def test_wrong_answers_have_a_sheet_before_those_that_nobody_judged(made: Document) -> None:
     states = {row.number: row.states for row in made.rows}
     first, second = printed(made, True).sheets
     assert "wrong" in states[first]
-    assert "unsure" in states[second] and "wrong" not in states[second]
+    assert "unlabelled" in states[second] and "wrong" not in states[second]
     assert printed(made, {"cards": 1}).sheets == (first,)
     assert second in printed(made, {"cards": 1}).contacts
 
