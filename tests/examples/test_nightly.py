@@ -72,7 +72,7 @@ def test_the_job_of_gitlab_has_test_results() -> None:
 
 
 def test_the_cron_job_of_kubernetes_runs_one_at_a_time_and_gives_it_time_to_stop() -> None:
-    job = read("cronjob.yaml")
+    job = read("cronjob.yml")
     assert (job["apiVersion"], job["kind"]) == ("batch/v1", "CronJob")
     assert job["spec"]["concurrencyPolicy"] == "Forbid"
     pod = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]

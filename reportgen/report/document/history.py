@@ -34,7 +34,9 @@ def history(results: Results, reproducible: bool) -> HistorySection | None:
     earlier = plural(len(found["audits"]), "earlier audit")
     unmet = f"; dots mark {failed:,} of {len(audits):,} in which a requirement was not met" if failed else ""
     return HistorySection(
-        lead=f"This audit after {earlier} of the same title, the oldest on the left{unmet}.",
+        lead=f"This audit after {earlier} of the same title, the oldest on the left{unmet}."
+        if found["audits"]
+        else "The first audit of this title: there is none before it.",
         count=f"{len(found['audits']):,}",
         figures=tuple(_figures(audits, reproducible)) if len(audits) > 1 else (),
         rows=tuple(map(_row, reversed(audits[-ROWS:]))),
