@@ -54,7 +54,6 @@ def poisoned(
     [
         ("digits", 1, 3, (1, 1), 3, [255], 1.0),
         ("digits", 2, 7, (12, 20), 4, [255], 0.5),
-        ("digits", 3, 0, (22, 22), 4, [200], 1.0),
     ],
 )
 def test_a_backdoor_that_no_picture_carries_is_screened(
