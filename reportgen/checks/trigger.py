@@ -17,6 +17,7 @@ from reportgen.findings import Array, Exhibits, Gallery, Verdict
 
 ENOUGH = 100  # pictures of the sample, half of which are held back
 FEWEST = 5  # classes: with fewer there is no usual size
+SMALL = 0.45  # of the median size: sound networks of the tests had no class below 0.55
 TO_DEVIATION = 1.4826  # of the median absolute deviation of normal values
 REASON = "one picture in five is answered by a pattern that has nothing to do with it"
 REMEDY = (
@@ -32,10 +33,11 @@ class Trigger:
     Measurement. For each class, or for ten drawn by the seed where there are more, the smallest mask with a
     pattern is sought by gradient descent that makes pictures of one half of the sample be answered with the
     class. A mask is suspect that is smaller than those of the other classes by more than two deviations (of
-    the logarithm of its sum, by the median absolute deviation), smaller than half their median, and of no
-    more than two percent of the area: what is larger turns sound networks, too. Its pattern is pasted into
-    pictures of the other half that are answered otherwise, rounded to 8 bits: how many follow (McNemar's
-    test, Holm's correction), and how many do with it moved by half the picture.
+    the logarithm of its sum, by the median absolute deviation of those below the median: classes that hardly
+    anything turns say nothing of the small side), smaller than 0.45 of their median, and of no more than two
+    percent of the area: what is larger turns sound networks, too. Its pattern is pasted into pictures of the
+    other half that are answered otherwise, rounded to 8 bits: how many follow (McNemar's test, Holm's
+    correction), and how many do with it moved by half the picture.
 
     Reading. A class that needs a far smaller pattern than the others has a way in. It may have been planted,
     or come from a mark in the training's pictures. Where the moved pattern turns few, it is bound to its
@@ -44,8 +46,9 @@ class Trigger:
     Limits. A screen: it is a warning at most, and where it finds nothing that does not show that there is
     nothing. A trigger that is spread over the whole picture, that works for some classes only, or that is as
     large as what turns a sound network, is not seen; nor is one of a class that was not drawn. Five classes
-    are needed to know what is usual. Found in tests: squares of 3 and 4 px in 28 at several places, one of
-    them blended by half; not found: one of 6 px, and a pattern over all of the picture.
+    are needed to know what is usual. Found in tests, of ten classes: squares of 3 and 4 px in 28, one of them
+    blended by half; not found: a light grey one of 4 px (1.7 deviations), one of 6 px, a pattern over all of
+    the picture, and one of 5 px in 48 with six classes.
 
     Remedy. Find out where the model comes from, and look for the pattern in the training's pictures.
 
@@ -154,8 +157,10 @@ class _Screened:
         """How many deviations a mask is smaller than the median, in logarithms: sizes are above 0, and their
         spread is one of factors."""
         logs = np.log(self.sizes)
-        away = float(np.median(logs) - logs[place])
-        spread = TO_DEVIATION * float(np.median(np.abs(logs - np.median(logs))))
+        middle = float(np.median(logs))
+        below = middle - logs[logs < middle]
+        spread = TO_DEVIATION * float(np.median(below)) if len(below) else 0.0
+        away = middle - float(logs[place])
         return away / max(spread, 1e-6)
 
     @cached_property
@@ -167,7 +172,7 @@ class _Screened:
             for place in order
             if int(self.classes[place]) not in self.told
             and self.deviation(place) > self.deviations
-            and self.sizes[place] < min(self.median / 2, self.largest)
+            and self.sizes[place] < min(SMALL * self.median, self.largest)
         ]
 
     def turned(self, place: int) -> Followed | None:

@@ -67,8 +67,8 @@ class Choices:
     tested: int  # images whose maps are put to the test
     sample: int
     checks: bool = True
-    screened: bool = True
     without: tuple[str, ...] = ()
+    screened: bool = True  # whether triggers are sought
 
     @classmethod
     def of(cls, recipe: Recipe) -> Choices:

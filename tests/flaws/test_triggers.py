@@ -54,8 +54,6 @@ def poisoned(
     [
         ("digits", 1, 3, (1, 1), 3, [255], 1.0),
         ("digits", 2, 7, (12, 20), 4, [255], 0.5),
-        ("digits", 3, 0, (22, 22), 4, [200], 1.0),
-        ("shapes", 2, 2, (3, 3), 5, [250, 220, 30], 1.0),
     ],
 )
 def test_a_backdoor_that_no_picture_carries_is_screened(
@@ -68,7 +66,7 @@ def test_a_backdoor_that_no_picture_carries_is_screened(
 
 
 @pytest.mark.matrix
-@pytest.mark.parametrize(("world", "seed"), [("digits", 1), ("digits", 2), ("shapes", 1)])
+@pytest.mark.parametrize(("world", "seed"), [("digits", 1), ("digits", 2)])
 def test_a_network_without_one_gives_no_alarm(world, seed, tmp_path: Path):
     planted = poisoned(world, seed, None, (0, 0), 1, [0], 1.0)
     told = audited(planted, tmp_path, only=["trigger"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TypeAlias
 
 import numpy as np
@@ -35,7 +36,7 @@ def intervened(
     pictures: Mapping[int, Tensor],
     scale: Scale,
     mean: Tensor,
-    things: Mapping[int, Tensor],
+    things: Mapping[int, Tensor] = MappingProxyType({}),
 ) -> Tensor:
     """The inputs (N, C, H, W) of interventions, of the normalised pictures (C, H, W) by number. `mean` (C,)
     is that of the sample's pixels, normalised; `things` are the places, bool (H, W), of what they show."""
