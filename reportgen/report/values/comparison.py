@@ -37,6 +37,8 @@ class ChangeLine:
     href: str
     link: str
     remedy: str = ""
+    picture: None = None  # drawn as a finding is, which may have a picture and a view of the table
+    view: str = ""
 
 
 @dataclass(frozen=True)
