@@ -15,13 +15,13 @@ from reportgen.pipeline.retention import link, nights, thinned
 from reportgen.workspace import check, workspace
 
 
-def night(folder: Path, name: str, good: bool = True, title: str = "mine") -> Path:
+def night(folder: Path, name: str, good: bool = True, title: str = "mine", date: str = "") -> Path:
     """A small whole report of a night, with a file of the user's own beside it."""
     out = folder / name
     writer = Writer(out / "evidence", name)
     writer.write("batch-000000", {}, [{"night": name}])
     writer.seal({"checkpoint": {"sha256": "0"}}, {})
-    results = {"title": title, "created": f"2026-11-{name}", "gates": [{"passed": good}]}
+    results = {"title": title, "created": f"2026-11-{date or name}", "gates": [{"passed": good}]}
     (out / "results.json").write_text(json.dumps(results))
     for document in ("report.html", "report.pdf", "junit.xml", "summary.md"):
         (out / document).write_text(document)
@@ -53,6 +53,14 @@ def test_the_latest_good_night_stays_whole_however_old(tmp_path: Path) -> None:
     made = [night(tmp_path, f"{n:02d}", good=n == 2) for n in range(1, 6)]
     list(thinned(made[-1], 1))
     assert whole(tmp_path) == {"02", "05"}
+
+
+@pytest.mark.parametrize("date", ["05", "01"])
+def test_the_report_just_written_is_never_thinned_whatever_its_date(tmp_path: Path, date: str) -> None:
+    old = [night(tmp_path, name, date="05") for name in ("b", "c")]
+    new = night(tmp_path, "a", good=False, date=date)
+    assert list(thinned(new, 1)) == old[:1]  # the other is the latest good one
+    assert whole(tmp_path) == {"a", "c"}
 
 
 def test_other_titles_other_folders_and_links_are_left_alone(tmp_path: Path) -> None:

@@ -89,10 +89,12 @@ def _is_this_version(path: Path) -> bool:
 def thinned(out: Path, keep: int) -> Iterator[Path]:
     """Thins all but the latest `keep` of the reports beside one: their page, PDF, maps and what else is
     ours go; results.json, evidence and seal stay, so that they can be verified, compared and rendered again.
-    The latest good report is never thinned, nor one that a run is writing. Yields the folders that were."""
-    every = nights(out)
+    The report itself is the first of those that stay, whatever its date: two nights may have one. The latest
+    good report is never thinned, nor one that a run is writing. Yields the folders that were."""
+    every, here = nights(out), out.resolve()
     good = next((night for night in every if night.good), None)
-    for night in every[keep:]:
+    others = [night for night in every if night.folder != here]
+    for night in others[max(keep - 1, 0) :]:
         if night.whole and night is not good and _thin(night.folder):
             yield night.folder
 
