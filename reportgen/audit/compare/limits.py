@@ -57,7 +57,7 @@ def diff_numbers(
 ) -> DiffNumbers:
     """The numbers of a comparison."""
     compared, labelled = counts["compared"], counts["labelled"]
-    change, dead = counts["accuracy_change"], network["dead"]
+    change = counts["accuracy_change"]
     known_tensors = network["tensors"] is not None
     pixels = [row["shift_px"] for row in maps.values() if row["shift_px"] is not None]
     return {
@@ -69,7 +69,7 @@ def diff_numbers(
         "map_rho": min((row["rho"] for row in maps.values()), default=None),
         "map_shift_px": max(pixels, default=None),
         "checks_worse": sum(check["worse"] is True for check in checks),
-        "channels_died": max(len(network["died"]), dead[1] - dead[0], 0) if dead else None,
+        "channels_died": network["died_count"],
         "filters_zeroed": len(network["zeroed"]) if known_tensors else None,
         "tensors_changed": len(network["changed"]) if known_tensors else None,
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from typing_extensions import TypedDict
@@ -41,8 +41,13 @@ class NetworkChange(TypedDict):
     reshaped: list[str]
     zeroed: Annotated[list[ShownChannel], "filters that are zero and were not"]
     restored: Annotated[list[ShownChannel], "filters that were zero and are not"]
-    died: Annotated[list[ShownChannel], "channels that are never above zero and were, over the images"]
+    died: Annotated[
+        list[ShownChannel],
+        "channels that are never above zero and were, over the images, of layers whose dead channels both list"
+        " in full",
+    ]
     revived: list[ShownChannel]
+    died_count: Annotated[Count | None, "how many died; at least so many where the audits do not list all"]
     dead: Annotated[list[Count] | None, "how many channels are dead: in the old network, in the new one"]
 
 
@@ -57,7 +62,7 @@ def network_change(new: Side, old: Side) -> NetworkChange:
     known = bool(ours and others)
     changed = [_change(ours[name], others[name], my_arrays, their_arrays) for name in moved]
     off = [_switched_off(ours, my_arrays, moved), _switched_off(others, their_arrays, moved)]
-    dead = [_dead(new), _dead(old)]
+    gone, back = _died(new, old), _died(old, new)
     return {
         "tensors": len(both) if known else None,
         "changed": sorted(changed, key=lambda one: (-(one["distance"] or 0), one["name"])),
@@ -66,8 +71,9 @@ def network_change(new: Side, old: Side) -> NetworkChange:
         "reshaped": [name for name in both if name not in same_shape],
         "zeroed": _listed(off[0] - off[1]),
         "restored": _listed(off[1] - off[0]),
-        "died": _listed(dead[0] - dead[1]),
-        "revived": _listed(dead[1] - dead[0]),
+        "died": _listed(gone.channels),
+        "revived": _listed(back.channels),
+        "died_count": gone.count,
         "dead": _dead_counts(old, new),
     }
 
@@ -105,9 +111,47 @@ def _switched_off(
     return found
 
 
-def _dead(side: Side) -> set[tuple[str, int]]:
-    """The channels that are listed as dead, by layer."""
-    return {(str(row[0]), int(row[1])) for row in _faulty(side) if row[2] == DEAD}
+class _Died(NamedTuple):
+    """Channels that are dead in one network and not in another: those that are known, and how many at least."""
+
+    channels: set[tuple[str, int]]
+    count: int | None
+
+
+def _died(now: Side, before: Side) -> _Died:
+    """Layer by layer, of those that both networks have. A list names the first dead channels of a layer only,
+    so that a channel that it does not name may be dead all the same: where a list is cut, counts decide."""
+    totals = _dead_counts(before, now)
+    if totals is None:
+        return _Died(set(), None)
+    (here, mine), (there, theirs) = _dead(now), _dead(before)
+    channels, count = set(), 0
+    for layer in mine.keys() & theirs.keys():
+        a, b = here.get(layer, set()), there.get(layer, set())
+        if (len(a), len(b)) == (mine[layer], theirs[layer]):
+            channels |= {(layer, channel) for channel in a - b}
+            count += len(a - b)
+        else:
+            count += max(mine[layer] - theirs[layer], 0)
+    return _Died(channels, count)
+
+
+def _dead(side: Side) -> tuple[dict[str, set[int]], dict[str, int]]:
+    """By layer the channels that are listed as dead, and how many there are in all, where that was judged."""
+    listed: dict[str, set[int]] = {}
+    for row in _faulty(side):
+        if row[2] == DEAD:
+            listed.setdefault(str(row[0]), set()).add(int(row[1]))
+    return listed, dict(_by_layer(side))
+
+
+def _by_layer(side: Side) -> Iterator[tuple[str, int]]:
+    for found in side.results["findings"].values():
+        for table in found.get("tables", {}).values():
+            columns = table["columns"]
+            if columns[:1] == HEADS[:1] and DEAD in columns:
+                place = columns.index(DEAD)
+                yield from ((str(row[0]), int(row[place])) for row in table["rows"] if row[place] is not None)
 
 
 def _faulty(side: Side) -> Iterator[list[Any]]:

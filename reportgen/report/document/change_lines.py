@@ -112,6 +112,10 @@ def _network(found: Comparison, anchor: str) -> Iterator[ChangeLine]:
     if network["died"]:
         text = f"{_channels(network['died'], 'channel')} never above zero over these images, and"
         yield ChangeLine("warn", "channels", f"{text} {_were(network['died'])} before.", href, "network")
+    if more := (network.get("died_count") or 0) - len(network["died"]):
+        was, now = network["dead"]
+        text = f"At least {plural(more, 'channel')} died that the lists do not name: {was:,} were dead, {now:,} are."
+        yield ChangeLine("warn", "channels", text, href, "network")
     if network["revived"]:
         text = f"{_channels(network['revived'], 'channel')} above zero again."
         yield ChangeLine("ok", "channels", text, href, "network")
