@@ -14,6 +14,7 @@ from PIL import Image
 
 from reportgen.errors import InputError
 from reportgen.pipeline import Outcome, run
+from reportgen.pipeline.differences import compared, written
 from reportgen.recipe import load
 
 RGB = {"red": (200, 40, 30), "green": (40, 200, 30), "blue": (30, 40, 200), "both": (200, 30, 200)}
@@ -157,3 +158,21 @@ def test_labels_that_do_not_fit_the_head_are_refused_with_the_key(
         audited(tmp_path, labels, weight, [0.0] * len(weight), model)
     assert words in error.value.remedy
     assert re.search("head|one output", f"{error.value.cause} {error.value.remedy}")
+
+
+def test_two_audits_of_values_are_compared_by_errors_as_values_name_no_class(tmp_path: Path) -> None:
+    labels = {name: str(rgb[0] / 255) for name, rgb in RGB.items()}
+    folders = []
+    for name, bias in (("old", 0.0), ("new", 0.5)):  # the red of the mean colour, and half too much of it
+        (tmp_path / name).mkdir()
+        model = "  head: scores\n"
+        folders.append(audited(tmp_path / name, labels, [[1.0, 0.0, 0.0]], [bias], model).folder)
+    found = compared(*folders)
+    numbers = found.comparison["numbers"]
+    assert numbers["answers_changed"] is None  # and not 0
+    assert numbers["logit_shift"] == pytest.approx(0.5)
+    assert found.comparison["changed"] == []
+    text = written(found, tmp_path / "diff").read_text()
+    assert "mean absolute error 0.500, was" in text
+    assert "a value moves by 0.500" in text
+    assert not re.search(r"[Nn]o answer|Nothing changed|answers changed", text)

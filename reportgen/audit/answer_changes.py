@@ -37,7 +37,7 @@ class AnswerCounts(TypedDict):
     accuracy_change: Annotated[Change | None, Gated("labelled", " percentage points")]
     accuracy_change_low: Annotated[Change | None, "the ends of its 95 % interval: the images are the same"]
     accuracy_change_high: Change | None
-    changed: Annotated[Count, Gated("answers")]
+    changed: Annotated[Count | None, Gated("answers"), "null of values, which name no class"]
     mended: Annotated[Count | None, Gated("labelled")]
     broken: Annotated[Count | None, Gated("labelled")]
     mcnemar_p: Annotated[Share | None, Gated("labelled")]
@@ -59,8 +59,16 @@ class Pair(NamedTuple):
     answers: list[Any]
 
     @property
+    def of_values(self) -> bool:
+        """Whether one of the two gave values, which name no class."""
+        return "truth" in self.mine or "truth" in self.other
+
+    @property
     def differ(self) -> bool:
-        """Whether the two answers name different classes; where labels hold each by itself, other ones."""
+        """Whether the two answers name different classes; where labels hold each by itself, other ones. Of
+        values it cannot be said."""
+        if self.of_values:
+            return False
         if "answered_indices" in self.mine and "answered_indices" in self.other:
             return set(self.mine["answered_indices"]) != set(self.other["answered_indices"])
         return bool(self.answers[0]["class_index"] != self.answers[1]["class_index"])
@@ -99,7 +107,7 @@ def counts(main: Sequence[Record], beside: Sequence[Record]) -> AnswerCounts:
         "unanswered": len(without),
         "unanswered_labelled": len(without & with_label),
         "labelled": len(labelled),
-        "changed": len(kinds),
+        "changed": None if any(pair.of_values for pair in pairs) else len(kinds),
         "mended": mended if labelled else None,
         "broken": broken if labelled else None,
         "changed_both_wrong": kinds.count("both wrong"),

@@ -154,7 +154,7 @@ def _of_two(number: str, tests: Mapping[str, Any] | None) -> Known:
     broken = tests["unanswered_labelled" if labelled else "unanswered"]
     if broken:
         return Known(tests[number], _unanswered(broken, "image", " by one of the models"))
-    missing = "no image that both models answered has a label"
+    missing = "no image that both models answered has a label" if labelled else "values name no class"
     n = tests.get("labelled" if labelled else "compared")
     ends = NO_ENDS
     if number in TWO_WITH_INTERVAL and n:

@@ -61,7 +61,7 @@ def diff_numbers(
     known_tensors = network["tensors"] is not None
     pixels = [row["shift_px"] for row in maps.values() if row["shift_px"] is not None]
     return {
-        "answers_changed": counts["changed"] / compared if compared else None,
+        "answers_changed": counts["changed"] / compared if compared and counts["changed"] is not None else None,
         "answers_broken": (counts["broken"] or 0) / labelled if labelled else None,
         "accuracy_fall": None if change is None else -change + 0.0,
         "probability_shift": moved["probability"],
@@ -96,7 +96,10 @@ def compares(gate: Numbers) -> bool:
 def _of_difference(gate: Numbers, numbers: Numbers, counts: AnswerCounts) -> Iterator[Judged]:
     name = gate["diff"]
     value = numbers[name]
-    found = Known(value, "" if value is not None else "the two audits do not say", *_interval(name, counts))
+    unknown = "the two audits do not say"
+    if name == "answers_changed" and counts["compared"]:
+        unknown = "values name no class that could change"
+    found = Known(value, "" if value is not None else unknown, *_interval(name, counts))
     for bound in BOUNDS:
         if gate.get(bound) is not None:
             yield row(f"diff.{name}", bound, gate[bound], found, gate.get("at_least"))
@@ -105,7 +108,7 @@ def _of_difference(gate: Numbers, numbers: Numbers, counts: AnswerCounts) -> Ite
 def _interval(name: str, counts: AnswerCounts) -> tuple[float | None, float | None, int | None]:
     """The ends of the 95 % interval, where there is one, and the images that it rests on."""
     n, labelled = counts["compared"], counts["labelled"]
-    if name == "answers_changed" and n:
+    if name == "answers_changed" and n and counts["changed"] is not None:
         return (*wilson(counts["changed"], n), n)
     if name == "answers_broken" and labelled:
         return (*wilson(counts["broken"] or 0, labelled), labelled)

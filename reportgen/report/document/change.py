@@ -7,6 +7,7 @@ one of two models and diff.html take it from here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from reportgen.audit.gates import unit
 from reportgen.evidence import Evidence
 from reportgen.findings import Array, faults
 from reportgen.report.document import requirements
-from reportgen.report.document.change_lines import headline, lines, points
+from reportgen.report.document.change_lines import OF_VALUES, headline, lines, points
 from reportgen.report.document.checks import LEVEL
 from reportgen.report.pictures import figures
 from reportgen.report.pictures.plots import plot
@@ -26,6 +27,7 @@ from reportgen.report.pictures.scales import Scale, bar, scale
 from reportgen.report.values.card import Fact, Figure, Level, Sign
 from reportgen.report.values.comparison import Change, ChangedRow, MapsBeside, Row
 from reportgen.report.values.document import ImageRow
+from reportgen.report.values.summary import Requirement
 from reportgen.report.wording import NONE, date, fixed, number, plural, probability, sentence, share
 
 Comparison = Mapping[str, Any]
@@ -72,10 +74,10 @@ def change(
         tiles_above=beside,
         lines=lines(told, anchor, titles),
         obstacles=tuple(one["sentence"] for one in found["obstacles"]),
-        limits=tuple(requirements.required({"gates": found["gates"], "checks": ()})),
+        limits=tuple(_limits(found, linked)),
         crossed=_crossed(found, old),
         changed=tuple(_changed(evidence, found["changed"], rows, linked)),
-        changed_note=_changed_note(found["changed"]),
+        changed_note=_changed_note(found),
         changed_count=f"{len(found['changed']):,}",
         signs={one["id"]: _sign(one, old) for one in found["changed"]},
         maps=tuple(_maps(found, evidence, maps, titles, anchor)) if evidence else (),
@@ -89,6 +91,12 @@ def change(
         curves_note=_curves_note(found["curves"]),
         identity=tuple(_identity(found)),
     )
+
+
+def _limits(found: Comparison, linked: bool) -> Iterator[Requirement]:
+    """The limits on changes. Without a report around them there is nothing that they could lead to."""
+    for limit in requirements.required({"gates": found["gates"], "checks": ()}):
+        yield limit if linked else replace(limit, href="", view="")
 
 
 def _titles(evidence: Evidence | None) -> dict[str, str]:
@@ -114,8 +122,11 @@ def _tiles(found: Comparison) -> Iterator[Fact]:
         yield Fact("accuracy", after, f"was {before}, on {plural(tests['labelled'], 'image')}")
         yield Fact("difference", difference, f"95 % interval [{interval}")
         yield Fact("newly wrong", f"{tests['broken']:,}", f"{tests['mended']:,} newly right")
-    part = f" ({share(tests['changed'] / tests['compared'])})" if tests["compared"] else ""
-    yield Fact("answers changed", f"{tests['changed']:,}", f"of {tests['compared']:,}{part}")
+    if tests["changed"] is None:
+        yield from _errors(found)
+    else:
+        part = f" ({share(tests['changed'] / tests['compared'])})" if tests["compared"] else ""
+        yield Fact("answers changed", f"{tests['changed']:,}", f"of {tests['compared']:,}{part}")
     worse = found["numbers"]["checks_worse"]
     better = sum(check["worse"] is False for check in found["checks"])
     yield Fact("checks worse", f"{worse:,}", f"{better:,} better")
@@ -123,6 +134,16 @@ def _tiles(found: Comparison) -> Iterator[Fact]:
         off = plural(len(network["zeroed"]), "filter")
         moved = f"{len(network['changed']):,} of {network['tensors']:,}"
         yield Fact("tensors changed", moved, f"{off} newly zero")
+
+
+def _errors(found: Comparison) -> Iterator[Fact]:
+    """Of values, which name no class: their errors, and how far they moved."""
+    for row in found["set"]:
+        if row["metric"] in OF_VALUES and row["new"] is not None:
+            yield Fact(requirements.WORDS[row["metric"]], number(row["new"]), f"was {number(row['old'])}")
+    if (moved := found["shifts"]["logit"]) is not None:
+        images = plural(found["shifts"]["images"], "image")
+        yield Fact("shift of a value", number(moved), f"the mean size over {images}")
 
 
 def _crossed(found: Comparison, old: str) -> tuple[tuple[str, str, str], ...]:
@@ -190,7 +211,11 @@ def _sign(answer: Mapping[str, Any], old: str) -> Sign:
     return Sign(sign.level, words if answer["kind"] == "no label" else f"{sign.text}: {words}")
 
 
-def _changed_note(answers: Sequence[Any]) -> str:
+def _changed_note(found: Comparison) -> str:
+    answers = found["changed"]
+    if not answers:
+        values = found["answers"]["changed"] is None
+        return "Values name no class that could change." if values else "No answer changed."
     kinds = {answer["kind"] for answer in answers}
     order = "the most confident first"
     if len(kinds) > 1:

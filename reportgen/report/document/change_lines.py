@@ -7,6 +7,7 @@ from typing import Any
 
 from reportgen.audit.gates import FAILED, PASSED
 from reportgen.report.document.checks import LEVEL
+from reportgen.report.document.requirements import WORDS
 from reportgen.report.values.card import LEVELS, Level, Sign
 from reportgen.report.values.comparison import ChangeLine
 from reportgen.report.wording import fixed, listed, number, plural, probability, sentence, share
@@ -16,6 +17,7 @@ CHANCE = 0.05  # McNemar's p from which on a difference may well be chance
 UNLIKE = 0.5  # a mean rank correlation below this: the maps look elsewhere
 FALL = 0.1  # of right answers under a corruption
 NAMED = 4
+OF_VALUES = ("mae", "rmse")
 
 
 def lines(found: Comparison, anchor: str, titles: Mapping[str, str] | None = None) -> tuple[ChangeLine, ...]:
@@ -46,8 +48,8 @@ def headline(found: Comparison) -> tuple[Sign, tuple[str, ...]]:
         level = "bad"
     elif found["gates"] or _surely_better(tests):
         level = "ok"
-    compared = f"{tests['changed']:,} of {plural(tests['compared'], 'answer')} changed"
-    if not tests["changed"]:
+    compared = _compared(found)
+    if tests["changed"] == 0:
         compared = f"no answer of {tests['compared']:,} changed" if tests["compared"] else "no image in both"
     told = tests["labelled"] and tests["changed"]
     text = f"accuracy {points(tests)}" if told else compared
@@ -62,6 +64,27 @@ def headline(found: Comparison) -> tuple[Sign, tuple[str, ...]]:
     if worse := found["numbers"]["checks_worse"]:
         counts.append(f"{plural(worse, 'check')} worse")
     return Sign(level, text), tuple(counts)  # type: ignore[arg-type]
+
+
+def _compared(found: Comparison) -> str:
+    """How many answers changed; of values, which name no class, their errors."""
+    tests = found["answers"]
+    if tests["changed"] is None:
+        return of_values(found)
+    return f"{tests['changed']:,} of {plural(tests['compared'], 'answer')} changed"
+
+
+def of_values(found: Comparison) -> str:
+    """The errors of both models' values, and how far a value moved, in words."""
+    parts = [
+        f"{WORDS[row['metric']]} {number(row['new'])}, was {number(row['old'])}"
+        for row in found["set"]
+        if row["metric"] in OF_VALUES and None not in (row["old"], row["new"])
+    ]
+    if (moved := found["shifts"]["logit"]) is not None:
+        images = plural(found["shifts"]["images"], "image")
+        parts.append(f"a value moves by {number(moved)} in the mean of {images}")
+    return "; ".join(parts) or f"{plural(found['answers']['compared'], 'image')} in both, without a label"
 
 
 def points(tests: Mapping[str, Any]) -> str:
@@ -114,7 +137,7 @@ def _network(found: Comparison, anchor: str) -> Iterator[ChangeLine]:
         yield ChangeLine("warn", "channels", f"{text} {_were(network['died'])} before.", href, "network")
     if more := (network.get("died_count") or 0) - len(network["died"]):
         was, now = network["dead"]
-        text = f"At least {plural(more, 'channel')} died that the lists do not name: {was:,} were dead, {now:,} are."
+        text = f"At least {plural(more, 'channel')} died that no list names: {was:,} were dead, {now:,} are."
         yield ChangeLine("warn", "channels", text, href, "network")
     if network["revived"]:
         text = f"{_channels(network['revived'], 'channel')} above zero again."
@@ -145,6 +168,12 @@ def _some(names: list[str]) -> str:
 
 def _answers(found: Comparison, anchor: str) -> Iterator[ChangeLine]:
     tests = found["answers"]
+    if tests["changed"] is None:
+        worse = any(row["better"] is False for row in found["set"] if row["metric"] in OF_VALUES)
+        if worse or found["shifts"]["logit"]:
+            text = answers(found)
+            yield ChangeLine("warn" if worse else "note", "values", text, f"#{anchor}-numbers", "numbers")
+        return
     if tests["changed"] or tests["unanswered"]:
         level: Level = "note"
         if _surely_worse(tests):
@@ -159,6 +188,8 @@ def _answers(found: Comparison, anchor: str) -> Iterator[ChangeLine]:
 def answers(found: Comparison) -> str:
     """How many answers changed and what that does to the accuracy, and whether it may be chance."""
     tests = found["answers"]
+    if tests["changed"] is None:
+        return f"{sentence(of_values(found))}."
     text = f"{tests['changed']:,} of {plural(tests['compared'], 'answer')} changed"
     if tests["unanswered"]:
         left_out = plural(tests["unanswered"], "image is", "images are")

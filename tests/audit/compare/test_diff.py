@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -41,6 +42,16 @@ def test_past_a_limit_the_code_is_1_and_both_files_are_there(
     assert 'src="http' not in page
     assert "<script" not in page
     assert command("diff", *reports, "--out", out).exit_code == 1  # in place of its own
+
+
+def test_every_link_of_the_page_leads_somewhere_on_it(
+    command: Callable[..., Any], reports: list[Path], tmp_path: Path
+) -> None:
+    command("diff", *reports, "--out", tmp_path)
+    page = (tmp_path / "diff.html").read_text(encoding="utf-8")
+    linked = set(re.findall(r'href="#([^"]+)"', page))
+    assert linked
+    assert linked <= set(re.findall(r'\bid="([^"]+)"', page))
 
 
 def test_within_all_limits_the_code_is_0(command: Callable[..., Any], reports: list[Path]) -> None:
