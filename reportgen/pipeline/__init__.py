@@ -92,7 +92,7 @@ def run(
         for note in before.unasked(recipe):
             progress("gates", 0, 0, note)
         _measured(audit, folder / "evidence", progress, begun)
-        before.keep(folder / "evidence", target(out).name)
+        before.keep(folder / "evidence", target(out))
         progress("render", 0, 1)
         rendered = _rendered(folder, out, recipe, theme, partial(progress, "render", 0, 0))
         progress("render", 1, 1)

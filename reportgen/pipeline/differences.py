@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from reportgen.audit.compare.comparison import SCHEMA, Comparison
 from reportgen.audit.compare.kept import MapsBefore, compared_with
-from reportgen.audit.compare.sides import Side, read_side
+from reportgen.audit.compare.sides import Side, read_side, told_apart
 from reportgen.errors import RecipeError
 from reportgen.report.render import diff, themes
 
@@ -28,18 +28,9 @@ def compared(old: Path, new: Path) -> Difference:
 
     Raises InputError where one of the folders holds no report, or one of another version.
     """
-    sides = _named(read_side(old), read_side(new), old, new)
+    sides = told_apart(read_side(old), read_side(new), old, new)
     gates = sides[1].results["recipe"]["gates"]
     return Difference(sides[1], *compared_with(sides[1], sides[0], gates))
-
-
-def _named(old: Side, new: Side, *folders: Path) -> tuple[Side, Side]:
-    """The two sides under names that differ: of the folders, or with those above them."""
-    if old.name != new.name:
-        return old, new
-    longer = [f"{folder.resolve().parent.name}/{folder.resolve().name}" for folder in folders]
-    names = longer if longer[0] != longer[1] else ["old", "new"]
-    return replace(old, name=names[0]), replace(new, name=names[1])
 
 
 def written(found: Difference, out: Path, theme: str | None = None) -> Path:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
 from reportgen.errors import InputError
 from reportgen.evidence import Evidence, Record
-from reportgen.evidence.files import sha256_of
 from reportgen.evidence.shards import SCHEMA
 
 RESULTS = "reportgen.results/1"
@@ -46,35 +45,55 @@ class Side:
 
 
 def read_side(folder: Path, name: str | None = None) -> Side:
-    """The audit in a report's folder. Raises InputError where there is none, or its numbers are of another
-    version."""
-    path = folder / "results.json"
+    """The audit in a report's folder, wherever a link to it leads later. Raises InputError where there is
+    none, or its numbers are of another version."""
+    place = folder.resolve()
+    return Side(name or place.name, _results(place, folder), _evidence(place / "evidence"))
+
+
+def still_there(side: Side) -> Side:
+    """The side without its evidence where that was removed or altered since it was read."""
+    if side.evidence is None or _is_whole(side.evidence):
+        return side
+    # what was read of it is let go, too: images and their answers are in the results
+    return Side(side.name, side.results, None)
+
+
+def told_apart(old: Side, new: Side, *folders: Path) -> tuple[Side, Side]:
+    """The two sides under names that differ: of their folders (old, new), or with those above them."""
+    if old.name != new.name:
+        return old, new
+    longer = [f"{folder.resolve().parent.name}/{folder.resolve().name}" for folder in folders]
+    names = longer if longer[0] != longer[1] else ["old", "new"]
+    return replace(old, name=names[0]), replace(new, name=names[1])
+
+
+def _results(place: Path, named: Path) -> Any:
+    path = place / "results.json"
     try:
         results = json.loads(path.read_bytes())
         schema = results["schema"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        cause = f"{folder} holds no report ({type(error).__name__} of results.json)"
+        cause = f"{named} holds no report ({type(error).__name__} of results.json)"
         raise InputError(cause, REMEDY) from error
     if schema != RESULTS:
-        raise InputError(
-            f"{path} is of another version: {schema!r}", "audit that model again with this reportgen"
-        )
-    return Side(name or folder.resolve().name, results, _evidence(folder / "evidence"))
+        cause = f"{named / path.name} is of another version: {schema!r}"
+        raise InputError(cause, "audit that model again with this reportgen")
+    return results
 
 
 def _evidence(folder: Path) -> Evidence | None:
-    """Evidence that this version reads, else None."""
+    """Evidence that this version reads and of which every file is as it was written, else None."""
+    found = Evidence(folder)
+    return found if _is_whole(found) else None
+
+
+def _is_whole(evidence: Evidence) -> bool:
     try:
-        manifest = json.loads((folder / "manifest.json").read_bytes())
-        return Evidence(folder) if manifest["schema"] == SCHEMA else None
+        manifest = json.loads((evidence.folder / "manifest.json").read_bytes())
+        return manifest["schema"] == SCHEMA and not any(evidence.altered())
     except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def identity_of(folder: Path) -> str:
-    """What an audit is known by: the SHA-256 of its results.json. Raises InputError where there is none."""
-    read_side(folder)
-    return sha256_of(folder / "results.json")
+        return False
 
 
 def _record(image: Mapping[str, Any]) -> Record:

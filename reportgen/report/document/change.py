@@ -253,9 +253,9 @@ def _three(both: MapsBefore, photo: Array, names: tuple[str, str], stem: str, ti
     """Both maps on one scale, and the new one less the old one around zero."""
     signed = bool(min(both.old.min(), both.new.min()) < 0)
     by = scale(np.stack((both.old, both.new)).reshape(2, -1), signed)
-    for name, values in zip(names, (both.old, both.new), strict=True):
+    for side, name, values in zip(("old", "new"), names, (both.old, both.new), strict=True):
         alt = f"{title} of {name}: on the scale of both"
-        yield _figure(values, by, photo, f"{stem}-{name}", name, alt)
+        yield _figure(values, by, photo, f"{stem}-{side}", name, alt)
     moved = both.new.astype(np.float64) - both.old
     if not faults(moved):
         alt = f"{title}: {names[1]} less {names[0]}"

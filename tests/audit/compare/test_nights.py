@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from reportgen.audit.compare.sides import read_side
 from reportgen.errors import RecipeError
 from reportgen.evidence import sha256_of
+from reportgen.pipeline import run
 from reportgen.testing import assert_audit
 
 
@@ -52,3 +55,35 @@ def test_the_statement_has_the_digests_of_what_was_tested_and_written(nights: An
     assert all(sha256_of(folder / name) == digest for name, digest in written.items())
     named = {one["name"]: one for one in made["predicate"]["configuration"]}
     assert named["baseline: main.safetensors"]["digest"]["sha256"] == sha256_of(nights.good)
+
+
+def test_a_baseline_that_goes_while_the_run_lasts_costs_its_maps_and_nothing_else(
+    nights: Any, tmp_path: Path
+) -> None:
+    first = shutil.copytree(nights.report("first"), tmp_path / "nights" / "first")
+    (tmp_path / "latest-good").symlink_to(first)
+
+    def progress(stage: str, *_: Any) -> None:
+        if stage == "plan":  # the link moves on, and the old night is thrown away
+            (tmp_path / "latest-good").unlink(missing_ok=True)
+            (tmp_path / "latest-good").symlink_to(nights.report("second"))
+            shutil.rmtree(first, ignore_errors=True)
+
+    out = tmp_path / "first"  # by the name of its baseline
+    found = run(nights.recipe, nights.bad, nights.images, out, baseline=tmp_path / "latest-good", progress=progress)
+    told = found.results["baseline"]
+    assert (told["old"]["name"], told["new"]["name"]) == ("nights/first", f"{tmp_path.name}/first")
+    assert "evidence" in [one["what"] for one in told["obstacles"]]
+    assert told["maps"] == {}
+    kept = json.loads((nights.report("second") / "results.json").read_bytes())["baseline"]
+    assert told["answers"] == kept["answers"]
+
+
+def test_a_baseline_with_a_broken_file_of_evidence_is_compared_by_its_results(
+    nights: Any, tmp_path: Path
+) -> None:
+    first = shutil.copytree(nights.report("first"), tmp_path / "first")
+    next((first / "evidence").glob("batch-*.safetensors")).unlink()
+    side = read_side(first)
+    assert side.evidence is None
+    assert len(side.records) == len(side.results["images"])
