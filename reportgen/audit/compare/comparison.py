@@ -86,7 +86,7 @@ class Comparison(TypedDict):
 def compare(new: Side, old: Side, gates: Sequence[Mapping[str, Any]] = ()) -> Comparison:
     """What changed from the old audit to the new one, from what both kept: no model is needed. `gates` are
     those of a recipe; its limits on changes are judged."""
-    classes = class_indices(new.classes, old.classes)
+    classes = class_indices(new.names, old.names)
     images = matched(new.records, old.records, classes)
     mine, theirs = [pair.new for pair in images.pairs], [pair.as_new for pair in images.pairs]
     counts = answer_changes.counts(mine, theirs)

@@ -117,7 +117,7 @@ def maps_before(new: Side, old: Side, comparison: Comparison) -> list[MapsBefore
 
 
 def _pairs(new: Side, old: Side) -> Iterator[Any]:
-    yield from matched(new.records, old.records, class_indices(new.classes, old.classes)).pairs
+    yield from matched(new.records, old.records, class_indices(new.names, old.names)).pairs
 
 
 def compared_with(

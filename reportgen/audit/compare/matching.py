@@ -57,15 +57,29 @@ def matched(
     )
 
 
-def class_indices(new: Sequence[str] | None, old: Sequence[str] | None) -> dict[int, int] | None:
-    """The new index of every old class, below zero where the new model has none of its name; None where the
-    two lists are the same, or not known, or names stand twice and say nothing."""
-    if new is None or old is None or list(new) == list(old):
+def class_indices(new: Mapping[int, str], old: Mapping[int, str]) -> dict[int, int] | None:
+    """The new index of every old class, below zero where the new model has none of its name; None where no
+    index has two names and no name two indices, or names stand twice and say nothing. The names of classes
+    are given by index, as many as are known."""
+    if in_one_order(new, old) or names_twice(new) or names_twice(old):
         return None
-    if len(set(new)) < len(new) or len(set(old)) < len(old):
-        return None
-    places = {name: index for index, name in enumerate(new)}
-    return {index: places.get(name, UNKNOWN - index) for index, name in enumerate(old)}
+    places = {name: index for index, name in new.items()}
+    return {index: places.get(name, UNKNOWN - index) for index, name in old.items()}
+
+
+def in_one_order(new: Mapping[int, str], old: Mapping[int, str]) -> bool:
+    """Whether every index and every name that both know means the same to both."""
+    if any(new[index] != old[index] for index in new.keys() & old.keys()):
+        return False
+    places = {name: index for index, name in new.items()}
+    # a name that stands twice in a full list may be known at one of its places only
+    known = ((index, name) for index, name in old.items() if index not in new and name in places)
+    return all(old.get(places[name]) == name for _, name in known)
+
+
+def names_twice(names: Mapping[int, str]) -> bool:
+    """Whether two classes have one name."""
+    return len(set(names.values())) < len(names)
 
 
 def _key(record: Record) -> str:
@@ -80,7 +94,8 @@ def _match(new: Record, old: Record, classes: Mapping[int, int] | None) -> Match
         ]
         for key in ("label_indices", "answered_indices"):
             if old.get(key) is not None:
-                as_new[key] = sorted(classes[index] for index in cast(Any, old)[key])
+                indices = cast(list[int], cast(Any, old)[key])
+                as_new[key] = sorted(classes.get(index, UNKNOWN - index) for index in indices)
     as_new["label"], as_new["label_index"] = new["label"], new["label_index"]
     as_new["correct"] = _correct(new, as_new)
     return Match(new, old, cast(Record, as_new), old["label"] != new["label"])

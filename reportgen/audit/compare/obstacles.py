@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from typing_extensions import TypedDict
 
-from reportgen.audit.compare.matching import Matching
+from reportgen.audit.compare.matching import Matching, in_one_order, names_twice
 from reportgen.audit.compare.sides import Side
 
 # keys of the recipe that change no measurement
@@ -74,19 +74,30 @@ def _model(new: Side, old: Side) -> Iterator[Obstacle]:
     if heads[0] != heads[1]:
         text = f"The old network gives {heads[0]}, the new one {heads[1]}: scores are not compared."
         yield {"what": "head", "sentence": text}
-    if new.classes and old.classes and new.classes != old.classes:
-        lost = [name for name in old.classes if name not in new.classes]
-        come = [name for name in new.classes if name not in old.classes]
-        parts = [f"without {_some(lost)}"] if lost else []
-        parts += [f"with {_some(come)} besides"] if come else []
-        how = " and ".join(parts) or "in another order"
-        text = f"The new model has other classes: {how}. Answers are matched by name, scores not compared."
-        yield {"what": "classes", "sentence": text}
+    yield from _classes(new, old)
     if new.evidence and old.evidence:
         ways = [side.manifest["model"]["preprocessing"] for side in (old.evidence, new.evidence)]
         if ways[0] != ways[1]:
             text = "The two models see the images by other preprocessing; maps of one crop are compared."
             yield {"what": "preprocessing", "sentence": text}
+
+
+def _classes(new: Side, old: Side) -> Iterator[Obstacle]:
+    known = bool(new.classes and old.classes)
+    if new.classes == old.classes if known else in_one_order(new.names, old.names):
+        return
+    twice = names_twice(new.names) or names_twice(old.names)
+    how = "by place, as two have one name" if twice else "by name"
+    if known:
+        lost = [name for name in old.names.values() if name not in new.names.values()]
+        come = [name for name in new.names.values() if name not in old.names.values()]
+        parts = [f"without {_some(lost)}"] if lost else []
+        parts += [f"with {_some(come)} besides"] if come else []
+        others = " and ".join(parts) or "in another order"
+    else:  # of one audit only the classes that it answered are known
+        others = "in another order, or under other names"
+    text = f"The new model has other classes: {others}. Answers are matched {how}, scores not compared."
+    yield {"what": "classes", "sentence": text}
 
 
 def _differing(new: Mapping[str, Any], old: Mapping[str, Any]) -> Iterator[str]:

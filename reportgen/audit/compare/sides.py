@@ -39,6 +39,14 @@ class Side:
         return list(self.evidence.manifest["model"]["classes"]) if self.evidence is not None else None
 
     @cached_property
+    def names(self) -> dict[int, str]:
+        """The names of classes by index: all of them, or of results alone those that were answered."""
+        if self.classes is not None:
+            return dict(enumerate(self.classes))
+        answers = (answer for record in self.records for answer in record["predictions"])
+        return {answer["class_index"]: answer["class_name"] for answer in answers}
+
+    @cached_property
     def tensors(self) -> tuple[list[Any], dict[str, Any]]:
         """What was kept of the network's tensors; nothing in older evidence."""
         return self.evidence.tensors() if self.evidence is not None else ([], {})
