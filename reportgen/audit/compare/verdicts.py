@@ -100,7 +100,7 @@ def _check(new: Mapping[str, Any], old: Mapping[str, Any]) -> CheckChange:
 
 def requirement_changes(new: Side, old: Side) -> list[RequirementChange]:
     """The new audit's requirements in their order, but for those on the comparison itself."""
-    before = {_key(gate): gate for gate in old.results["gates"]}
+    before = {_key(gate): gate for gate in old.results["gates"] if not gate.get("compares")}
     rows: list[RequirementChange] = []
     for gate in new.results["gates"]:
         if gate.get("compares"):
