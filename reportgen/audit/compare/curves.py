@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Annotated
 
 import numpy as np
@@ -12,7 +11,7 @@ from reportgen.audit.compare.sides import Side
 from reportgen.evidence import Evidence
 from reportgen.findings import Curve
 
-GROUP = "the limits of use"  # of the checks whose curves are compared
+CHECK, OF_AXIS = "corruptions", "axis-"  # whose figures are compared: shares of answers over severities
 
 
 class CurveChange(TypedDict):
@@ -30,28 +29,22 @@ class CurveChange(TypedDict):
 
 
 def curve_changes(new: Side, old: Side) -> list[CurveChange]:
-    """The last line of every such figure, which is the one with an interval; the largest fall first."""
+    """The last line of every figure of a corruption, the one with an interval; the largest fall first."""
     if new.evidence is None or old.evidence is None:
         return []
     mine, theirs = _curves(new.evidence), _curves(old.evidence)
-    rows = [_change(key[0], mine[key], theirs[key]) for key in mine if key in theirs]
+    rows = [_change(mine[name], theirs[name]) for name in mine if name in theirs]
     return sorted(filter(None, rows), key=lambda row: -row["largest_fall"])
 
 
-def _curves(evidence: Evidence) -> dict[tuple[str, str], Curve]:
-    groups = {words["name"]: words["group"] for words in evidence.manifest.get("checks", ())}
-    return dict(_each(evidence, groups))
+def _curves(evidence: Evidence) -> dict[str, Curve]:
+    """By name. Other checks' curves, such as an ROC, do not fall with a severity."""
+    verdict = evidence.verdicts().get(CHECK)
+    figures = verdict.figures if verdict else ()
+    return {one.name: one for one in figures if isinstance(one, Curve) and one.name.startswith(OF_AXIS)}
 
 
-def _each(evidence: Evidence, groups: dict[str, str]) -> Iterator[tuple[tuple[str, str], Curve]]:
-    for name, verdict in evidence.verdicts().items():
-        if groups.get(name) == GROUP:
-            for figure in verdict.figures:
-                if isinstance(figure, Curve):
-                    yield (name, figure.name), figure
-
-
-def _change(check: str, new: Curve, old: Curve) -> CurveChange | None:
+def _change(new: Curve, old: Curve) -> CurveChange | None:
     if new.labels[-1] != old.labels[-1]:
         return None
     common = [float(x) for x in np.intersect1d(new.x, old.x)]
@@ -64,7 +57,7 @@ def _change(check: str, new: Curve, old: Curve) -> CurveChange | None:
     falls = [worse * (a - b) for a, b in zip(before, after, strict=True)]
     place = int(np.argmax(falls))
     return {
-        "check": check,
+        "check": CHECK,
         "title": new.title,
         "line": new.labels[-1],
         "x_label": str(new.x_label),
