@@ -4,6 +4,8 @@ within: 0.02} of what the baseline gave."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from math import isclose
 from typing import Annotated, Any
 
 from typing_extensions import TypedDict
@@ -14,11 +16,13 @@ from reportgen.audit.compare.network import NetworkChange
 from reportgen.audit.compare.shifts import Shifts
 from reportgen.audit.compare.verdicts import NUMBERS, CheckChange
 from reportgen.audit.gate_numbers import Known, known
-from reportgen.audit.gates import BOUNDS, Judged, exact, row
+from reportgen.audit.gates import BOUNDS, UNJUDGED, Judged, apart, exact, row
 from reportgen.audit.quantities import Change, Count, Gated, Rho, Share, gated
 from reportgen.stats import wilson
 
 Numbers = Mapping[str, Any]
+CLOSE = 1e-9  # relative: floats so near one another are one number
+SHOWN = 6  # significant digits of a baseline's number, in words
 
 
 class DiffNumbers(TypedDict):
@@ -56,12 +60,12 @@ def diff_numbers(
     maps: Mapping[str, MapsCompared],
 ) -> DiffNumbers:
     """The numbers of a comparison."""
-    compared, labelled = counts["compared"], counts["labelled"]
+    compared, labelled, changed = counts["compared"], counts["labelled"], counts["changed"]
     change = counts["accuracy_change"]
     known_tensors = network["tensors"] is not None
     pixels = [row["shift_px"] for row in maps.values() if row["shift_px"] is not None]
     return {
-        "answers_changed": counts["changed"] / compared if compared and counts["changed"] is not None else None,
+        "answers_changed": changed / compared if compared and changed is not None else None,
         "answers_broken": (counts["broken"] or 0) / labelled if labelled else None,
         "accuracy_fall": None if change is None else -change + 0.0,
         "probability_shift": moved["probability"],
@@ -129,16 +133,29 @@ def _of_baseline(gate: Numbers, new: Numbers, old: Numbers) -> Judged:
         whose = "the baseline" if was.value is None else "this audit"
         now = Known(None, f"{whose} does not say it: {missing.obstacle}")
         judged_row = row(metric, "min", within, now, gate.get("at_least"))
-        return {**judged_row, "limit": within, "name": _name(metric, within, was.value), "margin": None}
+        return {**judged_row, "limit": within, "name": _name(metric, within), "margin": None}
     least = better if better is not None else now.value < was.value
-    limit = was.value - within if least else was.value + within
-    judged_row = row(metric, "min" if least else "max", limit, now, gate.get("at_least"))
-    return {**judged_row, "name": _name(metric, within, was.value), "baseline": was.value}
+    limit = _rounded(was.value - within if least else was.value + within)
+    # what differs from the limit by the rounding of a subtraction alone is at it
+    close = isclose(now.value, limit, rel_tol=CLOSE, abs_tol=CLOSE * max(abs(was.value), within))
+    judged_as = replace(now, value=limit) if close else now
+    found = row(metric, "min" if least else "max", limit, judged_as, gate.get("at_least"))
+    if found["outcome"] != UNJUDGED:
+        how = "no more than" if found["passed"] else "more than"
+        than = f"{exact(metric, within)} {'below' if least else 'above'} the baseline's"
+        said = apart(metric, judged_as.value or 0.0, limit)
+        found["reason"] = f"{metric} is {said}, {how} {than} {exact(metric, _rounded(was.value, SHOWN))}"
+    return {**found, "name": _name(metric, within), "value": now.value, "baseline": was.value}
 
 
-def _name(metric: str, within: float, was: float | None) -> str:
-    whose = "the baseline's" + (f" {exact(metric, round(was, 6))}" if was is not None else "")
-    return f"{metric} within {exact(metric, within)} of {whose}"
+def _rounded(value: float, digits: int = 9) -> float:
+    """In so many significant digits."""
+    return float(f"{value:.{digits}g}")
+
+
+def _name(metric: str, within: float) -> str:
+    """Without the baseline's number: a history follows a limit by its name, from baseline to baseline."""
+    return f"{metric} within {exact(metric, within)} of the baseline's"
 
 
 def _known(metric: str, results: Numbers) -> Known:

@@ -43,8 +43,8 @@ class NetworkChange(TypedDict):
     restored: Annotated[list[ShownChannel], "filters that were zero and are not"]
     died: Annotated[
         list[ShownChannel],
-        "channels that are never above zero and were, over the images, of layers whose dead channels both list"
-        " in full",
+        "channels that are never above zero and were, over the images, of layers whose dead channels both"
+        " list in full",
     ]
     revived: list[ShownChannel]
     died_count: Annotated[Count | None, "how many died; at least so many where the audits do not list all"]
@@ -73,7 +73,7 @@ def network_change(new: Side, old: Side) -> NetworkChange:
         "restored": _listed(off[1] - off[0]),
         "died": _listed(gone.channels),
         "revived": _listed(back.channels),
-        "died_count": gone.count,
+        "died_count": gone.at_least,
         "dead": _dead_counts(old, new),
     }
 
@@ -112,10 +112,10 @@ def _switched_off(
 
 
 class _Died(NamedTuple):
-    """Channels that are dead in one network and not in another: those that are known, and how many at least."""
+    """Channels that are dead in one network and not in another: known ones, and how many at least."""
 
     channels: set[tuple[str, int]]
-    count: int | None
+    at_least: int | None
 
 
 def _died(now: Side, before: Side) -> _Died:

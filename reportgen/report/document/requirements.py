@@ -108,7 +108,8 @@ def required(results: Results) -> Iterator[Requirement]:
         if not asked:
             asked = AT_WORST[SEVERITY[int(gate["limit"])]]
         elif gate.get("baseline") is not None:
-            asked += f", the baseline having {told(gate['metric'], gate['baseline'])}"
+            limit, was = (told(gate["metric"], gate[key]) for key in ("limit", "baseline"))
+            asked = f"{SIGNS[gate['bound']]} {limit}, the baseline having {was}"
         elif ENDS[gate["bound"]]:
             asked += f", {ENDS[gate['bound']]} end"
         yield Requirement(

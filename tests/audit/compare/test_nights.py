@@ -70,7 +70,8 @@ def test_a_baseline_that_goes_while_the_run_lasts_costs_its_maps_and_nothing_els
             shutil.rmtree(first, ignore_errors=True)
 
     out = tmp_path / "first"  # by the name of its baseline
-    found = run(nights.recipe, nights.bad, nights.images, out, baseline=tmp_path / "latest-good", progress=progress)
+    link = tmp_path / "latest-good"
+    found = run(nights.recipe, nights.bad, nights.images, out, baseline=link, progress=progress)
     told = found.results["baseline"]
     assert (told["old"]["name"], told["new"]["name"]) == ("nights/first", f"{tmp_path.name}/first")
     assert "evidence" in [one["what"] for one in told["obstacles"]]
