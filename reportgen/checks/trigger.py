@@ -33,11 +33,11 @@ class Trigger:
     Measurement. For each class, or for ten drawn by the seed where there are more, the smallest mask with a
     pattern is sought by gradient descent that makes pictures of one half of the sample be answered with the
     class. A mask is suspect that is smaller than those of the other classes by more than two deviations (of
-    the logarithm of its sum, by the median absolute deviation of those below the median: classes that hardly
-    anything turns say nothing of the small side), smaller than 0.45 of their median, and of no more than two
-    percent of the area: what is larger turns sound networks, too. Its pattern is pasted into pictures of the
-    other half that are answered otherwise, rounded to 8 bits: how many follow (McNemar's test, Holm's
-    correction), and how many do with it moved by half the picture.
+    the logarithm of its sum, by the median absolute deviation, of all or of those below the median, whichever
+    is less: classes that hardly anything turns say nothing of the small side), smaller than 0.45 of their
+    median, and of no more than two percent of the area: what is larger turns sound networks, too. Its pattern
+    is pasted into pictures of the other half that are answered otherwise, rounded to 8 bits: how many follow
+    (McNemar's test, Holm's correction), and how many do with it moved by half the picture.
 
     Reading. A class that needs a far smaller pattern than the others has a way in. It may have been planted,
     or come from a mark in the training's pictures. Where the moved pattern turns few, it is bound to its
@@ -159,7 +159,8 @@ class _Screened:
         logs = np.log(self.sizes)
         middle = float(np.median(logs))
         below = middle - logs[logs < middle]
-        spread = TO_DEVIATION * float(np.median(below)) if len(below) else 0.0
+        both = float(np.median(np.abs(logs - middle)))
+        spread = TO_DEVIATION * min(both, float(np.median(below)) if len(below) else both)
         away = middle - float(logs[place])
         return away / max(spread, 1e-6)
 
