@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from reportgen.audit.seal import sums
-from reportgen.errors import RecipeError
+from reportgen.errors import ReportgenError
 from reportgen.evidence.shards import SCHEMA
 from reportgen.ownership import EVIDENCE, discard, is_report, owned, write_sums
 from reportgen.workspace import workspace
@@ -90,7 +90,8 @@ def thinned(out: Path, keep: int) -> Iterator[Path]:
     """Thins all but the latest `keep` of the reports beside one: their page, PDF, maps and what else is
     ours go; results.json, evidence and seal stay, so that they can be verified, compared and rendered again.
     The latest good report is never thinned, nor one that a run is writing. Yields the folders that were."""
-    every = nights(out)
+    own = out.resolve()  # counts as the latest, whatever the clock of an older one said
+    every = sorted(nights(out), key=lambda night: night.folder.resolve() != own)
     good = next((night for night in every if night.good), None)
     for night in every[keep:]:
         if night.whole and night is not good and _thin(night.folder):
@@ -106,6 +107,6 @@ def _thin(folder: Path) -> bool:
             left = {name: digest for name, digest in sums(folder).items() if name not in going}
             discard(folder, going)
             write_sums(folder, left)  # with the hashes as they were: a change before this is still found
-    except RecipeError:
+    except (ReportgenError, OSError):  # the new report is whole whatever an old one is like
         return False
     return True
