@@ -124,7 +124,7 @@ def test_values_have_errors_and_no_classes(tmp_path: Path) -> None:
         assert answer["probability"] is None
         assert answer["logit"] == pytest.approx(said[image["path"].removesuffix(".png")], rel=1e-5)
     text = page(outcome)
-    assert "mean absolute error" in text and "labelled answers right" not in text and "unsure 0" in text
+    assert "mean absolute error" in text and "labelled answers right" not in text
     assert "nothing is a class" in text
     raw = (outcome.folder / "report.html").read_text()
     assert 'data-by="probability"' not in raw and 'data-by="answer"' in raw

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +70,7 @@ def audited(
 
 
 def told(folder: Path) -> tuple[dict, str]:
-    page = (folder / "out" / "report.html").read_text()
+    page = re.sub(r'<span class="nb">(.*?)</span>', r"\1", (folder / "out" / "report.html").read_text())
     return json.loads((folder / "out" / "results.json").read_text()), page
 
 

@@ -189,9 +189,9 @@ class Sources:
 class Case:
     """All that a check may judge by. `model` are the facts of the network, `groups` the columns of the
     labels' CSV that the recipe names, a word (or "") for every readable image. `things` are the numbers of
-    the images whose mask or boxes say where the thing is that they show. `preprocessing` has resize,
-    crop, mean, std and the rest of the model's as JSON values; `mended` names another one that the answers
-    are by."""
+    the images whose mask or boxes say where the thing is that they show, `outlined` that masks do.
+    `preprocessing` has resize, crop, mean, std and the rest of the model's as JSON values; `mended` names
+    another one that the answers are by."""
 
     answers: Answers
     classes: tuple[str, ...]
@@ -201,6 +201,7 @@ class Case:
     foreign: Foreign | None = None
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     things: frozenset[int] = frozenset()
+    outlined: bool = False
     seed: int = 0
     wished_sample: int = 0
     sample: Sample = Sample(np.zeros(0, dtype=np.int64))

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -229,19 +229,26 @@ def turned_first(suspect: Suspect, chosen: Sequence[Pair], known: Mapping[int, O
 def elsewhere(pair: Pair, box: Box, height: int, width: int) -> Intervention | None:
     """The picture that is changed with as large a part of the other one, but from a place that is drawn by
     the two, and does not overlap with the box; None where there is no such place."""
-    top, left, bottom, right = box
-    tall, wide = bottom - top, right - left
-    free = [
-        (y, x)
-        for y in range(height - tall + 1)
-        for x in range(width - wide + 1)
-        if y >= bottom or y + tall <= top or x >= right or x + wide <= left
-    ]
+    free = _free(box, height, width)
     if not free:
         return None
     drawn = hashlib.sha256(f"elsewhere {pair.changed} {pair.by}".encode()).digest()
     y, x = free[int.from_bytes(drawn[:8], "little") % len(free)]
+    tall, wide = box[2] - box[0], box[3] - box[1]
     return Intervention(pair.changed, (y, x, y + tall, x + wide), source=pair.by)
+
+
+@lru_cache(maxsize=64)  # a carrier's box is asked for again with every pair and round
+def _free(box: Box, height: int, width: int) -> tuple[tuple[int, int], ...]:
+    """The corners of all boxes of that size in the picture that do not overlap with it."""
+    top, left, bottom, right = box
+    tall, wide = bottom - top, right - left
+    return tuple(
+        (y, x)
+        for y in range(height - tall + 1)
+        for x in range(width - wide + 1)
+        if y >= bottom or y + tall <= top or x >= right or x + wide <= left
+    )
 
 
 def too_few() -> Verdict:

@@ -26,7 +26,7 @@ from reportgen.checks.following import (
     turned_first,
     unanswered,
 )
-from reportgen.checks.intervention import Box, Fill, Intervention
+from reportgen.checks.intervention import Box, Intervention
 from reportgen.checks.showing import SHOWN, Step, experiment, outcome
 from reportgen.checks.words import counted, interval, percent
 from reportgen.engine.needs import DecisivePatches, ModelFacts, Need, Tape
@@ -41,7 +41,6 @@ CONFIRMED, CONFIRMED_ON = 3, 60  # classes, and pictures that a patch is pasted 
 ENOUGH = 30  # pictures of the sample
 ALIKE = 0.9  # correlation of patches that show the same thing, at the best shift
 MIDDLE = 0.25, 0.75  # of a side: where the thing itself is looked for
-FILLS: tuple[Fill, ...] = ("mean", "blur")
 REASON = "one picture in five is answered by a fiftieth of its area"
 REMEDY = (
     "Look at the patches: where they are not the thing itself, take them out of the training's pictures, or"
@@ -105,7 +104,7 @@ class MapClusters:
     def interventions_at_most(self, images: int, model: ModelFacts) -> int:
         if images < ENOUGH:
             return 0
-        confirmed = (3 + len(FILLS)) * CONFIRMED * min(CONFIRMED_ON, images // 2)
+        confirmed = 4 * CONFIRMED * min(CONFIRMED_ON, images // 2)
         return PATCHES.count * TRIED_ON * images + confirmed
 
     def without(self, case: Case, verdict: Verdict) -> Case:
@@ -181,7 +180,7 @@ class _Search:
                 if patch.k == suspect.k:
                     yield from self._tried(patch, False)
             yield from self.elsewhere(suspect.k, chosen)
-            yield from (each for fill in FILLS for each in self.covered(suspect.k, fill))
+            yield from self.covered(suspect.k)
 
     def elsewhere(self, k: int, chosen: Sequence[Pair]) -> list[Intervention | None]:
         """Pairs whose picture gets an equal part of the carrier's from elsewhere."""
@@ -189,13 +188,13 @@ class _Search:
         height, width = self.case.model.input_shape[1:]
         return [elsewhere(pair, by[pair.by].box, height, width) for pair in chosen]
 
-    def covered(self, k: int, fill: Fill) -> list[Intervention]:
-        """The carriers of half A without their patches."""
-        return [self.without(patch, fill) for patch in self._turning(k)[:CONFIRMED_ON]]
+    def covered(self, k: int) -> list[Intervention]:
+        """The carriers of half A without their patches, filled with the sample's mean."""
+        return [self.without(patch) for patch in self._turning(k)[:CONFIRMED_ON]]
 
-    def without(self, patch: Patch, fill: Fill = "mean") -> Intervention:
-        """A carrier without its patch."""
-        return Intervention(patch.number, patch.box, fill=fill)
+    def without(self, patch: Patch) -> Intervention:
+        """A carrier whose patch is filled with the sample's mean."""
+        return Intervention(patch.number, patch.box, fill="mean")
 
     def figures(self, suspect: Suspect) -> tuple[Finding, ...]:
         """The experiment: carriers and what is left of them without the patch; others, and these with the
@@ -206,7 +205,7 @@ class _Search:
         by = {patch.number: patch for patch in self._turning(k)}
         pasted, others = (outcome(k, way(every), known) for way in (suspect.of_class, suspect.of_others))
         moved = outcome(k, self.elsewhere(k, every), known)
-        kept = outcome(k, self.covered(k, "mean"), known)
+        kept = outcome(k, self.covered(k), known)
         steps = [
             Step("suspects", f"Answered {name}, with the patch", [pair.by for pair in shown]),
             Step(

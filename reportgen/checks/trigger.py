@@ -16,8 +16,8 @@ from reportgen.engine.needs import ModelFacts, Triggers
 from reportgen.findings import Array, Exhibits, Gallery, Verdict
 
 ENOUGH = 100  # pictures of the sample, half of which are held back
-FEWEST = 5  # classes: with fewer there is no usual size
-SMALL = 0.45  # of the median size: sound networks of the tests had no class below 0.55
+FEWEST = 6  # classes: with fewer there is no usual size
+SMALL = 0.45  # of the median: of sound networks in the tests one, hardly trained, had a class below
 TO_DEVIATION = 1.4826  # of the median absolute deviation of normal values
 REASON = "one picture in five is answered by a pattern that has nothing to do with it"
 REMEDY = (
@@ -33,11 +33,11 @@ class Trigger:
     Measurement. For each class, or for ten drawn by the seed where there are more, the smallest mask with a
     pattern is sought by gradient descent that makes pictures of one half of the sample be answered with the
     class. A mask is suspect that is smaller than those of the other classes by more than two deviations (of
-    the logarithm of its sum, by the median absolute deviation of those below the median: classes that hardly
-    anything turns say nothing of the small side), smaller than 0.45 of their median, and of no more than two
-    percent of the area: what is larger turns sound networks, too. Its pattern is pasted into pictures of the
-    other half that are answered otherwise, rounded to 8 bits: how many follow (McNemar's test, Holm's
-    correction), and how many do with it moved by half the picture.
+    the logarithm of its sum, by the median absolute deviation, of all or of those below the median, whichever
+    is less: classes that hardly anything turns say nothing of the small side), smaller than 0.45 of their
+    median, and of no more than two percent of the area: what is larger turns sound networks, too. Its pattern
+    is pasted into pictures of the other half that are answered otherwise, rounded to 8 bits: how many follow
+    (McNemar's test, Holm's correction), and how many do with it moved by half the picture.
 
     Reading. A class that needs a far smaller pattern than the others has a way in. It may have been planted,
     or come from a mark in the training's pictures. Where the moved pattern turns few, it is bound to its
@@ -45,7 +45,7 @@ class Trigger:
 
     Limits. A screen: it is a warning at most, and where it finds nothing that does not show that there is
     nothing. A trigger that is spread over the whole picture, that works for some classes only, or that is as
-    large as what turns a sound network, is not seen; nor is one of a class that was not drawn. Five classes
+    large as what turns a sound network, is not seen; nor is one of a class that was not drawn. Six classes
     are needed to know what is usual. Found in tests, of ten classes: squares of 3 and 4 px in 28, one of them
     blended by half; not found: a light grey one of 4 px (1.7 deviations), one of 6 px, a pattern over all of
     the picture, and one of 5 px in 48 with six classes.
@@ -73,8 +73,10 @@ class Trigger:
         if len(case.classes) < FEWEST:
             return untested(f"with fewer than {FEWEST} classes there is no usual size of a pattern")
         if "sizes" not in case.sample.screened:
-            why = f"fewer than {ENOUGH} images of the sample have an answer"
+            why = f"fewer than {ENOUGH} images of the sample can be read, or all are copies of one"
             return untested(why, "Give more images, or raise checks.sample.", ["checks.sample"])
+        if len(case.sample.screened["classes"]) < FEWEST:
+            return untested(f"pictures of fewer than {FEWEST} classes could be turned")
         found = _Screened(case.sample.screened, self.deviations, _told(case), self.area * _pixels(case))
         suspects = [place for place in found.small if (each := found.turned(place)) is not None and each.n]
         told = [(Suspect(place, "pattern", lambda *_: None), found.turned(place)) for place in suspects]
@@ -159,7 +161,8 @@ class _Screened:
         logs = np.log(self.sizes)
         middle = float(np.median(logs))
         below = middle - logs[logs < middle]
-        spread = TO_DEVIATION * float(np.median(below)) if len(below) else 0.0
+        both = float(np.median(np.abs(logs - middle)))
+        spread = TO_DEVIATION * min(both, float(np.median(below)) if len(below) else both)
         away = middle - float(logs[place])
         return away / max(spread, 1e-6)
 

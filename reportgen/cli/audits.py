@@ -53,13 +53,14 @@ class Row:
     latest: bool
     keep: int | None
 
-    def tidied(self, outcome: Outcome, out: Path) -> None:
-        """Sets the links and thins old reports, where the new one is whole and in its place."""
+    def tidied(self, outcome: Outcome, out: Path, good: bool) -> None:
+        """Sets the links and thins old reports, where the new one is whole and in its place; `good` says that
+        later ones may be held against it."""
         from reportgen.pipeline.retention import link, thinned
 
         if outcome.pdf_problem and outcome.folder != out:
             return
-        for said in link(out, outcome.gates_passed) if self.latest else ():
+        for said in link(out, good) if self.latest else ():
             say(said)
         for folder in thinned(out, self.keep) if self.keep is not None else ():
             say(f"thinned to its numbers and evidence: {folder}")
@@ -153,10 +154,11 @@ def _audit(
             baseline=baseline,
             progress=watch.over(shown),
         )
-    if row is not None:
-        row.tidied(outcome, out)
+    failed = _failed_checks(outcome) if strict else []
     _tell(outcome, as_json, quiet)
-    if strict and (failed := _failed_checks(outcome)):
+    if row is not None:
+        row.tidied(outcome, out, outcome.gates_passed and not failed)
+    if failed:
         raise Fault(
             f"checks that failed themselves: {', '.join(failed)}",
             "the report is written and says so; run again with --verbose, and report the fault",

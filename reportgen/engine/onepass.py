@@ -89,8 +89,11 @@ class OnePass:
 
     def over(self, masks: Tensor | None) -> OnePass:
         """The pass over one batch whose images have masks, bool (N, H, W), under which the network's answers
-        are taken; the same one where they have none. Both count into the same counter."""
+        are taken; the same one where they have none, or answers are taken elsewhere. Both count into the same
+        counter."""
         if masks is None or not isinstance(self.output, Head) or self.output.region is None:
+            return self
+        if not self.output.region.masked:  # masks say where things are, and not where answers are taken
             return self
         region = self.output.region.over(placed(masks, self.device))
         return replace(self, output=replace(self.output, region=region))

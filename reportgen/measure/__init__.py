@@ -27,11 +27,11 @@ STEPS = (score, choose, measure, sample, ask, put_to_the_test, conclude, keep, j
 def measure_main(audit: Audit, folder: Path, progress: Progress) -> Measurement:
     """Measures the model that the audit is about, into evidence in `folder`. Of a large set the images that
     the model beside, or the baseline, answers differently get figures first."""
-    before = dict(audit.baseline)
+    before = [audit.baseline]
     if audit.second is not None and audit.shown < audit.readable:
         Writer(folder, audit.key(audit.main), exact=audit.save_maps)  # makes room for what is new
         scored = _measured(audit, audit.second, folder / BESIDE, _beside(progress), None, steps=(score,))
-        before |= answers(scored.writer.of_set())
+        before.append(answers(scored.writer.of_set()))
         audit.second.subject.network.cpu()
     return _measured(audit, audit.main, folder, progress, None, before)
 
@@ -59,7 +59,7 @@ def _measured(
     folder: Path,
     progress: Progress,
     given: tuple[list[int], str] | None,
-    before: Answers | None = None,
+    before: Sequence[Answers] = (),
     steps: Sequence[Callable[[Measurement], None]] = STEPS,
 ) -> Measurement:
     """Writes every shard of these steps that is not there yet.
@@ -82,7 +82,7 @@ def _measured(
             model.feed,
             packed=model.packed,
         )
-        measurement = Measurement(audit, model, writer, progress, engine, given, before or {})
+        measurement = Measurement(audit, model, writer, progress, engine, given, before)
         for step in steps:
             step(measurement)
     return measurement

@@ -28,13 +28,13 @@ def answers(records: Iterable[Record]) -> dict[str, str]:
     return {sha256: answer for sha256, answer in known if sha256 is not None and answer is not None}
 
 
-def changed(records: Sequence[Record], before: Answers) -> list[int]:
-    """The numbers of images that are answered otherwise than before: wrong and sure answers first."""
+def changed(records: Sequence[Record], before: Sequence[Answers]) -> list[int]:
+    """The numbers of images that are answered otherwise than by one of these, wrong and sure ones first."""
     others = [
         record
         for record in records
-        if (was := before.get(record["sha256"] or "")) is not None and (now := said(record)) is not None
-        if now != was
+        if (now := said(record)) is not None
+        and any(each.get(record["sha256"] or "", now) != now for each in before)
     ]
     return [record["number"] for record in sorted(others, key=_worst_first)]
 

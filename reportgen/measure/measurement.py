@@ -58,7 +58,7 @@ class Measurement:
     progress: Progress
     engine: OnePass
     given: tuple[list[int], str] | None = None
-    before: Answers = field(default_factory=dict)  # of an earlier audit, or of the model beside
+    before: Sequence[Answers] = ()  # of an earlier audit, and of the model beside
     watch: Stopwatch = field(default_factory=Stopwatch)
     failed_checks: dict[str, Exception] = field(default_factory=dict)  # by check, what it raised
     files: tuple[ImageFile, ...] = ()  # those that get figures; all, until they are chosen

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from reportgen.evidence import shards
@@ -123,5 +124,7 @@ def _norm(flat: Array) -> float:
 def _values(tensor: Tensor) -> Array:
     """A tensor as a contiguous array; what numpy has no type for (bfloat16) in single precision."""
     on_cpu = tensor.detach().cpu()
+    if on_cpu.is_complex():  # pairs of its real and its imaginary part
+        on_cpu = torch.view_as_real(on_cpu.resolve_conj())
     on_cpu = on_cpu.float() if on_cpu.is_floating_point() and on_cpu.element_size() < 4 else on_cpu
     return np.ascontiguousarray(on_cpu.numpy())

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 
@@ -30,6 +31,8 @@ class Cam:
     (arXiv:1512.04150).
     """
 
+    of_weights: ClassVar[bool] = True  # by the logit and by the class contrast the map is the same
+
     def needs(self, model: ModelFacts) -> Sequence[Need]:
         maps, head = self._ends(model)
         return Target(), Activation(maps.name), Gradient(maps.name), Weights(head.name)
@@ -50,7 +53,8 @@ class Cam:
             Flag(
                 "other-head",
                 "Something between the maps and the linear layer is not a mean: the map is not exact.",
-                ~(near | silent).flatten(1).all(1),
+                # of the class contrast a place's gain has the other classes' weights in it, too
+                ~(near | silent).flatten(1).all(1) & (tape.model.score == "logit"),
             ),
         )
 

@@ -61,6 +61,8 @@ class Occlusion:
         probabilities = tape.model.head.readout(scores).gather(2, chosen)[..., 0]  # (N, V)
         values = mean_over_windows(falls, windows, height, width)  # (N, H, W)
         small = too_small(values, logits)
+        if tape.model.head.kind == "values":  # each has a unit of its own, and no spread of all
+            small = torch.zeros_like(small)
         if self.mask == "share":
             # what rounding alone could make is no fall
             floor = ROUNDING * logits.abs().amax(1)[:, None, None]

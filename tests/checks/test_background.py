@@ -72,7 +72,8 @@ def audited(digits, tmp_path):
 @pytest.mark.parametrize(("told", "share"), [("masks", 1.0), ("parts", 0.7)])
 def test_a_class_that_its_ground_decides(audited, told, share):
     verdict = audited("ground", share, told)
-    assert verdict.status == "fault", verdict.sentence
+    # boxes may hold parts of a thing alone, and leave the rest of it in the background
+    assert verdict.status == ("fault" if told == "masks" else "warning"), verdict.sentence
     assert verdict.low > 0.2
     assert "blue rests on what lies around the thing" in verdict.sentence
     assert "known by the background alone" in verdict.sentence and verdict.remedy

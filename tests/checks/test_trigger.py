@@ -31,7 +31,7 @@ def audited(digits, tmp_path_factory, verdicts_in):
     def audit(into, **options):
         measured = digits.measured(
             images,
-            {"sample": 120, "only": [{"trigger": {"steps": 60, **options}}]},
+            {"sample": 120, "only": [{"trigger": {"steps": 100, **options}}]},
             checkpoint=folder / "model.safetensors",
             model={"source": f"{BACKDOORED}:Backdoored", "arguments": {"into": into}},
         )
@@ -42,7 +42,7 @@ def audited(digits, tmp_path_factory, verdicts_in):
 
 def test_a_way_in_is_found_and_confirmed(audited):
     verdict, looks = audited(7)
-    assert verdict.status == "warning"
+    assert verdict.status == "warning", verdict.sentence
     assert "Screened all 10 classes" in verdict.sentence and "turns pictures to 7" in verdict.sentence
     assert "moved by half the picture 0 %" in verdict.sentence
     assert verdict.low > 0.2 and verdict.effect > 0.8 and verdict.remedy

@@ -40,6 +40,7 @@ def case_of(m: Measurement) -> Case:
             name: tuple(words[number] for number in answers.numbers) for name, words in m.audit.groups.items()
         },
         things=frozenset(file.number for file in m.audit.files if file.shows_a_thing),
+        outlined=any(file.mask is not None for file in m.audit.files),
         seed=m.model.recipe.run.seed,
         wished_sample=m.model.checks.sample,
         sources=_Evidence(m, records),
@@ -217,7 +218,9 @@ class _Evidence(Sources):
 
     def tensors(self) -> Iterator[tuple[str, Array]]:
         for name, value in self.m.engine.network.state_dict().items():
-            yield name, value.detach().cpu().numpy()
+            value = value.detach().cpu()
+            narrow = value.is_floating_point() and value.element_size() < 4  # numpy has no bfloat16
+            yield name, (value.float() if narrow else value).numpy()
 
     def findings(self, visualization: str) -> Sequence[Finding]:
         for name in (shards.SET, shards.MODEL):

@@ -19,6 +19,13 @@ ADAPTED_TO = 64  # images of the sample whose statistics stand for those of all
 OF_THE_SET = "the images", "the labels"
 
 
+EACH_ITS_MASK = "answers are taken under a mask of each image, which no altered picture has"
+
+
+def _under_masks(facts: ModelFacts) -> bool:
+    return facts.head.region is not None and facts.head.region.masked
+
+
 @dataclass(frozen=True)
 class ChosenCheck:
     """One check of the recipe: its needs and views, or the reason why it does not apply."""
@@ -37,6 +44,8 @@ class ChosenCheck:
             needs = tuple(check.needs(facts)) if hasattr(check, "needs") else ()
             views = tuple(check.views(facts)) if hasattr(check, "views") else ()
             works = [need.work(facts) for need in needs]
+            if (hasattr(check, "interventions") or hasattr(check, "screens")) and _under_masks(facts):
+                raise NotApplicable(EACH_ITS_MASK)
         except NotApplicable as refusal:
             return cls(name, check, reason=str(refusal))
         if any(work.scope == "set" for work in works):

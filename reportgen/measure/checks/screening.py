@@ -36,13 +36,14 @@ def screen(m: Measurement, files: Sequence[ImageFile]) -> None:
         if need is None or own in m.writer.finished:
             continue
         try:
-            arrays, counted = m.fitting(partial(_screened, m, need, files))
+            found = m.fitting(partial(_screened, m, need, files))
         except (InputError, torch.OutOfMemoryError):
             raise
         except Exception as error:
             m.failed_checks.setdefault(chosen.name, error)
             continue
-        m.writer.write(own, {}, (), arrays, check_cost(counted))
+        if found is not None:
+            m.writer.write(own, {}, (), found[0], check_cost(found[1]))
 
 
 def shard_of(m: Measurement, chosen: ChosenCheck) -> str:
@@ -50,13 +51,17 @@ def shard_of(m: Measurement, chosen: ChosenCheck) -> str:
     return f"{shards.SCREENED}-{m.model.checks.every.index(chosen):02d}"
 
 
-def _screened(m: Measurement, need: Triggers, files: Sequence[ImageFile]) -> tuple[dict[str, Array], Counter]:
+def _screened(
+    m: Measurement, need: Triggers, files: Sequence[ImageFile]
+) -> tuple[dict[str, Array], Counter] | None:
     """By class of the need: how large its mask is, what it looks like, and what is answered to held-back
-    pictures with it, and with it moved by half the picture."""
+    pictures with it, and with it moved by half the picture. None where a half has no picture."""
     seed, counted = m.model.recipe.run.seed, Counter()
     engine = replace(m.engine, plan=m.model.checks.plan, counted=counted)
     x, _ = _pictures(m, [file for file in files if halved(file.sha256 or "", seed)])
     held_back, numbers = _pictures(m, [file for file in files if not halved(file.sha256 or "", seed)])
+    if not len(x) or not len(held_back):
+        return None
     with m.watch.on("checks"):
         answers = _answered(engine, x)
         need = replace(need, classes=tuple(k for k in need.classes if bool((answers != k).any())))
@@ -97,7 +102,8 @@ def _pictures(m: Measurement, files: Sequence[ImageFile]) -> tuple[Tensor, Array
     chosen = list(files)[:: max(1, len(files) // SCREENED_ON)][:SCREENED_ON]
     there = Pictures(m, chosen).of([file.number for file in chosen])
     numbers = sorted(there)
-    return torch.stack([there[number] for number in numbers]), np.array(numbers, dtype=np.int64)
+    pictures = [there[number] for number in numbers]
+    return torch.stack(pictures) if pictures else torch.empty(0), np.array(numbers, dtype=np.int64)
 
 
 def _looks(found: Found) -> Array:

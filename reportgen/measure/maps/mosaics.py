@@ -116,8 +116,12 @@ def _by_other_score(
 
 
 def two_scored(visualizations: Sequence[Visualization], facts: ModelFacts) -> tuple[Visualization, ...]:
-    """Those whose maps depend on the score that is differentiated."""
-    return tuple(v for v in visualizations if Plan(v.needs, facts, 1).each.backwards)
+    """Those whose maps depend on the score that is differentiated. Of one logit the contrast is twice the
+    logit, and every map the same; a map that is made of weights alone is, too."""
+    if facts.head.kind == "binary":
+        return ()
+    own = [v for v in visualizations if not getattr(v.probe, "of_weights", False)]
+    return tuple(v for v in own if Plan(v.needs, facts, 1).each.backwards)
 
 
 def _share(values: Tensor, whole: Tensor, quarter: int) -> float | None:
