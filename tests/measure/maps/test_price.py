@@ -50,7 +50,7 @@ def test_the_price_is_what_a_hook_counts(asking, hues, coloured):
 def test_the_plan_names_what_is_dear(measured, quarters, bright):
     done = measured(quarters, bright([0]), Saliency(), Occlusion(window_px=7, stride_px=7))
     names = zip(("saliency", "occlusion"), done.chosen.every, strict=True)
-    named = [SimpleNamespace(name=name, needs=v.needs) for name, v in names]
+    named = [SimpleNamespace(name=name, needs=v.needs, probe=None) for name, v in names]
     shown = SimpleNamespace(of_scope=lambda _scope: named, facts=done.facts)
     whole, dear = pricing.lines(shown, TrustRecipe(), 40)
     assert whole.startswith("2 kinds of map are put to the test on 20 images: ")
