@@ -55,6 +55,7 @@ class Question:
     any_head: bool
     things: bool
     numbers: Mapping[str, str]
+    judges: tuple[str, ...]  # the visualizations whose numbers it decides upon
     check: type
     title: str
     question: str
@@ -116,8 +117,9 @@ def check(
     def register(cls: type[T]) -> type[T]:
         words = _words(name, inspect.getdoc(cls) or "")
         checked: Any = checked_dataclass(frozen=True, config=ConfigDict(extra="forbid"))(cls)
+        numbers, judges = getattr(cls, "numbers", {}), getattr(cls, "judges", ())
         checked.asked = Question(
-            name, group, training, foreign, any_head, things, getattr(cls, "numbers", {}), checked, **words
+            name, group, training, foreign, any_head, things, numbers, judges, checked, **words
         )
         return cast(type[T], checked)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from reportgen.checks import check
 from reportgen.checks.case import Case, untested
@@ -12,6 +12,9 @@ from reportgen.checks.words import counted, listed, percent
 from reportgen.findings import Exhibits, Status, Table, Verdict
 
 MEASURED_BY = "channel-health"
+# images: a channel that wakes on a tenth of them is silent on all of 30 once in 24 sets; a quarter of a layer
+# seldom is. Of single channels channel-health itself warns from a hundred on.
+FEWEST = 30
 REMEDY = "Look at what comes before it: its normalisation, its weights, the learning rate."
 # what channels can be, in the words of a sentence about several, and the share of a layer from which it
 # matters as a multiple of the limit: copies cost capacity, silence costs it and what comes after
@@ -64,9 +67,10 @@ class Channels:
 
     Reading. A layer all of whose channels are dead passes nothing on: where the answers still vary, it
     is in a branch that does nothing. Many dead channels come of too high a learning rate, of pruning, or of
-    preprocessing other than in training.
+    preprocessing other than in training. Fewer than 30 images do not decide it: a channel that sleeps on few
+    may wake on others, and only that all carry something is seen at once.
 
-    Limits. It holds for these images: a channel that sleeps on few may wake on others. Some dead channels are
+    Limits. It holds for these images. Some dead channels are
     left by every training, and a narrow task needs few. Aliased channels, and those that repeat the input,
     are told under channel-health and are no finding here. Only layers that channel-health looks at are
     judged. Found in tests: a branch whose channels are all dead.
@@ -77,6 +81,8 @@ class Channels:
     """
 
     limit: float = 0.25
+
+    judges: ClassVar[tuple[str, ...]] = (MEASURED_BY,)
 
     def judge(self, case: Case) -> Verdict:
         found = case.sources.findings(MEASURED_BY)
@@ -90,6 +96,9 @@ class Channels:
         whole = [each for each in grave if each.whole]
         layers = len(tables[0].rows)
         status: Status = "fault" if whole else "warning" if grave else "clear"
+        n = len(case.answers.numbers)
+        if n < FEWEST and grave and not any(each.times == 0 for each in grave):
+            return self._too_few(grave, n)
         largest = max((each.share for each in grave or idle), default=0.0)
         return Verdict(
             status=status,
@@ -98,9 +107,22 @@ class Channels:
             unit="share",
             limit=self.limit,
             limit_reason="a quarter of a layer's channels does nothing; of duplicates a half",
-            n=len(case.answers.numbers),
+            n=n,
             remedy=REMEDY if grave else "",
             exhibits=Exhibits(layers=tuple(dict.fromkeys(each.layer for each in grave))),
+        )
+
+    def _too_few(self, grave: Sequence[Idle], n: int) -> Verdict:
+        """The verdict on channels that are silent on images too few to say so of them."""
+        images = counted(n, "image")
+        return Verdict(
+            "undecided",
+            f"{images} cannot tell silent channels from those that sleep on them: {grave[0].told()}.",
+            effect=grave[0].share,
+            unit="share",
+            limit=self.limit,
+            n=n,
+            remedy=f"Give more images: {FEWEST} may decide it.",
         )
 
 

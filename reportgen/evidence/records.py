@@ -177,6 +177,7 @@ class CheckWords(TypedDict):
     remedy: str
     source: str
     options: Mapping[str, Any]
+    judges: NotRequired[list[str]]  # the visualizations whose numbers it decides upon
 
 
 class BesideFacts(TypedDict):

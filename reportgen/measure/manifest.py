@@ -126,8 +126,11 @@ def _checks(model: ModelUnderAudit) -> list[CheckWords]:
     resolved = model.recipe.checks.resolved()["only"]
     options: Mapping[str, Any] = {name: given for item in resolved for name, given in item.items()}
     return [
-        cast(CheckWords, {**questions()[chosen.name].words(), "options": options[chosen.name]})
-        for chosen in model.checks.every
+        cast(
+            CheckWords,
+            {**asked.words(), "options": options[asked.name], "judges": list(asked.judges)},
+        )
+        for asked in (questions()[chosen.name] for chosen in model.checks.every)
     ]
 
 

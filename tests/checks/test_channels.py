@@ -24,8 +24,9 @@ class Held(Sources):
         return [Table("layers", "Channels by layer", COLUMNS, self.rows)] if self.rows else []
 
 
-def judged(make_case, *rows):
-    return Channels().judge(replace(make_case([0, 1], [[1, 0], [0, 1]]), sources=Held(*rows)))
+def judged(make_case, *rows, images=30):
+    case = make_case([0] * images, [[1, 0]] * images)
+    return Channels().judge(replace(case, sources=Held(*rows)))
 
 
 @pytest.mark.parametrize(("dead", "status"), [(0, "clear"), (5, "clear"), (8, "warning"), (24, "fault")])
@@ -42,6 +43,14 @@ def test_a_share_that_matters_is_found(dead, status, make_case):
 def test_of_copies_half_is_a_finding_and_never_a_fault(copies, status, make_case):
     assert judged(make_case, ("relu1", 20, 0, 0, copies, 40.0)).status == status
     assert judged(make_case, ("relu1", 20, 0, 0, 20, 40.0)).status == "warning"
+
+
+def test_few_images_do_not_tell_silent_channels_from_sleeping_ones(make_case):
+    found = judged(make_case, ("relu2", 24, 8, 0, None, 60.0), images=29)
+    assert found.status == "undecided" and "8 of 24 channels of relu2 are dead" in found.sentence
+    assert found.remedy and not found.exhibits.layers
+    # that all wake is seen on one image
+    assert judged(make_case, ("relu2", 24, 0, 0, None, 60.0), images=1).status == "clear"
 
 
 def test_without_the_visualization_it_is_untested(make_case):

@@ -153,6 +153,12 @@ def asked(results: Sequence[CheckResult]) -> frozenset[str]:
     return frozenset(result["name"] for result in results if result["status"] != "untested")
 
 
+def judging(results: Sequence[CheckResult], words: Iterable[Mapping[str, Any]]) -> frozenset[str]:
+    """The visualizations whose numbers a check that was asked decides upon, as the checks' `words` say."""
+    named = asked(results)
+    return frozenset(method for one in words if one["name"] in named for method in one.get("judges", ()))
+
+
 def methods(words: Iterable[Mapping[str, Any]]) -> dict[str, list[Method]]:
     """How to read each check, by group."""
     groups: dict[str, list[Method]] = {}

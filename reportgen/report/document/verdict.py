@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -39,6 +39,7 @@ def findings(
     the worst, since it is a pattern and may be the cause of all the single images that follow. The gates are
     no findings: they have rows of their own. `before` are sentences on what came before this audit."""
     patterns = tuple(checks.lines(results.get("checks", ())))
+    judged = checks.judging(results.get("checks", ()), manifest.get("checks", ()))
     surest = _surest(records)
     named = tuple(_in_words(record, manifest["model"]["classes"]) for record in surest)
     lines = [
@@ -53,7 +54,7 @@ def findings(
         *_doubted(trust),
         *set_findings.weak(results["metrics"], checks.asked(results.get("checks", ()))),
         *_flagged(signs, sum(record["measured"] for record in records), manifest["visualizations"]),
-        *_of_the_whole(whole or {}),
+        *_of_the_whole(whole or {}, judged),
         *_rejected(records),
         *_absent(manifest["visualizations"]),
         *compared(side, results),
@@ -143,13 +144,15 @@ def _flagged(
         yield FindingLine(sign.level, method, text, f"#i{numbers[0]}", "card", kind="operator", view=flag)
 
 
-def _of_the_whole(by_name: Findings) -> Iterable[FindingLine]:
-    """What the visualizations of the model and of the whole set warn of."""
+def _of_the_whole(by_name: Findings, judged: Collection[str]) -> Iterable[FindingLine]:
+    """What the visualizations of the model and of the whole set warn of. Where a check decides what the
+    numbers of one mean, its verdict is what is found."""
     for method, slots in by_name.items():
         for finding in slots[0]:
             if isinstance(finding, Flag) and bool(finding.values):
                 line = FindingLine(finding.level, method, finding.text, f"#model-{method}", "section")
-                yield line if finding.level in ("bad", "warn") else replace(line, kind="operator")
+                weighs = finding.level == "bad" or (finding.level == "warn" and method not in judged)
+                yield line if weighs else replace(line, kind="operator")
 
 
 def _rejected(records: Sequence[Record]) -> Iterable[FindingLine]:
