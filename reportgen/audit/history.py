@@ -101,7 +101,13 @@ def past_of(results: Mapping[str, Any], name: str) -> Past:
         "low": metrics["accuracy_low"],
         "high": metrics["accuracy_high"],
         "gates": [
-            {key: gate[key] for key in ("name", "metric", "value", "limit", "passed")}  # type: ignore[misc]
+            PastGate(
+                name=gate["name"],
+                metric=gate["metric"],
+                value=gate["value"],
+                limit=gate["limit"],
+                passed=gate["passed"],
+            )
             for gate in results["gates"]
         ],
         "checks": {check["name"]: check["status"] for check in results["checks"]},
