@@ -19,7 +19,7 @@ def asked(rows: Sequence[Mapping[str, float | None]], _limits: Mapping[str, floa
     for null in NULLS:
         pairs = known(rows, "rho", null)
         if pairs:
-            comparisons.append(Comparison(tuple(rho - other for rho, other in pairs), 0.0, LITTLE))
+            comparisons.append(Comparison(tuple(rho - other for rho, other in pairs), LITTLE))
             nulls.append(fmean(other for _, other in pairs))
     if not comparisons:
         return Asked(refused="its cells have no ranks, or the falls have none")

@@ -1,6 +1,6 @@
-"""Does it point at what counts? What the best cells of its maps are worth, surely more than random orders of
-cells are, and by both ways to take cells away (`reportgen/measure/maps/deletions.py` says how it is
-measured)."""
+"""Does it point at what counts? What the best cells of its maps are worth: surely more than a fifth of what
+those of occlusion's own order are, and than random orders are, and by both ways to take cells away
+(`reportgen/measure/maps/deletions.py` says how it is measured)."""
 
 from __future__ import annotations
 
@@ -39,12 +39,11 @@ def asked(
         differences = tuple(gain / greedy for gain, _ in pairs)
         limit = limits["beats_random_sd"] * random_sd([r for _, r in pairs], fill) / greedy
         where = f"where it is {FILLS[fill]}"
-        comparisons.append(Comparison(differences, limit, max(limit, LITTLE), where))
+        comparisons.append(Comparison(differences, max(limit, LITTLE), where))
         shares.append(f"{two(fmean(differences))} {where}")
     weakest = max(comparisons, key=lambda c: c.p_yes())
-    random = f"random orders up to {two(weakest.yes_above)}"
-    words = f"{' and '.join(shares)} of what occlusion's own order gains, {random}"
-    return Asked(tuple(comparisons), weakest.mean, weakest.yes_above, words)
+    words = f"{' and '.join(shares)} of what occlusion's own order gains, {two(weakest.limit)} is asked for"
+    return Asked(tuple(comparisons), weakest.mean, weakest.limit, words)
 
 
 def random_sd(records: Sequence[Mapping[str, Any]], fill: str) -> float:

@@ -28,12 +28,12 @@ EQUAL = 1e-9  # differences that differ by no more than this are one value: roun
 
 @dataclass(frozen=True)
 class Comparison:
-    """Differences over images: it is yes where their mean is surely above `yes_above`, no where it is surely
-    below `no_below`, which is no smaller: between the two lies what is too little to matter."""
+    """Differences over images: it is yes where their mean is surely above `limit`, the least that matters,
+    and no where it is surely below. One limit for both, or a mean between two of them were yes by one sample
+    and no by another."""
 
     differences: tuple[float, ...]
-    yes_above: float = 0.0
-    no_below: float = 0.0
+    limit: float = 0.0
     where: str = ""  # which of several it is, in words: "where it is blurred"
 
     @property
@@ -53,12 +53,12 @@ class Comparison:
         return stdev(self.differences) / math.sqrt(len(self.differences))
 
     def p_yes(self) -> float:
-        """How likely so good a mean were, lay the truth at `yes_above`."""
-        return self._p(self.mean - self.yes_above)
+        """How likely so good a mean were, lay the truth at the limit."""
+        return self._p(self.mean - self.limit)
 
     def p_no(self) -> float:
-        """How likely so bad a mean were, lay the truth at `no_below`."""
-        return self._p(self.no_below - self.mean)
+        """How likely so bad a mean were, lay the truth at the limit."""
+        return self._p(self.limit - self.mean)
 
     def _p(self, distance: float) -> float:
         if self._error <= EQUAL:  # every image says the same
@@ -67,8 +67,8 @@ class Comparison:
 
     def needed(self) -> int | None:
         """About how many images would decide, were they like these; None for more than anybody has."""
-        distance = max(self.mean - self.yes_above, self.no_below - self.mean)
-        if distance <= 0 or self._error == 0:
+        distance = abs(self.mean - self.limit)
+        if distance == 0 or self._error == 0:
             return None
         count = math.ceil((2 * stdev(self.differences) / distance) ** 2)
         here = len(self.differences)  # too few, whatever their spread says: the number of maps is allowed for
@@ -150,7 +150,7 @@ def _answer(asked: Asked, word: Word | None) -> Answer:
     decided = ""
     if word == "no" and decisive.where:
         ends = f"[{two(low)} to {two(high)}]"
-        short = f"{two(decisive.mean)} {ends}, surely below {two(decisive.no_below)}"
+        short = f"{two(decisive.mean)} {ends}, surely below {two(decisive.limit)}"
         decided = f"; decided {decisive.where}: {short}"
     return {
         "answer": word,

@@ -25,4 +25,4 @@ def asked(rows: Sequence[Mapping[str, float | None]], _limits: Mapping[str, floa
         f" its highest place does in {int(sum(points))} of {len(points)}"
     )
     difference = tuple(own - other for own, other in pairs)
-    return Asked((Comparison(difference, 0.0, LITTLE),), mass, middle, words)
+    return Asked((Comparison(difference, LITTLE),), mass, middle, words)

@@ -1,5 +1,5 @@
-"""Does it find the right picture? Of four in one, more of its positive values lie in the right one than a
-fourth (`reportgen/measure/maps/mosaics.py` says how it is measured)."""
+"""Does it find the right picture? Of four in one, surely more than a fourth of its positive values lie in the
+right one (`reportgen/measure/maps/mosaics.py` says how it is measured)."""
 
 from __future__ import annotations
 
@@ -21,4 +21,4 @@ def asked(rows: Sequence[Mapping[str, float | None]], _limits: Mapping[str, floa
         return Asked(refused=NONE)
     mean = fmean(shares)
     words = f"{two(mean)} of its positive values lie in the right quarter, 0.25 by chance"
-    return Asked((Comparison(shares, CHANCE, LITTLE),), mean, CHANCE, words)
+    return Asked((Comparison(shares, LITTLE),), mean, CHANCE, words)

@@ -18,4 +18,4 @@ def asked(rows: Sequence[Mapping[str, float | None]], limits: Mapping[str, float
         return Asked(refused="it was not made again under noise")
     words = f"ρ {two(fmean(values))} under noise that changes the logits by less than 1 %"
     least = limits["steady"]
-    return Asked((Comparison(values, least, least),), fmean(values), least, words)
+    return Asked((Comparison(values, least),), fmean(values), least, words)

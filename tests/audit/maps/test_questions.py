@@ -36,8 +36,7 @@ def test_what_counts_is_a_share_of_the_greediest_gain_by_both_fills(image, answe
     assert [c.differences for c in found.comparisons] == [pytest.approx((0.5, 0.25, 0.75))] * 2
     gains = records[0]["random"]["gain"]["blur"]
     spread = np.sqrt(3 * np.mean(np.square(gains))) / 3
-    assert found.comparisons[0].yes_above == pytest.approx(1.645 * spread / 0.8)
-    assert found.comparisons[0].no_below == pytest.approx(max(0.2, 1.645 * spread / 0.8))
+    assert found.comparisons[0].limit == pytest.approx(max(0.2, 1.645 * spread / 0.8))
     assert "0.50 where it is blurred and 0.50 where it is filled in" in found.words
 
 
@@ -66,10 +65,10 @@ def test_the_class_is_compared_with_nine_tenths_of_itself() -> None:
     assert of_class.asked([{"itself": None, "rival": None}], LIMITS).refused
 
 
-def test_the_picture_is_compared_with_a_quarter() -> None:
+def test_the_picture_is_compared_with_more_than_a_quarter() -> None:
     found = picture.asked([{"share": 0.5}, {"share": None}, {"share": 0.25}], LIMITS)
     (comparison,) = found.comparisons
-    assert (comparison.differences, comparison.yes_above) == ((0.5, 0.25), 0.25)
+    assert (comparison.differences, comparison.limit) == ((0.5, 0.25), 0.3)
     assert picture.asked([], LIMITS).refused
 
 
@@ -81,7 +80,7 @@ def test_how_much_is_compared_with_other_images_maps_and_with_the_gaussian() -> 
 
 def test_steady_is_compared_with_one_half() -> None:
     (comparison,) = steady.asked([{"itself": 0.6}, {"itself": 0.4}], LIMITS).comparisons
-    assert (comparison.mean, comparison.yes_above, comparison.no_below) == pytest.approx((0.5, 0.5, 0.5))
+    assert (comparison.mean, comparison.limit) == pytest.approx((0.5, 0.5))
 
 
 def test_the_object_is_compared_with_the_gaussian_and_needs_boxes() -> None:

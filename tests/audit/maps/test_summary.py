@@ -129,7 +129,7 @@ def test_a_map_with_a_fault_counts_in_no_number_and_is_said(image, answers) -> N
 
 def test_more_methods_make_it_harder_to_be_sure(image, answers) -> None:
     """Holm: what one method alone decides, among twenty is open."""
-    shares = (0.31, 0.52, 0.36, 0.4, 0.28, 0.45)
+    shares = (0.36, 0.57, 0.41, 0.45, 0.33, 0.5)
     alone = [image(m=answers(share=share)) for share in shares]
     among = [
         image(m=answers(share=share), **{f"n{n}": answers(share=0.25 + 0.1 * (-1) ** k) for n in range(19)})
@@ -139,7 +139,7 @@ def test_more_methods_make_it_harder_to_be_sure(image, answers) -> None:
     many = summarise(among, LIMITS, ["m", *(f"n{n}" for n in range(19))])["methods"]["m"]["answers"][
         "picture"
     ]
-    assert one["low"] == many["low"] > 0.25
+    assert one["low"] == many["low"] > 0.3
     assert (one["answer"], many["answer"]) == ("yes", "undecided")
 
 
