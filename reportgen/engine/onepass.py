@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from reportgen.engine.device import Packed, placed
 from reportgen.engine.feed import ANY, Feed
-from reportgen.engine.fused import Fused
+from reportgen.engine.fusing.forwards import Fused
 from reportgen.engine.incremental.answering import Incremental
 from reportgen.engine.needs import INPUT, Activation, Backward, Gradient, Need, Normalisation, Rule, score_of
 from reportgen.engine.network.head import Head

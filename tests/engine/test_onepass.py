@@ -33,7 +33,8 @@ def in_full(monkeypatch):
     """Every perturbed image goes through the network as it is, so that hooks see it."""
     monkeypatch.setattr("reportgen.engine.incremental.answering.WORTH", float("inf"))
     monkeypatch.setattr("reportgen.engine.incremental.answering.FEWEST", 10**6)
-    monkeypatch.setattr("reportgen.engine.fused.FEWEST", 10**6)  # layers are fused only if noise was tried
+    # layers are fused only if noise was tried
+    monkeypatch.setattr("reportgen.engine.fusing.forwards.FEWEST", 10**6)
 
 
 def image_probes():

@@ -17,10 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from reportgen.engine.feed import Feed
+from reportgen.engine.fusing.layers import Folds
 from reportgen.engine.incremental import layouts, rules  # noqa: F401  they register themselves
 from reportgen.engine.incremental.boxes import Ints
 from reportgen.engine.incremental.cost import DENSE_FROM, Grouping, grouped
-from reportgen.engine.incremental.fusing import Folds
 from reportgen.engine.incremental.patched import Forward, dense_of
 from reportgen.engine.incremental.steps import Program
 from reportgen.engine.incremental.trying import agrees, program_of, start

@@ -16,9 +16,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import _disable_current_modes
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_map
 
-from reportgen.engine.incremental import pieces
-from reportgen.engine.incremental.boxes import Boxes, Window
-from reportgen.engine.incremental.fusing import (
+from reportgen.engine.fusing.layers import (
     Folds,
     Pending,
     Unservable,
@@ -27,6 +25,8 @@ from reportgen.engine.incremental.fusing import (
     worked_out,
     wrapped,
 )
+from reportgen.engine.incremental import pieces
+from reportgen.engine.incremental.boxes import Boxes, Window
 from reportgen.engine.incremental.steps import Program, Step
 from reportgen.engine.network.rules import out_of_place
 

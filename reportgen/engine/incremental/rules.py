@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from reportgen.engine.fusing.layers import NORMS, Pending, affine
 from reportgen.engine.incremental import pieces
 from reportgen.engine.incremental.boxes import Window
-from reportgen.engine.incremental.fusing import NORMS, Pending, affine
 from reportgen.engine.incremental.patched import RULES, Call, Patched, Rule, Unread
 from reportgen.engine.incremental.steps import Step
 

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from reportgen.engine.device import Packed
 from reportgen.engine.feed import ANY, Edit, Feed
-from reportgen.engine.fused import Fused
+from reportgen.engine.fusing.forwards import Fused
+from reportgen.engine.fusing.layers import Folds
 from reportgen.engine.incremental.answering import Incremental, Local
 from reportgen.engine.incremental.boxes import Ints
 from reportgen.engine.incremental.cost import Grouping
-from reportgen.engine.incremental.fusing import Folds
 from reportgen.engine.network.facts import ModelFacts
 from reportgen.engine.network.head import Head
 from reportgen.engine.network.output import Output

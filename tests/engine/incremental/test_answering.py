@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from reportgen.engine.feed import ANY
+from reportgen.engine.fusing.layers import Whole
 from reportgen.engine.incremental import answering
-from reportgen.engine.incremental.fusing import Whole
 from reportgen.engine.incremental.patched import RULES, Patched
 from reportgen.engine.needs import Activation, CoveredParts, Normalisation, Occluded, Responses, Scores
 from reportgen.engine.network.trace import trace
@@ -235,7 +235,7 @@ def test_needs_are_solved_alike(awkward, monkeypatch):
 
 def test_values_in_full_wait_and_are_worked_out_alike(awkward):
     """A whole batch whose convolutions wait."""
-    from reportgen.engine.incremental.fusing import Folds
+    from reportgen.engine.fusing.layers import Folds
 
     x = torch.randn(4, 3, SIDE, SIDE)
     with torch.no_grad():

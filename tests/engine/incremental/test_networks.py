@@ -12,9 +12,9 @@ from oracles import in_double
 from torch import nn
 from torch.nn import functional as F
 
+from reportgen.engine.fusing.layers import Unservable
 from reportgen.engine.incremental import layouts, rules  # noqa: F401  they register themselves
 from reportgen.engine.incremental.cost import grouped, patched_cost, whole_cost
-from reportgen.engine.incremental.fusing import Unservable
 from reportgen.engine.incremental.patched import Forward, dense_of
 from reportgen.engine.incremental.trying import in_full, program_of, start
 

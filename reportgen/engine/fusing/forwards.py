@@ -1,5 +1,5 @@
 """Full forwards without a gradient, on the CPU: a batch normalisation is folded into the convolution before
-it, a rectifier and the zeros about a map are worked out with it (see `incremental.fusing`).
+it, a rectifier and the zeros about a map are worked out with it (see `fusing.layers`).
 
 Nothing of the network is changed or copied: its operations are followed as they come, whatever its code
 calls. Answers are the same up to rounding, which is tried on two pictures of noise first. Whether it is done
@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from reportgen.engine.feed import Edit
+from reportgen.engine.fusing.layers import Folds, Whole, fused_convolution, worked_out
 from reportgen.engine.incremental.answering import Asks
-from reportgen.engine.incremental.fusing import Folds, Whole, fused_convolution, worked_out
 from reportgen.engine.network.uncompiled import spare_compiler
 
 log = logging.getLogger("reportgen")

@@ -11,9 +11,9 @@ from oracles import ARCHITECTURES, QUICK
 from torch import nn
 from torch.nn import functional as F
 
-from reportgen.engine import fused
 from reportgen.engine.feed import ANY, Feed
-from reportgen.engine.incremental.fusing import Folds
+from reportgen.engine.fusing import forwards as fused
+from reportgen.engine.fusing.layers import Folds
 from reportgen.engine.needs import Ablated, Normalisation, RandomMasks
 from reportgen.engine.network.trace import trace
 from reportgen.engine.perturb.asking import Asker
