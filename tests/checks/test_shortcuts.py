@@ -14,7 +14,8 @@ from safetensors.torch import save_file
 
 from reportgen.checks import following
 from reportgen.checks.intervention import Intervention, Outcome
-from reportgen.checks.map_clusters import MapClusters, same_look
+from reportgen.checks.map_clusters import MapClusters
+from reportgen.checks.map_clusters.searching import same_look
 from reportgen.checks.place_shortcut import PlaceShortcut, places
 from reportgen.checks.property_shortcut import PropertyShortcut
 
