@@ -17,6 +17,7 @@ from reportgen.progress import Progress
 
 FAULT = 70  # a fault of reportgen's own, as sysexits.h has it: never 1, which is a failed gate
 INTERRUPTED, TERMINATED = 130, 143
+NOBODY_READS = 141  # as of a process that SIGPIPE ends
 SHARDED = ("score", "measure", "sample")  # stages that tell how far they are after each shard
 RESUME = "the same command goes on where this one stopped"
 
@@ -72,6 +73,8 @@ class Command(TyperCommand):
             code = _fail("terminated", RESUME, TERMINATED, verbose)
         except (typer.Exit, typer.Abort):
             raise
+        except BrokenPipeError:  # whoever read the results has read enough, as `head` does
+            code = NOBODY_READS
         except Exception as error:
             if _is_usage(error):
                 raise

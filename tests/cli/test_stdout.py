@@ -102,6 +102,13 @@ def test_help_and_short_results_are_on_standard_output() -> None:
         assert (done.returncode, words in done.stdout, done.stderr) == (0, True, "")
 
 
+def test_a_reader_who_has_read_enough_is_no_fault() -> None:
+    script = 'set -o pipefail; { "$@" checks map-clusters; echo "rc $?" >&2; } | :'
+    line = ["bash", "-c", script, "bash", *MAIN]
+    done = subprocess.run(line, capture_output=True, text=True, cwd=REPOSITORY)
+    assert done.stderr == "rc 141\n"
+
+
 def test_a_process_without_standard_output_or_error_still_works() -> None:
     for closed, words in ((">&-", ("--help",)), ("2>&-", ("--help",)), (">&- 2>&-", ("recipe", "new"))):
         script = f'"$@" {closed}'
