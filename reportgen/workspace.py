@@ -44,6 +44,7 @@ MARK = b"reportgen.work/1\nHere reportgen builds the report of the folder around
 ALL = will_write()
 JOURNAL = "publishing.json"
 HOLDER = "run.json"  # who builds there: a process, a machine, since when
+PART = "part.json"  # what a part of a set was asked, once it is measured
 OLD = "old"  # the old report's files while the new ones are moved in
 
 
@@ -141,6 +142,12 @@ def workspace(out: Path) -> Iterator[Path]:
                     folder.rmdir()
         finally:
             os.close(lock)
+
+
+def unfinished(out: Path) -> Path | None:
+    """The work folder inside `out`, where there is one."""
+    work = _work(target(out))
+    return work if _is_work(work) and (work / MARKER).exists() else None
 
 
 def publish(work: Path, out: Path) -> None:
@@ -252,7 +259,8 @@ def _locked(lock: int) -> bool:
 
 def _is_begun(work: Path) -> bool:
     """Whether a work folder holds anything to go on with."""
-    return (work / JOURNAL).exists() or any((work / EVIDENCE).glob("*.json"))
+    begun = any((work / name).exists() for name in (JOURNAL, PART))
+    return begun or any((work / EVIDENCE).glob("*.json"))
 
 
 def _remove(work: Path) -> None:

@@ -36,6 +36,7 @@ from reportgen.cli.options import (
     SaveMaps,
     Strict,
     Verbose,
+    Workers,
     recipe_values,
 )
 from reportgen.cli.terminal import say, tell
@@ -84,6 +85,7 @@ def run(
     keep: Keep = None,
     preset: Preset = None,
     budget: Budget = None,
+    workers: Workers = 1,
     limit: Limit = None,
     no_pdf: NoPdf = False,
     save_maps: SaveMaps = False,
@@ -98,8 +100,21 @@ def run(
     watch = watch_sigterm()
     loaded = load(recipe)
     loaded = loaded.with_values(recipe_values(ctx.params, loaded.folder))
-    row = Row(latest, keep)
-    _audit(loaded, checkpoint, images, out, limit, save_maps, quiet, as_json, watch, strict, baseline, row)
+    _audit(
+        loaded,
+        checkpoint,
+        images,
+        out,
+        limit,
+        save_maps,
+        quiet,
+        as_json,
+        watch,
+        strict,
+        baseline,
+        Row(latest, keep),
+        workers,
+    )
 
 
 def demo(
@@ -139,6 +154,7 @@ def _audit(
     strict: bool = False,
     baseline: Path | None = None,
     row: Row | None = None,
+    workers: int = 1,
 ) -> None:
     from reportgen import run as audit
     from reportgen.cli.terminal import progress
@@ -152,8 +168,17 @@ def _audit(
             limit=limit,
             save_maps=save_maps,
             baseline=baseline,
+            workers=workers,
             progress=watch.over(shown),
         )
+    finished(outcome, out, strict, as_json, quiet, row)
+
+
+def finished(
+    outcome: Outcome, out: Path, strict: bool, as_json: bool, quiet: bool, row: Row | None = None
+) -> None:
+    """Tells what became of a run, and ends with the exit code that says so. `strict` makes a fault of a check
+    that failed itself; `row` says what becomes of the reports beside."""
     failed = _failed_checks(outcome) if strict else []
     _tell(outcome, as_json, quiet)
     if row is not None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from reportgen.cli import audits, comparisons, explaining, questions, recipes, reports, stdout
+from reportgen.cli import audits, comparisons, explaining, questions, recipes, reports, sharing, stdout
 from reportgen.cli.failures import Command
 
 app = typer.Typer(
@@ -19,6 +19,8 @@ app = typer.Typer(
 )
 for command in (
     audits.run,
+    sharing.shard,
+    sharing.merge,
     reports.render,
     questions.inspect,
     comparisons.diff,

@@ -50,6 +50,9 @@ Budget = Annotated[
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N images.")]
 NoPdf = Annotated[bool, typer.Option("--no-pdf", help="Write no report.pdf.")]
 SaveMaps = Annotated[bool, typer.Option("--save-maps", help="Write maps/<id>.npz, raw float32.")]
+Workers = Annotated[
+    int, typer.Option("--workers", min=1, help="Processes that share the images, each with its cores or GPU.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="A traceback with an error.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit 70 where a check itself failed.")]

@@ -82,6 +82,11 @@ class Writer:
         """The name of the next shard of a kind that has one a batch."""
         return f"{kind}-{len(self.shards(kind)):06d}"
 
+    def free(self, name: str) -> str:
+        """The name for more of a shard: its own while there is none, else with the next number behind it."""
+        rest = len(self.shards(name))
+        return f"{name}-{rest - 1:03d}" if rest else name
+
     def records(self, kind: str) -> list[Any]:
         """The records of every finished shard of a kind: those that `evidence.records` has for it."""
         return [record for name in self.shards(kind) for record in self.finished[name]["records"]]

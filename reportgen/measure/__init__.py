@@ -10,13 +10,15 @@ from reportgen.engine.allocator import memory_kept
 from reportgen.engine.onepass import OnePass, frozen
 from reportgen.evidence import BESIDE, Writer, shards
 from reportgen.measure.audit import Audit
-from reportgen.measure.batches import choose, measure, sample, score
+from reportgen.measure.batches import choose, measure, sample
 from reportgen.measure.checks.sampled import ask
 from reportgen.measure.checks.verdicts import judge
 from reportgen.measure.earlier import Answers, answers
 from reportgen.measure.maps.testing import put_to_the_test
 from reportgen.measure.measurement import Measurement
 from reportgen.measure.models import ModelUnderAudit
+from reportgen.measure.scoring import score
+from reportgen.measure.spans import WHOLE, Part
 from reportgen.measure.tensors import keep
 from reportgen.measure.whole_set import conclude
 from reportgen.progress import Progress
@@ -34,6 +36,13 @@ def measure_main(audit: Audit, folder: Path, progress: Progress) -> Measurement:
         before.append(answers(scored.writer.of_set()))
         audit.second.subject.network.cpu()
     return _measured(audit, audit.main, folder, progress, None, before)
+
+
+def measure_part(audit: Audit, folder: Path, part: Part, progress: Progress) -> Measurement:
+    """Measures a part of the set by the main model: what a run does of each image first, and nothing of what
+    has to know the others."""
+    step = score if audit.two_rounds(audit.main) else measure
+    return _measured(audit, audit.main, folder, progress, None, (), (step,), part)
 
 
 def measure_second(main: Measurement) -> Measurement | None:
@@ -61,6 +70,7 @@ def _measured(
     given: tuple[list[int], str] | None,
     before: Sequence[Answers] = (),
     steps: Sequence[Callable[[Measurement], None]] = STEPS,
+    part: Part = WHOLE,
 ) -> Measurement:
     """Writes every shard of these steps that is not there yet.
 
@@ -82,7 +92,7 @@ def _measured(
             model.feed,
             packed=model.packed,
         )
-        measurement = Measurement(audit, model, writer, progress, engine, given, before)
+        measurement = Measurement(audit, model, writer, progress, engine, given, before, part)
         for step in steps:
             step(measurement)
     return measurement

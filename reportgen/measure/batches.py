@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-import torch
 
 from reportgen.engine import top_images
 from reportgen.engine.onepass import OnePass
-from reportgen.engine.perturb.asking import Counter
 from reportgen.engine.tape import BatchTape
-from reportgen.engine.targets import Slot
 from reportgen.evidence import Findings, Record, is_unanswered, shards
 from reportgen.evidence.records import Seen, Target
 from reportgen.findings import Array, Tally
@@ -24,20 +21,12 @@ from reportgen.inputs.images.loading import Decoded, none_readable
 from reportgen.measure import records
 from reportgen.measure.measurement import Measurement, boxes_of, labels_of, masks_of, pixels_of
 from reportgen.measure.selection import sample as drawn_from
+from reportgen.measure.spans import spans
 from reportgen.measure.top_images import RANKS
 from reportgen.measure.visualizations import Visualization
 
 # writes the shard of a name: of the images of a batch, and of the records of those that are none
 WriteShard: TypeAlias = Callable[[Measurement, str, OnePass, list[Decoded], list[Record]], None]
-
-
-def score(m: Measurement) -> None:
-    """A first round over a large set: answers only, and what is about the whole set."""
-    if m.two_rounds:
-        # no target and no gradient: a forward with the taps that the set's statistics need
-        plan = m.model.visualizations.first_round()
-        engine = replace(m.engine, plan=plan, slots=(Slot("predicted"),))
-        _round(m, shards.SCORE, m.audit.files, engine, _scored)
 
 
 def choose(m: Measurement) -> None:
@@ -55,7 +44,8 @@ def measure(m: Measurement) -> None:
     # what is about the whole set was asked when it was scored
     engine = replace(m.engine, plan=m.model.visualizations.second_round()) if m.two_rounds else m.engine
     _round(m, shards.BATCH, m.files, engine, _measured)
-    _refuse_empty(m)  # before anything that costs time and shows nothing without images
+    if m.part.is_whole:
+        _refuse_empty(m)  # before anything that costs time and shows nothing without images
 
 
 def sample(m: Measurement) -> None:
@@ -68,36 +58,41 @@ def sample(m: Measurement) -> None:
         _round(m, f"{shards.SAMPLE}-{size:06d}", files, engine, partial(_sampled, several))
 
 
-def _round(m: Measurement, kind: str, files: Iterable[ImageFile], engine: OnePass, write: WriteShard) -> None:
-    """Streams files in full batches, each to a shard of a kind, past those already there."""
+def _round(m: Measurement, kind: str, files: Sequence[ImageFile], engine: OnePass, write: WriteShard) -> None:
+    """Streams the files of this part of the set, span by span, to shards of a kind, past those already there.
+
+    A span is as many files as a batch was planned to have: where memory made batches smaller, several
+    shards are written of it.
+    """
     done = {record["number"] for record in m.writer.records(kind)}
-    todo = [file for file in files if file.number not in done]
-    stage = {shards.SCORE: "score", shards.BATCH: "measure"}.get(kind, "sample")
-    total = len(done) + len(todo)
-    finished = len(done)
-    m.progress(stage, finished, total)
+    mine = [span for span in spans(files, m.model.batch_size) if m.part.has(span.number)]
+    of = {file.number: span.number for span in mine for file in span.files}
+    todo = [file for span in mine for file in span.files if file.number not in done]
+    stage = "measure" if kind == shards.BATCH else "sample"
+    finished = len(of) - len(todo)
+    m.progress(stage, finished, len(of))
     # of the round that speaks for the whole set
-    facts = bool(m.model.checks.every) and kind == (shards.SCORE if m.two_rounds else shards.BATCH)
-    for images, rejected in m.batches(todo, facts):
+    facts = bool(m.model.checks.every) and kind == shards.BATCH and not m.two_rounds
+    ends = {span.files[-1].number for span in mine}
+    for images, rejected in m.batches(todo, facts, ends=ends):
         refused = [records.of_rejected(file) for file in rejected]
-        m.in_parts(images, partial(_write, m, kind, engine, refused, write))
+        name = f"{kind}-{of[(images or rejected)[0].file.number]:06d}"
+        m.in_parts(images, partial(_write, m, name, engine, refused, write))
         finished += len(images) + len(rejected)
-        m.progress(stage, finished, total)
+        m.progress(stage, finished, len(of))
 
 
 def _write(
     m: Measurement,
-    kind: str,
+    name: str,
     engine: OnePass,
     refused: list[Record],
     write: WriteShard,
     images: list[Decoded],
 ) -> None:
     """Measures images and writes their shard; the first of a batch has the records of those that are none."""
-    now = m.engine  # whose batches may have become smaller
-    counting = replace(engine, counted=Counter(), progress=_perturbed(m))
-    counting = replace(counting, batch_size=now.batch_size, packed=now.packed)
-    write(m, m.writer.next(kind), counting.over(masks_of(images)), images, refused)
+    counting = replace(m.as_now(engine), progress=_perturbed(m))
+    write(m, m.writer.free(name), counting.over(masks_of(images)), images, refused)
     refused.clear()
 
 
@@ -110,20 +105,6 @@ def _perturbed(m: Measurement) -> Callable[[int], None]:
         m.progress("occlude", min(before + done, total), total)
 
     return tell
-
-
-def _scored(m: Measurement, name: str, engine: OnePass, images: list[Decoded], refused: list[Record]) -> None:
-    """One batch of the first round."""
-    if not images:
-        m.writer.write(name, {}, refused)
-        return
-    with m.watch.on("compute"):
-        (tape,) = engine.run(pixels_of(images), torch.full((len(images),), -1), boxes_of(images))
-        tallies = _tallies_of_set(m, tape, images)
-    logits = tape.logits.cpu().numpy()
-    scored = _records(m, images, logits)
-    arrays = {"logits": logits, **records.picture_facts(images)}
-    m.writer.write(name, {}, scored + refused, arrays, engine.counted.as_cost(), tallies)
 
 
 def _measured(
@@ -139,7 +120,7 @@ def _measured(
         findings = _findings(m, tapes)
         tallies = _tallies_of_shown(m, tapes[0])
         if not m.two_rounds:
-            tallies |= _tallies_of_set(m, tapes[0], images)
+            tallies |= tallies_of_set(m, tapes[0], images)
     logits = tapes[0].logits.cpu().numpy()
     measured = _explained(m, images, tapes, logits)
     with m.watch.on("encode"):
@@ -174,7 +155,7 @@ def _findings(m: Measurement, tapes: list[BatchTape]) -> Findings:
     }
 
 
-def _tallies_of_set(m: Measurement, tape: BatchTape, images: list[Decoded]) -> dict[str, Tally]:
+def tallies_of_set(m: Measurement, tape: BatchTape, images: list[Decoded]) -> dict[str, Tally]:
     """What every probe of scope `set` keeps of a batch, and the batch's strongest images."""
     kept: dict[str, Tally] = {v.name: v.probe.measure(tape) for v in m.model.visualizations.of_scope("set")}
     best = top_images.rank(m.model.plan, tape, [image.file.number for image in images])
@@ -188,14 +169,17 @@ def _tallies_of_shown(m: Measurement, tape: BatchTape) -> dict[str, Tally]:
     return {v.name: v.probe.tally(tape) for v in summed}
 
 
-def _records(m: Measurement, images: list[Decoded], logits: Array) -> list[Record]:
+def records_of(m: Measurement, images: list[Decoded], logits: Array, first: int = 0) -> list[Record]:
+    """The records of a batch's images by their logits (N, C), whose rows in the shard count from `first`."""
     classes, head = m.model.facts.classes, m.model.facts.head
-    return [records.of_scored(image, row, logits[row], classes, head) for row, image in enumerate(images)]
+    return [
+        records.of_scored(image, first + row, logits[row], classes, head) for row, image in enumerate(images)
+    ]
 
 
 def _explained(m: Measurement, images: list[Decoded], tapes: list[BatchTape], logits: Array) -> list[Record]:
     """The records of a batch with what is explained of each image, and where its original lies."""
-    measured = _records(m, images, logits)
+    measured = records_of(m, images, logits)
     last = 0
     for row, (image, record) in enumerate(zip(images, measured, strict=True)):
         first, last = last, last + len(image.original_jpeg)

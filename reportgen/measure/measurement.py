@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -14,6 +14,7 @@ import torch
 
 from reportgen.engine import device as devices
 from reportgen.engine.onepass import OnePass
+from reportgen.engine.perturb.asking import Counter
 from reportgen.engine.perturb.part_boxes import PartBoxes
 from reportgen.evidence import Timing, Writer
 from reportgen.inputs import ImageFile, stream
@@ -23,6 +24,7 @@ from reportgen.measure.audit import Audit
 from reportgen.measure.earlier import Answers, changed
 from reportgen.measure.models import ModelUnderAudit
 from reportgen.measure.selection import choose
+from reportgen.measure.spans import WHOLE, Part
 from reportgen.measure.top_images import RankedSet
 from reportgen.progress import Progress
 
@@ -59,6 +61,7 @@ class Measurement:
     engine: OnePass
     given: tuple[list[int], str] | None = None
     before: Sequence[Answers] = ()  # of an earlier audit, and of the model beside
+    part: Part = WHOLE  # of the set, where others measure the rest
     watch: Stopwatch = field(default_factory=Stopwatch)
     failed_checks: dict[str, Exception] = field(default_factory=dict)  # by check, what it raised
     files: tuple[ImageFile, ...] = ()  # those that get figures; all, until they are chosen
@@ -95,9 +98,11 @@ class Measurement:
         files: Iterable[ImageFile],
         facts: bool = False,
         preprocessing: Preprocessing | None = None,
+        ends: Collection[int] = (),
     ) -> Iterator[tuple[list[Decoded], list[Rejected]]]:
         """Full batches of what could be decoded, with what could not on the way; with the pictures' facts, or
-        preprocessed in another way, where that is asked for."""
+        preprocessed in another way, where that is asked for. No batch goes on past a file whose number is
+        among `ends`."""
         images: list[Decoded] = []
         rejected: list[Rejected] = []
         source = stream(list(files), preprocessing or self.model.subject.preprocessing, facts=facts)
@@ -108,7 +113,8 @@ class Measurement:
                 rejected.append(item)
             elif item is not None:
                 images.append(item)
-            if len(images) >= self.engine.batch_size or (item is None and (images or rejected)):
+            ended = item is None or item.file.number in ends
+            if len(images) >= self.engine.batch_size or (ended and (images or rejected)):
                 yield images, rejected
                 images, rejected = [], []
             if item is None:
@@ -132,6 +138,12 @@ class Measurement:
             rest = rest[self.fitting(partial(self._part, rest, work)) :]
             if not rest:
                 return
+
+    def as_now(self, engine: OnePass) -> OnePass:
+        """An engine with batches of the size that they have by now, which counts anew."""
+        return replace(
+            engine, batch_size=self.engine.batch_size, packed=self.engine.packed, counted=Counter()
+        )
 
     def _part(self, images: list[Decoded], work: Callable[[list[Decoded]], None]) -> int:
         """Does `work` for as many images as a batch holds by now; how many these are."""

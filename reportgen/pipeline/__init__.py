@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,12 +21,16 @@ from reportgen.measure.manifest import seal
 from reportgen.measure.second_model import picture
 from reportgen.ownership import is_report, will_write
 from reportgen.pipeline.before import Before
+from reportgen.pipeline.sharing import Request, gather, measured
+from reportgen.pipeline.workers import on_workers
 from reportgen.progress import Progress, Tell, silent
 from reportgen.recipe import Recipe
 from reportgen.recipe.preset import with_preset
 from reportgen.report import Rendered, notebook, write_report
 from reportgen.report.render import themes
 from reportgen.workspace import check, publish, target, workspace
+
+PARTS = "parts"  # of the workers, while they measure
 
 
 @dataclass(frozen=True)
@@ -65,12 +70,15 @@ def run(
     limit: int | None = None,
     save_maps: bool = False,
     baseline: Path | None = None,
+    parts: Sequence[Path] = (),
+    workers: int = 1,
     progress: Progress = silent,
 ) -> Outcome:
     """Measures a checkpoint on images and writes the report to the folder `out`.
 
     `baseline` is the folder of an earlier report: what changed since is said first, and the recipe's limits
-    on changes are judged.
+    on changes are judged. `parts` are folders of parts of the set that `shard` measured: all of them. Several
+    `workers` are processes that share the images.
     An earlier report in `out` is replaced when the new one is whole, and nothing else that lies there.
     Interrupted, the same call resumes. Raises RecipeError, InputError, and RenderError where even
     report.html failed (the evidence is kept).
@@ -80,6 +88,7 @@ def run(
     check(out, will_write(output.pdf is not False, save_maps, output.layout == "folder"))
     theme = _theme(recipe)
     recipe = with_preset(recipe)
+    found = measured(parts) if parts else []
     before = Before.of(recipe, baseline, out)
     material = read_material(recipe, checkpoint, images, limit)
     again = partial(material.audit, save_maps=save_maps, baseline=before.answers)
@@ -87,6 +96,12 @@ def run(
     with workspace(out) as folder:
         if recipe.run.preset or recipe.run.budget:
             audit = _within_budget(audit, folder, progress, again)
+        if workers > 1:
+            request = Request(recipe, checkpoint, images, limit, save_maps, baseline)
+            found = measured(on_workers(request, workers, folder / PARTS, progress))
+        if found:
+            gather(found, audit, folder / "evidence")
+            shutil.rmtree(folder / PARTS, ignore_errors=True)
         for line in audit.lines(audit.main):
             progress("plan", 0, 0, line)
         for note in before.unasked(recipe):

@@ -192,6 +192,19 @@ class Recipe(Part):
             plain["beside"]["model"] = own.model_dump(mode="json")
         return plain
 
+    @classmethod
+    def again(cls, resolved: Mapping[str, Any], folder: Path) -> Recipe:
+        """The recipe that `resolved` gave, in the folder that its relative paths start from.
+
+        Raises pydantic's ValidationError where it did not.
+        """
+        plain = dict(resolved)
+        if (plain["model"].get("target") or {}).get("class") is not None:
+            del plain["targets"]  # the class is named there: nobody chose these
+        recipe = cls.model_validate(plain)
+        recipe._folder = folder
+        return recipe
+
     def second(self) -> Recipe | None:
         """The recipe by which the model beside is measured, None where there is none.
 

@@ -1,0 +1,109 @@
+"""`shard` and `merge`: a set that is shared out among machines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from reportgen.cli.audits import Row, finished
+from reportgen.cli.failures import watch_sigterm
+from reportgen.cli.options import (
+    Baseline,
+    Beside,
+    BesideModel,
+    Checkpoint,
+    Device,
+    Foreign,
+    History,
+    Images,
+    Json,
+    Keep,
+    Labels,
+    Latest,
+    Limit,
+    Model,
+    NoPdf,
+    Out,
+    Preset,
+    Quiet,
+    RecipeFile,
+    SaveMaps,
+    Strict,
+    Verbose,
+    recipe_values,
+)
+from reportgen.cli.terminal import tell
+
+PartOf = Annotated[str, typer.Argument(metavar="K/N", help="Which part, of how many: 3/16.")]
+Parts = Annotated[list[Path], typer.Argument(metavar="DIR...", help="The folders of all parts.")]
+PartOut = Annotated[Path, typer.Option("--out", help="The part's folder.")]
+
+
+def shard(
+    ctx: typer.Context,
+    part: PartOf,
+    checkpoint: Checkpoint,
+    images: Images,
+    out: PartOut,
+    recipe: RecipeFile = None,
+    device: Device = None,
+    model: Model = None,
+    labels: Labels = None,
+    foreign: Foreign = None,
+    beside: Beside = None,
+    beside_model: BesideModel = None,
+    baseline: Baseline = None,
+    history: History = None,
+    preset: Preset = None,
+    limit: Limit = None,
+    no_pdf: NoPdf = False,
+    save_maps: SaveMaps = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Measure one part of the images, on any machine; merge makes the report of all parts."""
+    from reportgen.cli.terminal import progress
+    from reportgen.pipeline import sharing
+    from reportgen.recipe import load
+
+    watch = watch_sigterm()
+    loaded = load(recipe)
+    loaded = loaded.with_values(recipe_values(ctx.params, loaded.folder))
+    request = sharing.Request(loaded, checkpoint, images, limit, save_maps, baseline)
+    with progress(quiet) as shown:
+        sharing.shard(request, sharing.part_of(part), out, progress=watch.over(shown))
+    tell(str(out))
+
+
+def merge(
+    parts: Parts,
+    out: Out,
+    latest: Latest = False,
+    keep: Keep = None,
+    strict: Strict = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    as_json: Json = False,
+) -> None:
+    """Make the report of a set whose parts were measured by shard."""
+    from reportgen import run as audit
+    from reportgen.cli.terminal import progress
+    from reportgen.pipeline.sharing import asked
+
+    watch = watch_sigterm()
+    request = asked(parts)
+    with progress(quiet) as shown:
+        outcome = audit(
+            request.recipe,
+            request.checkpoint,
+            request.images,
+            out,
+            limit=request.limit,
+            save_maps=request.save_maps,
+            baseline=request.baseline,
+            parts=parts,
+            progress=watch.over(shown),
+        )
+    finished(outcome, out, strict, as_json, quiet, Row(latest, keep))

@@ -1,0 +1,228 @@
+"""A set that is shared out: parts measured anywhere, in any order, are merged to the evidence of one run.
+
+A part is a run that ends once its own spans are measured. It stays in its folder as an interrupted run does,
+with a note of what was asked. The merge takes the shards of all parts and goes on where one run would be.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reportgen.errors import InputError, RecipeError
+from reportgen.evidence import canonical_json, shards, write_whole
+from reportgen.evidence.files import is_whole
+from reportgen.measure import measure_part
+from reportgen.measure.audit import Audit, prepare
+from reportgen.measure.spans import Part
+from reportgen.pipeline.before import Before
+from reportgen.progress import Progress, silent
+from reportgen.recipe import Recipe
+from reportgen.recipe.preset import with_preset
+from reportgen.workspace import PART, check, unfinished, workspace
+
+SCHEMA = "reportgen.part/1"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a run is asked for, but where its report goes: enough to ask it again elsewhere."""
+
+    recipe: Recipe
+    checkpoint: Path
+    images: Path
+    limit: int | None = None
+    save_maps: bool = False
+    baseline: Path | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The request as JSON values; paths from the root of the file system."""
+        return {
+            "recipe": self.recipe.resolved(),
+            "folder": str(self.recipe.folder.resolve()),
+            "checkpoint": str(self.checkpoint.resolve()),
+            "images": str(self.images.resolve()),
+            "limit": self.limit,
+            "save_maps": self.save_maps,
+            "baseline": str(self.baseline.resolve()) if self.baseline else None,
+        }
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> Request:
+        """The request that `as_json` gave. Raises KeyError, TypeError and ValueError for what it did not."""
+        baseline = told["baseline"]
+        return cls(
+            Recipe.again(told["recipe"], Path(told["folder"])),
+            Path(told["checkpoint"]),
+            Path(told["images"]),
+            told["limit"],
+            told["save_maps"],
+            Path(baseline) if baseline else None,
+        )
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A part that is measured: which, of what, by which key, and where its shards are."""
+
+    part: Part
+    key: str
+    request: Mapping[str, Any]
+    evidence: Path
+    shown: Path  # the folder as the user named it
+
+
+def part_of(text: str) -> Part:
+    """The part that K/N says. Raises RecipeError where it says none."""
+    number, _, of = text.partition("/")
+    if not (number.isdigit() and of.isdigit() and 1 <= int(number) <= int(of)):
+        remedy = "give K/N, from 1/N to N/N: 3/16 is the third of sixteen"
+        raise RecipeError(f"{text!r} is no part of a set", remedy)
+    return Part(int(number), int(of))
+
+
+def shard(request: Request, part: Part, out: Path, *, progress: Progress = silent) -> Path:
+    """Measures a part of a set, for `merge`, and returns its folder. Interrupted, the same call goes on.
+
+    Raises RecipeError and InputError as a run does, and RecipeError where a budget is set: what fits into it
+    would be another choice on each machine.
+    """
+    check(out)
+    recipe = with_preset(request.recipe)
+    if recipe.run.budget:
+        raise RecipeError(
+            "run.budget cannot be kept by parts: each machine would leave out something else",
+            "leave the budget out, or name run.preset",
+        )
+    before = Before.of(recipe, request.baseline, out)
+    audit = prepare(
+        recipe, request.checkpoint, request.images, request.limit, request.save_maps, before.answers
+    )
+    with workspace(out) as folder:
+        measure_part(audit, folder / "evidence", part, progress)
+        body = {
+            "schema": SCHEMA,
+            "part": part.number,
+            "of": part.of,
+            "key": audit.key(audit.main),
+            "request": request.as_json(),
+        }
+        write_whole(folder / PART, canonical_json(body))
+    return out
+
+
+def asked(folders: Sequence[Path]) -> Request:
+    """What the parts in these folders were asked. Raises InputError as `measured` does, and where a part does
+    not say it."""
+    first = measured(folders)[0]
+    try:
+        return Request.of(first.request)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{first.shown} does not say what was asked", "measure the part again by this version"
+        ) from error
+
+
+def measured(folders: Sequence[Path]) -> list[Measured]:
+    """The parts that lie in these folders, by number; of one that is there twice the first.
+
+    Raises InputError where a folder holds none, where they are of several runs, and where one is missing.
+    """
+    parts = [_read(folder) for folder in folders]
+    first = parts[0]
+    for other in parts[1:]:
+        if (other.key, other.part.of) != (first.key, first.part.of):
+            raise InputError(
+                f"{other.shown} and {first.shown} are no parts of one run",
+                "measure all parts by one recipe, checkpoint and image set, with one run.batch_size",
+            )
+    known = {part.part.number: part for part in reversed(parts)}
+    if missing := [n for n in range(1, first.part.of + 1) if n not in known]:
+        named = ", ".join(f"{n}/{first.part.of}" for n in missing[:10])
+        raise InputError(
+            f"{len(missing)} of {first.part.of} parts are missing: {named}",
+            "measure them (`reportgen shard K/N`) and name their folders too",
+        )
+    return [known[number] for number in sorted(known)]
+
+
+def gather(parts: Sequence[Measured], audit: Audit, evidence: Path) -> None:
+    """Puts the shards of all parts into the evidence of a run, where they are as that run would write them.
+
+    Raises InputError where the parts are of another run, or a shard is not as it was written.
+    """
+    key = audit.key(audit.main)
+    for part in parts:
+        if part.key != key:
+            raise InputError(
+                f"{part.shown} was measured by another recipe, checkpoint or image set than there is now",
+                "measure the parts again, or put back what they were measured by",
+            )
+    if not _has_key(evidence, key):
+        shutil.rmtree(evidence, ignore_errors=True)
+        evidence.mkdir(parents=True)
+        write_whole(evidence / "key", key.encode())
+    for part in parts:
+        for name in _names(part.evidence):
+            _take(part, name, evidence)
+
+
+def _take(part: Measured, name: str, evidence: Path) -> None:
+    """One shard of a part: its arrays first, as a shard is known by its .json."""
+    if (evidence / f"{name}.json").exists():
+        return
+    body, arrays = part.evidence / f"{name}.json", part.evidence / f"{name}.safetensors"
+    if not is_whole(body):
+        raise InputError(
+            f"{part.shown}: the shard {name} is not as it was written",
+            f"remove the folder, and measure `reportgen shard {part.part}` again",
+        )
+    for file in (arrays, body):
+        _copied(file, evidence / file.name)
+
+
+def _copied(file: Path, to: Path) -> None:
+    """A file in another place too: without a copy where the file system can, and never half."""
+    half = to.with_name(f".{to.name}.tmp")
+    half.unlink(missing_ok=True)
+    try:
+        os.link(file, half)
+    except OSError:
+        shutil.copyfile(file, half)
+    half.replace(to)
+
+
+def _names(evidence: Path) -> Iterator[str]:
+    """The names of a part's shards of images."""
+    for path in sorted(evidence.glob("*.json")):
+        if shards.is_of(path.stem, shards.SCORE, shards.BATCH):
+            yield path.stem
+
+
+def _has_key(evidence: Path, key: str) -> bool:
+    try:
+        return (evidence / "key").read_text() == key
+    except OSError:
+        return False
+
+
+def _read(folder: Path) -> Measured:
+    work = unfinished(folder)
+    try:
+        if work is None:
+            raise ValueError(folder)
+        told = json.loads((work / PART).read_bytes())
+        if told["schema"] != SCHEMA:
+            raise ValueError(told["schema"])
+        part = Part(int(told["part"]), int(told["of"]))
+        return Measured(part, str(told["key"]), dict(told["request"]), work / "evidence", folder)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{folder} holds no part that is wholly measured",
+            "`reportgen shard K/N … --out DIR` writes one, and goes on where it was interrupted",
+        ) from error
