@@ -7,7 +7,7 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -19,6 +19,7 @@ from reportgen.cli.options import (
     Budget,
     Checkpoint,
     Device,
+    Engine,
     Foreign,
     History,
     Images,
@@ -85,7 +86,8 @@ def run(
     keep: Keep = None,
     preset: Preset = None,
     budget: Budget = None,
-    workers: Workers = 1,
+    engine: Engine = "local",
+    workers: Workers = None,
     limit: Limit = None,
     no_pdf: NoPdf = False,
     save_maps: SaveMaps = False,
@@ -114,6 +116,7 @@ def run(
         baseline,
         Row(latest, keep),
         workers,
+        engine,
     )
 
 
@@ -154,7 +157,8 @@ def _audit(
     strict: bool = False,
     baseline: Path | None = None,
     row: Row | None = None,
-    workers: int = 1,
+    workers: int | None = None,
+    engine: Any = "local",
 ) -> None:
     from reportgen import run as audit
     from reportgen.cli.terminal import progress
@@ -169,6 +173,7 @@ def _audit(
             save_maps=save_maps,
             baseline=baseline,
             workers=workers,
+            engine=engine,
             progress=watch.over(shown),
         )
     finished(outcome, out, strict, as_json, quiet, row)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -51,7 +51,11 @@ Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Only the firs
 NoPdf = Annotated[bool, typer.Option("--no-pdf", help="Write no report.pdf.")]
 SaveMaps = Annotated[bool, typer.Option("--save-maps", help="Write maps/<id>.npz, raw float32.")]
 Workers = Annotated[
-    int, typer.Option("--workers", min=1, help="Processes that share the images, each with its cores or GPU.")
+    int | None, typer.Option("--workers", min=1, help="Processes, or Ray actors, that share the images.")
+]
+Engine = Annotated[
+    Literal["local", "ray"],
+    typer.Option("--engine", help="local, or ray: the images are shared out in a Ray cluster."),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="A traceback with an error.")]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from reportgen.audit.answer_changes import LISTED, changed
 from reportgen.audit.one_image import explained, find
@@ -21,6 +21,7 @@ from reportgen.measure.manifest import seal
 from reportgen.measure.second_model import picture
 from reportgen.ownership import is_report, will_write
 from reportgen.pipeline.before import Before
+from reportgen.pipeline.ray_actors import installed, on_ray
 from reportgen.pipeline.sharing import Request, gather, measured
 from reportgen.pipeline.workers import on_workers
 from reportgen.progress import Progress, Tell, silent
@@ -31,6 +32,12 @@ from reportgen.report.render import themes
 from reportgen.workspace import check, publish, target, workspace
 
 PARTS = "parts"  # of the workers, while they measure
+Engine: TypeAlias = Literal["local", "ray"]
+# how a set is shared out: the folders of its parts
+ENGINES: dict[Engine, Callable[[Request, int | None, Path, Progress], list[Path]]] = {
+    "local": on_workers,
+    "ray": on_ray,
+}
 
 
 @dataclass(frozen=True)
@@ -71,14 +78,15 @@ def run(
     save_maps: bool = False,
     baseline: Path | None = None,
     parts: Sequence[Path] = (),
-    workers: int = 1,
+    workers: int | None = None,
+    engine: Engine = "local",
     progress: Progress = silent,
 ) -> Outcome:
     """Measures a checkpoint on images and writes the report to the folder `out`.
 
     `baseline` is the folder of an earlier report: what changed since is said first, and the recipe's limits
     on changes are judged. `parts` are folders of parts of the set that `shard` measured: all of them. Several
-    `workers` are processes that share the images.
+    `workers` share the images: processes of this machine, or with the engine `ray` actors of a cluster.
     An earlier report in `out` is replaced when the new one is whole, and nothing else that lies there.
     Interrupted, the same call resumes. Raises RecipeError, InputError, and RenderError where even
     report.html failed (the evidence is kept).
@@ -87,6 +95,8 @@ def run(
     output = recipe.output
     check(out, will_write(output.pdf is not False, save_maps, output.layout == "folder"))
     theme = _theme(recipe)
+    if engine == "ray":
+        installed()  # before anything is read
     recipe = with_preset(recipe)
     found = measured(parts) if parts else []
     before = Before.of(recipe, baseline, out)
@@ -96,9 +106,10 @@ def run(
     with workspace(out) as folder:
         if recipe.run.preset or recipe.run.budget:
             audit = _within_budget(audit, folder, progress, again)
-        if workers > 1:
+        if engine == "ray" or (workers or 1) > 1:
             request = Request(recipe, checkpoint, images, limit, save_maps, baseline)
-            found = measured(on_workers(request, workers, folder / PARTS, progress))
+            share = ENGINES[engine]
+            found = measured(share(request, workers, folder / PARTS, progress))
         if found:
             gather(found, audit, folder / "evidence")
             shutil.rmtree(folder / PARTS, ignore_errors=True)

@@ -89,20 +89,31 @@ def part_of(text: str) -> Part:
 def shard(request: Request, part: Part, out: Path, *, progress: Progress = silent) -> Path:
     """Measures a part of a set, for `merge`, and returns its folder. Interrupted, the same call goes on.
 
+    Raises as `surveyed` does, and RecipeError where nothing can be written to `out`.
+    """
+    check(out)
+    return measure(surveyed(request), request, part, out, progress)
+
+
+def surveyed(request: Request) -> Audit:
+    """The audit whose parts are measured, with its network and the list of its images.
+
     Raises RecipeError and InputError as a run does, and RecipeError where a budget is set: what fits into it
     would be another choice on each machine.
     """
-    check(out)
     recipe = with_preset(request.recipe)
     if recipe.run.budget:
         raise RecipeError(
             "run.budget cannot be kept by parts: each machine would leave out something else",
             "leave the budget out, or name run.preset",
         )
-    before = Before.of(recipe, request.baseline, out)
-    audit = prepare(
-        recipe, request.checkpoint, request.images, request.limit, request.save_maps, before.answers
-    )
+    before = Before.of(recipe.model_copy(update={"history": None}), request.baseline, Path())
+    asked = (request.checkpoint, request.images, request.limit, request.save_maps)
+    return prepare(recipe, *asked, before.answers)
+
+
+def measure(audit: Audit, request: Request, part: Part, out: Path, progress: Progress = silent) -> Path:
+    """Measures a part of an audit that `surveyed` gave, into the folder `out`, which is returned."""
     with workspace(out) as folder:
         measure_part(audit, folder / "evidence", part, progress)
         body = {

@@ -81,12 +81,13 @@ class _Crew:
                 worker.process.join()
 
 
-def on_workers(request: Request, count: int, folder: Path, progress: Progress) -> list[Path]:
-    """Measures the parts of a set in `count` processes of this machine; their folders, in `folder`.
+def on_workers(request: Request, wished: int | None, folder: Path, progress: Progress) -> list[Path]:
+    """Measures the parts of a set in `wished` processes of this machine; their folders, in `folder`.
 
     Each has its share of the cores, and one of the CUDA devices where there are several. Raises what a part
     raises, and InputError where a process is ended from outside again and again.
     """
+    count = wished or 1
     parts = [Part(number, count) for number in range(1, count + 1)]
     workers = [_Worker(part, folder / str(part.number)) for part in parts]
     with _crew(request, workers) as crew:
