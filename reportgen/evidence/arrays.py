@@ -156,7 +156,7 @@ def _unpacked(data: bytes, how: Mapping[str, Any]) -> Array:
 
 def _groups(how: Mapping[str, Any]) -> int:
     """How many maps an image's part is."""
-    return Steps(0, how["axes"]).groups(np.empty(tuple(how["shape"]), np.bool_)).shape[0]
+    return len(Steps(0, how["axes"]).groups(np.empty(tuple(how["shape"]), np.bool_)))
 
 
 def _deflated(values: Array) -> bytes:

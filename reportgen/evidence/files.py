@@ -29,8 +29,8 @@ def canonical_json(value: Any) -> bytes:
 
 
 def write_whole(path: Path, data: bytes | Iterable[bytes]) -> None:
-    """Writes a file so that it is never seen half written, by way of a new name that nobody has taken. What is
-    large may come in parts."""
+    """Writes a file so that it is never seen half written, by way of a new name that nobody has taken.
+    What is large may come in parts."""
     partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
         with partial.open("xb") as file:

@@ -115,7 +115,7 @@ class Evidence:
 
         Those of a visualization that is measured once a target say which class that is. Kinds that nobody
         looks at are left out `without` being read. Where only the `ends` of maps are asked for, a map that is
-        kept in levels, and so is finite, comes as a few of its numbers: its lowest and highest are among them.
+        kept in levels, and so is finite, comes as a few numbers: its lowest and highest are among them.
         """
         found = record.get("measured")
         findings = self._findings(record["shard"], record["row"], without, ends) if found else {}

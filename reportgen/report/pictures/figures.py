@@ -217,10 +217,9 @@ def original(whole: Whole) -> Raster:
 
 def on_original(values: Array, by: Scale, whole: Whole) -> Raster:
     """A map (h, w) of the crop, laid over the whole image where the crop was taken."""
-    left, top, right, bottom = whole.box
     window = np.asarray(whole.grey.crop(whole.box))  # beyond the image it is black
     drawn = whole.grey.copy()
-    drawn.paste(Image.fromarray(_blend(values, by, window)), (left, top))
+    drawn.paste(Image.fromarray(_blend(values, by, window)), whole.box[:2])
     return Raster(np.asarray(_framed(whole.dimmed, drawn, whole.box)), small=True)
 
 
