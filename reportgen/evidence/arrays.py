@@ -91,8 +91,20 @@ class Stored:
         how = self._how.get(key)
         if how is None or not how["by_image"]:
             return np.asarray(self._file.get_slice(key)[row] if how is None else self.whole(key)[row])
+        return _unpacked(self._packed_of(key, how, row), how)
+
+    def ends_of_image(self, key: str, row: int) -> Array:
+        """`of_image`, of maps in levels only the few numbers that are exact, without inflating a place: the
+        lowest and the highest are among them, and none of such a map is not finite."""
+        how = self._how.get(key)
+        if how is None or not how["by_image"]:
+            return self.of_image(key, row)
+        data = self._packed_of(key, how, row)
+        return levels.ends(data[1:], _groups(how)) if data[:1] == LEVELS else _unpacked(data, how)
+
+    def _packed_of(self, key: str, how: Mapping[str, Any], row: int) -> bytes:
         first, last = [0, *how["ends"]][row : row + 2]
-        return _unpacked(self._file.get_slice(key)[first:last].tobytes(), how)
+        return bytes(self._file.get_slice(key)[first:last].tobytes())
 
     def bytes_of(self, key: str, first: int, last: int) -> bytes:
         """Some bytes of an array of bytes."""
@@ -133,13 +145,18 @@ def _unpacked(data: bytes, how: Mapping[str, Any]) -> Array:
     shape, dtype = tuple(how["shape"]), np.dtype(how["dtype"])
     if data[:1] == EXACT:
         return _inflated(data[1:], dtype).reshape(shape)
-    groups = Steps(0, how["axes"]).groups(np.empty(shape, np.bool_)).shape[0]
+    groups = _groups(how)
     tables, read = levels.decoded(data[1:], groups)
     codes = _inflated(data[1 + read :], np.dtype(np.uint16)).reshape(groups, -1)
     values = np.empty(codes.shape, np.float32)
     for table, of_map, into in zip(tables, codes, values, strict=True):
         np.take(table, of_map, out=into, mode="clip")  # no level lies beyond its table
     return values.reshape(shape)
+
+
+def _groups(how: Mapping[str, Any]) -> int:
+    """How many maps an image's part is."""
+    return len(Steps(0, how["axes"]).groups(np.empty(tuple(how["shape"]), np.bool_)))
 
 
 def _deflated(values: Array) -> bytes:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,13 @@ def canonical_json(value: Any) -> bytes:
     return text.encode() + b"\n"
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Writes a file so that it is never seen half written, by way of a new name that nobody has taken."""
+def write_whole(path: Path, data: bytes | Iterable[bytes]) -> None:
+    """Writes a file so that it is never seen half written, by way of a new name that nobody has taken.
+    What is large may come in parts."""
     partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
         with partial.open("xb") as file:
-            file.write(data)
+            file.writelines((data,) if isinstance(data, bytes) else data)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)

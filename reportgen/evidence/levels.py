@@ -58,7 +58,18 @@ def coded(groups: Array, steps: Steps) -> tuple[bytes, Array]:
 
 def decoded(data: bytes, groups: int) -> tuple[list[Array], int]:
     """The values of every map's levels, float32, and how many bytes of `data` told them."""
-    tables, at = [], 0
+    heads, read = _heads(data, groups)
+    return [_table(knots.astype(np.float64), counts) for knots, counts in heads], read
+
+
+def ends(data: bytes, groups: int) -> Array:
+    """The numbers of all maps that are exact, float32 (n,): the lowest and the highest are among them."""
+    return np.concatenate([knots for knots, _ in _heads(data, groups)[0]])
+
+
+def _heads(data: bytes, groups: int) -> tuple[list[tuple[Array, Array]], int]:
+    """Every map's knots, and the steps between them; and how many bytes of `data` told them."""
+    heads, at = [], 0
     for _ in range(groups):
         (size,) = HEAD.unpack_from(data, at)
         at += HEAD.size
@@ -66,8 +77,8 @@ def decoded(data: bytes, groups: int) -> tuple[list[Array], int]:
         at += knots.nbytes
         counts = np.frombuffer(data, "<u2", size - 1, at)
         at += counts.nbytes
-        tables.append(_table(knots.astype(np.float64), counts))
-    return tables, at
+        heads.append((knots, counts))
+    return heads, at
 
 
 def _knots(values: Array, percentile: str) -> tuple[Array, Sequence[float]]:

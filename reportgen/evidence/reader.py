@@ -108,13 +108,17 @@ class Evidence:
         whole = [name for name in (MODEL, SET) if name in self._shards]
         return {m: slots for name in whole for m, slots in self._findings(name, None).items()}
 
-    def findings(self, record: Record, without: Collection[type[Finding]] = ()) -> Findings:
+    def findings(
+        self, record: Record, without: Collection[type[Finding]] = (), ends: bool = False
+    ) -> Findings:
         """One measured image's findings: every per-image field without its leading axis.
 
         Those of a visualization that is measured once a target say which class that is. Kinds that nobody
-        looks at are left out `without` being read.
+        looks at are left out `without` being read. Where only the `ends` of maps are asked for, a map that is
+        kept in levels, and so is finite, comes as a few numbers: its lowest and highest are among them.
         """
-        findings = self._findings(record["shard"], record["row"], without) if record.get("measured") else {}
+        found = record.get("measured")
+        findings = self._findings(record["shard"], record["row"], without, ends) if found else {}
         targets = [target["class_index"] for target in record.get("targets", ())]
         for shown in self.manifest.get("visualizations", ()):
             if shown["per_target"] and shown["name"] in findings:
@@ -168,9 +172,11 @@ class Evidence:
     def _open(self, shard: str) -> Stored:
         return Stored(self.folder / f"{shard}.safetensors")
 
-    def _findings(self, shard: str, row: int | None, without: Collection[type[Finding]] = ()) -> Findings:
+    def _findings(
+        self, shard: str, row: int | None, without: Collection[type[Finding]] = (), ends: bool = False
+    ) -> Findings:
         packed = self._shards[shard]["findings"]
-        return read_findings(self.folder / f"{shard}.safetensors", packed, row, without)
+        return read_findings(self.folder / f"{shard}.safetensors", packed, row, without, ends)
 
     def altered(self) -> Iterator[str]:
         """The names of files that are not as they were written (or are gone)."""

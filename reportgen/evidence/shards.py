@@ -60,15 +60,20 @@ def is_unanswered(record: Mapping[str, Any]) -> bool:
 
 
 def read_findings(
-    arrays: Path, packed: dict[str, Any], row: int | None, without: Collection[type[Finding]] = ()
+    arrays: Path,
+    packed: dict[str, Any],
+    row: int | None,
+    without: Collection[type[Finding]] = (),
+    ends: bool = False,
 ) -> Findings:
-    """A shard's findings: whole, or their row for one image. Of some kinds none is read."""
+    """A shard's findings: whole, or their row for one image. Of some kinds none is read; with `ends` maps of
+    one image are read as Evidence.findings has it."""
     with Stored(arrays) as tensors:
         names = frozenset(tensors.names())
         return {
             method: [
                 tuple(
-                    _load(tensors, names, f"{method}/{slot}", rest, row)
+                    _load(tensors, names, f"{method}/{slot}", rest, row, ends)
                     for rest in several
                     if KINDS[rest["kind"]] not in without
                 )
@@ -79,7 +84,7 @@ def read_findings(
 
 
 def _load(
-    tensors: Stored, names: Collection[str], prefix: str, rest: dict[str, Any], row: int | None
+    tensors: Stored, names: Collection[str], prefix: str, rest: dict[str, Any], row: int | None, ends: bool
 ) -> Finding:
     """One finding from a shard: whole, or its row for one image."""
     kind = KINDS[rest["kind"]]
@@ -91,7 +96,7 @@ def _load(
         if field == "explains" and key not in names:
             continue  # it names no class of its own
         if row is not None and field in kind.per_image:
-            arrays[field] = tensors.of_image(key, row)
+            arrays[field] = tensors.ends_of_image(key, row) if ends else tensors.of_image(key, row)
         else:
             arrays[field] = tensors.whole(key)
     return unpack(arrays, rest)

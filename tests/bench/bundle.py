@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from bench.networks import Known, photographs
 from bench.passes import Pass, facts_of
 from bench.sheet import Sheet
-from bench.timing import REPEATS, in_turn, ratio
+from bench.timing import REPEATS, in_turn, ratio, times
+from bench.wanted import bundle as wanted
 from reportgen.engine.feed import Feed
 from reportgen.probes import methods
 
@@ -107,3 +108,6 @@ def compare(sheet: Sheet, known: Known, device: torch.device, images: int, repea
         )
     a, b, c = taken.values()
     sheet.row(known.name, images, a, b, ratio(b, a), c, ratio(a, c))
+    faster, cost = wanted(known.name)
+    sheet.aim(faster.row(times(b, a), ratio(b, a)))
+    sheet.aim(cost.row(times(a, c), ratio(a, c), f"{times(c, a):.0%}"))

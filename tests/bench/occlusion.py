@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import captum.attr
@@ -14,7 +15,9 @@ from torch import Tensor, nn
 from bench.networks import Known, photographs
 from bench.passes import Pass, facts_of
 from bench.sheet import Sheet
-from bench.timing import REPEATS, in_turn, once, ratio
+from bench.timing import REPEATS, in_turn, once, ratio, times
+from bench.wanted import TIMES_NARROW, exact, narrow
+from bench.wanted import occlusion as wanted
 from reportgen.engine.feed import Feed
 from reportgen.probes.occlusion import Occlusion
 
@@ -28,7 +31,10 @@ HEADS = (
     "times faster",
     "largest difference, of the maximum",
     "multiply-adds, times fewer",
+    "all windows in full at the network's pace",
 )
+PACED = 16  # images of a batch that tells a network's pace
+UNITS = ("amx_bf16", "avx512_bf16")  # a processor's flags: matrix units, and vector instructions
 FEW = 4  # times the stride: a sixteenth of the windows tells which way captum is fastest
 
 
@@ -85,12 +91,40 @@ def compare(
         found[name] = ours.run(pixels) if name == "ours" else captums(*best, stride)
 
     with ours.open():
-        taken = in_turn(device, {name: partial(run, name) for name in ("ours", "captum")}, repeats)
+        ways_of = {name: partial(run, name) for name in ("ours", "captum")}
+        taken = in_turn(device, ways_of, repeats, warm=["captum"])  # it was tried in every way
+        paced = pace(network, known, device)
     mine = torch.from_numpy({f.name: f for f in found["ours"]["occlusion"]}["map"].values)
     error = float((mine - found["captum"]).abs().max() / found["captum"].abs().max())
     windows = len(probe._windows(facts).boxes(known.side_px, known.side_px))
-    own, theirs = taken["ours"], taken["captum"]
-    times, fewer = ratio(theirs, own), f"{ours.fewer_macs():.2f}×"
-    sheet.row(
-        known.name, images, windows, own, theirs, f"{best[1]}, {best[0]}", times, f"{error:.0e}", fewer
-    )
+    own, theirs, in_full = taken["ours"], taken["captum"], paced * images * windows
+    said, fewer = ratio(theirs, own), ours.fewer_macs()
+    way, off, full = f"{best[1]}, {best[0]}", f"{error:.0e}", f"{in_full:.3g} s"
+    sheet.row(known.name, images, windows, own, theirs, way, said, off, f"{fewer:.2f}×", full)
+    sheet.aim(wanted(known.name).row(times(theirs, own), said, f"{in_full / fewer / own.median:.0%}"))
+    sheet.aim(exact(known.name).row(error, off))
+    if known.name in TIMES_NARROW:
+        sheet.aim(narrow(known.name).unjudged(in_bfloat16(network, known, device)))
+
+
+def pace(
+    network: nn.Module, known: Known, device: torch.device, dtype: torch.dtype = torch.float32
+) -> float:
+    """The seconds an image of a plain forward, in the layout that we use: of several, the least."""
+    feed = Feed()
+    placed = feed.placed(copy.deepcopy(network), device).to(dtype)
+    x = feed.laid(photographs(PACED, known.side_px).to(device, dtype))
+    with torch.no_grad():
+        taken = in_turn(device, {"forward": partial(placed, x)}, 3)["forward"]
+    return min(taken.seconds) / PACED
+
+
+def in_bfloat16(network: nn.Module, known: Known, device: torch.device) -> str:
+    """Why nothing is measured in bfloat16, and what its forward would gain on this processor."""
+    flags = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
+    has = [unit for unit in UNITS if unit in flags]
+    why = "`run.precision` has float32 only"
+    if not has:
+        return f"{why}; this processor has no units for it"
+    gain = pace(network, known, device) / pace(network, known, device, torch.bfloat16)
+    return f"{why}; a forward in it is {gain:.1f}× as fast here ({has[0]})"

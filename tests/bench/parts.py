@@ -23,10 +23,12 @@ Work: TypeAlias = Callable[[Sheet, torch.device, Any, Path], None]
 
 @dataclass(frozen=True)
 class Part:
-    """A table, or a few. It is ended after `seconds`."""
+    """A table, or a few. It is ended after `seconds`. One that is `named` takes long, and is measured only
+    where the options name it."""
 
     work: Work
     seconds: float = 7200
+    named: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,9 +72,8 @@ class Command:
         options = argparse.ArgumentParser(prog=self.name, description=self.words, formatter_class=formatter)
         options.add_argument("--device", default=self.device, help="cpu, cuda or cuda:N")
         options.add_argument("--out", type=Path, help="a folder for bench.md and bench.json")
-        options.add_argument(
-            "--only", nargs="+", choices=self.parts, default=list(self.parts), metavar="PART"
-        )
+        usual = [name for name, part in self.parts.items() if not part.named]
+        options.add_argument("--only", nargs="+", choices=self.parts, default=usual, metavar="PART")
         options.add_argument("--quick", action="store_true", help="tiny networks and sizes")
         return options
 

@@ -67,7 +67,16 @@ class Ran:
 
     @property
     def evidence_bytes(self) -> int:
-        return sum(path.stat().st_size for path in (self.report / "evidence").rglob("*") if path.is_file())
+        return _bytes(self.report / "evidence", "*")
+
+    @property
+    def image_bytes(self) -> int:
+        """Evidence of images with figures; that of the network, of checks and of tests is not among it."""
+        return _bytes(self.report / "evidence", "batch-*")
+
+
+def _bytes(folder: Path, pattern: str) -> int:
+    return sum(path.stat().st_size for path in folder.rglob(pattern) if path.is_file())
 
 
 @dataclass(frozen=True)

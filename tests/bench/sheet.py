@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from bench.timing import OutOfTime, within
+from bench.wanted import HEADS
 
 PACKAGES = ("torch", "torchvision", "numpy", "timm", "captum", "grad-cam")
 
@@ -70,11 +71,13 @@ class Table:
 
 @dataclass
 class Sheet:
-    """Tables under way. `faults` are sentences on what failed, or lies past its limit."""
+    """Tables under way. `faults` are sentences on what failed, or lies past its limit; `aims` what was wanted
+    of the speed beside what was measured, which is written last and is no fault where it is missed."""
 
     machine: dict[str, str]
     out: Path | None = None
     tables: list[Table] = field(default_factory=list)
+    aims: Table = field(default_factory=lambda: Table("What was wanted", HEADS))
     faults: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -89,6 +92,11 @@ class Sheet:
         """Adds a row to the last table, and prints it."""
         self.tables[-1].rows.append(tuple(str(cell) for cell in cells))
         print(_line(self.tables[-1].rows[-1]), flush=True)
+        self.save()
+
+    def aim(self, row: tuple[str, ...]) -> None:
+        """Notes what was wanted, and what was measured."""
+        self.aims.rows.append(row)
         self.save()
 
     def fault(self, said: str) -> None:
@@ -113,8 +121,12 @@ class Sheet:
     def markdown(self) -> str:
         """Everything, as a page."""
         head = ["| | |", "|---|---|", *(f"| {name} | {said} |" for name, said in self.machine.items())]
-        tables = [line for table in self.tables for line in table.lines()]
+        tables = [line for table in self.written() for line in table.lines()]
         return "\n".join([*head, *tables, *(f"\nFAULT {said}" for said in self.faults)]) + "\n"
+
+    def written(self) -> list[Table]:
+        """The tables, and last what was wanted, where a part says so."""
+        return [*self.tables, *([self.aims] if self.aims.rows else [])]
 
     def save(self) -> None:
         """Writes what there is so far, so that nothing is lost where the process is ended."""
@@ -122,7 +134,7 @@ class Sheet:
             return
         self.out.mkdir(parents=True, exist_ok=True)
         (self.out / "bench.md").write_text(self.markdown(), encoding="utf-8")
-        tables = [vars(table) for table in self.tables]
+        tables = [vars(table) for table in self.written()]
         body = {"machine": self.machine, "tables": tables, "faults": self.faults}
         (self.out / "bench.json").write_text(json.dumps(body, ensure_ascii=False, indent=1), encoding="utf-8")
 

@@ -67,18 +67,33 @@ def quick(report, monkeypatch, tmp_path) -> Callable[..., dict[str, list[list[st
     return measure
 
 
-ROWS = {"start": 1, "bundle": 1, "occlusion": 1, "demo": 1, "run": 1, "cards": 1, "scaling": 4}
+# of each part, and of what was wanted of it
+ROWS = {
+    "start": (1, 1),
+    "bundle": (1, 2),
+    "occlusion": (1, 2),
+    "nine": (1, 1),
+    "cards": (2, 3),
+    "scaling": (4, 2),
+    "demo": (1, 2),
+    "run": (1, 0),
+}
 
 
 @pytest.mark.parametrize("part", COMMAND.parts)
 def test_a_part_of_the_bench_prints_its_rows(quick, part):
-    (rows,) = quick(COMMAND, part).values()
-    assert len(rows) == ROWS[part]
+    tables = quick(COMMAND, part)
+    aims = tables.pop("What was wanted", [])
+    (rows,) = tables.values()
+    assert (len(rows), len(aims)) == ROWS[part]
+    assert {aim[-1] for aim in aims} <= {"yes", "no", "not judged"}
 
 
 @pytest.mark.parametrize("part", gpu.COMMAND.parts)
 def test_a_part_of_what_is_measured_on_a_card_runs_on_the_processor(quick, part):
-    (rows,) = quick(gpu.COMMAND, part).values()
+    tables = quick(gpu.COMMAND, part)
+    tables.pop("What was wanted", None)
+    (rows,) = tables.values()
     count = {"bundle": 1, "occlusion": 1, "memory": 3, "run": 1}
     assert len(rows) == count.get(part, len(rows))
     if part == "maps":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -37,7 +37,12 @@ def short(seconds: float) -> str:
 def ratio(slow: Times, fast: Times) -> str:
     """How many times slower, of medians, with the least and the most of the runs that were taken in turn."""
     pairs = [a / b for a, b in zip(slow.seconds, fast.seconds, strict=True)]
-    return f"{slow.median / fast.median:.2f}× ({min(pairs):.2f}–{max(pairs):.2f})"
+    return f"{times(slow, fast):.2f}× ({min(pairs):.2f}–{max(pairs):.2f})"
+
+
+def times(slow: Times, fast: Times) -> float:
+    """How many times slower, of medians."""
+    return slow.median / fast.median
 
 
 def once(device: torch.device, work: Callable[[], Any]) -> float:
@@ -50,12 +55,16 @@ def once(device: torch.device, work: Callable[[], Any]) -> float:
 
 
 def in_turn(
-    device: torch.device, works: Mapping[str, Callable[[], Any]], repeats: int = REPEATS
+    device: torch.device,
+    works: Mapping[str, Callable[[], Any]],
+    repeats: int = REPEATS,
+    warm: Collection[str] = (),
 ) -> dict[str, Times]:
-    """Every work's seconds: each runs once unmeasured, and then all in turn, so that what slows the machine
-    down for a while slows down all of them."""
-    for work in works.values():
-        once(device, work)
+    """Every work's seconds: each runs once unmeasured, but for those that are `warm`, and then all in turn,
+    so that what slows the machine down for a while slows down all of them."""
+    for name, work in works.items():
+        if name not in warm:
+            once(device, work)
     taken: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(repeats):
         for name, work in works.items():

@@ -10,7 +10,7 @@ from safetensors.numpy import save
 from reportgen.evidence import Evidence, Writer
 from reportgen.evidence.arrays import FEW_BYTES, Stored, packed
 from reportgen.evidence.levels import Steps
-from reportgen.findings import Gallery, Heatmap, Picture, Scalar, Segments
+from reportgen.findings import Gallery, Heatmap, Picture, Scalar, Segments, faults
 from reportgen.report.pictures.scales import scale
 
 rng = np.random.default_rng(0)
@@ -122,3 +122,19 @@ def test_an_image_s_evidence_is_less_than_half_of_what_it_was_and_prints_the_sam
 def test_the_file_is_none_larger_than_what_it_holds_for_little_arrays(tmp_path):
     little = {"a": np.zeros(FEW_BYTES // 8), "b": np.zeros((2, 3), np.float32)}
     assert packed(little, ["b"], {"b": Steps(4)}) == save(little)
+
+
+def test_the_ends_of_a_map_are_those_of_all_of_it(tmp_path):
+    signed = SMOOTH.astype(np.float32) - np.float32(0.25)
+    maps = {"levels": signed, "one value": np.full_like(signed, 0.5), "not finite": ARRAYS["not finite"]}
+    fine = {key: Steps(16384, None, "sizes") for key in maps}
+    file = tmp_path / "a.safetensors"
+    file.write_bytes(packed(maps, list(maps), fine))
+    with Stored(file) as stored:
+        for key in maps:
+            for row in range(3):
+                ends, whole = stored.ends_of_image(key, row), stored.of_image(key, row)
+                assert faults(ends) == faults(whole)
+                assert np.array_equal(ends.min(), whole.min(), equal_nan=True)
+                assert np.array_equal(ends.max(), whole.max(), equal_nan=True)
+        assert stored.ends_of_image("levels", 0).size < 10 < stored.ends_of_image("not finite", 0).size

@@ -67,11 +67,9 @@ def document(evidence: Evidence, results: Results) -> Document:
     """The whole report but its cards, from the evidence and the numbers that were made of it."""
     manifest, records = evidence.manifest, evidence.records()
     titles = {shown["name"]: shown["title"] for shown in manifest["visualizations"]}
-    signs = {
-        record["id"]: found
-        for record in records
-        if record["measured"] and (found := found_signs(evidence.findings(record, without=SILENT), titles))
-    }
+    # what is wrong with a map is seen by its ends
+    measured = ((r["id"], evidence.findings(r, SILENT, ends=True)) for r in records if r["measured"])
+    signs = {number: signs for number, found in measured if (signs := found_signs(found, titles))}
     trust = trust_section(results["trust"], evidence)
     named = checks.shown_by(results["checks"])
     rows, more = _rows(evidence, records, signs, titles, named)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Literal
 
 import numpy as np
@@ -118,14 +118,13 @@ def _blend(values: Array, by: Scale, rgb: Array) -> Array:
     strength = np.abs(2 * part - 1) if by.signed else part
     # the photograph shows where the map is 0; coolwarm is light there, and must not veil it
     opacity = 0.85 * (strength ** (0.8 if by.signed else 0.5))[..., None]  # (H, W, 1)
-    mixed = grey(rgb.astype(np.float32)) * (1 - opacity) + colour * opacity
+    mixed = luma(rgb.astype(np.float32)) * (1 - opacity) + colour * opacity
     return np.asarray(mixed.astype(np.uint8))
 
 
-def grey(rgb: Array) -> Array:
-    """Luma (ITU-R BT.601) of (h, w, 3) float32, repeated over the three channels."""
-    luma = rgb @ np.array((0.299, 0.587, 0.114), np.float32)
-    return np.repeat(luma[..., None], 3, axis=2)
+def luma(rgb: Array) -> Array:
+    """Luma (ITU-R BT.601) of (h, w, 3) float32, (h, w, 1)."""
+    return np.asarray((rgb @ np.array((0.299, 0.587, 0.114), np.float32))[..., None])
 
 
 def signed_colour(values: Array) -> tuple[Raster, Scale]:
@@ -149,7 +148,7 @@ def through_mask(chosen: Array, rgb: Array) -> Raster:
     """The photograph where pixels are chosen, a veil elsewhere."""
     size = (rgb.shape[1], rgb.shape[0])
     grid = Image.fromarray(chosen.astype(np.uint8) * 255).resize(size, Image.Resampling.NEAREST)
-    veiled = 0.14 * grey(rgb.astype(np.float32)) + 0.86 * OUTSIDE
+    veiled = 0.14 * luma(rgb.astype(np.float32)) + 0.86 * OUTSIDE
     return fit(np.where((np.asarray(grid) > 0)[..., None], rgb, veiled.astype(np.uint8)))
 
 
@@ -174,7 +173,7 @@ class Whole:
     size: tuple[int, int]
     crop: tuple[float, float, float, float]
 
-    @property
+    @cached_property
     def box(self) -> tuple[int, int, int, int]:
         """The crop in the pixels of the picture that is shown."""
         width, height = Image.open(io.BytesIO(self.jpeg)).size  # not decoded yet
@@ -191,34 +190,47 @@ class Whole:
         left, top, right, bottom = self.crop
         return left > 0.5 or top > 0.5 or right < self.size[0] - 0.5 or bottom < self.size[1] - 0.5
 
-    def opened(self) -> tuple[Image.Image, tuple[int, int, int, int]]:
-        """The picture at the size it is shown, and the crop in that picture's pixels."""
+    @cached_property
+    def shown(self) -> Image.Image:
+        """The picture at the size it is shown."""
         image = Image.open(io.BytesIO(self.jpeg)).convert("RGB")
         height, width = shown_size(image.height, image.width)
-        return image.resize((width, height), Image.Resampling.LANCZOS), self.box
+        return image.resize((width, height), Image.Resampling.LANCZOS)
+
+    @cached_property
+    def grey(self) -> Image.Image:
+        """`shown` in grey, RGB: what maps are laid over."""
+        return self.shown.convert("L").convert("RGB")
+
+    @cached_property
+    def dimmed(self) -> Image.Image:
+        """`grey` as it stands outside the crop."""
+        return _dimmed(self.grey)
 
 
 def original(whole: Whole) -> Raster:
     """The whole image with the crop that the model saw marked; the rest is dimmed."""
-    image, box = whole.opened()
-    drawn = _framed(image, image, box) if whole.cropped else image
+    image = whole.shown
+    drawn = _framed(_dimmed(image), image, whole.box) if whole.cropped else image
     return Raster(np.asarray(drawn), exact=max(image.size) <= EXACT_PX)
 
 
 def on_original(values: Array, by: Scale, whole: Whole) -> Raster:
     """A map (h, w) of the crop, laid over the whole image where the crop was taken."""
-    image, (left, top, right, bottom) = whole.opened()
-    under = image.convert("L").convert("RGB")
-    window = np.asarray(under.crop((left, top, right, bottom)))  # beyond the image it is black
-    drawn = under.copy()
-    drawn.paste(Image.fromarray(_blend(values, by, window)), (left, top))
-    return Raster(np.asarray(_framed(under, drawn, (left, top, right, bottom))), small=True)
+    window = np.asarray(whole.grey.crop(whole.box))  # beyond the image it is black
+    drawn = whole.grey.copy()
+    drawn.paste(Image.fromarray(_blend(values, by, window)), whole.box[:2])
+    return Raster(np.asarray(_framed(whole.dimmed, drawn, whole.box)), small=True)
 
 
-def _framed(under: Image.Image, bright: Image.Image, box: tuple[int, int, int, int]) -> Image.Image:
-    """`bright` inside the box, `under` dimmed outside it, a white line between them."""
-    box = (max(0, box[0]), max(0, box[1]), min(under.width, box[2]), min(under.height, box[3]))
-    framed = Image.blend(under, Image.new("RGB", under.size, (128, 128, 128)), 0.6)
+def _dimmed(image: Image.Image) -> Image.Image:
+    return Image.blend(image, Image.new("RGB", image.size, (128, 128, 128)), 0.6)
+
+
+def _framed(dimmed: Image.Image, bright: Image.Image, box: tuple[int, int, int, int]) -> Image.Image:
+    """`bright` inside the box, `dimmed` outside it, a white line between them."""
+    box = (max(0, box[0]), max(0, box[1]), min(dimmed.width, box[2]), min(dimmed.height, box[3]))
+    framed = dimmed.copy()
     framed.paste(bright.crop(box), box[:2])
     edges = (box[0], box[1], box[2] - 1, box[3] - 1)
     ImageDraw.Draw(framed).rectangle(edges, outline=(255, 255, 255), width=2)

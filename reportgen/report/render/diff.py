@@ -26,7 +26,7 @@ def write(
 ) -> None:
     """Writes both files into a folder that is there. `evidence` is the new audit's, where there is any."""
     write_whole(folder / NUMBERS, as_json(found).encode())
-    write_whole(folder / PAGE, _page(found, evidence, maps, theme).encode())
+    write_whole(folder / PAGE, _page(found, evidence, maps, theme))
 
 
 def as_json(found: Comparison) -> str:
@@ -34,13 +34,13 @@ def as_json(found: Comparison) -> str:
     return json.dumps(found, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
 
 
-def _page(found: Comparison, evidence: Evidence | None, maps: Sequence[MapsBefore], theme: Theme) -> str:
+def _page(found: Comparison, evidence: Evidence | None, maps: Sequence[MapsBefore], theme: Theme) -> bytes:
     title = found["new"]["title"]
     embedding = Embedding(Encoding(80), beside=False)
     shown = change(found, evidence, maps, anchor="changes", title="Changes", linked=False)
     body = templates.render(embedding.picture, "diff.html.j2", embedding.levels, title=title, change=shown)
     style = templates.screen_style(theme, body, embedding.font)
-    return templates.render(
+    page = templates.render(
         _no_picture,
         "page.html.j2",
         title=f"{title}: {shown.old} → {shown.new}",
@@ -50,6 +50,7 @@ def _page(found: Comparison, evidence: Evidence | None, maps: Sequence[MapsBefor
         logo=embedding.logo(theme.logo()),
         body=Markup(body),
     )
+    return b"".join(embedding.filled(page))
 
 
 def _no_picture(raster: Raster) -> str:

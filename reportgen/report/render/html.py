@@ -82,7 +82,7 @@ def write(report: Report, folder: Path) -> None:
         fit = _less(fit, total / limit)
     _write_files(folder, embedding.files)
     claim(folder, ["report.html"])
-    write_whole(folder / "report.html", page.encode())
+    write_whole(folder / "report.html", embedding.filled(page))
     parts = ", ".join(f"{kind} {_mb(n_bytes)}" for kind, n_bytes in weight.items())
     report.tell(f"report.html has {_mb(total)} of {at_most_mb:g} MB: {parts}")
 
