@@ -28,11 +28,12 @@ Change: TypeAlias = Callable[[int, int], Intervention | None]
 @dataclass(frozen=True)
 class Pair:
     """A picture that is not answered with a class, one that is, and one that is answered with a third class
-    (where there is none: with that of the first), by their numbers."""
+    (where there is none, `third` False: with that of the first), by their numbers."""
 
     changed: int
     by: int
     control: int
+    third: bool = True
 
 
 def classes_tried(case: Case) -> list[int]:
@@ -76,9 +77,18 @@ def pairs_of(by_class: Mapping[int, Sequence[int]], k: int, most: int) -> list[P
     found = []
     for place, changed in enumerate(others[:most]):
         others_kind = [n for n in others if n != changed and answered[n] != answered[changed]]
-        third = others_kind or [n for n in others if n != changed]
-        found.append(Pair(changed, own[place % len(own)], third[(7 * place + 3) % len(third)]))
+        held = others_kind or [n for n in others if n != changed]
+        control = held[(7 * place + 3) % len(held)]
+        found.append(Pair(changed, own[place % len(own)], control, bool(others_kind)))
     return found
+
+
+def control_words(chosen: Sequence[Pair], several: bool = False) -> str:
+    """Whose the controls of pairs are, of one or of all of them, in words that follow "that of": with two
+    classes there is no third one."""
+    if all(pair.third for pair in chosen):
+        return "other classes" if several else "a third class"
+    return "other pictures that are answered otherwise" if several else "another picture answered otherwise"
 
 
 def taken_in_turn(lists: Sequence[Sequence[int]]) -> list[int]:

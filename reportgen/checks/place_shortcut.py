@@ -17,6 +17,7 @@ from reportgen.checks.following import (
     Suspect,
     answers_of,
     classes_tried,
+    control_words,
     elsewhere,
     followed,
     hits,
@@ -124,7 +125,8 @@ class PlaceShortcut:
     each, and borders of a sixteenth and an eighth of the side are cut out of pictures of the class and pasted
     into pictures that are answered otherwise, at the same place. The three that most often make a picture be
     answered with the class, on one half of the sample, are confirmed on the other: how often it happens, less
-    how often the same place of a third class does it (paired, McNemar's test, Holm's correction). What holds
+    how often the same place of a third class does it (of two classes: of another picture that is answered
+    otherwise; paired, McNemar's test, Holm's correction). What holds
     is narrowed down, and covered in the class's own pictures, with the sample's mean and with blur.
 
     Reading. A class that a corner decides was learned from what stands there: a tag, a stamp, a frame, the
@@ -303,7 +305,7 @@ class PlaceShortcut:
             ),
             Step("before", "Answered otherwise", [pair.changed for pair in shown]),
             Step("pasted", f"With {where} of {name}: {pasted} answered {name}", suspect.of_class(shown)),
-            Step("control", f"With that of a third class: {third}", suspect.of_others(shown)),
+            Step("control", f"With that of {control_words(every)}: {third}", suspect.of_others(shown)),
         ]
         if not place.outside:
             title = f"With an equal part of {name} from elsewhere: {moved}"
@@ -320,7 +322,8 @@ class PlaceShortcut:
             what += f", most of it on {narrow.size()})" if narrow != place else ")"
             text = f"{name} rests on {what}: pasted into {counted(found.n, 'picture')} that are answered"
             text += f" otherwise, it makes {percent(found.own / found.n)} of them {name}"
-            text += f", that of other classes {percent(found.others / found.n)}"
+            others = control_words(pairs(case, k, False, CONFIRMED_ON), several=True)
+            text += f", that of {others} {percent(found.others / found.n)}"
             text += f" (difference {interval(low, high)})"
             return f"{text}; with it covered {kept} of {of} pictures of {name} are still answered so."
         what = "twelve places around the middle and the border"

@@ -20,6 +20,7 @@ from reportgen.checks.following import (
     Suspect,
     answers_of,
     classes_tried,
+    control_words,
     followed,
     pairs,
     share_of,
@@ -103,8 +104,8 @@ class PropertyShortcut:
     rest (area under the ROC curve of 0.75 on one half of the sample), pictures that are answered otherwise
     are given the property of a picture of the class: its brightness, contrast or colourfulness, a blur, JPEG
     compression. The three that most often make a picture be answered with the class are confirmed on the
-    other half: how often it happens, less how often it does with the property of a third class (paired,
-    McNemar's test, Holm's correction).
+    other half: how often it happens, less how often it does with the property of a third class (of two
+    classes: of another picture that is answered otherwise; paired, McNemar's test, Holm's correction).
 
     Reading. A property that goes with a class in the pictures is no fault by itself; one that decides the
     answer is: the network learned it instead of the thing, or beside it.
@@ -175,7 +176,7 @@ class PropertyShortcut:
             Step("toned", f"With {done}: {toned} answered {name}", suspect.of_class(shown)),
         ]
         if suspect.compared:
-            title = f"With that of a third class: {third}"
+            title = f"With that of {control_words(every)}: {third}"
             steps.append(Step("control", title, suspect.of_others(shown)))
         return experiment(case, steps)
 
@@ -253,7 +254,8 @@ class PropertyShortcut:
             text += f" {percent(link.area, 0)} of pairs), and the answers follow it: with {link.way.done}"
             text += f" {share} are answered {name}"
             if link.way.fact != "blocks":
-                text += f", with that of other classes {percent(found.others / found.n)}"
+                others = control_words(pairs(case, link.k, False, CONFIRMED_ON), several=True)
+                text += f", with that of {others} {percent(found.others / found.n)}"
             return f"{text} (difference {interval(low, high)})."
         text = f"{counted(links, 'link')} of a property with a class"
         if shown.status == "clear":

@@ -75,10 +75,10 @@ def plain(pixels, k, draw):
 def verdicts(digits, tmp_path):
     """The verdicts of an audit of the network of a kind on marked pictures."""
 
-    def audit(kind, mark, only=CHECKS, seed=0):
+    def audit(kind, mark, only=CHECKS, seed=0, classes=3):
         draw = np.random.default_rng(seed)
-        for number in range(3 * EACH):
-            k = number % 3
+        for number in range(classes * EACH):
+            k = number % classes
             pixels = mark(picture(k, draw), k, draw)
             file = tmp_path / "images" / COLOURS[k] / f"{number:03d}.png"
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -120,6 +120,12 @@ def test_a_tag_in_a_corner(verdicts, share):
     assert verdict.status == "fault"
     assert "green rests on the lower left corner" in verdict.sentence
     assert verdict.low > 0.2 and verdict.effect == pytest.approx(share, abs=0.2)
+
+
+def test_of_two_classes_no_third_one_is_spoken_of(verdicts):
+    verdict = verdicts("corner", corner(1.0), ["place-shortcut"], classes=2)["place-shortcut"]
+    assert verdict.status == "fault"
+    assert "that of other pictures that are answered otherwise" in verdict.sentence
 
 
 def test_a_frame(verdicts):
@@ -183,6 +189,18 @@ def test_pairs_change_what_is_answered_otherwise(make_case):
             assert (by == 2) and changed != 2 and control not in (2, changed)
             assert len({pair.changed, pair.by, pair.control}) == 3
             assert {case.first_half[n] for n in (pair.changed, pair.by, pair.control)} == {half}
+
+
+@pytest.mark.parametrize(
+    ("by_class", "words"),
+    [({0: [1, 2], 1: [3, 4]}, "another picture"), ({0: [1], 1: [3], 2: [5]}, "a third class")],
+)
+def test_controls_are_of_a_third_class_where_there_is_one(by_class, words):
+    chosen = following.pairs_of(by_class, 0, 9)
+    assert chosen and following.control_words(chosen).startswith(words)
+    own = {number: k for k, numbers in by_class.items() for number in numbers}
+    assert all(pair.third == (own[pair.control] != own[pair.changed]) for pair in chosen)
+    assert all(own[pair.control] != 0 and pair.control != pair.changed for pair in chosen)
 
 
 @pytest.mark.parametrize(("own", "others", "expected"), [(0.9, 0.0, "fault"), (0.05, 0.05, "clear")])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reportgen.checks.background.searching import CONFIRMED_ON, Search, kind_of
-from reportgen.checks.following import Suspect, turned_first
+from reportgen.checks.following import Suspect, control_words, turned_first
 from reportgen.checks.showing import SHOWN, Step, experiment, outcome
 from reportgen.findings import Finding
 
@@ -15,7 +15,7 @@ def figures_of(search: Search, suspect: Suspect) -> tuple[Finding, ...]:
 
 
 def _drawn(search: Search, suspect: Suspect) -> list[Step]:
-    """Other things before backgrounds of a class, and before those of a third one."""
+    """Other things before backgrounds of a class, and before those of a third one, where there is one."""
     known, k = search.known, suspect.k
     name, (_, every) = search.case.classes[k], search.drawing(k, False)
     shown = turned_first(suspect, every, known)[:SHOWN]
@@ -24,7 +24,7 @@ def _drawn(search: Search, suspect: Suspect) -> list[Step]:
         Step("suspects", f"Pictures of {name}", [pair.by for pair in shown]),
         Step("before", "Other things", [pair.changed for pair in shown]),
         Step("drawn", f"Before backgrounds of {name}: {own} answered {name}", suspect.of_class(shown)),
-        Step("control", f"Before those of a third class: {others}", suspect.of_others(shown)),
+        Step("control", f"Before those of {control_words(every)}: {others}", suspect.of_others(shown)),
     ]
 
 
