@@ -60,7 +60,7 @@ class Predictions:
             self._vector(p, head.formula),
             Scalar("margin", "Margin to the second answer", ranked[:, 0] - ranked[:, :2][:, -1]),
             Scalar("entropy", "Entropy", entropy_bits, "bit"),
-            Scalar("classes-90", "Classes that hold 90 %", classes_90),
+            Scalar("classes-90", "Classes with 90 % together", classes_90),
         )
 
     def _vector(self, p: Tensor, formula: str) -> Distribution:

@@ -163,9 +163,10 @@ function startCounts() {
   }
   document.addEventListener("click", (event) => {
     const link = event.target.closest("a[data-view]");
-    if (!link?.hash.startsWith("#view") || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    const href = link?.getAttribute("href"); // one in a drawing has no `hash`
+    if (!href?.startsWith("#view") || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
-    turnTo(viewAt(link.hash));
+    turnTo(viewAt(href));
     toTable();
   });
 }

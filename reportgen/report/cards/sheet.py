@@ -167,9 +167,14 @@ def _title(maps: Sequence[Shown], sound: set[str] | None) -> str:
         return "Where it looked: maps that were not put to the test" if maps else "What it saw"
     if not maps:
         return "Where it looked: no map passed its test"
-    if all(shown.block.method in sound for shown in maps):
+    passing = [shown.figure.title for shown in maps if shown.block.method in sound]
+    if len(passing) == len(maps):
         return "Where it looked: the best maps that passed their test on this set"
-    return "Where it looked: maps whose test is open"
+    if not passing:
+        return "Where it looked: maps whose test is open"
+    open_ = dict.fromkeys(shown.figure.title for shown in maps if shown.block.method not in sound)
+    names = listed(list(dict.fromkeys(passing)))
+    return f"Where it looked: {names} passed the test on this set, that of {listed(list(open_))} is open"
 
 
 def _foot(card: Card, trust: TrustSection | None) -> str:

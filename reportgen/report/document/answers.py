@@ -195,7 +195,7 @@ def calibrated(totals: Mapping[str, Any]) -> Calibration | None:
             alt=f"Reliability diagram: {error and error + ' over '}{BINS} bins,"
             f" {plural(count, 'labelled image')};"
             f" mean confidence {probability(sure)}, share right {probability(right)}",
-            plot=reliability(filled, intervals),
+            plot=reliability(filled, intervals, [_bin_view(bin_) for bin_ in filled]),
         ),
         bins=tuple(_bin(bin_, *ends) for bin_, ends in zip(filled, intervals, strict=True)),
     )
@@ -209,13 +209,14 @@ def _bin(bin_: Mapping[str, Any], low: float, high: float) -> BinRow:
         accuracy=probability(bin_["accuracy"]),
         interval=f"{probability(low)} to {probability(high)}",
         gap=f"{round(bin_['accuracy'] - bin_['confidence'], 3) + 0.0:+.3f}".replace("-", "−"),
-        # a bin is open below: an answer on an edge is in one of two alone
-        view=view(show="labelled", **_ends(bin_)),
+        view=_bin_view(bin_),
     )
 
 
-def _ends(bin_: Mapping[str, Any]) -> dict[str, str]:
-    return {"from": repr(math.nextafter(bin_["low"], 1)), "to": repr(bin_["high"])}
+def _bin_view(bin_: Mapping[str, Any]) -> str:
+    """The images of a bin in the table; it is open below: an answer on an edge is in one of two alone."""
+    ends = {"from": repr(math.nextafter(bin_["low"], 1)), "to": repr(bin_["high"])}
+    return view(show="labelled", **ends)
 
 
 def mistakes(records: Sequence[Record], rows: Sequence[ImageRow]) -> tuple[Mistake, ...]:

@@ -151,7 +151,7 @@ def _referred(evidence: Evidence, records: Sequence[Record]) -> tuple[Fact, ...]
 def _facts(
     manifest: Mapping[str, Any], totals: Mapping[str, Any], referred: tuple[Fact, ...]
 ) -> tuple[Fact, ...]:
-    model, cost = manifest["model"], manifest["cost"]
+    model = manifest["model"]
     unusable = f"{totals['rejected']:,} rejected"
     if totals["unanswered"]:
         unusable += f", {totals['unanswered']:,} without an answer"
@@ -171,7 +171,6 @@ def _facts(
         sure = Fact("most probable label", confidence, "its probability, in the mean")
     elif noun == "values":
         sure = head[1] if head else Fact("values", f"{model['class_count']:,}", "of an image")
-    runs = cost["forwards"] + cost["occlusion_forwards"]
     return (
         images,
         answers,
@@ -179,7 +178,6 @@ def _facts(
         *referred,
         Fact("parameters", count(model["parameters"]), f"{model['class_count']:,} {noun}"),
         Fact("multiply-adds", count(model["macs"]), f"an image, {shape(model['input_shape'])}"),
-        Fact("runs of the network", f"{runs:,}", "to make the figures"),
     )
 
 

@@ -11,6 +11,7 @@ from reportgen.audit.gate_numbers import check_of
 from reportgen.audit.gates import ENDS, FAILED, PASSED, SEVERITY, SIGNS, UNJUDGED, apart, exact, unit
 from reportgen.report.document import checks, heads
 from reportgen.report.document.set_findings import CLASS_FROM
+from reportgen.report.triage import CHECK, THRESHOLD, is_referred
 from reportgen.report.values.card import Level, Sign
 from reportgen.report.values.summary import Requirement
 from reportgen.report.wording import NONE, number, plural, sentence, share, view
@@ -204,7 +205,7 @@ def _words(gate: Results) -> str:
 
 def measured(results: Results) -> Iterable[Requirement]:
     """What nobody required and a reader would ask for: accuracy, the worst class, and where it is weak."""
-    rows = [*_of_answers(results), *_referring(results["checks"]), *_of_checks(results["checks"])]
+    rows = [*_of_answers(results), *_referring(results), *_of_checks(results["checks"])]
     return rows[:MEASURED_AT_MOST]
 
 
@@ -230,14 +231,27 @@ def _measured(
     return Requirement(title, NONE, share(value), interval, f"{n:,}", sign, "", href, images)
 
 
-def _referring(asked: Sequence[Results]) -> Iterator[Requirement]:
-    """Below which confidence a person should look: where that was found, and confidence tells right from
-    wrong."""
-    for result in asked:
-        if result["name"] == "abstention" and result["status"] == "clear":
-            n = NONE if result["n"] is None else f"{result['n']:,}"
-            sign, href = Sign("ok", "clear"), f"#check-{result['name']}"
-            yield Requirement("Referring unsure answers", NONE, NONE, NONE, n, sign, result["sentence"], href)
+def _referring(results: Results) -> Iterator[Requirement]:
+    """Below which confidence a person should look, how many answers that are and how many mistakes are among
+    them: where that was found, and confidence tells right from wrong."""
+    check = next((one for one in results["checks"] if one["name"] == CHECK), None)
+    below = check["numbers"].get(THRESHOLD, {}).get("value") if check and check["status"] == "clear" else None
+    if not below:  # at 0 every answer may be given
+        return
+    answered = [image for image in results["images"] if image["status"] == "ok" and image["predictions"]]
+    referred = [image for image in answered if is_referred(image, below)]
+    wrong, caught = (sum(image["correct"] is False for image in those) for those in (answered, referred))
+    yield Requirement(
+        name=f"Answers below {below:g}, to be referred",
+        required=NONE,
+        found=f"{len(referred):,} of {len(answered):,}",
+        interval=NONE,
+        n=f"{len(answered):,}",
+        result=Sign("ok", "clear"),
+        words=f"{caught:,} of {plural(wrong, 'mistake')} among them",
+        href=f"#check-{CHECK}",
+        found_view=view(show="refer") if referred else "",
+    )
 
 
 def _of_checks(asked: Sequence[Results]) -> Iterator[Requirement]:

@@ -123,10 +123,13 @@ def short(name: str) -> str:
     return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
 
 
-def reliability(bins: Sequence[Mapping[str, Any]], intervals: Sequence[tuple[float, float]]) -> Plot:
+def reliability(
+    bins: Sequence[Mapping[str, Any]], intervals: Sequence[tuple[float, float]], views: Sequence[str] = ()
+) -> Plot:
     """The share right over the confidence, both from 0 to 1: a point a bin that is not empty.
 
-    `bins` as results.json has them; `intervals` are those of the shares right, one a bin.
+    `bins` as results.json has them; `intervals` are those of the shares right, one a bin, and `views` the
+    images of a bin in the table.
     """
     left, top, right, bottom = 34.0, 38.0, 348.0, 232.0
     crowded = any(bin_["count"] >= 1000 for bin_ in bins)  # long numbers stand in two lines
@@ -150,6 +153,8 @@ def reliability(bins: Sequence[Mapping[str, Any]], intervals: Sequence[tuple[flo
                 *(across(b["confidence"]), up(b["accuracy"]), up(low), up(high), count(b["count"])),
                 text_x=across((b["low"] + b["high"]) / 2),
                 text_y=top - 6 - 11 * (crowded and n % 2),
+                view=views[n] if views else "",
+                words=f"{b['count']:,} images with a confidence from {b['low']:.3f} to {b['high']:.3f}",
             )
             for n, (b, (low, high)) in enumerate(zip(bins, intervals, strict=True))
         ),
@@ -256,7 +261,8 @@ class Line:
 
 @dataclass(frozen=True)
 class Point:
-    """A measured share in a plot, in its units, with its interval, and how many it was counted on."""
+    """A measured share in a plot, in its units, with its interval, and how many it was counted on; `view`
+    are the images that it counts, in the table, and `words` say which."""
 
     x: float
     y: float
@@ -265,6 +271,8 @@ class Point:
     text: str
     text_x: float
     text_y: float
+    view: str = ""
+    words: str = ""
 
 
 @dataclass(frozen=True)

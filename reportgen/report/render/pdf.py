@@ -117,7 +117,7 @@ def _printed(report: Report) -> bytes:
         left_out=(),
         weight="",
     )
-    text = templates.unbroken(without(text, absent))
+    text = templates.unbroken(without(text, absent), templates.in_one_in_print)
     bars = {palette: source(strip) for palette, strip in figures.palette_strips().items()}
     page = templates.render(
         source,

@@ -143,12 +143,25 @@ def _few(checks: ChecksSection) -> ChecksSection:
 def _linked(document: Document, anchors: Collection[str]) -> Document:
     """The document without links to cards that are not printed."""
 
+    listed = {f"#row-{row.number}" for row in document.print_rows}
+
     def is_there(href: str) -> bool:
+        if href.startswith("#row-"):
+            return href in listed
         about_a_card = href.startswith("#i") and href[2:3].isdigit()
         return not about_a_card or href in anchors
 
     def mended(line: FindingLine | ImageRow | Mistake) -> Any:
         return line if is_there(line.href) else replace(line, href="")
+
+    def shown_by(row: CheckRow) -> CheckRow:
+        return replace(row, images=tuple((id_, href if is_there(href) else "") for id_, href in row.images))
+
+    def of_checks(checks: ChecksSection | None) -> ChecksSection | None:
+        if checks is None:
+            return None
+        groups = (replace(group, rows=tuple(map(shown_by, group.rows))) for group in checks.groups)
+        return replace(checks, groups=tuple(groups))
 
     def leading(change: Change | None) -> Change | None:
         if change is None:
@@ -165,6 +178,7 @@ def _linked(document: Document, anchors: Collection[str]) -> Document:
         rows=_each(document.rows, mended),
         print_rows=_each(document.print_rows, mended),
         mistakes=_each(document.mistakes, mended),
+        checks=of_checks(document.checks),
         side=side,
         change=leading(document.change),
     )

@@ -102,17 +102,28 @@ def oneline(markup: Markup) -> Markup:
     return Markup(" ").join(Markup(part) for part in markup.splitlines() if part)
 
 
-def unbroken(markup: str) -> str:
-    """Markup in which no line ends between a number and its per cent sign, where it stands among words. What
-    is drawn, and text that is shown as it was written, stays."""
-    return KEPT_OR_TEXT.sub(_unbroken, markup)
+def in_one(text: str) -> str:
+    """Words that no line parts, on the screen."""
+    return f'<span class="nb">{text}</span>'
 
 
-def _unbroken(found: re.Match[str]) -> str:
-    text = found[0]
-    if found[1] or PER_CENT.fullmatch(text.strip()):  # alone in its cell it needs nothing
-        return text
-    return PER_CENT.sub(r'<span class="nb">\g<0></span>', text)
+def in_one_in_print(text: str) -> str:
+    """Words that no line parts, in print: WeasyPrint breaks the line before or after such a span where there
+    is no need to."""
+    return text.replace(" ", "\u00a0")
+
+
+def unbroken(markup: str, bound: Callable[[str], str] = in_one) -> str:
+    """Markup in which no line ends between a number and its per cent sign, where it stands among words:
+    `bound` keeps them together. What is drawn, and text that is shown as it was written, stays."""
+
+    def kept(found: re.Match[str]) -> str:
+        text = found[0]
+        if found[1] or PER_CENT.fullmatch(text.strip()):  # alone in its cell it needs nothing
+            return text
+        return PER_CENT.sub(lambda number: bound(number[0]), text)
+
+    return KEPT_OR_TEXT.sub(kept, markup)
 
 
 def render(source: Source, template: str, levels: Levels | None = None, **values: Any) -> str:

@@ -20,6 +20,7 @@ class Requirement:
     words: str
     href: str
     view: str = ""  # the images that it rests on, in the table
+    found_view: str = ""  # the images that it found
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pypdfium2 as pdfium
 import pypdfium2.raw as raw
 import pytest
+
+from reportgen.report import write_report
 
 pytest.importorskip("weasyprint")
 
@@ -78,6 +80,21 @@ def test_a_case_ends_on_its_page(pages: Any) -> None:
     cases = [text for text in texts if "What it answered" in text]
     assert len(cases) == 2
     assert all("Reviewer" in text and "of this image: report.html#i" in text for text in cases)
+
+
+def test_a_case_ends_on_its_page_however_long_the_names_of_classes_are(
+    write_evidence: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_with: dict[str, Any] = write_evidence.__globals__  # type: ignore[attr-defined]
+    names = tuple(f"{name} {'of the wooded hills and valleys ' * 3}" for name in made_with["CLASSES"])
+    monkeypatch.setitem(made_with, "CLASSES", names)
+    folder = write_evidence(tmp_path, trust=True)
+    assert write_report(folder).problem is None
+    with pdfium.PdfDocument(folder / "report.pdf") as document:
+        texts = [page.get_textpage().get_text_range() for page in document]
+    cases = [text for text in texts if "What it answered" in text]
+    assert len(cases) == 2
+    assert all("of this image: report.html#i" in text for text in cases)
 
 
 def lines(page: Any) -> list[tuple[float, float, str]]:

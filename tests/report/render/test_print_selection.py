@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from reportgen.evidence import Evidence
 from reportgen.report import write_report
 from reportgen.report.document.document import document
 from reportgen.report.render.print_selection import printed
+from reportgen.report.values.card import Sign
+from reportgen.report.values.checks import CheckGroup, CheckRow, ChecksSection
 from reportgen.report.values.document import Document
 
 pytest.importorskip("weasyprint")
@@ -49,6 +52,22 @@ def test_wrong_answers_have_a_sheet_before_those_that_nobody_judged(made: Docume
     assert "unlabelled" in states[second] and "wrong" not in states[second]
     assert printed(made, {"cards": 1}).sheets == (first,)
     assert second in printed(made, {"cards": 1}).contacts
+
+
+def test_a_check_names_the_images_that_are_not_printed_without_a_page(made: Document) -> None:
+    exhibits = (("000000", "#i000000"), ("000001", "#i000001"), ("000003", "#row-000003"), ("900", "#row-900"))
+    row = CheckRow(id="check-odd", name="odd", title="Odd", question="?", sign=Sign("bad", "fault"),
+                   sentence="Odd.", size="", remedy="", folded=(), images=exhibits, more_images="",
+                   all_images="4 images", view="", places=(), block=None)  # fmt: skip
+    asked = replace(made, checks=ChecksSection("", (CheckGroup("Images", (row,)),)))
+    held = printed(asked, {"cards": 1})
+    (group,) = held.document.checks.groups if held.document.checks else ()
+    listed = {f"#row-{row.number}" for row in held.document.print_rows}
+    there = {f"#i{number}" for number in (*held.sheets, *held.contacts)} | listed
+    assert [id_ for id_, _ in group.rows[0].images] == [id_ for id_, _ in exhibits]
+    for (_, href), (_, given) in zip(group.rows[0].images, exhibits, strict=True):
+        assert href == (given if given in there else "")
+    assert any(href for _, href in group.rows[0].images) and any(not href for _, href in group.rows[0].images)
 
 
 @pytest.mark.parametrize("asked", [{"cards": 0}, {"cards": "none"}])
