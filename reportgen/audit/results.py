@@ -18,7 +18,7 @@ from reportgen.audit.identity import Identity, identity
 from reportgen.audit.maps import summary
 from reportgen.audit.metrics import metrics
 from reportgen.audit.second_model import Beside, ModelResults, beside
-from reportgen.audit.types import Cost, Environment, HeadFacts, Image, Layer, Model
+from reportgen.audit.types import Cost, Environment, HeadFacts, Image, Layer, Model, SignatureFound
 from reportgen.evidence import Evidence, Manifest, Record, Timing, best
 from reportgen.findings import Distribution
 from reportgen.stats import finite
@@ -121,6 +121,7 @@ def _model(manifest: Manifest) -> Model:
         "source": model["source"],
         "checkpoint": manifest["checkpoint"]["name"],
         "checkpoint_sha256": manifest["checkpoint"]["sha256"],
+        "signature": _signature(manifest["checkpoint"].get("signature")),
         "parameters": model["parameters"],
         "trainable_parameters": model["trainable_parameters"],
         "macs": model["macs"],
@@ -128,6 +129,11 @@ def _model(manifest: Manifest) -> Model:
         "head": head_of(manifest),
         "layers": layers,
     }
+
+
+def _signature(found: Any) -> SignatureFound | None:
+    kept: SignatureFound | None = found and dict(found)
+    return kept
 
 
 def head_of(manifest: Manifest) -> HeadFacts:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from reportgen.cli import audits, comparisons, explaining, questions, recipes, reports, stdout
+from reportgen.cli import audits, comparisons, explaining, questions, recipes, reports, stdout, tracking
 from reportgen.cli.failures import Command
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ for command in (
     comparisons.diff,
     explaining.explain,
     reports.verify,
+    tracking.track,
     audits.demo,
     questions.methods,
     questions.checks,

@@ -40,6 +40,7 @@ def manifest(m: Measurement, second: Measurement | None = None) -> ManifestBody:
             "sha256": checkpoint.sha256,
             "size_bytes": checkpoint.size_bytes,
             "format": checkpoint.format,
+            "signature": asdict(checkpoint.signature) if checkpoint.signature else None,
         },
         "model": _model(m),
         "images": _images(m),
