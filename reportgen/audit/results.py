@@ -20,6 +20,7 @@ from reportgen.audit.metrics import metrics
 from reportgen.audit.second_model import Beside, ModelResults, beside
 from reportgen.audit.types import Cost, Environment, HeadFacts, Image, Layer, Model, SignatureFound
 from reportgen.evidence import Evidence, Manifest, Record, Timing, best
+from reportgen.evidence.records import SignatureFacts
 from reportgen.findings import Distribution
 from reportgen.stats import finite
 
@@ -131,8 +132,9 @@ def _model(manifest: Manifest) -> Model:
     }
 
 
-def _signature(found: Any) -> SignatureFound | None:
-    kept: SignatureFound | None = found and dict(found)
+def _signature(found: SignatureFacts | None) -> SignatureFound | None:
+    whole: Any = found
+    kept: SignatureFound | None = whole
     return kept
 
 

@@ -120,8 +120,8 @@ class TrustRecord(Trial):
 
 
 class SignatureFacts(TypedDict):
-    """A signature beside the checkpoint: its file, what was found, and the SHA-256 of the key file that it was
-    verified with, where one was named."""
+    """A signature beside the checkpoint: its file, what was found, and the SHA-256 of the key file that it
+    was verified with, where one was named."""
 
     name: str
     sha256: str

@@ -66,7 +66,7 @@ def facts(folder: Path, results: Results, status: str) -> Facts:
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:
     """The documents and the seal, not the evidence: those files of the folder that reportgen wrote."""
     for name in sorted(owned(folder)):
-        room, _, file = name.rpartition("/")
+        room = name.rpartition("/")[0]
         if (name in (*DOCUMENTS, SUMS) or room == PAGE_FILES) and (folder / name).is_file():
             yield room, folder / name
 

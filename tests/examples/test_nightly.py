@@ -152,3 +152,7 @@ def test_the_story_of_three_nights_goes_as_it_should(tmp_path: Path) -> None:
     third = json.loads((reports / "2026-11-26" / "results.json").read_bytes())
     assert [past["met"] for past in third["history"]["audits"]] == [True, False]
     assert third["baseline"]["old"]["name"] == "2026-11-24"
+    mended = {one["what"] for one in third["history"]["findings"] if one["kind"] == "mended"}
+    assert mended == {"diff.filters_zeroed ≤ 0", "check.weights"}
+    page = (reports / "2026-11-26" / "report.html").read_text(encoding="utf-8")
+    assert "Between the two lies 1 audit: 2026-11-25; 1 did not meet the requirements." in page

@@ -2,8 +2,8 @@
 whom?
 
 The bundle (`model.sig`) holds a list of files with their hashes, signed with a key, with a certificate, or
-through Sigstore. Who signed is looked at where the recipe names a key or certificate (`model.signed_by`); that
-the files are the signed ones, always. Nothing is asked of anybody.
+through Sigstore. That the files are the signed ones is always looked at, who signed where the recipe names a
+key or certificate (`model.signed_by`). Nothing is asked of anybody.
 
 OpenSSF Model Signing Specification v1.0; Sigstore bundle v0.3.
 """
@@ -26,6 +26,7 @@ NAME = "model.sig"
 LARGEST_BYTES = 50_000_000
 ITSELF = "."  # how a signature of one file calls it
 AGAIN = "get checkpoint and signature again from whoever signed them; reportgen audits nothing else under it"
+CERTIFICATE, PUBLIC_KEY = (f"-----BEGIN {what}-----".encode() for what in ("CERTIFICATE", "PUBLIC KEY"))
 KINDS = {
     "publicKey": "a key",
     "x509CertificateChain": "a certificate",
@@ -35,8 +36,8 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Signature:
-    """A bundle that fits the checkpoint: its file's name and SHA-256, and what was found, in words. `signer` is
-    the SHA-256 of the key file that it was verified with; None where nobody said whose it should be."""
+    """A bundle that fits the checkpoint: its file's name and SHA-256, and what was found, in words. `signer`
+    is the SHA-256 of the key file that it was verified with; None where nobody said whose it should be."""
 
     name: str
     sha256: str
@@ -67,9 +68,9 @@ def checked(checkpoint: Path, signed_by: str | None, folder: Path) -> Signature 
     root = _covered(checkpoint, bundle, statement)
     _compared(root, bundle, statement)
     if key is None:
-        words = f"the checkpoint is what was signed with {kind}; whose that is was not asked (model.signed_by)"
+        words = f"the checkpoint is what was signed with {kind}; whose it is was not asked (model.signed_by)"
         return Signature(bundle.name, digest, words)
-    _verified(root, bundle, key)
+    _verified(root, bundle, statement, key)
     words = f"verified with {key.name}: the checkpoint is what was signed with {kind}"
     return Signature(bundle.name, digest, words, hashlib.sha256(key.read_bytes()).hexdigest())
 
@@ -97,7 +98,7 @@ def _key(signed_by: str, folder: Path) -> Path:
         text = path.read_bytes()
     except OSError as error:
         raise RecipeError(f"model.signed_by: {path} cannot be read: {error.strerror}", "check it") from error
-    if b"-----BEGIN CERTIFICATE-----" not in text and b"-----BEGIN PUBLIC KEY-----" not in text:
+    if CERTIFICATE not in text and PUBLIC_KEY not in text:
         raise RecipeError(
             f"model.signed_by: {path} is no public key and no certificate in PEM",
             "name the signer's public key, or the certificate that theirs is issued under",
@@ -112,11 +113,12 @@ def _read(bundle: Path) -> tuple[Mapping[str, Any], str, str]:
             raise ValueError("it is larger than 50 MB")
         data = bundle.read_bytes()
         content = json.loads(data)
-        statement = json.loads(base64.b64decode(content["dsseEnvelope"]["payload"]))
+        statement = json.loads(base64.b64decode(content["dsseEnvelope"]["payload"], validate=True))
         material = content["verificationMaterial"]
         kind = next(words for key, words in KINDS.items() if key in material)
         # what is looked at later
-        dict(statement["predicate"]["serialization"]), list(_names(statement)), statement["subject"][0]["name"]
+        dict(statement["predicate"]["serialization"]), list(_names(statement))
+        str(statement["subject"][0]["name"])
     except OSError as error:
         raise InputError(f"{bundle} cannot be read: {error.strerror}", "check it") from error
     except (ValueError, LookupError, TypeError, StopIteration, RecursionError) as error:
@@ -153,21 +155,9 @@ def _covered(checkpoint: Path, bundle: Path, statement: Mapping[str, Any]) -> Pa
 
 def _compared(root: Path, bundle: Path, statement: Mapping[str, Any]) -> None:
     """Holds the files against the hashes of a statement, whoever signed it. Raises InputError."""
-    from model_signing import hashing
-
-    how = statement["predicate"]["serialization"]
     expected = {str(one["name"]): str(one["digest"]) for one in statement["predicate"]["resources"]}
     try:
-        config, links = hashing.Config(), bool(how.get("allow_symlinks"))
-        if how["method"] == "shards":
-            size = int(how["shard_size"])
-            config.use_shard_serialization(
-                hashing_algorithm=how["hash_type"], shard_size=size, allow_symlinks=links
-            )
-        else:
-            config.use_file_serialization(hashing_algorithm=how["hash_type"], allow_symlinks=links)
-        files = sorted({root / name.split(":")[0] for name in expected})
-        found = config.hash(root, files_to_hash=files)
+        found = _hashing(root, statement).hash(root)
     except (ValueError, KeyError, OSError) as error:
         raise InputError(f"{bundle} does not fit {root}: {_line(error)}", AGAIN) from error
     actual = {one.identifier: one.digest.digest_hex for one in found.resource_descriptors()}
@@ -177,13 +167,34 @@ def _compared(root: Path, bundle: Path, statement: Mapping[str, Any]) -> None:
             raise InputError(f"{which} is not what was signed: its hash is not that of {bundle}", AGAIN)
 
 
-def _verified(root: Path, bundle: Path, key: Path) -> None:
+def _hashing(root: Path, statement: Mapping[str, Any]) -> Any:
+    """How the files of a statement were hashed, for the files that it names and no other: what lies beside
+    them was not signed, and is none of its."""
+    from model_signing import hashing
+
+    class OfSigned(hashing.Config):  # type: ignore[misc]
+        def hash(self, model_path: Any, *, files_to_hash: Any = None) -> Any:
+            files = sorted({root / name.split(":")[0] for name in _names(statement)})
+            return super().hash(model_path, files_to_hash=files)
+
+    how = statement["predicate"]["serialization"]
+    # hashlib's name stands in the statement, model-signing's own is another
+    algorithm = {"blake2b": "blake2"}.get(how["hash_type"], how["hash_type"])
+    links = bool(how.get("allow_symlinks"))
+    given: dict[str, Any] = {"hashing_algorithm": algorithm, "allow_symlinks": links}
+    config = OfSigned()
+    if how["method"] == "shards":
+        return config.use_shard_serialization(shard_size=int(how["shard_size"]), **given)
+    return config.use_file_serialization(**given)
+
+
+def _verified(root: Path, bundle: Path, statement: Mapping[str, Any], key: Path) -> None:
     """Verifies a bundle with a key or certificates, and the files with it. Raises InputError."""
     from model_signing import verifying
 
-    config = verifying.Config().set_ignore_unsigned_files(True)
+    config = verifying.Config().set_hashing_config(_hashing(root, statement))
     try:
-        if b"-----BEGIN CERTIFICATE-----" in key.read_bytes():
+        if CERTIFICATE in key.read_bytes():
             config.use_certificate_verifier(certificate_chain=[key])
         else:
             config.use_elliptic_key_verifier(public_key=key)

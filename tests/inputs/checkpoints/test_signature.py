@@ -1,4 +1,4 @@
-"""A signature beside a checkpoint, written by model-signing itself: who signed, and is the file what was signed?"""
+"""A signature beside a checkpoint, made by model-signing itself: who signed, and is it what was signed?"""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ def test_a_signature_of_another_file_of_the_folder_is_not_this_ones(signed: Sign
         lambda text: text[: len(text) // 2],
         lambda text: "{}",
         lambda text: "[]",
-        lambda text: text.replace('"payload": "', '"payload": "!!'),
+        lambda text: text.replace('"payload": "', '"payload": "!!!'),
         lambda text: text.replace("publicKey", "somethingElse"),
         lambda text: "",
     ],
@@ -221,8 +221,9 @@ def test_it_stands_in_the_report_and_verify_looks_again(two_at: Any, tmp_path: P
     two, keys = two_at(tmp_path), Signed(tmp_path)
     checkpoint = tmp_path / "main.safetensors"
     keys.sign(checkpoint, tmp_path / "model.sig")
-    recipe = two.recipe(at_most=1, own="")
-    recipe = recipe.with_values({"model.signed_by": "mine.pub", "output.pdf": False, "trust": False})
+    trusted = "trust: {images: 1, steps: 2, random_orders: 2}"
+    edit = lambda text: text.partition("beside:")[0].replace(trusted, "trust: false")  # noqa: E731
+    recipe = two.recipe(at_most=1, own="", edit=edit).with_values({"model.signed_by": "mine.pub"})
     out = tmp_path / "out"
     outcome = run(recipe, checkpoint, two.images, out)
     found = outcome.results["model"]["signature"]
