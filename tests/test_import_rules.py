@@ -24,6 +24,7 @@ FORBIDDEN = {
     "reportgen.evidence": {*ENDS, *ASKS, *TENSORS, "reportgen.recipe"},
     "reportgen.measure": ENDS,
     "reportgen.audit": {*ENDS, *ASKS, *TENSORS, "reportgen.recipe"} - {"reportgen.audit"},
+    "reportgen.tracking": {*ENDS, *ASKS, *TENSORS, "reportgen.recipe"} - {"reportgen.audit"},
     "reportgen.report": {*ENDS, *ASKS, *TENSORS, "reportgen.recipe"}
     - {"reportgen.audit", "reportgen.report"},
     "reportgen.cli": {"reportgen.engine", "reportgen.inputs", "reportgen.measure"},
@@ -43,6 +44,8 @@ ONLY_IN = {
     "rich": {"reportgen.cli.terminal"},
     "weasyprint": {"reportgen.report.render.pdf"},
     "matplotlib": {"reportgen.report.pictures.figures"},
+    "mlflow": {"reportgen.tracking.to_mlflow"},
+    "wandb": {"reportgen.tracking.to_wandb"},
 }
 # all that a probe may import of ours, besides the files of a folder of its own; the registry stands for
 # probes/__init__.py, not its probes
@@ -71,8 +74,8 @@ CHECKS_MAY = {
 }
 NEEDS = "reportgen.engine.needs"  # any file of this room: a new need is nowhere to be listed
 # these stay quick and free of torch, whatever they import at the top of their files
-LIGHT = ("reportgen.cli", "reportgen.report", "reportgen.audit", "reportgen.evidence")
-HEAVY = {"torch", "torchvision", "weasyprint", "matplotlib"}
+LIGHT = ("reportgen.cli", "reportgen.report", "reportgen.audit", "reportgen.evidence", "reportgen.tracking")
+HEAVY = {"torch", "torchvision", "weasyprint", "matplotlib", "mlflow", "wandb"}
 
 
 @dataclass(frozen=True)

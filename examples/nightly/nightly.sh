@@ -4,7 +4,8 @@
 #
 #   CHECKPOINT=model.safetensors IMAGES=images RECIPE=recipe.yaml REPORTS=reports sh nightly.sh
 #
-# NIGHT is the report's name (today's date, UTC), KEEP how many reports stay whole (30), REPORTGEN the command.
+# NIGHT is the report's name (today's date, UTC), KEEP how many reports stay whole (30), REPORTGEN the command,
+# TRACK what `reportgen track` is told, such as "--mlflow http://tracker:5000"; nothing is tracked without it.
 set -u
 : "${CHECKPOINT:?the checkpoint to audit}" "${IMAGES:?the images}" "${RECIPE:?a recipe}" "${REPORTS:?a folder}"
 night=${NIGHT:-$(date -u +%Y-%m-%d)}
@@ -21,5 +22,10 @@ code=$?
 # what a job's page shows, where the CI system names a file for it
 if [ -n "${GITHUB_STEP_SUMMARY:-}" ] && [ -f "$REPORTS/$night/summary.md" ]; then
   cat "$REPORTS/$night/summary.md" >> "$GITHUB_STEP_SUMMARY"
+fi
+if [ -n "${TRACK:-}" ] && [ -f "$REPORTS/$night/results.json" ]; then
+  # shellcheck disable=SC2086 # options and their values
+  ${REPORTGEN:-reportgen} track "$REPORTS/$night" $TRACK || tracked=$?
+  if [ "$code" -eq 0 ]; then code=${tracked:-0}; fi
 fi
 exit "$code"

@@ -52,12 +52,14 @@ class Past(TypedDict):
 class PastFinding(TypedDict):
     """What only the history shows."""
 
-    kind: Literal["jump", "since"]
+    kind: Literal["jump", "since", "mended"]
     what: Annotated[str, "accuracy, seconds, a gate's name, or check.NAME"]
     value: float | None
     median: Annotated[float | None, "of the earlier audits, for a jump"]
-    since: Annotated[str | None, "the audit from which on it fails without a break"]
-    audits: Annotated[int, "for how many audits, this one counted; of a jump how many it is held against"]
+    since: Annotated[str | None, "the audit from which on it fails, or failed, without a break"]
+    audits: Annotated[
+        int, "for how many audits, this one counted where it fails; of a jump how many it is held against"
+    ]
 
 
 class History(TypedDict):
@@ -117,7 +119,8 @@ def past_of(results: Mapping[str, Any], name: str) -> Past:
 
 def history(before: Sequence[Past], now: Past) -> History:
     """The history with what it shows of the present audit."""
-    return {"audits": list(before), "findings": [*_since(before, now), *_jumps(before, now)]}
+    found = (*_since(before, now), *_jumps(before, now), *_mended(before, now))
+    return {"audits": list(before), "findings": list(found)}
 
 
 def _since(before: Sequence[Past], now: Past) -> Iterator[PastFinding]:
@@ -130,6 +133,23 @@ def _since(before: Sequence[Past], now: Past) -> Iterator[PastFinding]:
             said = [past["checks"].get(name) for past in before]
             fine = [None if one is None else one != "fault" for one in said]
             yield _streak(f"check.{name}", fine, before, now)
+
+
+def _mended(before: Sequence[Past], now: Past) -> Iterator[PastFinding]:
+    """What failed in the audit before this one, and for how many audits, and fails no more."""
+    last = before[-1] if before else None
+    for gate in last["gates"] if last else ():
+        if not gate["passed"] and _passed(now, gate["name"]):
+            yield _ended(gate["name"], [_passed(past, gate["name"]) for past in before], before)
+    for name, status in last["checks"].items() if last else ():
+        if status == "fault" and now["checks"].get(name) in ("clear", "warning"):
+            said = [past["checks"].get(name) for past in before]
+            yield _ended(f"check.{name}", [None if one is None else one != "fault" for one in said], before)
+
+
+def _ended(what: str, fine: Sequence[bool | None], before: Sequence[Past]) -> PastFinding:
+    """A streak that the audit before this one is the last of."""
+    return {**_streak(what, fine[:-1], before[:-1], before[-1]), "kind": "mended"}
 
 
 def _passed(past: Past, name: str) -> bool | None:

@@ -18,8 +18,9 @@ from reportgen.audit.identity import Identity, identity
 from reportgen.audit.maps import summary
 from reportgen.audit.metrics import metrics
 from reportgen.audit.second_model import Beside, ModelResults, beside
-from reportgen.audit.types import Cost, Environment, HeadFacts, Image, Layer, Model
+from reportgen.audit.types import Cost, Environment, HeadFacts, Image, Layer, Model, SignatureFound
 from reportgen.evidence import Evidence, Manifest, Record, Timing, best
+from reportgen.evidence.records import SignatureFacts
 from reportgen.findings import Distribution
 from reportgen.stats import finite
 
@@ -121,6 +122,7 @@ def _model(manifest: Manifest) -> Model:
         "source": model["source"],
         "checkpoint": manifest["checkpoint"]["name"],
         "checkpoint_sha256": manifest["checkpoint"]["sha256"],
+        "signature": _signature(manifest["checkpoint"].get("signature")),
         "parameters": model["parameters"],
         "trainable_parameters": model["trainable_parameters"],
         "macs": model["macs"],
@@ -128,6 +130,12 @@ def _model(manifest: Manifest) -> Model:
         "head": head_of(manifest),
         "layers": layers,
     }
+
+
+def _signature(found: SignatureFacts | None) -> SignatureFound | None:
+    whole: Any = found
+    kept: SignatureFound | None = whole
+    return kept
 
 
 def head_of(manifest: Manifest) -> HeadFacts:

@@ -59,12 +59,24 @@ class HeadFacts(TypedDict):
     ]
 
 
+class SignatureFound(TypedDict):
+    """A signature (OpenSSF model signing) beside the checkpoint, which it fits or which was not checked."""
+
+    name: str
+    sha256: Sha256
+    words: str
+    signer: Annotated[
+        Sha256 | None, "of the key or certificate that it was verified with; null where none was named"
+    ]
+
+
 class Model(TypedDict):
     """The network and the file that its weights are from."""
 
     source: str
     checkpoint: str
     checkpoint_sha256: Sha256
+    signature: NotRequired[SignatureFound | None]
     parameters: Count
     trainable_parameters: Count
     macs: Count

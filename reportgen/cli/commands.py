@@ -7,7 +7,17 @@ from __future__ import annotations
 
 import typer
 
-from reportgen.cli import audits, comparisons, explaining, questions, recipes, reports, sharing, stdout
+from reportgen.cli import (
+    audits,
+    comparisons,
+    explaining,
+    questions,
+    recipes,
+    reports,
+    sharing,
+    stdout,
+    tracking,
+)
 from reportgen.cli.failures import Command
 
 app = typer.Typer(
@@ -26,6 +36,7 @@ for command in (
     comparisons.diff,
     explaining.explain,
     reports.verify,
+    tracking.track,
     audits.demo,
     questions.methods,
     questions.checks,

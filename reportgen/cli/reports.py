@@ -50,7 +50,7 @@ def verify(
     verbose: Verbose = False,
 ) -> None:
     """Hash evidence, report and checkpoint again: was anything changed since?"""
-    from reportgen.pipeline.verification import altered_files
+    from reportgen.pipeline.verification import altered_files, signature_words
 
     altered = altered_files(folder, checkpoint)
     for name in altered:
@@ -58,3 +58,5 @@ def verify(
     if altered:
         raise typer.Exit(1)
     tell(f"{folder}: nothing was changed")
+    if words := signature_words(folder):
+        tell(f"signature of the checkpoint: {words}")

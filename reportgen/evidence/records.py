@@ -119,11 +119,22 @@ class TrustRecord(Trial):
     doubtful: bool  # whether its answer is wrong or among the least sure
 
 
+class SignatureFacts(TypedDict):
+    """A signature beside the checkpoint: its file, what was found, and the SHA-256 of the key file that it
+    was verified with, where one was named."""
+
+    name: str
+    sha256: str
+    words: str
+    signer: str | None
+
+
 class CheckpointFacts(TypedDict):
     name: str
     sha256: str
     size_bytes: int
     format: str
+    signature: NotRequired[SignatureFacts | None]
 
 
 class ImagesFacts(TypedDict):

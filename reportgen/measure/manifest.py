@@ -11,7 +11,16 @@ from typing import Any, cast
 from reportgen.checks import questions
 from reportgen.engine import device as devices
 from reportgen.evidence import is_unanswered, sha256_of, shards
-from reportgen.evidence.records import BesideFacts, CheckWords, Chosen, ImagesFacts, ManifestBody, Words
+from reportgen.evidence.records import (
+    BesideFacts,
+    CheckWords,
+    Chosen,
+    ImagesFacts,
+    ManifestBody,
+    SignatureFacts,
+    Words,
+)
+from reportgen.inputs.checkpoints.signature import Signature
 from reportgen.inputs.classes.orders import agreement
 from reportgen.measure.measurement import Measurement
 from reportgen.measure.models import ModelUnderAudit
@@ -40,6 +49,7 @@ def manifest(m: Measurement, second: Measurement | None = None) -> ManifestBody:
             "sha256": checkpoint.sha256,
             "size_bytes": checkpoint.size_bytes,
             "format": checkpoint.format,
+            "signature": _signature(checkpoint.signature),
         },
         "model": _model(m),
         "images": _images(m),
@@ -53,6 +63,10 @@ def manifest(m: Measurement, second: Measurement | None = None) -> ManifestBody:
         "environment": m.model.environment(),
         "beside": None if second is None else _beside(m, second),
     }
+
+
+def _signature(found: Signature | None) -> SignatureFacts | None:
+    return None if found is None else cast(SignatureFacts, asdict(found))
 
 
 def _model(m: Measurement) -> dict[str, Any]:

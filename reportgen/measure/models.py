@@ -144,9 +144,11 @@ class ModelUnderAudit:
         return (*((self.facts.head.warning,) if self.facts.head.warning else ()), *self.feed.warnings)
 
     def depends(self) -> dict[str, Any]:
-        """What of the model its measurements depend on, as JSON values."""
+        """What of the model its measurements and its facts depend on, as JSON values."""
+        signature = self.subject.checkpoint.signature
         return {
             "checkpoint": self.subject.checkpoint.sha256,
+            "signature": signature and asdict(signature),
             "code": self.code_sha256(),
             "classes": self.facts.classes,
             "head": asdict(self.facts.head),

@@ -147,6 +147,11 @@ class ModelRecipe(Part):
         min_length=1,
         description="the key in the checkpoint, or the beginning of all keys, of the weights to use",
     )
+    signed_by: StrictStr | None = Field(
+        default=None,
+        min_length=1,
+        description="a public key or certificate (PEM) that model.sig beside the checkpoint is verified with",
+    )
     classes: StrictStr | list[StrictStr] | None = Field(
         default=None, description="imagenet, a file with one name a line, or a list of names in quotes"
     )

@@ -43,6 +43,7 @@ def merged(main: ModelRecipe, own: ModelRecipe) -> ModelRecipe:
     Which of its outputs the logits are is another network's own matter.
     """
     theirs = main.model_dump(exclude_unset=True)
+    theirs.pop("signed_by", None)  # of that checkpoint
     if own.source is not None and own.source != main.source:
         theirs.pop("output", None)
     return ModelRecipe.model_validate(theirs | own.model_dump(exclude_unset=True))

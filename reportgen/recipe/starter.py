@@ -24,6 +24,7 @@ model:
   source:               # torchvision:resnet50, timm:NAME, package.module:callable, file.py:callable
   arguments: {}         # passed to the callable, such as {num_classes: 5}
   weights:              # where the checkpoint holds several: the key, or the beginning of keys
+  signed_by:            # a public key or certificate (PEM): model.sig beside the checkpoint must be theirs
   classes:              # imagenet, a file of names (lines, JSON, YAML, CSV), or a list of names
   # auto where the source knows it; otherwise a mapping, such as
   # {resize: 256, crop: 224, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225]}

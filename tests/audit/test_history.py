@@ -53,6 +53,21 @@ def test_a_check_that_earlier_audits_did_not_ask_begins_with_the_first_that_did(
     assert (since["check.weights"]["since"], since["check.weights"]["audits"]) == ("02", 2)
 
 
+def test_what_failed_until_the_audit_before_is_mended() -> None:
+    before = [night("01"), night("02", passed=False, weights="fault"), night("03", passed=False)]
+    mended = found(before, night("04"), "mended")
+    assert list(mended) == ["loss ≤ 1"]  # the check was mended by 03, and is no news
+    assert (mended["loss ≤ 1"]["since"], mended["loss ≤ 1"]["audits"]) == ("02", 2)
+    again = found([night("01", weights="fault")], night("02"), "mended")
+    assert (again["check.weights"]["since"], again["check.weights"]["audits"]) == ("01", 1)
+
+
+def test_what_is_not_asked_any_more_is_not_mended() -> None:
+    now = night("02", weights="untested")
+    now["gates"] = []
+    assert found([night("01", passed=False, weights="fault")], now, "mended") == {}
+
+
 SPREAD = [night(f"{n:02d}", 0.9 + 0.002 * (n % 3), seconds=10 + n % 3) for n in range(1, 8)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import io
 import json
 import os
 import re
@@ -12,8 +13,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import kubernetes_validate
 import pytest
 import yaml
+from dockerfile_parse import DockerfileParser
 
 from reportgen.recipe import load
 
@@ -48,7 +51,29 @@ def test_units_of_systemd_have_what_they_need(name: str) -> None:
         assert unit["Service"]["Type"] == "oneshot"
         assert "nightly.sh" in unit["Service"]["ExecStart"]
     if checker := shutil.which("systemd-analyze"):
-        subprocess.run([checker, "verify", "--man=no", EXAMPLE / name], check=False, timeout=60)
+        command = [checker, "verify", "--man=no", EXAMPLE / name]
+        found = subprocess.run(command, check=False, timeout=60, capture_output=True, text=True)
+        assert found.stderr == ""  # of unknown keys it only warns
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("github-actions.yml", ["--builtin-schema", "vendor.github-workflows"]),
+        ("gitlab-ci.yml", ["--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci"]),
+    ],
+)
+def test_files_of_ci_systems_keep_to_their_schemas(name: str, words: list[str], tmp_path: Path) -> None:
+    def complaints(path: Path) -> str:
+        command = [sys.executable, "-m", "check_jsonschema", *words, str(path)]
+        done = subprocess.run(command, check=False, timeout=60, capture_output=True, text=True)
+        return "" if done.returncode == 0 else done.stdout + done.stderr
+
+    assert complaints(EXAMPLE / name) == ""
+    wrong = tmp_path / name
+    text = (EXAMPLE / name).read_text()
+    wrong.write_text(text.replace("permissions:", "permisions:").replace("rules:", "rulez:"))
+    assert "Schema validation errors" in complaints(wrong)
 
 
 def read(name: str) -> Any:
@@ -74,6 +99,8 @@ def test_the_job_of_gitlab_has_test_results() -> None:
 def test_the_cron_job_of_kubernetes_runs_one_at_a_time_and_gives_it_time_to_stop() -> None:
     job = read("cronjob.yml")
     assert (job["apiVersion"], job["kind"]) == ("batch/v1", "CronJob")
+    for version in ("1.31", kubernetes_validate.latest_version()):
+        kubernetes_validate.validate(job, version, strict=True)
     assert job["spec"]["concurrencyPolicy"] == "Forbid"
     pod = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
     assert pod["restartPolicy"] == "Never"
@@ -87,9 +114,10 @@ def test_brackets_of_the_jenkinsfile_and_steps_of_the_dockerfile_are_whole() -> 
     text = re.sub(r"//.*", "", (EXAMPLE / "Jenkinsfile").read_text())
     assert text.count("{") == text.count("}")
     assert "nightly.sh" in text
-    words = re.sub(r"\\\n", " ", (EXAMPLE / "Dockerfile").read_text())
-    steps = [line.split()[0] for line in words.splitlines() if line and not line.startswith("#")]
-    assert steps == ["FROM", "RUN", "COPY", "RUN", "USER", "ENTRYPOINT"]
+    steps = DockerfileParser(fileobj=io.BytesIO((EXAMPLE / "Dockerfile").read_bytes())).structure
+    asked = [step["instruction"] for step in steps if step["instruction"] != "COMMENT"]
+    assert asked == ["FROM", "RUN", "COPY", "RUN", "USER", "ENTRYPOINT"]
+    assert json.loads(steps[-1]["value"])[0] == "sh"
 
 
 def test_the_recipe_is_one() -> None:
@@ -102,15 +130,16 @@ def test_a_night_names_what_it_asks_for_and_ends_as_reportgen_does(tmp_path: Pat
     stand_in = tmp_path / "stand-in"
     stand_in.write_text(
         '#!/bin/sh\necho "$@"\nmkdir -p reports/n1 reports/n2\necho summary > reports/n1/summary.md\n'
-        "echo summary > reports/n2/summary.md\nexit 1\n"
+        "echo summary > reports/n2/summary.md\necho {} > reports/n2/results.json\nexit 1\n"
     )
     stand_in.chmod(0o755)
 
-    def night(name: str) -> Any:
+    def night(name: str, **more: str) -> Any:
         env = {
             **os.environ,
             "CHECKPOINT": "c.safetensors", "IMAGES": "images", "RECIPE": "r.yaml", "REPORTS": "reports",
             "NIGHT": name, "REPORTGEN": str(stand_in), "GITHUB_STEP_SUMMARY": str(tmp_path / "page.md"),
+            **more,
         }
         script = ["sh", str(EXAMPLE / "nightly.sh")]
         return subprocess.run(script, env=env, cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -122,6 +151,8 @@ def test_a_night_names_what_it_asks_for_and_ends_as_reportgen_does(tmp_path: Pat
     (tmp_path / "reports" / "latest-good").symlink_to("n1")
     assert "--baseline reports/latest-good" in night("n2").stdout
     assert (tmp_path / "page.md").read_text() == "summary\nsummary\n"
+    tracked = night("n2", TRACK="--mlflow http://tracker:5000").stdout.splitlines()
+    assert tracked[-1] == "track reports/n2 --mlflow http://tracker:5000"
     missing = subprocess.run(
         ["sh", str(EXAMPLE / "nightly.sh")],
         capture_output=True,
@@ -152,3 +183,7 @@ def test_the_story_of_three_nights_goes_as_it_should(tmp_path: Path) -> None:
     third = json.loads((reports / "2026-11-26" / "results.json").read_bytes())
     assert [past["met"] for past in third["history"]["audits"]] == [True, False]
     assert third["baseline"]["old"]["name"] == "2026-11-24"
+    mended = {one["what"] for one in third["history"]["findings"] if one["kind"] == "mended"}
+    assert mended == {"diff.filters_zeroed ≤ 0", "check.weights"}
+    page = (reports / "2026-11-26" / "report.html").read_text(encoding="utf-8")
+    assert "Between the two lies 1 audit: 2026-11-25; 1 did not meet the requirements." in page

@@ -17,6 +17,7 @@ from reportgen.inputs.checkpoints import npz, pickled
 from reportgen.inputs.checkpoints.archive import COPY_AGAIN, Format, check_zip, identify
 from reportgen.inputs.checkpoints.forms import Tables, tables
 from reportgen.inputs.checkpoints.shards import Shards, find_shards, folder_refused, hash_of
+from reportgen.inputs.checkpoints.signature import Signature
 from reportgen.inputs.checkpoints.state_dicts import class_names, unwrapped
 
 PREFIXES = ("module.", "_orig_mod.")  # DataParallel's and torch.compile's
@@ -42,6 +43,7 @@ class Checkpoint:
     notes: tuple[str, ...] = ()
     classes: tuple[str, ...] | None = None
     sets: tuple[str, ...] = ()
+    signature: Signature | None = None
 
 
 def load(path: Path, weights: str | None = None) -> Checkpoint:

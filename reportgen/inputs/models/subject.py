@@ -15,6 +15,7 @@ from reportgen.errors import InputError, RecipeError
 from reportgen.inputs.checkpoints.keys import COUNTER, Ambiguous, few, renamed
 from reportgen.inputs.checkpoints.reading import Checkpoint, load
 from reportgen.inputs.checkpoints.sets import of_several, several
+from reportgen.inputs.checkpoints.signature import checked
 from reportgen.inputs.classes.names import names
 from reportgen.inputs.classes.names import notes as class_notes
 from reportgen.inputs.images.preprocessing import Preprocessing
@@ -51,10 +52,17 @@ class Subject:
 
 
 def load_subject(recipe: Recipe, checkpoint: Path) -> Subject:
-    """Builds the recipe's model and loads the checkpoint into it, strictly.
+    """Builds the recipe's model and loads the checkpoint into it, strictly; a signature is looked at first.
 
-    Raises RecipeError for what the recipe says wrongly, InputError where file and model differ.
+    Raises RecipeError for what the recipe says wrongly, InputError where file and model differ, or file and
+    signature.
     """
+    signed = checked(checkpoint, recipe.model.signed_by, recipe.folder)
+    subject = _loaded(recipe, checkpoint)
+    return replace(subject, checkpoint=replace(subject.checkpoint, signature=signed))
+
+
+def _loaded(recipe: Recipe, checkpoint: Path) -> Subject:
     if kind := kind_of(checkpoint):
         return _of_program(recipe, checkpoint, kind)
     saved = None if recipe.model.source else saved_folder(checkpoint)

@@ -18,6 +18,7 @@ from reportgen.audit.gates import unit
 from reportgen.evidence import Evidence
 from reportgen.findings import Array, faults
 from reportgen.report.document import requirements
+from reportgen.report.document.between import LAST, Between
 from reportgen.report.document.change_lines import OF_VALUES, headline, lines, points
 from reportgen.report.document.checks import LEVEL
 from reportgen.report.pictures import figures
@@ -46,7 +47,7 @@ def change(
     maps: Sequence[MapsBefore],
     rows: Sequence[ImageRow] = (),
     anchor: str = "since",
-    title: str = "Since the last audit",
+    since: Between = LAST,
     linked: bool = True,
     beside: bool = False,
 ) -> Change:
@@ -64,10 +65,10 @@ def change(
     curves = found["curves"][:CURVES_DRAWN]
     return Change(
         anchor=anchor,
-        title=title,
+        title=since.title,
         old=old,
         new=new,
-        lead=_lead(found),
+        lead=_lead(found) + since.words,
         headline=Sign(head.level, f"{against}: {head.text}"),
         counts=counts,
         tiles=tuple(_tiles(found)),

@@ -36,6 +36,7 @@ from reportgen.report.document.answers import (
     means,
     mistakes,
 )
+from reportgen.report.document.between import between
 from reportgen.report.document.change import change
 from reportgen.report.document.crosswalk import crosswalk
 from reportgen.report.document.glossary import glossary
@@ -75,7 +76,8 @@ def document(evidence: Evidence, results: Results) -> Document:
     rows, more = _rows(evidence, records, signs, titles, named)
     side = side_by_side(evidence, results, trust, rows)
     since = results.get("baseline")
-    new = None if since is None else change(since, evidence, kept_maps(evidence), rows)
+    lies = between(results)
+    new = None if since is None else change(since, evidence, kept_maps(evidence), rows, since=lies)
     past = history(results, manifest["reproducible"])
     before = [line for part in (new, past) if part for line in part.lines if line.tag in GRAVE_CHANGES]
     lines = findings(results, manifest, records, signs, trust, evidence.model_findings(), side, before)

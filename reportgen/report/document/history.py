@@ -138,20 +138,36 @@ def _lines(findings: Sequence[Any], results: Results, reproducible: bool) -> Ite
     for found in findings:
         if found["kind"] == "since":
             yield _since(found, titles)
+        elif found["kind"] == "mended":
+            yield _mended(found, titles)
         elif found["what"] != "seconds" or not reproducible:
             yield _jump(found)
 
 
 def _since(found: Mapping[str, Any], titles: Mapping[str, str]) -> ChangeLine:
-    what = found["what"]
-    check = what.removeprefix("check.") if what.startswith("check.") else ""
-    name = f"The check {titles.get(check, check)}" if check else sentence(_plain(what))
+    name, check = _subject(found["what"], titles)
     how = "finds a fault" if check else "is not met"
     if found["audits"] == 1:
         text = f"{name} {how} for the first time in this row of audits."
     else:
         text = f"{name} {how} since {found['since']}: the {ordinal(found['audits'])} audit in a row."
     return ChangeLine("bad", "since", text, f"#check-{check}" if check else "#history", "history")
+
+
+def _mended(found: Mapping[str, Any], titles: Mapping[str, str]) -> ChangeLine:
+    name, check = _subject(found["what"], titles)
+    how = "finds no fault any more" if check else "is met again"
+    did = "it did" if check else "it was not"
+    first, count = found["since"], found["audits"]
+    when = first if count == 1 else f"the {count} audits from {first} on"
+    text = f"{name} {how}: {did} in {when}."
+    return ChangeLine("ok", "mended", text, f"#check-{check}" if check else "#history", "history")
+
+
+def _subject(what: str, titles: Mapping[str, str]) -> tuple[str, str]:
+    """How a requirement or a check is called in a sentence, and the check's name or ""."""
+    check = what.removeprefix("check.") if what.startswith("check.") else ""
+    return f"The check {titles.get(check, check)}" if check else sentence(_plain(what)), check
 
 
 def _jump(found: Mapping[str, Any]) -> ChangeLine:

@@ -40,12 +40,26 @@ def sheets(manifest: Mapping[str, Any], timing: Mapping[str, Any]) -> tuple[Shee
         Fact("SHA-256", checkpoint["sha256"]),
         Fact("size", f"{size(checkpoint['size_bytes'])} ({checkpoint['size_bytes']:,} bytes)"),
         Fact("format", checkpoint["format"]),
+        *_signature(checkpoint.get("signature")),
     )
     return (
         Sheet("Checkpoint", checkpoint),
         Sheet("Model", _model(manifest["model"])),
         Sheet("Run", _run(manifest, timing)),
         Sheet("Software", _software(manifest["environment"])),
+    )
+
+
+def _signature(signature: Mapping[str, Any] | None) -> tuple[Fact, ...]:
+    """What was found of a signature beside the checkpoint, where there was one."""
+    if not signature:
+        return ()
+    signer = signature["signer"]
+    by = (Fact("signer's key, SHA-256", signer),) if signer else ()
+    return (
+        Fact("signature", f"{signature['name']}: {signature['words']}"),
+        Fact("signature's SHA-256", signature["sha256"]),
+        *by,
     )
 
 

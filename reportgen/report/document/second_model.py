@@ -15,6 +15,7 @@ from reportgen.audit.compare.sides import Side
 from reportgen.evidence import Evidence
 from reportgen.findings import Finding, Gallery, Table, pack
 from reportgen.report.cards.blocks import Scene, block
+from reportgen.report.document.between import Between
 from reportgen.report.document.change import change
 from reportgen.report.document.change_lines import answers
 from reportgen.report.document.compared import gained, numbers
@@ -37,7 +38,7 @@ def side_by_side(
         return None
     theirs = section(second["trust"], other)
     kept = _kept(evidence, other, second)
-    shown = change(second["comparison"], evidence, kept, rows, "beside", BESIDE, beside=True)
+    shown = change(second["comparison"], evidence, kept, rows, "beside", Between(BESIDE), beside=True)
     maps = tuple(_maps(evidence, second, trust, theirs))
     return SideBySide(
         main=second["main"],

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from reportgen.audit.compare.comparison import Comparison
 from reportgen.audit.compare.kept import MapsBefore
 from reportgen.evidence import Evidence, write_whole
+from reportgen.report.document.between import Between
 from reportgen.report.document.change import change
 from reportgen.report.pictures.rasters import Encoding, Raster
 from reportgen.report.render import templates
@@ -37,7 +38,7 @@ def as_json(found: Comparison) -> str:
 def _page(found: Comparison, evidence: Evidence | None, maps: Sequence[MapsBefore], theme: Theme) -> bytes:
     title = found["new"]["title"]
     embedding = Embedding(Encoding(80), beside=False)
-    shown = change(found, evidence, maps, anchor="changes", title="Changes", linked=False)
+    shown = change(found, evidence, maps, anchor="changes", since=Between("Changes"), linked=False)
     body = templates.render(embedding.picture, "diff.html.j2", embedding.levels, title=title, change=shown)
     style = templates.screen_style(theme, body, embedding.font)
     page = templates.render(

@@ -54,6 +54,8 @@ def _configuration(evidence: Evidence, results: Results) -> Iterator[dict[str, A
     identity, environment = results["identity"], results["environment"]
     yield _file("recipe, resolved", identity["recipe"])
     yield _file("images", identity["images"])
+    if signature := evidence.manifest["checkpoint"].get("signature"):
+        yield _file(signature["name"], signature["sha256"])
     if identity["labels"]:
         yield _file("labels", identity["labels"])
     if identity["code"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from reportgen.report.document.between import Between, between
 from reportgen.report.document.history import history
 
 
@@ -71,6 +72,33 @@ def test_sentences_say_since_when_and_how_far() -> None:
         "The check Weights finds a fault since 02: the 3rd audit in a row.",
         "The time of measuring jumped to 1 min 30 s, beyond the spread of the 5 audits before (median 10 s).",
     ]
+
+
+def test_what_is_met_again_is_said_with_when_it_was_not() -> None:
+    told = results(audit("01", 0.9, True))
+    gate = {"kind": "mended", "what": "diff.answers_changed ≤ 1 %", "value": None, "median": None}
+    told["history"]["findings"] = [
+        {**gate, "since": "02", "audits": 1},
+        {**gate, "what": "check.weights", "since": "02", "audits": 3},
+    ]
+    made = history(told, reproducible=False)
+    assert made is not None
+    assert [(line.level, line.text) for line in made.lines] == [
+        ("ok", "Answers changed ≤ 1 % is met again: it was not in 02."),
+        ("ok", "The check Weights finds no fault any more: it did in the 3 audits from 02 on."),
+    ]
+
+
+def test_the_section_on_changes_says_what_lies_between_baseline_and_audit() -> None:
+    told = results(audit("01", 0.9, True), audit("02", 0.8, False), audit("03", 0.9, True))
+    assert between(told) == Between("Since the last audit", "")  # there is no baseline
+    told["baseline"] = {"old": {"name": "03", "created": "2026-11-03T03:00:00+00:00"}}
+    assert between(told).title == "Since the last audit"
+    told["baseline"] = {"old": {"name": "01", "created": "2026-11-01T03:00:00+00:00"}}
+    assert between(told) == Between(
+        "Since the baseline",
+        " Between the two lie 2 audits: 02 and 03; 1 did not meet the requirements.",
+    )
 
 
 def test_where_bytes_are_to_repeat_there_is_no_duration() -> None:
