@@ -13,6 +13,7 @@ import typer
 
 from reportgen.cli.failures import Watch, watch_sigterm
 from reportgen.cli.options import (
+    AllowCode,
     Baseline,
     Beside,
     BesideModel,
@@ -36,6 +37,7 @@ from reportgen.cli.options import (
     SaveMaps,
     Strict,
     Verbose,
+    allowed_code,
     recipe_values,
 )
 from reportgen.cli.terminal import say, tell
@@ -74,6 +76,7 @@ def run(
     recipe: RecipeFile = None,
     device: Device = None,
     model: Model = None,
+    allow_code: AllowCode = None,
     labels: Labels = None,
     foreign: Foreign = None,
     beside: Beside = None,
@@ -96,7 +99,7 @@ def run(
     from reportgen.recipe import load
 
     watch = watch_sigterm()
-    loaded = load(recipe)
+    loaded = load(recipe, allowed_code(ctx.params))
     loaded = loaded.with_values(recipe_values(ctx.params, loaded.folder))
     row = Row(latest, keep)
     _audit(loaded, checkpoint, images, out, limit, save_maps, quiet, as_json, watch, strict, baseline, row)
@@ -115,13 +118,13 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """A real ImageNet classifier on real photographs, offline."""
-    from reportgen.cli.demo import prepare
+    from reportgen.cli.demo import CODE, prepare
     from reportgen.recipe import load
 
     watch = watch_sigterm()
     folder = out if out.name.strip(".") else Path(os.path.abspath(out))  # `.` has no name of its own
     file, checkpoint, images = prepare(folder.with_name(folder.name + "-input"))
-    loaded = load(file)
+    loaded = load(file, CODE)
     loaded = loaded.with_values(recipe_values(ctx.params, loaded.folder))
     _audit(loaded, checkpoint, images, out, None, save_maps, quiet, as_json, watch)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -115,6 +115,7 @@ class Recipe(Part):
 
     _source: Source | None = PrivateAttr(None)
     _folder: Path = PrivateAttr(Path())
+    _allowed: tuple[str, ...] | None = PrivateAttr(None)
 
     @field_validator("targets")
     @classmethod
@@ -165,6 +166,12 @@ class Recipe(Part):
     def folder(self) -> Path:
         """The folder that relative paths in the recipe start from."""
         return self._folder
+
+    @property
+    def allowed_code(self) -> tuple[str, ...] | None:
+        """The modules and files that may be called besides those that always may; None where no file holds
+        the recipe but a program's own code, which may call anything."""
+        return self._allowed
 
     @property
     def file(self) -> Path | None:
@@ -286,10 +293,16 @@ def _merged(own: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
     return {**own, **changes, **{key: _merged(own.get(key) or {}, inner[key]) for key in inner}}
 
 
-def load(file: Path | None) -> Recipe:
-    """The recipe of a file, or the default one. Raises RecipeError with file:line:column."""
+def load(file: Path | None, allow_code: Iterable[str] = ()) -> Recipe:
+    """The recipe of a file, or the default one. Raises RecipeError with file:line:column.
+
+    A file is data of whoever wrote it: what its `model.source` may call besides code beside it, and besides
+    torchvision, timm and transformers, are the modules and files (from the working folder) in `allow_code`.
+    """
     if file is None:
-        return Recipe()
+        recipe = Recipe()
+        recipe._allowed = tuple(allow_code)
+        return recipe
     source = read(file)
     try:
         recipe = Recipe.model_validate(source.data)
@@ -297,4 +310,5 @@ def load(file: Path | None) -> Recipe:
         raise complaint(error, source.data, Recipe, source) from error
     recipe._source = source
     recipe._folder = file.parent
+    recipe._allowed = tuple(allow_code)
     return recipe

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from torch import Tensor
 
+from reportgen import files
 from reportgen.errors import InputError, did_you_mean, nearest
 from reportgen.inputs.checkpoints import npz, pickled
 from reportgen.inputs.checkpoints.archive import COPY_AGAIN, Format, check_zip, identify
 from reportgen.inputs.checkpoints.forms import Tables, tables
+from reportgen.inputs.checkpoints.plain import Plain
+from reportgen.inputs.checkpoints.rehearsal import REHEARSES, rehearsed
 from reportgen.inputs.checkpoints.shards import Shards, find_shards, folder_refused, hash_of
 from reportgen.inputs.checkpoints.state_dicts import class_names, unwrapped
 
@@ -49,19 +53,27 @@ def load(path: Path, weights: str | None = None) -> Checkpoint:
     index or folder. Raises InputError.
 
     `weights` are the keys that lead to the state dict, or that all of its keys begin with, where the
-    file holds several. The bytes are read once, so the hash is that of what was loaded.
+    file holds several. The bytes are read once, so the hash is that of what was loaded. A child process of
+    limited memory and time reads them first.
     """
     if shards := find_shards(path):
         return _sharded(path, shards, weights)
     data = _content(path)
-    return _read(path.name, data, hashlib.sha256(data).hexdigest(), weights)
+    return _of_file(path.name, data, weights)
 
 
-def _read(name: str, data: bytes, digest: str, weights: str | None) -> Checkpoint:
-    """One file's checkpoint."""
+def _of_file(name: str, data: bytes, weights: str | None) -> Checkpoint:
+    """One file's checkpoint, once a child process could read it."""
+    digest = hashlib.sha256(data).hexdigest()
+    rehearsed(partial(_read, name, data, digest, weights, check=True), len(data), name)
+    return _read(name, data, digest, weights)
+
+
+def _read(name: str, data: bytes, digest: str, weights: str | None, check: bool = False) -> Checkpoint:
+    """One file's checkpoint; with `check` every byte of an archive is held against its checksum."""
     form = identify(data, name)
     if form == "torch zip":
-        check_zip(data, name)
+        check_zip(data, name, checksums=check or not REHEARSES)
     read = _content_of(form, data, name)
     found, notes = unwrapped(read.content, name, weights)
     notes = [*read.notes, *read.taken(found.path), *notes]
@@ -82,7 +94,8 @@ def _content_of(form: Format, data: bytes, name: str) -> Tables:
         return Tables(_safetensors(data, name), [], [])
     if form == "numpy zip":
         return Tables(npz.read(data, name), [], [])
-    return tables(pickled.with_tensors(pickled.read(data, name)))
+    content = Plain(name, pickled.Inert).of(pickled.read(data, name))
+    return tables(pickled.with_tensors(content))
 
 
 def _sharded(path: Path, shards: Shards, weights: str | None) -> Checkpoint:
@@ -93,8 +106,8 @@ def _sharded(path: Path, shards: Shards, weights: str | None) -> Checkpoint:
     form = ""
     for file in shards.files:
         data = _content(file)
-        digests.append(hashlib.sha256(data).hexdigest())
-        one = _read(file.name, data, digests[-1], weights)
+        one = _of_file(file.name, data, weights)
+        digests.append(one.sha256)
         if twice := state.keys() & one.state.keys():
             raise InputError(f"{path}: '{min(twice)}' is in two shards", "remove the wrong file")
         state.update(one.state)
@@ -122,7 +135,7 @@ def _content(path: Path) -> bytes:
             beside = [p.name for p in path.parent.glob("*")] if path.parent.is_dir() else []
             guess = did_you_mean(nearest(path.name, beside))
             raise InputError(f"there is no checkpoint {path}{guess}", _looked_for(path))
-        return path.read_bytes()
+        return files.read(path, files.largest())
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"the checkpoint {path} cannot be read: {reason}", "check it") from error
