@@ -19,6 +19,7 @@ from reportgen.errors import InputError
 from reportgen.inputs.checkpoints.archive import SAVE_AGAIN
 
 DEEPEST = 200  # containers in one another; modules of modules are a few dozen
+TIMES, SPARE_VALUES = 20, 200_000  # that a walk may meet: each value so often, and so many besides
 SPREAD_BYTES = 1 << 26  # that tensors may have beyond what their storages hold, as expanded ones do
 KEPT = (type(None), bool, int, float, complex, str, bytes, torch.dtype, torch.device, torch.layout)
 KEYS = (type(None), bool, int, float, str, bytes)
@@ -28,6 +29,33 @@ class Table(dict[Any, Any]):
     """A plain dict, and the versions that torch keeps beside a state dict, by the names of its modules."""
 
     _metadata: dict[str, dict[str, Any]] | None = None
+
+
+def plain(content: Any, name: str, stand_in: type) -> Any:
+    """The content of a file as plain values. Raises InputError for tensors that claim far more than there is,
+    and for tables that hold the same ones over and over: a walk through them would not end."""
+    made = Plain(name, stand_in)
+    whole = made.of(content)
+    if (walked := _unfolded(whole, stand_in, {})) > TIMES * len(made.made) + SPARE_VALUES:
+        raise InputError(f"{name} holds the same values over and over: {min(walked, 10**15):,} to walk through", SAVE_AGAIN)
+    return whole
+
+
+def _unfolded(value: Any, stand_in: type, known: dict[int, int]) -> int:
+    """How many values a walk meets that does not know where it was already; those in themselves count once."""
+    parts: Any = ()
+    if isinstance(value, dict):
+        parts = value.values()
+    elif isinstance(value, list | tuple | set):
+        parts = value
+    elif isinstance(value, stand_in | argparse.Namespace):
+        parts = vars(value).values()
+    else:
+        return 1
+    if id(value) not in known:
+        known[id(value)] = 0
+        known[id(value)] = 1 + sum(_unfolded(one, stand_in, known) for one in parts)
+    return known[id(value)]
 
 
 class Nothing:

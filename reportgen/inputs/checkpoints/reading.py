@@ -18,7 +18,7 @@ from reportgen.errors import InputError, did_you_mean, nearest
 from reportgen.inputs.checkpoints import npz, pickled
 from reportgen.inputs.checkpoints.archive import COPY_AGAIN, Format, check_zip, identify
 from reportgen.inputs.checkpoints.forms import Tables, tables
-from reportgen.inputs.checkpoints.plain import Plain
+from reportgen.inputs.checkpoints.plain import plain
 from reportgen.inputs.checkpoints.rehearsal import REHEARSES, rehearsed
 from reportgen.inputs.checkpoints.shards import Shards, find_shards, folder_refused, hash_of
 from reportgen.inputs.checkpoints.state_dicts import class_names, unwrapped
@@ -79,12 +79,12 @@ def _read(name: str, data: bytes, digest: str, weights: str | None, check: bool 
     notes = [*read.notes, *read.taken(found.path), *notes]
     classes, more = class_names(read.content)
     metadata = getattr(found.state, "_metadata", None)
-    plain, stripped, stripping = _without_prefixes(dict(found.state))
+    state, stripped, stripping = _without_prefixes(dict(found.state))
     if metadata and stripped:
         metadata = {k.removeprefix(stripped): v for k, v in metadata.items()}
     notes = [*notes, *stripping, *more]
     return Checkpoint(
-        name, digest, len(data), form, found.path or None, plain, metadata, tuple(notes), classes, found.sets
+        name, digest, len(data), form, found.path or None, state, metadata, tuple(notes), classes, found.sets
     )
 
 
@@ -94,7 +94,7 @@ def _content_of(form: Format, data: bytes, name: str) -> Tables:
         return Tables(_safetensors(data, name), [], [])
     if form == "numpy zip":
         return Tables(npz.read(data, name), [], [])
-    content = Plain(name, pickled.Inert).of(pickled.read(data, name))
+    content = plain(pickled.read(data, name), name, pickled.Inert)
     return tables(pickled.with_tensors(content))
 
 
@@ -122,9 +122,9 @@ def _sharded(path: Path, shards: Shards, weights: str | None) -> Checkpoint:
         note = f"The checkpoint is {len(shards.files)} shards; its hash is that of their hashes."
         digest = hash_of(digests)
     metadata = None if len(shards.files) > 1 else one.metadata
-    plain, _, stripping = _without_prefixes(state)
+    state, _, stripping = _without_prefixes(state)
     notes = (note, *(one.notes if len(shards.files) == 1 else ()), *stripping)
-    return Checkpoint(path.name, digest, size, form, one.wrapped_in, plain, metadata, notes, shards.classes)
+    return Checkpoint(path.name, digest, size, form, one.wrapped_in, state, metadata, notes, shards.classes)
 
 
 def _content(path: Path) -> bytes:
