@@ -11,7 +11,6 @@ import os
 import stat
 from pathlib import Path
 
-TEXT_BYTES = 1 << 24  # of class names, annotations, settings: 16 MiB
 KERNEL = ("/proc", "/sys")
 KINDS = (
     (stat.S_ISDIR, "it is a folder"),
@@ -29,6 +28,13 @@ class Unreadable(OSError):
         super().__init__(errno.EINVAL, reason)
 
 
+class TooLarge(Unreadable):
+    """A file of more bytes than its kind has."""
+
+    def __init__(self, at_most: int) -> None:
+        super().__init__(f"it is larger than {at_most:,} bytes")
+
+
 def read(path: Path, at_most: int) -> bytes:
     """The bytes of a regular file of at most so many bytes. Raises OSError, whose `strerror` says why not."""
     _check(os.stat(path), path, at_most)  # before it is opened: opening alone does something to some devices
@@ -38,7 +44,7 @@ def read(path: Path, at_most: int) -> bytes:
         _check(status, path, at_most)  # another may lie there by now
         data = stream.read(at_most + 1)
     if len(data) > at_most:
-        raise Unreadable(_larger(at_most))
+        raise TooLarge(at_most)
     return data
 
 
@@ -84,11 +90,7 @@ def _check(status: os.stat_result, path: Path, at_most: int | None) -> None:
     if is_kernel(path):
         raise Unreadable("it is made up by the kernel as it is read, no file of a disk")
     if at_most is not None and status.st_size > at_most:
-        raise Unreadable(_larger(at_most))
-
-
-def _larger(at_most: int) -> str:
-    return f"it is larger than {at_most:,} bytes"
+        raise TooLarge(at_most)
 
 
 def _flag(name: str) -> int:

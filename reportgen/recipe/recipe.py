@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from reportgen import files
 from reportgen.errors import RecipeError, UnknownName
 from reportgen.recipe.checks import Check, ChecksRecipe, StatementRecipe, as_checks
 from reportgen.recipe.complaints import complaint
@@ -199,6 +200,12 @@ class Recipe(Part):
             plain["beside"]["model"] = own.model_dump(mode="json")
         return plain
 
+    def links(self) -> list[str]:
+        """Notes on files that the recipe names by links which lead out of its folder."""
+        texts = sorted(_texts(self._source.data)) if self._source else []
+        leading = [(text, files.leads_out(self.folder / text, self.folder)) for text in texts]
+        return [f"'{text}', which the recipe names, is a link to {real}." for text, real in leading if real]
+
     def second(self) -> Recipe | None:
         """The recipe by which the model beside is measured, None where there is none.
 
@@ -265,6 +272,14 @@ class Recipe(Part):
         for key in path:
             value = value[key]
         return value
+
+
+def _texts(value: Any) -> set[str]:
+    """The texts in a recipe that are names of files there may be: one line, and not longer than such are."""
+    if isinstance(value, str):
+        return {value} if 0 < len(value) <= 255 and value.isprintable() else set()
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return set().union(*map(_texts, inner))
 
 
 def _is(value: Any, name: object) -> bool:

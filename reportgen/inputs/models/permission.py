@@ -19,6 +19,7 @@ from typing import Any
 
 from torch import nn
 
+from reportgen import files
 from reportgen.errors import RecipeError
 
 LIBRARIES = ("torchvision", "timm", "transformers")
@@ -89,8 +90,10 @@ def _of_file(source: str, file: Path, base: Path, named: tuple[str, ...]) -> Per
         return Permission(
             source, f"the file {file.name}, allowed on the command line", (*places, file.resolve().parent)
         )
-    if _within(file, base):
-        return Permission(source, f"the file {file.name}, beside the recipe", (base.resolve(),))
+    if _is_written_below(file, base):  # a link there is as good as a file: both were put beside the recipe
+        link = f", a link to {real}" if (real := files.leads_out(file, base)) else ""
+        places = (base.resolve(), file.resolve())
+        return Permission(source, f"the file {file.name}{link}, beside the recipe", places)
     raise refusal(source, f"{file} is not beside the recipe", str(file))
 
 
@@ -116,6 +119,11 @@ def refuse_fetching(arguments: Iterable[str], source: str) -> None:
 def _within(path: Path, place: Path) -> bool:
     real, top = path.resolve(), place.resolve()
     return real == top or top in real.parents
+
+
+def _is_written_below(file: Path, base: Path) -> bool:
+    top = os.path.abspath(base)
+    return os.path.commonpath([os.path.abspath(file), top]) == top
 
 
 def _is_beside(top: str, base: Path) -> bool:
