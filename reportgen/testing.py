@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
 from typing import TypeAlias
@@ -31,15 +32,17 @@ def assert_audit(
     baseline: FilePath | None = None,
     out: FilePath | None = None,
     limit: int | None = None,
+    allow_code: Iterable[str] = (),
 ) -> Results:
     """Audits a checkpoint on images and asserts that every requirement of the recipe is met.
 
     The report is written to `out`, without a PDF; where none is given it is thrown away. `baseline` is the
-    folder of an earlier report for the recipe's limits on changes, `limit` how many images are looked at.
+    folder of an earlier report for the recipe's limits on changes, `limit` how many images are looked at,
+    `allow_code` the modules and files that a recipe's file may call (see `reportgen.recipe.load`).
     Returns what results.json has. Raises AssertionError with a line for each requirement that is not met or
     cannot be judged, RecipeError where the recipe has no gate that could fail, and what `reportgen.run` does.
     """
-    asked = recipe if isinstance(recipe, Recipe) else load(Path(recipe))
+    asked = recipe if isinstance(recipe, Recipe) else load(Path(recipe), allow_code)
     _refuse_nothing(asked, baseline)
     asked = asked.with_values({"output.pdf": False})
     earlier = None if baseline is None else Path(baseline)

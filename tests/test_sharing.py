@@ -70,7 +70,7 @@ class Asked:
 
     @property
     def request(self) -> Request:
-        recipe = load(self.folder / "recipe.yaml")
+        recipe = load(self.folder / "recipe.yaml", [])
         return Request(recipe, self.folder / "w.safetensors", self.folder / "images")
 
     def run(self, out: str, **options) -> Path:
@@ -86,6 +86,7 @@ class Asked:
 @pytest.fixture
 def set_of_eleven(tmp_path, monkeypatch) -> Asked:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1")
+    monkeypatch.chdir(tmp_path)
     return Asked(tmp_path)
 
 
@@ -141,6 +142,27 @@ def test_a_part_says_all_that_was_asked(set_of_eleven):
         set_of_eleven.request.checkpoint,
         set_of_eleven.request.images,
     )
+
+
+def test_code_of_a_folder_that_a_part_names_itself_is_not_called(set_of_eleven, tmp_path_factory, monkeypatch):
+    folder = set_of_eleven.shard("1/1")
+    note = unfinished(folder) / PART
+    told = json.loads(note.read_bytes())
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "torchvision.py").write_text("raise SystemExit('called')")
+    told["request"]["folder"] = str(elsewhere)
+    told["request"]["recipe"]["model"]["source"] = "torchvision.py:Small"
+    note.write_text(json.dumps(told))
+    with pytest.raises(RecipeError, match="was measured with code of another folder"):
+        asked([folder])
+    assert asked([folder], [str(elsewhere / "torchvision.py")]).recipe.folder == elsewhere
+    monkeypatch.chdir(elsewhere)
+    assert asked([folder]).recipe.folder == elsewhere
+    told["request"]["recipe"]["model"]["source"] = "os:system"
+    note.write_text(json.dumps(told))
+    request = asked([folder])
+    with pytest.raises(RecipeError, match="'os:system' is not allowed"):
+        run(request.recipe, request.checkpoint, request.images, elsewhere / "out")
 
 
 def test_a_recipe_that_was_resolved_is_the_same_recipe():

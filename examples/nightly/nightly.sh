@@ -4,6 +4,7 @@
 #
 #   CHECKPOINT=model.safetensors IMAGES=images RECIPE=recipe.yaml REPORTS=reports sh nightly.sh
 #
+# ALLOW_CODE is a file or module that the recipe may call, where that is not beside it.
 # NIGHT is the report's name (today's date, UTC), KEEP how many reports stay whole (30), REPORTGEN the command,
 # TRACK what `reportgen track` is told, such as "--mlflow http://tracker:5000"; nothing is tracked without it.
 set -u
@@ -13,6 +14,9 @@ mkdir -p "$REPORTS"
 
 set -- run "$CHECKPOINT" "$IMAGES" --recipe "$RECIPE" --out "$REPORTS/$night" \
   --history "$REPORTS" --latest --keep "${KEEP:-30}"
+if [ -n "${ALLOW_CODE:-}" ]; then
+  set -- "$@" --allow-code "$ALLOW_CODE"
+fi
 if [ -e "$REPORTS/latest-good" ]; then # not in the first night
   set -- "$@" --baseline "$REPORTS/latest-good"
 fi

@@ -10,7 +10,8 @@ work=$(cd "${1:-nights}" && pwd)
 python=${PYTHON:-python3}
 REPORTGEN="${REPORTGEN:-$python -m reportgen}"
 IMAGES=$here/../mnist/digits RECIPE=${RECIPE:-$here/recipe.yaml} REPORTS=$work/reports
-export REPORTGEN IMAGES RECIPE REPORTS
+ALLOW_CODE=$here/../mnist/network.py
+export ALLOW_CODE REPORTGEN IMAGES RECIPE REPORTS
 checkpoints=$here/../mnist/checkpoints
 
 # night NAME CHECKPOINT EXIT-CODE: audits, and stops the story where it ends otherwise than it should

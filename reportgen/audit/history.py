@@ -11,11 +11,13 @@ from typing import Annotated, Any, Literal
 
 from typing_extensions import TypedDict
 
+from reportgen import files
 from reportgen.audit.quantities import Sha256, Share
 from reportgen.errors import RecipeError
 from reportgen.findings import Status
 
 SCHEMA = "reportgen.results/1"
+LARGEST_BYTES = 1 << 30  # of a results.json: of a million images
 AT_MOST = 60  # the latest audits that are kept
 FEWEST = 3  # earlier audits from which on there is a spread
 DEVIATIONS = 3.0  # from the median, as multiples of the scaled median absolute deviation
@@ -83,7 +85,7 @@ def read_history(folder: Path, title: str, out: Path) -> list[Past]:
 def _read(path: Path, title: str) -> Past | None:
     """An audit; None of other JSON files, other versions and other titles."""
     try:
-        results = json.loads(path.read_bytes())
+        results = json.loads(files.read(path, LARGEST_BYTES))
         if results["schema"] != SCHEMA or results["title"] != title:
             return None
         return past_of(results, path.parent.name if path.name == "results.json" else path.stem)

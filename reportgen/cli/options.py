@@ -20,6 +20,12 @@ Model = Annotated[
     str | None,
     typer.Option("--model", help="torchvision:NAME, timm:NAME, package:callable, file.py:callable."),
 ]
+AllowCode = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-code", metavar="MODULE|FILE", help="Code that the recipe may call; can be given again."
+    ),
+]
 Labels = Annotated[str | None, typer.Option("--labels", help="A CSV with path,label; folder; none.")]
 Beside = Annotated[
     Path | None, typer.Option("--beside", help="A second model's checkpoint, shown side by side.")
@@ -91,6 +97,14 @@ RECIPE_KEYS: dict[str, tuple[str, Callable[[Any, Path], Any]]] = {
     "history": ("history", os.path.relpath),
     "no_pdf": ("output.pdf", _no_pdf),
 }
+
+
+def allowed_code(given: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a recipe's source may call besides what always may: what the command line allows, and what it
+    names itself as a model."""
+    named = [given.get(option) for option in ("model", "beside_model")]
+    places = [source.rpartition(":")[0] for source in named if source]
+    return (*(given.get("allow_code") or ()), *filter(None, places))
 
 
 def recipe_values(given: Mapping[str, Any], folder: Path) -> dict[str, object]:

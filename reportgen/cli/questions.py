@@ -8,7 +8,16 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from reportgen.cli.options import Checkpoint, Json, Model, RecipeFile, Verbose, recipe_values
+from reportgen.cli.options import (
+    AllowCode,
+    Checkpoint,
+    Json,
+    Model,
+    RecipeFile,
+    Verbose,
+    allowed_code,
+    recipe_values,
+)
 from reportgen.cli.terminal import tell
 from reportgen.errors import RecipeError, did_you_mean, nearest
 
@@ -20,6 +29,7 @@ def inspect(
     checkpoint: Checkpoint,
     model: Model = None,
     recipe: RecipeFile = None,
+    allow_code: AllowCode = None,
     size: Annotated[str | None, typer.Option("--input", metavar="CxHxW", help="Such as 3x224x224.")] = None,
     verbose: Verbose = False,
     as_json: Json = False,
@@ -30,7 +40,7 @@ def inspect(
     from reportgen.recipe import load
 
     shape = _shape(size) if size else None
-    loaded = load(recipe)
+    loaded = load(recipe, allowed_code(ctx.params))
     loaded = loaded.with_values(recipe_values(ctx.params, loaded.folder))
     network = inspected(loaded, checkpoint, shape)
     if as_json:

@@ -10,6 +10,7 @@ import typer
 from reportgen.cli.audits import Row, finished
 from reportgen.cli.failures import watch_sigterm
 from reportgen.cli.options import (
+    AllowCode,
     Baseline,
     Beside,
     BesideModel,
@@ -32,6 +33,7 @@ from reportgen.cli.options import (
     SaveMaps,
     Strict,
     Verbose,
+    allowed_code,
     recipe_values,
 )
 from reportgen.cli.terminal import tell
@@ -50,6 +52,7 @@ def shard(
     recipe: RecipeFile = None,
     device: Device = None,
     model: Model = None,
+    allow_code: AllowCode = None,
     labels: Labels = None,
     foreign: Foreign = None,
     beside: Beside = None,
@@ -69,7 +72,7 @@ def shard(
     from reportgen.recipe import load
 
     watch = watch_sigterm()
-    loaded = load(recipe)
+    loaded = load(recipe, allowed_code(ctx.params))
     loaded = loaded.with_values(recipe_values(ctx.params, loaded.folder))
     request = sharing.Request(loaded, checkpoint, images, limit, save_maps, baseline)
     with progress(quiet) as shown:
@@ -80,6 +83,7 @@ def shard(
 def merge(
     parts: Parts,
     out: Out,
+    allow_code: AllowCode = None,
     latest: Latest = False,
     keep: Keep = None,
     strict: Strict = False,
@@ -93,7 +97,7 @@ def merge(
     from reportgen.pipeline.sharing import asked
 
     watch = watch_sigterm()
-    request = asked(parts)
+    request = asked(parts, allow_code or ())
     with progress(quiet) as shown:
         outcome = audit(
             request.recipe,

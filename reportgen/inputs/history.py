@@ -14,10 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from reportgen import files
 from reportgen.engine.needs.training import Noted
 from reportgen.errors import InputError
 
 LARGEST_CSV_BYTES = 1 << 24
+LARGEST_EVENTS_BYTES = 1 << 29
 STEPS = ("epoch", "step", "iteration", "global_step", "iter")
 EVENTS = "tfevents"
 NOTHING = ("", "na", "none", "null", "-")
@@ -40,9 +42,7 @@ def read(path: Path) -> History:
     if path.is_dir() or EVENTS in path.name:
         return _events(path)
     try:
-        if path.stat().st_size > LARGEST_CSV_BYTES:
-            raise InputError(f"{path} is larger than {LARGEST_CSV_BYTES >> 20} MiB", REMEDY)
-        data = path.read_bytes()
+        data = files.read(path, LARGEST_CSV_BYTES)
     except OSError as error:
         raise InputError(f"cannot read the training log {path}: {error.strerror}", REMEDY) from error
     return History(hashlib.sha256(data).hexdigest(), tuple(_csv(data, path.name)))
@@ -95,9 +95,9 @@ def _events(path: Path) -> History:
     digest = hashlib.sha256()
     found = []
     for folder in _runs(path):
-        files = sorted(f for f in folder.iterdir() if EVENTS in f.name) if folder.is_dir() else [folder]
-        for file in files:
-            digest.update(file.read_bytes())
+        logs = sorted(f for f in folder.iterdir() if EVENTS in f.name) if folder.is_dir() else [folder]
+        for log in logs:
+            digest.update(_log(log))
         run = "" if folder == path else f"{folder.relative_to(path).as_posix()}/"
         events = EventAccumulator(str(folder), size_guidance={"scalars": 0, "tensors": 0})
         events.Reload()
@@ -105,6 +105,14 @@ def _events(path: Path) -> History:
     if not found:
         raise InputError(f"{path} holds no scalars of TensorBoard", REMEDY)
     return History(digest.hexdigest(), tuple(found))
+
+
+def _log(log: Path) -> bytes:
+    """The bytes of an event file. Raises InputError."""
+    try:
+        return files.read(log, LARGEST_EVENTS_BYTES)
+    except OSError as error:
+        raise InputError(f"cannot read the training log {log}: {error.strerror}", REMEDY) from error
 
 
 def _runs(path: Path) -> Iterator[Path]:

@@ -138,7 +138,7 @@ class Material:
         networks = [replace(known, part=part) for known, part in zip(self.networks, parts, strict=True)]
         asked = _asked(networks, self.classes, self.parts)
         asked = [read_as(each, self.survey.head) for each in asked]
-        files, notes = tuple(self.survey.files), tuple(self.survey.notes)
+        files, notes = tuple(self.survey.files), (*self.survey.notes, *recipe.links())
         models = [under_audit(each, _parted(self.survey.files)) for each in asked]
         foreign = foreign_files(recipe) if models[0].checks.looking_abroad else ()
         models = [

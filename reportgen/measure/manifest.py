@@ -80,6 +80,7 @@ def _model(m: Measurement) -> dict[str, Any]:
     about_files = _about_files(m) if model is m.audit.main else ()
     return {
         "source": model.subject.source,
+        "code": model.subject.code,
         "code_sha256": model.code_sha256(),
         "arguments": model.subject.arguments,
         "preprocessing": model.subject.preprocessing.as_json(),

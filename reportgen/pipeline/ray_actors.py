@@ -23,8 +23,8 @@ CORES = 2  # of a machine without a GPU, for each actor
 class Measurer:
     """An actor: it reads the model and the list of images once, and measures the parts that it is given."""
 
-    def __init__(self, request: Mapping[str, Any], cores: int) -> None:
-        self._told = request
+    def __init__(self, request: Mapping[str, Any], allowed: tuple[str, ...] | None, cores: int) -> None:
+        self._told, self._allowed = request, allowed
         self._cores = cores
 
     @cached_property
@@ -32,7 +32,7 @@ class Measurer:
         import torch
 
         torch.set_num_threads(self._cores)
-        request = Request.of(self._told)
+        request = Request.of(self._told, self._allowed)
         return request, surveyed(request)
 
     def images(self) -> int:
@@ -59,7 +59,7 @@ def on_ray(request: Request, wished: int | None, folder: Path, progress: Progres
         count = wished or int(ray.cluster_resources().get("GPU", 0)) or max(1, _cores(ray) // CORES)
         remote = ray.remote(num_cpus=cores, num_gpus=gpus, max_restarts=RETRIES, max_task_retries=RETRIES)
         actor = remote(Measurer)
-        actors = [actor.remote(request.as_json(), max(1, int(cores))) for _ in range(count)]
+        actors = [actor.remote(request.as_json(), request.recipe.allowed_code, max(1, int(cores))) for _ in range(count)]
         parts = [Part(number, count * EACH) for number in range(1, count * EACH + 1)]
         outs = {part: (folder / str(part.number)).resolve() for part in parts}
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 from reportgen.errors import InputError, RecipeError
 from reportgen.evidence import canonical_json, shards, write_whole
 from reportgen.evidence.files import is_whole
+from reportgen.inputs.models.permission import LIBRARIES
 from reportgen.measure import measure_part
 from reportgen.measure.audit import Audit, prepare
 from reportgen.measure.spans import Part
@@ -53,11 +54,12 @@ class Request:
         }
 
     @classmethod
-    def of(cls, told: Mapping[str, Any]) -> Request:
-        """The request that `as_json` gave. Raises KeyError, TypeError and ValueError for what it did not."""
+    def of(cls, told: Mapping[str, Any], allow_code: Iterable[str] | None) -> Request:
+        """The request that `as_json` gave; what its recipe's source may call is as in `Recipe.again`. Raises
+        KeyError, TypeError and ValueError for what it did not."""
         baseline = told["baseline"]
         return cls(
-            Recipe.again(told["recipe"], Path(told["folder"])),
+            Recipe.again(told["recipe"], Path(told["folder"]), allow_code),
             Path(told["checkpoint"]),
             Path(told["images"]),
             told["limit"],
@@ -127,16 +129,37 @@ def measure(audit: Audit, request: Request, part: Part, out: Path, progress: Pro
     return out
 
 
-def asked(folders: Sequence[Path]) -> Request:
+def asked(folders: Sequence[Path], allow_code: Iterable[str] = ()) -> Request:
     """What the parts in these folders were asked. Raises InputError as `measured` does, and where a part does
-    not say it."""
+    not say it; RecipeError where it names code that nobody here has allowed.
+
+    A part is data of whoever measured it, and it says itself where its recipe lay. So code beside that recipe
+    may be called only where the merge runs in that folder or above it, or the command line allows it.
+    """
     first = measured(folders)[0]
     try:
-        return Request.of(first.request)
+        request = Request.of(first.request, allow_code)
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{first.shown} does not say what was asked", "measure the part again by this version"
         ) from error
+    for recipe in filter(None, (request.recipe, request.recipe.second())):
+        _refuse_code_elsewhere(recipe, first.shown)
+    return request
+
+
+def _refuse_code_elsewhere(recipe: Recipe, shown: Path) -> None:
+    folder, here = recipe.folder.resolve(), Path.cwd().resolve()
+    where = (recipe.model.source or "").rpartition(":")[0]
+    is_library = where.partition(".")[0] in LIBRARIES and not where.endswith(".py")
+    if not where or is_library or here == folder or here in folder.parents:
+        return
+    file = (folder / where).resolve()
+    if not any(where == one or file == Path(one).resolve() for one in recipe.allowed_code or ()):
+        raise RecipeError(
+            f"{shown} was measured with code of another folder, {folder}: {where}",
+            f"run the merge there, or, where you trust that code, add --allow-code {where}",
+        )
 
 
 def measured(folders: Sequence[Path]) -> list[Measured]:

@@ -40,6 +40,7 @@ class _Crew:
     """All workers, and what they say."""
 
     request: Mapping[str, Any]
+    allowed: tuple[str, ...] | None  # what the recipe's source may call
     workers: Sequence[_Worker]
     context: SpawnContext = field(default_factory=lambda: multiprocessing.get_context("spawn"))
 
@@ -49,7 +50,7 @@ class _Crew:
     def begin(self, worker: _Worker) -> None:
         """Starts, or starts again, the process of a part."""
         worker.begun += 1
-        told = (self.request, worker.part, str(worker.out), len(self.workers), self.said)
+        told = (self.request, self.allowed, worker.part, str(worker.out), len(self.workers), self.said)
         worker.process = self.context.Process(target=_measure, args=told, daemon=True)
         worker.process.start()
 
@@ -101,7 +102,7 @@ def on_workers(request: Request, wished: int | None, folder: Path, progress: Pro
 
 @contextmanager
 def _crew(request: Request, workers: Sequence[_Worker]) -> Iterator[_Crew]:
-    crew = _Crew(request.as_json(), workers)
+    crew = _Crew(request.as_json(), request.recipe.allowed_code, workers)
     try:
         yield crew
     finally:
@@ -135,7 +136,14 @@ def _ending(code: int | None) -> str:
     return f"exit code {code}"
 
 
-def _measure(request: Mapping[str, Any], part: Part, out: str, count: int, said: Any) -> None:
+def _measure(
+    request: Mapping[str, Any],
+    allowed: tuple[str, ...] | None,
+    part: Part,
+    out: str,
+    count: int,
+    said: Any,
+) -> None:
     """What a process does: its share of the machine, then its part."""
     _share(part, count)
 
@@ -144,7 +152,7 @@ def _measure(request: Mapping[str, Any], part: Part, out: str, count: int, said:
             said.put((part.number, "progress", (stage, done, total)))
 
     try:
-        shard(Request.of(request), part, Path(out), progress=progress)
+        shard(Request.of(request, allowed), part, Path(out), progress=progress)
     except ReportgenError as error:
         said.put((part.number, "error", error))
         said.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from reportgen import files
 from reportgen.errors import RecipeError, UnknownName
 from reportgen.recipe.checks import Check, ChecksRecipe, StatementRecipe, as_checks
 from reportgen.recipe.complaints import complaint
@@ -115,6 +116,7 @@ class Recipe(Part):
 
     _source: Source | None = PrivateAttr(None)
     _folder: Path = PrivateAttr(Path())
+    _allowed: tuple[str, ...] | None = PrivateAttr(None)
 
     @field_validator("targets")
     @classmethod
@@ -167,6 +169,12 @@ class Recipe(Part):
         return self._folder
 
     @property
+    def allowed_code(self) -> tuple[str, ...] | None:
+        """The modules and files that may be called besides those that always may; None where no file holds
+        the recipe but a program's own code, which may call anything."""
+        return self._allowed
+
+    @property
     def file(self) -> Path | None:
         """The file it was read from, or None."""
         return Path(self._source.name) if self._source else None
@@ -193,8 +201,9 @@ class Recipe(Part):
         return plain
 
     @classmethod
-    def again(cls, resolved: Mapping[str, Any], folder: Path) -> Recipe:
-        """The recipe that `resolved` gave, in the folder that its relative paths start from.
+    def again(cls, resolved: Mapping[str, Any], folder: Path, allow_code: Iterable[str] | None = ()) -> Recipe:
+        """The recipe that `resolved` gave, in the folder that its relative paths start from. What its source
+        may call is as `load` has it, or anything where `allow_code` is None.
 
         Raises pydantic's ValidationError where it did not.
         """
@@ -203,7 +212,14 @@ class Recipe(Part):
             del plain["targets"]  # the class is named there: nobody chose these
         recipe = cls.model_validate(plain)
         recipe._folder = folder
+        recipe._allowed = None if allow_code is None else tuple(allow_code)
         return recipe
+
+    def links(self) -> list[str]:
+        """Notes on files that the recipe names by links which lead out of its folder."""
+        texts = sorted(_texts(self._source.data)) if self._source else []
+        leading = [(text, files.leads_out(self.folder / text, self.folder)) for text in texts]
+        return [f"'{text}', which the recipe names, is a link to {real}." for text, real in leading if real]
 
     def second(self) -> Recipe | None:
         """The recipe by which the model beside is measured, None where there is none.
@@ -273,6 +289,14 @@ class Recipe(Part):
         return value
 
 
+def _texts(value: Any) -> set[str]:
+    """The texts in a recipe that are names of files there may be: one line, and not longer than such are."""
+    if isinstance(value, str):
+        return {value} if 0 < len(value) <= 255 and value.isprintable() else set()
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return set().union(*map(_texts, inner))
+
+
 def _is(value: Any, name: object) -> bool:
     return type(value) is type(name) and value == name
 
@@ -299,10 +323,16 @@ def _merged(own: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
     return {**own, **changes, **{key: _merged(own.get(key) or {}, inner[key]) for key in inner}}
 
 
-def load(file: Path | None) -> Recipe:
-    """The recipe of a file, or the default one. Raises RecipeError with file:line:column."""
+def load(file: Path | None, allow_code: Iterable[str] = ()) -> Recipe:
+    """The recipe of a file, or the default one. Raises RecipeError with file:line:column.
+
+    A file is data of whoever wrote it: what its `model.source` may call besides code beside it, and besides
+    torchvision, timm and transformers, are the modules and files (from the working folder) in `allow_code`.
+    """
     if file is None:
-        return Recipe()
+        recipe = Recipe()
+        recipe._allowed = tuple(allow_code)
+        return recipe
     source = read(file)
     try:
         recipe = Recipe.model_validate(source.data)
@@ -310,4 +340,5 @@ def load(file: Path | None) -> Recipe:
         raise complaint(error, source.data, Recipe, source) from error
     recipe._source = source
     recipe._folder = file.parent
+    recipe._allowed = tuple(allow_code)
     return recipe

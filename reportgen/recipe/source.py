@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 import yaml
 
+from reportgen import files
 from reportgen.errors import RecipeError
 from reportgen.text import utf_16
 
@@ -78,18 +79,17 @@ def parse(text: str, name: str) -> Source:
 def _text(file: Path) -> str:
     """The file's text. Raises RecipeError where it cannot be read, is too large or is not UTF-8."""
     try:
-        with file.open("rb") as stream:
-            data = stream.read(LARGEST_BYTES + 1)
+        data = files.read(file, LARGEST_BYTES)
+    except files.TooLarge as error:
+        raise RecipeError(
+            f"{file}:1:1: the recipe is larger than {LARGEST_BYTES:,} bytes",
+            "name a recipe file; keep long lists, such as class names, in files of their own",
+        ) from error
     except OSError as error:
         raise RecipeError(
             f"cannot read the recipe {str(file)!r}: {error.strerror or error}",
             "name a recipe file; `reportgen recipe new` writes one to begin with",
         ) from error
-    if len(data) > LARGEST_BYTES:
-        raise RecipeError(
-            f"{file}:1:1: the recipe is larger than {LARGEST_BYTES:,} bytes",
-            "name a recipe file; keep long lists, such as class names, in files of their own",
-        )
     if wide := utf_16(data):  # as PowerShell's `>` writes
         return data.decode(wide, "replace")
     try:

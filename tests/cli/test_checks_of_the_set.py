@@ -34,6 +34,7 @@ output: {{pdf: false}}
     )
     checkpoint = MNIST / "checkpoints" / "epoch-10.safetensors"
     words = ["run", checkpoint, folder / "set", "--recipe", folder / "recipe.yaml", "--out", folder / "out"]
+    words += ["--allow-code", MNIST / "network.py"]
     done = CliRunner().invoke(app, [*map(str, words), "--quiet", *options])
     results = folder / "out" / "results.json"
     found = json.loads(results.read_text(encoding="utf-8"))["checks"] if results.exists() else []

@@ -207,9 +207,11 @@ def read(data: bytes, name: str) -> Any:
             with torch.serialization.safe_globals([*HARMLESS, *stand_ins]), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # torch's remarks on the dialect of the pickle
                 return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-        except MemoryError as error:
-            raise InputError(f"{name} needs more memory than there is", SAVE_AGAIN) from error
+        except (MemoryError, RecursionError):
+            raise  # whoever set the limit says what it was
         except Exception as error:  # damaged pickles raise whatever comes
+            if "allocate memory" in str(error) or "bad_alloc" in str(error):  # torch's own words
+                raise MemoryError from error
             found = re.search(FORBIDDEN, str(error))
             if found is None:
                 if "persistent_load" in str(error):  # an old torch keeps a module's source with it

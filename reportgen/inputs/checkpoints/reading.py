@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from torch import Tensor
 
+from reportgen import files
 from reportgen.errors import InputError, did_you_mean, nearest
 from reportgen.inputs.checkpoints import npz, pickled
 from reportgen.inputs.checkpoints.archive import COPY_AGAIN, Format, check_zip, identify
 from reportgen.inputs.checkpoints.forms import Tables, tables
+from reportgen.inputs.checkpoints.plain import plain
+from reportgen.inputs.checkpoints.rehearsal import REHEARSES, rehearsed
 from reportgen.inputs.checkpoints.shards import Shards, find_shards, folder_refused, hash_of
 from reportgen.inputs.checkpoints.signature import Signature
 from reportgen.inputs.checkpoints.state_dicts import class_names, unwrapped
@@ -51,30 +55,38 @@ def load(path: Path, weights: str | None = None) -> Checkpoint:
     index or folder. Raises InputError.
 
     `weights` are the keys that lead to the state dict, or that all of its keys begin with, where the
-    file holds several. The bytes are read once, so the hash is that of what was loaded.
+    file holds several. The bytes are read once, so the hash is that of what was loaded. A child process of
+    limited memory and time reads them first.
     """
     if shards := find_shards(path):
         return _sharded(path, shards, weights)
     data = _content(path)
-    return _read(path.name, data, hashlib.sha256(data).hexdigest(), weights)
+    return _of_file(path.name, data, weights)
 
 
-def _read(name: str, data: bytes, digest: str, weights: str | None) -> Checkpoint:
-    """One file's checkpoint."""
+def _of_file(name: str, data: bytes, weights: str | None) -> Checkpoint:
+    """One file's checkpoint, once a child process could read it."""
+    digest = hashlib.sha256(data).hexdigest()
+    rehearsed(partial(_read, name, data, digest, weights, check=True), len(data), name)
+    return _read(name, data, digest, weights)
+
+
+def _read(name: str, data: bytes, digest: str, weights: str | None, check: bool = False) -> Checkpoint:
+    """One file's checkpoint; with `check` every byte of an archive is held against its checksum."""
     form = identify(data, name)
     if form == "torch zip":
-        check_zip(data, name)
+        check_zip(data, name, checksums=check or not REHEARSES)
     read = _content_of(form, data, name)
     found, notes = unwrapped(read.content, name, weights)
     notes = [*read.notes, *read.taken(found.path), *notes]
     classes, more = class_names(read.content)
     metadata = getattr(found.state, "_metadata", None)
-    plain, stripped, stripping = _without_prefixes(dict(found.state))
+    state, stripped, stripping = _without_prefixes(dict(found.state))
     if metadata and stripped:
         metadata = {k.removeprefix(stripped): v for k, v in metadata.items()}
     notes = [*notes, *stripping, *more]
     return Checkpoint(
-        name, digest, len(data), form, found.path or None, plain, metadata, tuple(notes), classes, found.sets
+        name, digest, len(data), form, found.path or None, state, metadata, tuple(notes), classes, found.sets
     )
 
 
@@ -84,7 +96,8 @@ def _content_of(form: Format, data: bytes, name: str) -> Tables:
         return Tables(_safetensors(data, name), [], [])
     if form == "numpy zip":
         return Tables(npz.read(data, name), [], [])
-    return tables(pickled.with_tensors(pickled.read(data, name)))
+    content = plain(pickled.read(data, name), name, pickled.Inert)
+    return tables(pickled.with_tensors(content))
 
 
 def _sharded(path: Path, shards: Shards, weights: str | None) -> Checkpoint:
@@ -95,8 +108,8 @@ def _sharded(path: Path, shards: Shards, weights: str | None) -> Checkpoint:
     form = ""
     for file in shards.files:
         data = _content(file)
-        digests.append(hashlib.sha256(data).hexdigest())
-        one = _read(file.name, data, digests[-1], weights)
+        one = _of_file(file.name, data, weights)
+        digests.append(one.sha256)
         if twice := state.keys() & one.state.keys():
             raise InputError(f"{path}: '{min(twice)}' is in two shards", "remove the wrong file")
         state.update(one.state)
@@ -111,9 +124,9 @@ def _sharded(path: Path, shards: Shards, weights: str | None) -> Checkpoint:
         note = f"The checkpoint is {len(shards.files)} shards; its hash is that of their hashes."
         digest = hash_of(digests)
     metadata = None if len(shards.files) > 1 else one.metadata
-    plain, _, stripping = _without_prefixes(state)
+    state, _, stripping = _without_prefixes(state)
     notes = (note, *(one.notes if len(shards.files) == 1 else ()), *stripping)
-    return Checkpoint(path.name, digest, size, form, one.wrapped_in, plain, metadata, notes, shards.classes)
+    return Checkpoint(path.name, digest, size, form, one.wrapped_in, state, metadata, notes, shards.classes)
 
 
 def _content(path: Path) -> bytes:
@@ -124,7 +137,7 @@ def _content(path: Path) -> bytes:
             beside = [p.name for p in path.parent.glob("*")] if path.parent.is_dir() else []
             guess = did_you_mean(nearest(path.name, beside))
             raise InputError(f"there is no checkpoint {path}{guess}", _looked_for(path))
-        return path.read_bytes()
+        return files.read(path, files.largest())
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"the checkpoint {path} cannot be read: {reason}", "check it") from error

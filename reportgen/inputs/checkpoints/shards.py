@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from reportgen import files as regular
 from reportgen.errors import InputError
 from reportgen.inputs.checkpoints.archive import AS_ONNX, is_onnx
 from reportgen.inputs.classes.table import in_order
@@ -24,7 +25,7 @@ WHOLE = (
 SAFER = ((WHOLE[0], WHOLE[1]), (WHOLE[2], WHOLE[3]))
 SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".tar")
 SHARD = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<suffix>\.\w+)")
-LARGEST_JSON_BYTES = 50_000_000
+LARGEST_JSON_BYTES = 10_000_000  # an index of 100,000 tensors; as Python's values it takes 30 times as much
 
 
 @dataclass(frozen=True)
@@ -149,13 +150,12 @@ def _configured(folder: Path) -> tuple[str, ...] | None:
 
 
 def read_json(file: Path) -> Any:
-    """What a JSON file holds. Raises InputError for one that is none, or larger than 50 MB."""
+    """What a JSON file holds. Raises InputError for one that is none, or larger than 10 MB."""
     try:
-        if file.stat().st_size > LARGEST_JSON_BYTES:
-            raise InputError(f"{file} is larger than 50 MB", "name the checkpoint's own index")
-        return json.loads(file.read_bytes())
+        return json.loads(regular.read(file, LARGEST_JSON_BYTES))
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{file} is not readable JSON: {error}", "copy or download it again") from error
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{file} is not readable JSON: {reason}", "copy or download it again") from error
 
 
 def hash_of(digests: Iterable[str]) -> str:
@@ -183,8 +183,7 @@ def hash_at(path: Path) -> str | None:
 def _beginning(path: Path) -> bytes:
     if not path.is_file():
         return b""
-    with path.open("rb") as stream:
-        return stream.read(64)
+    return regular.beginning(path, 64)
 
 
 def _digest(file: Path) -> str:

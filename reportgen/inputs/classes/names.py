@@ -8,6 +8,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from reportgen import files
 from reportgen.errors import InputError, RecipeError, did_you_mean, nearest
 from reportgen.inputs.classes.files import class_file
 from reportgen.text import Text, UnknownEncoding, decoded
@@ -90,16 +91,15 @@ def notes(spec: str | Sequence[str] | None, base: Path) -> list[str]:
 def _text(spec: str, base: Path) -> Text:
     path = base / spec
     try:
-        if path.stat().st_size > LARGEST_FILE_BYTES:
-            raise RecipeError(f"model.classes: {path} is larger than 10 MB", "name a list of names")
-        return decoded(path.read_bytes(), path.name)
+        return decoded(files.read(path, LARGEST_FILE_BYTES), path.name)
     except UnknownEncoding as error:
         raise RecipeError(f"model.classes: {path} is not UTF-8 text", "save it as UTF-8") from error
     except (OSError, ValueError) as error:
         beside = [p.name for p in path.parent.glob("*")] if path.parent.is_dir() else []
         guess = did_you_mean(nearest(spec, ["imagenet", *beside]))
+        why = f": {error.strerror}" if isinstance(error, files.Unreadable) else guess
         raise RecipeError(
-            f"model.classes: the file {path} cannot be read{guess}",
+            f"model.classes: the file {path} cannot be read{why}",
             "give `imagenet`, a file with one name a line, or a list of names",
         ) from error
 

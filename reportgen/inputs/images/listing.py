@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reportgen import files
 from reportgen.errors import InputError
 from reportgen.ownership import Reports
 from reportgen.text import Text, UnknownEncoding, decoded
@@ -108,11 +109,12 @@ def walk(folder: Path) -> tuple[list[Path], list[str]]:
     """Every image file below a folder, and notes on what was passed over. Hidden names are, and what
     reportgen itself wrote there: the files of a report, known by its evidence and its seal.
 
-    Links are followed, each real folder once, so a loop ends.
+    Links to folders below it are followed, each real folder once, so a loop ends; into another tree none is.
     """
     found: list[Path] = []
     notes: list[str] = []
     others: Counter[str] = Counter()
+    elsewhere: list[Path] = []
     reports = Reports()
     readable = suffixes()
     seen: set[tuple[int, int]] = set()
@@ -134,7 +136,10 @@ def walk(folder: Path) -> tuple[list[Path], list[str]]:
             if entry.name.startswith(".") or entry.name == "__MACOSX" or entry.name in written:
                 continue
             if os.path.isdir(entry.path):  # False, not an error, for a link to itself
-                pending.append(Path(entry.path))
+                if entry.is_symlink() and files.leads_out(Path(entry.path), folder):
+                    elsewhere.append(Path(entry.path))
+                else:
+                    pending.append(Path(entry.path))
             elif Path(entry.name).suffix.lower() in readable:
                 found.append(Path(entry.path))
             else:
@@ -143,7 +148,21 @@ def walk(folder: Path) -> tuple[list[Path], list[str]]:
     if 0 < len(arrays) < len(found):  # features and masks lie beside pictures
         found = [path for path in found if path.suffix.lower() != ".npy"]
         notes.append(f"Arrays (.npy) beside pictures were left out: {len(arrays)}.")
-    return found, notes + passed_over(others) + _of_reports(reports.met, folder)
+    notes += passed_over(others) + _of_links(elsewhere, found, folder)
+    return found, notes + _of_reports(reports.met, folder)
+
+
+def _of_links(folders: list[Path], found: list[Path], root: Path) -> list[str]:
+    """Notes on links out of the image set: folders are not gone into, pictures are read."""
+    notes = []
+    if folders:
+        first = printable(os.path.relpath(folders[0], root))
+        notes.append(f"Links to folders elsewhere were not followed: {len(folders)}, such as {first}.")
+    linked = [path for path in found if path.is_symlink() and files.leads_out(path, root)]
+    if linked:
+        first = printable(os.path.relpath(linked[0], root))
+        notes.append(f"Pictures that are links out of the folder: {len(linked)}, such as {first}.")
+    return notes
 
 
 def passed_over(others: Mapping[str, int]) -> list[str]:
@@ -181,9 +200,7 @@ def read_noted(path: Path, what: str) -> Text:
     if os.path.isdir(path):
         raise InputError(f"{what} {path} is a folder", f"name a file: {A_LIST}")
     try:
-        if path.stat().st_size > LARGEST_LIST_BYTES:
-            raise InputError(f"{what} {path} is larger than 256 MiB", "split it")
-        data = path.read_bytes()
+        data = files.read(path, LARGEST_LIST_BYTES)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", error)
         raise InputError(f"{what} {path} cannot be read: {reason}", "check the path") from error
@@ -230,7 +247,7 @@ def hashed(image: ImageFile) -> ImageFile:
         if not path.exists():
             reason = "a link to nothing" if path.is_symlink() else ABSENT
             return replace(image, reason=reason)
-        if not path.is_file():  # opening a pipe would wait for ever
+        if not path.is_file() or files.is_kernel(path):  # opening a pipe would wait for ever
             return replace(image, reason="a folder" if path.is_dir() else "not a regular file")
         size = path.stat().st_size
         if size > LARGEST_FILE_BYTES:

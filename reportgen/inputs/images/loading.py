@@ -17,6 +17,7 @@ import PIL.ImageFile
 from PIL import Image, UnidentifiedImageError
 from PIL.ImageFile import ImageFile as PillowFile
 
+from reportgen import files
 from reportgen.inputs.images import bands, masks
 from reportgen.inputs.images.facts import Facts, facts_of
 from reportgen.inputs.images.listing import LARGEST_FILE_BYTES, ImageFile, hashed
@@ -168,7 +169,7 @@ def _content(file: ImageFile) -> bytes:
     try:
         if not file.path.is_file() or file.path.stat().st_size > LARGEST_FILE_BYTES:
             raise Unreadable(hashed(file).reason or "changed while it was read")
-        data = file.path.read_bytes()
+        data = files.read(file.path, LARGEST_FILE_BYTES)
     except (OSError, ValueError) as error:
         raise Unreadable(f"cannot be opened: {getattr(error, 'strerror', error)}") from error
     if file.sha256 is not None and hashlib.sha256(data).hexdigest() != file.sha256:

@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from reportgen import files
 from reportgen.errors import InputError
-from reportgen.inputs.images.listing import ImageFile, hashed, printable
+from reportgen.inputs.images.listing import LARGEST_FILE_BYTES, ImageFile, hashed, printable
 from reportgen.inputs.images.preprocessing import Geometry
 
 SUFFIXES = (".png", ".npy")
@@ -136,7 +137,7 @@ def placed(mask: Mask, geometry: Geometry) -> npt.NDArray[np.bool_]:
 def _inside(mask: Mask) -> npt.NDArray[np.bool_]:
     """Where the file's value is inside, bool (H, W). Raises Unusable."""
     try:
-        data = mask.path.read_bytes()
+        data = files.read(mask.path, LARGEST_FILE_BYTES)
         values = _array(data) if mask.path.suffix.lower() == ".npy" else _picture(data)
     except Unusable:
         raise

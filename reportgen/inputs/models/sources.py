@@ -21,32 +21,37 @@ from torch import nn
 
 from reportgen.errors import InputError, RecipeError, did_you_mean, nearest
 from reportgen.inputs.models.optional import offline
+from reportgen.inputs.models.permission import Permission, permission, refuse_fetching
 
 FORMS = "torchvision:resnet50, timm:NAME, package.module:callable or file.py:callable"
 TO_RUN = "reportgen run FOLDER IMAGES --out REPORT"
-FETCHES = ("weights", "weights_backbone", "pretrained", "pretrained_backbone", "checkpoint_path")
 
 
-def build(source: str, arguments: Mapping[str, Any], base: Path) -> nn.Module:
-    """Calls what `source` names with `arguments`; files are relative to `base`.
+def build(
+    source: str, arguments: Mapping[str, Any], base: Path, allowed: Permission | None = None
+) -> nn.Module:
+    """Calls what `source` names with `arguments`; files are relative to `base`. `allowed` says whose code may
+    be called; without it any may.
 
-    Raises RecipeError for a name that is not there or arguments that do not fit, InputError where
-    the code that builds the network fails.
+    Raises RecipeError for a name that is not there, code that is not allowed or arguments that do not fit,
+    InputError where the code that builds the network fails.
     """
     where, colon, name = source.rpartition(":")
     if not colon or not where.strip() or not name.strip():
         raise RecipeError(f"model.source: {source!r} does not name a model", f"write {FORMS}")
     _refuse_places(source)
     if where in ("torchvision", "timm"):
-        if fetching := [key for key in FETCHES if arguments.get(key)]:
-            raise RecipeError(
-                f"model.arguments: '{fetching[0]}' would fetch other weights",
-                "leave it out: the weights are the checkpoint's",
-            )
+        refuse_fetching([key for key, value in arguments.items() if value], source)
         return _torchvision(name, arguments) if where == "torchvision" else _timm(name, arguments)
+    may = allowed or permission(source, base, None)
     with _user_code(source, base):
         module = _file(base / where) if where.endswith(".py") else _package(where)
-        return _call(_attribute(module, name, source), arguments, source)
+        may.check_module(module)
+        found = _attribute(module, name, source)
+        may.check(found)
+        if not (may.everything or may.places or may.modules):  # of a library
+            refuse_fetching([key for key, value in arguments.items() if value], source)
+        return _call(found, arguments, source)
 
 
 def _refuse_places(source: str) -> None:

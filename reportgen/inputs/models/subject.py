@@ -22,6 +22,7 @@ from reportgen.inputs.images.preprocessing import Preprocessing
 from reportgen.inputs.models import image_processor
 from reportgen.inputs.models.auto_preprocessing import for_model, for_program, official_weights
 from reportgen.inputs.models.huggingface import network_of, take_rgb, turned, under_own_names
+from reportgen.inputs.models.permission import permission
 from reportgen.inputs.models.saved_folders import folder_of, saved_folder
 from reportgen.inputs.models.sources import FORMS, build
 from reportgen.inputs.models.tied import completed
@@ -49,6 +50,7 @@ class Subject:
     classes: tuple[str, ...] | None
     preprocessing: Preprocessing
     notes: tuple[str, ...]
+    code: str = "none: the file itself is the network"  # whose code built it, and who allowed that
 
 
 def load_subject(recipe: Recipe, checkpoint: Path) -> Subject:
@@ -69,6 +71,7 @@ def _loaded(recipe: Recipe, checkpoint: Path) -> Subject:
     source = saved.source if saved else recipe.model.source
     if not source:
         raise RecipeError("no model is named", f"give --model or the recipe's model.source: {FORMS}")
+    may = None if saved else permission(source, recipe.folder, recipe.allowed_code)
     classes = names(recipe.model.classes, recipe.folder)
     loaded = load(checkpoint, recipe.model.weights)
     official = official_weights(source, loaded.sha256)
@@ -77,7 +80,7 @@ def _loaded(recipe: Recipe, checkpoint: Path) -> Subject:
     changed: list[str] = []
     scripted: list[str] = []
     with settings_kept(changed), unscripted(scripted):
-        network = saved.build(arguments) if saved else build(source, arguments, recipe.folder)
+        network = saved.build(arguments) if saved else build(source, arguments, recipe.folder, may)
     refuse_scripted(network, source)
     network, unwrapping = bare(network)
     if scripted:
@@ -112,6 +115,7 @@ def _loaded(recipe: Recipe, checkpoint: Path) -> Subject:
         classes=classes,
         preprocessing=preprocessing,
         notes=(*notes, *more),
+        code=may.words if may else f"networks of {source.partition(':')[0]}, as installed",
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from reportgen import files
 from reportgen.errors import InputError
 from reportgen.inputs.checkpoints.archive import COPY_AGAIN
 from reportgen.inputs.checkpoints.shards import hash_of
@@ -57,7 +58,7 @@ def hash_with(digest: str, beside: Mapping[str, bytes]) -> str:
 
 def hash_at(path: Path) -> str:
     """The hash of an ONNX file with the weights beside it, as a report states it. Raises InputError."""
-    data = path.read_bytes()
+    data = _weights(path)
     digest = hashlib.sha256(data).hexdigest()
     beside = _beside(_model(data, path.name), path)
     return hash_with(digest, beside) if beside else digest
@@ -99,8 +100,16 @@ def _beside(model: Any, path: Path) -> dict[str, bytes]:
                 f"{path.name} keeps its weights in '{shown}', which is not there, or not in its folder",
                 f"put the file of weights that was written with {path.name} into the same folder",
             )
-        found[name] = place.read_bytes()
+        found[name] = _weights(place)
     return found
+
+
+def _weights(place: Path) -> bytes:
+    """The bytes of a file of weights. Raises InputError."""
+    try:
+        return files.read(place, files.largest())
+    except OSError as error:
+        raise InputError(f"{place} cannot be read: {error.strerror}", "check it") from error
 
 
 def _external(tensor: Any) -> dict[str, str]:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from reportgen.inputs.programs.operators import refused
 from reportgen.inputs.programs.script_calls import PRIM, call_operator, plain_number
 
-MOST_STEPS = 5_000_000  # statements of one forward: a loop that does not end is stopped
+MOST_STEPS = 1_000_000  # statements of one forward: a loop that does not end is stopped
 CONSTANTS = "constants"  # the module that holds what the program's text calls so
 ROOTS = ("torch", "ops", "__torch__", "CONSTANTS")
 

@@ -72,6 +72,7 @@ def _model(model: Mapping[str, Any]) -> tuple[Fact, ...]:
     arguments = ", ".join(f"{key}={value!r}" for key, value in model["arguments"].items())
     return (
         Fact("source", model["source"]),
+        *((Fact("code that built it", model["code"]),) if model.get("code") else ()),
         Fact("arguments", arguments or "none"),
         Fact("input", f"{shape(model['input_shape'])} (channels, height, width)"),
         Fact("preprocessing", preprocessing(model["preprocessing"])),

@@ -66,7 +66,8 @@ def subject(folder: Path, content: object, weights: str | None = None, source: s
         source=source, arguments=more, classes=None, preprocessing="auto", weights=weights
     )
     images = SimpleNamespace(at_most_megapixels=None)
-    return load_subject(SimpleNamespace(model=model, folder=folder, images=images), path)
+    recipe = SimpleNamespace(model=model, folder=folder, images=images, allowed_code=None)
+    return load_subject(recipe, path)
 
 
 def holds(found, state=STATE) -> bool:

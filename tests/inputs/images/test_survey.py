@@ -110,10 +110,12 @@ def test_what_cannot_be_an_image_has_its_reason_and_keeps_its_number(tmp_path):
     assert files[2].sha256 is None
 
 
-def test_links_are_followed_and_a_loop_ends(tmp_path):
+def test_links_within_the_set_are_followed_those_out_of_it_said_and_a_loop_ends(tmp_path):
     picture(tmp_path / "elsewhere" / "x.png")
-    (tmp_path / "set").mkdir()
-    (tmp_path / "set" / "link").symlink_to(tmp_path / "elsewhere")
+    picture(tmp_path / "set" / ".kept" / "x.png")
+    (tmp_path / "set" / "link").symlink_to(tmp_path / "set" / ".kept")
+    (tmp_path / "set" / "out").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "set" / "root").symlink_to("/")
     (tmp_path / "set" / "loop").symlink_to(tmp_path / "set")
     (tmp_path / "set" / "self.png").symlink_to(tmp_path / "set" / "self.png")
     (tmp_path / "set" / "y.png").symlink_to(tmp_path / "elsewhere" / "x.png")
@@ -124,6 +126,8 @@ def test_links_are_followed_and_a_loop_ends(tmp_path):
         ("y.png", None),
     ]
     assert any("already" in note for note in notes)
+    assert "Links to folders elsewhere were not followed: 2, such as out." in notes
+    assert "Pictures that are links out of the folder: 1, such as y.png." in notes
 
 
 def test_names_that_are_no_text_are_shown_escaped(tmp_path):

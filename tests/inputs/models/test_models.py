@@ -46,7 +46,7 @@ def recipe(
         source=source, arguments=arguments, classes=classes, preprocessing=preprocessing, weights=weights
     )
     images = SimpleNamespace(at_most_megapixels=None)
-    return SimpleNamespace(model=model, folder=folder, images=images)
+    return SimpleNamespace(model=model, folder=folder, images=images, allowed_code=None)
 
 
 def network(**arguments) -> nn.Module:

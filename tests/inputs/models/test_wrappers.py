@@ -45,7 +45,7 @@ def subject(folder: Path, code: str, source: str = "net.py:make", **arguments):
         source=source, arguments=arguments, classes=None, preprocessing="auto", weights=None
     )
     return original.eval(), load_subject(
-        SimpleNamespace(model=model, folder=folder, images=IMAGES), folder / "c.pt"
+        SimpleNamespace(model=model, folder=folder, images=IMAGES, allowed_code=None), folder / "c.pt"
     )
 
 
@@ -110,7 +110,8 @@ def test_what_an_import_changes_of_torch_is_changed_back(tmp_path, line, words):
         source="net.py:make", arguments={}, classes=None, preprocessing="auto", weights=None
     )
     try:
-        found = load_subject(SimpleNamespace(model=model, folder=tmp_path, images=IMAGES), tmp_path / "c.pt")
+        recipe = SimpleNamespace(model=model, folder=tmp_path, images=IMAGES, allowed_code=None)
+        found = load_subject(recipe, tmp_path / "c.pt")
         assert any(words in note for note in found.notes)
         assert torch.is_grad_enabled() and torch.get_default_dtype() is torch.float32
         assert torch.get_default_device().type == "cpu"
@@ -164,7 +165,8 @@ def test_a_traced_part_is_refused_with_a_remedy_that_works(tmp_path):
     model = SimpleNamespace(
         source="net.py:make", arguments={}, classes=None, preprocessing="auto", weights=None
     )
-    load_subject(SimpleNamespace(model=model, folder=tmp_path, images=IMAGES), tmp_path / "c.pt")
+    recipe = SimpleNamespace(model=model, folder=tmp_path, images=IMAGES, allowed_code=None)
+    load_subject(recipe, tmp_path / "c.pt")
 
 
 @pytest.mark.parametrize("reentrant", [True, False])

@@ -107,6 +107,7 @@ def subject() -> Callable[..., Any]:
         known = {"source": None, "arguments": {}, "classes": None, "preprocessing": "auto", "weights": None}
         model = SimpleNamespace(**{**known, **said})
         images = SimpleNamespace(at_most_megapixels=None)
-        return load_subject(SimpleNamespace(model=model, folder=path.parent, images=images), path)
+        recipe = SimpleNamespace(model=model, folder=path.parent, images=images, allowed_code=None)
+        return load_subject(recipe, path)
 
     return of

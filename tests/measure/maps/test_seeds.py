@@ -15,6 +15,7 @@ from reportgen.pipeline import run
 from reportgen.recipe import load
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
+CODE = (str(EXAMPLES / "mnist" / "network.py"), "efficientnet_lite_pytorch")
 SEEDS = range(5)
 DIGITS = f"""
 model:
@@ -55,7 +56,7 @@ def told(recipe: str, checkpoint: Path, images: Path, folder: Path) -> list[dict
     file.write_text(recipe)
     found = []
     for seed in SEEDS:
-        seeded = load(file).with_values({"run.seed": seed})
+        seeded = load(file, CODE).with_values({"run.seed": seed})
         out = run(seeded, checkpoint, images, folder / str(seed)).folder
         methods: dict[str, Any] = json.loads((out / "results.json").read_bytes())["trust"]["methods"]
         found.append(

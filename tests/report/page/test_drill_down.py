@@ -43,7 +43,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(file, folder / "digits" / file.parent.name)
     first = folder / "digits" / files[0].parent.name
     shutil.copy(files[0], first / "once-more.png")  # a duplicate
-    recipe = reportgen.load(folder / "recipe.yaml")
+    recipe = reportgen.load(folder / "recipe.yaml", [str(MNIST / "network.py")])
     checkpoint = MNIST / "checkpoints" / "epoch-01.safetensors"
     return reportgen.run(recipe, checkpoint, folder / "digits", folder / "out").folder
 
