@@ -28,9 +28,12 @@ from reportgen.errors import RecipeError
 from reportgen.evidence import canonical_json, write_whole
 from reportgen.ownership import (
     EVIDENCE,
+    MARK,
+    MARKER,
     claim,
     foreign,
     is_report,
+    is_work,
     owned,
     present,
     refuse_foreign,
@@ -39,8 +42,6 @@ from reportgen.ownership import (
 )
 
 WORK = ".reportgen-work"
-MARKER = "reportgen-work"
-MARK = b"reportgen.work/1\nHere reportgen builds the report of the folder around; it goes when it is whole.\n"
 ALL = will_write()
 JOURNAL = "publishing.json"
 HOLDER = "run.json"  # who builds there: a process, a machine, since when
@@ -73,7 +74,7 @@ def check(out: Path, written: Callable[[str], bool] = ALL) -> None:
         if not folder.exists():
             return
         _refuse_busy(folder, out)
-        unfinished = _is_work(_work(folder))
+        unfinished = is_work(_work(folder))
         if not is_report(folder) and not unfinished and any(folder.iterdir()):
             raise RecipeError(
                 f"--out {out} is a folder with other things in it, and no report of reportgen's",
@@ -186,21 +187,9 @@ def _work(folder: Path) -> Path:
     ours. An empty one may be taken, for nothing is lost with it."""
     for number in itertools.count(1):
         work = folder / (WORK if number == 1 else f"{WORK}-{number}")
-        if not os.path.lexists(work) or _is_work(work):
+        if not os.path.lexists(work) or is_work(work):
             return work
     raise AssertionError("there is always another number")
-
-
-def _is_work(work: Path) -> bool:
-    """Whether a folder is a work folder of ours: it has the marker, or nothing yet but the empty marker."""
-    if work.is_symlink() or not work.is_dir():
-        return False
-    inside = os.listdir(work)
-    marker = work / MARKER
-    if not marker.is_file() or marker.is_symlink():
-        return not inside
-    mark = marker.read_bytes()
-    return mark == MARK or (not mark and inside == [MARKER])
 
 
 def _acquired(folder: Path, out: Path) -> tuple[Path, int]:

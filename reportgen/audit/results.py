@@ -18,7 +18,7 @@ from reportgen.audit.identity import Identity, identity
 from reportgen.audit.maps import summary
 from reportgen.audit.metrics import metrics
 from reportgen.audit.second_model import Beside, ModelResults, beside
-from reportgen.audit.types import Cost, Environment, HeadFacts, Image, Layer, Model
+from reportgen.audit.types import Cost, Environment, HeadFacts, Image, Layer, Model, Seconds
 from reportgen.evidence import Evidence, Manifest, Record, Timing, best
 from reportgen.findings import Distribution
 from reportgen.stats import finite
@@ -92,6 +92,16 @@ def rendered_in(results: Results, render_s: float) -> Results:
     timed = results.copy()
     timed["cost"] = cost
     return timed
+
+
+def without_clock(results: Mapping[str, Any]) -> dict[str, Any]:
+    """The results without what a clock or a memory gauge measured, of the model beside, too. Which stages
+    took time is not said either: a run that was resumed has had fewer."""
+    still = {"seconds": dict.fromkeys(Seconds.__annotations__), "peak_memory_bytes": None}
+    told = {**results, "cost": {**results["cost"], **still}}
+    if beside := results["beside"]:
+        told["beside"] = {**beside, "cost": {**beside["cost"], **still}}
+    return told
 
 
 def as_json(results: Results) -> str:

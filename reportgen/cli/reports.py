@@ -49,12 +49,15 @@ def verify(
     ] = None,
     verbose: Verbose = False,
 ) -> None:
-    """Hash evidence, report and checkpoint again: was anything changed since?"""
-    from reportgen.pipeline.verification import altered_files
+    """Hash evidence, report and checkpoint again: was anything changed or added since?"""
+    from reportgen.pipeline.verification import added_files, altered_files
 
     altered = altered_files(folder, checkpoint)
+    added = [name for name in added_files(folder) if name not in altered]
     for name in altered:
         tell(f"changed: {name}")
-    if altered:
+    for name in added:
+        tell(f"added: {name}")
+    if altered or added:
         raise typer.Exit(1)
     tell(f"{folder}: nothing was changed")

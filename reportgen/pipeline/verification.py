@@ -15,3 +15,8 @@ def altered_files(folder: Path, checkpoint: Path | None) -> list[str]:
     from reportgen.inputs.checkpoints.shards import hash_at  # it loads torch
 
     return seal.verify(folder, checkpoint, hash_at)
+
+
+def added_files(folder: Path) -> list[str]:
+    """The names of what lies in the folder and is none of the report's."""
+    return seal.added(folder)

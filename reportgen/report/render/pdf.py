@@ -15,6 +15,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from reportgen.audit.results import without_clock
 from reportgen.errors import RenderError
 from reportgen.evidence import write_whole
 from reportgen.formats import Report
@@ -172,8 +173,7 @@ def _attachments(
     """The recipe that the report was made from, and its numbers; sorted by name, as PDF asks."""
     moment = datetime.fromisoformat(manifest["created"]).astimezone(timezone.utc)
     if manifest["reproducible"]:  # equal inputs give equal bytes: nothing that a clock measured
-        still = {"seconds": dict.fromkeys(results["cost"]["seconds"]), "peak_memory_bytes": None}
-        results = {**results, "cost": {**results["cost"], **still}}
+        results = without_clock(results)
     files = (
         ("recipe.yaml", document.recipe, "Source", "The recipe of the audit, defaults included"),
         (
