@@ -24,6 +24,13 @@ class RecipeError(ReportgenError):
     exit_code = 2
 
 
+class Unwritable(RecipeError):
+    """The system refuses to write where a report is to be. What was written before is whole: an old report,
+    and the evidence so far."""
+
+    exit_code = 4
+
+
 class InputError(ReportgenError):
     """The checkpoint, the model or the image set cannot be used."""
 

@@ -170,7 +170,8 @@ def remove_empty(folder: Path, names: Collection[str]) -> None:
 
 
 def is_work(work: Path) -> bool:
-    """Whether a folder is a work folder of ours: it has the marker, or nothing yet but the empty marker."""
+    """Whether a folder is a work folder of ours: it has the marker, or nothing yet but a part
+    of it."""
     if work.is_symlink() or not work.is_dir():
         return False
     inside = os.listdir(work)
@@ -178,7 +179,7 @@ def is_work(work: Path) -> bool:
     if not marker.is_file() or marker.is_symlink():
         return not inside
     mark = marker.read_bytes()
-    return mark == MARK or (not mark and inside == [MARKER])
+    return mark == MARK or (MARK.startswith(mark) and inside == [MARKER])
 
 
 def _manifest(evidence: Path) -> dict[str, object] | None:

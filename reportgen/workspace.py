@@ -14,11 +14,13 @@ keeps two runs apart; it ends with its process.
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import os
 import shutil
 import socket
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
@@ -40,25 +42,38 @@ from reportgen.ownership import (
     remove_empty,
     will_write,
 )
+from reportgen.writing import kept_whole, writable
 
 WORK = ".reportgen-work"
 ALL = will_write()
 JOURNAL = "publishing.json"
 HOLDER = "run.json"  # who builds there: a process, a machine, since when
+AGAIN = "again"  # where a report is rendered again, from links to its evidence
 OLD = "old"  # the old report's files while the new ones are moved in
 
 
 def target(out: Path) -> Path:
     """The folder that `out` means: where it is a link, what the link points to. It need not be there yet.
 
-    Raises RecipeError where it is a file, or a link that never ends.
+    Raises RecipeError where it is a file, or a link that never ends, and Unwritable where no system would
+    have a folder of that name.
     """
-    real = Path(os.path.realpath(out))
-    if real.is_symlink():
+    with writable(out):
+        real = Path(os.path.realpath(out))
+        kind = _kind(real)
+    if stat.S_ISLNK(kind):
         raise RecipeError(f"--out {out} is a link that leads back to itself", "name a folder")
-    if real.exists() and not real.is_dir():
+    if kind and not stat.S_ISDIR(kind):
         raise RecipeError(f"--out {out} is a file", "name a folder")
     return real
+
+
+def _kind(path: Path) -> int:
+    """What stands at a path, as stat has it; 0 where nothing does, or a file stands above."""
+    try:
+        return path.lstat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
 
 
 def check(out: Path, written: Callable[[str], bool] = ALL) -> None:
@@ -66,11 +81,13 @@ def check(out: Path, written: Callable[[str], bool] = ALL) -> None:
     written to `out` without a loss. `written` says which files it will have.
 
     Raises RecipeError where `out` is a folder of other things, where a file of somebody else's stands in the
-    way of one of the report's, and where another run is writing there.
+    way of one of the report's, and where another run is writing there; Unwritable where nothing may be
+    written.
     """
     folder = target(out)
     recover(out)
-    with _writable(out):
+    with writable(out):
+        _refuse_unwritable(folder)
         if not folder.exists():
             return
         _refuse_busy(folder, out)
@@ -81,6 +98,19 @@ def check(out: Path, written: Callable[[str], bool] = ALL) -> None:
                 "name a new or an empty folder, or an earlier report",
             )
         refuse_foreign(folder, out, written)
+
+
+def _refuse_unwritable(folder: Path) -> None:
+    """Raises OSError where the folder, or the nearest one above it that is there, may not be written: hours
+    before it would be."""
+    while not (kind := _kind(folder)) and folder != folder.parent:
+        folder = folder.parent
+    if not stat.S_ISDIR(kind):
+        raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    if not os.access(folder, os.W_OK | os.X_OK):
+        read_only = os.statvfs(folder).f_flag & os.ST_RDONLY if hasattr(os, "statvfs") else 0
+        number = errno.EROFS if read_only else errno.EACCES
+        raise OSError(number, os.strerror(number))
 
 
 def _refuse_busy(folder: Path, out: Path) -> None:
@@ -109,14 +139,19 @@ def _busy(work: Path, out: Path) -> RecipeError:
 def recover(out: Path) -> None:
     """Ends the publishing of a report that was stopped in between. Raises RecipeError as `workspace` does."""
     folder = target(out)
-    if (_work(folder) / JOURNAL).exists():
-        with _writable(out):
+    with writable(out):
+        if _publishing(_work(folder)):
             work, lock = _acquired(folder, out)
             try:
-                if (work / JOURNAL).exists():
-                    _swap(work, folder)
+                for room in _publishing(work):
+                    _swap(room, folder)
             finally:
                 os.close(lock)
+
+
+def _publishing(work: Path) -> list[Path]:
+    """Where a new report stands, of which some files may be in their place already."""
+    return [room for room in (work, work / AGAIN) if (room / JOURNAL).exists()]
 
 
 @contextmanager
@@ -127,7 +162,7 @@ def workspace(out: Path) -> Iterator[Path]:
     """
     folder = target(out)
     is_new = not folder.exists()
-    with _writable(out):
+    with writable(out):
         folder.mkdir(parents=True, exist_ok=True)
         work, lock = _acquired(folder, out)
     try:
@@ -144,6 +179,38 @@ def workspace(out: Path) -> Iterator[Path]:
             os.close(lock)
 
 
+@contextmanager
+def rendering(out: Path) -> Iterator[Path]:
+    """A folder inside `out` with the evidence of the report there, to render it again; `publish` puts what
+    was rendered in the place of the old one. It takes no room: the evidence's files are linked.
+
+    Raises RecipeError as `workspace` does: an interrupted run's evidence stays beside it.
+    """
+    folder = target(out)
+    with workspace(out) as work:
+        again = work / AGAIN
+        try:
+            with writable(out):
+                shutil.rmtree(again, ignore_errors=True)
+                for name in sorted(owned(folder)):
+                    if name.startswith(f"{EVIDENCE}/") and (folder / name).is_file():
+                        (again / name).parent.mkdir(parents=True, exist_ok=True)
+                        _linked(folder / name, again / name)
+            with kept_whole(out, again):
+                yield again
+        finally:
+            if not (again / JOURNAL).exists():  # else the old report's files are on their way
+                shutil.rmtree(again, ignore_errors=True)
+
+
+def _linked(file: Path, place: Path) -> None:
+    """The file at a second place; a copy where the file system has no links."""
+    try:
+        os.link(file, place)
+    except OSError:
+        shutil.copy2(file, place)
+
+
 def publish(work: Path, out: Path) -> None:
     """Puts the finished report in `work` in the place of the one in `out`, whose other files stay.
 
@@ -156,7 +223,7 @@ def publish(work: Path, out: Path) -> None:
     blocked = sorted(rooms.intersection(present(folder)))
     if stands := blocked + sorted(name for name in new - old if os.path.lexists(folder / name)):
         raise foreign(out, stands[0])
-    with _writable(out):
+    with writable(out):
         write_whole(work / JOURNAL, canonical_json({"old": sorted(old), "new": sorted(new)}))
         _swap(work, folder)
 
@@ -205,11 +272,25 @@ def _acquired(folder: Path, out: Path) -> tuple[Path, int]:
             os.close(lock)
             raise _busy(work, out)
         if _holds(lock, work):
-            if not os.fstat(lock).st_size:
-                os.write(lock, MARK)
-            write_whole(work / HOLDER, canonical_json(_holder()))
+            try:
+                _sign(work, lock)
+            except OSError:
+                with suppress(OSError):
+                    if not _is_begun(work):
+                        _remove(work)
+                os.close(lock)
+                raise
             return work, lock
         os.close(lock)  # that was the lock of a run that has ended
+
+
+def _sign(work: Path, lock: int) -> None:
+    """Writes the marker, where it is not whole yet, and who holds the lock. Raises OSError."""
+    if os.fstat(lock).st_size != len(MARK):
+        os.ftruncate(lock, 0)
+        if os.pwrite(lock, MARK, 0) != len(MARK):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    write_whole(work / HOLDER, canonical_json(_holder()))
 
 
 def _holder() -> dict[str, object]:
@@ -241,7 +322,7 @@ def _locked(lock: int) -> bool:
 
 def _is_begun(work: Path) -> bool:
     """Whether a work folder holds anything to go on with."""
-    return (work / JOURNAL).exists() or any((work / EVIDENCE).glob("*.json"))
+    return bool(_publishing(work)) or any((work / EVIDENCE).glob("*.json"))
 
 
 def _remove(work: Path) -> None:
@@ -256,12 +337,3 @@ def _remove(work: Path) -> None:
     (work / MARKER).unlink(missing_ok=True)
     with suppress(OSError):  # another run may have come already
         work.rmdir()
-
-
-@contextmanager
-def _writable(out: Path) -> Iterator[None]:
-    """Tells in the user's words where the system refuses to write."""
-    try:
-        yield
-    except OSError as error:
-        raise RecipeError(f"cannot write to {out}: {error.strerror}", "name another --out") from error

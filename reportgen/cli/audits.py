@@ -36,6 +36,7 @@ from reportgen.cli.options import (
     SaveMaps,
     Strict,
     Verbose,
+    folder_of,
     recipe_values,
 )
 from reportgen.cli.terminal import say, tell
@@ -99,12 +100,13 @@ def run(
     loaded = load(recipe)
     loaded = loaded.with_values(recipe_values(ctx.params, loaded.folder))
     row = Row(latest, keep)
-    _audit(loaded, checkpoint, images, out, limit, save_maps, quiet, as_json, watch, strict, baseline, row)
+    place = folder_of(out)
+    _audit(loaded, checkpoint, images, place, limit, save_maps, quiet, as_json, watch, strict, baseline, row)
 
 
 def demo(
     ctx: typer.Context,
-    out: Out = Path("demo-report"),
+    out: Out = "demo-report",
     device: Device = None,
     preset: Preset = None,
     budget: Budget = None,
@@ -119,11 +121,12 @@ def demo(
     from reportgen.recipe import load
 
     watch = watch_sigterm()
-    folder = out if out.name.strip(".") else Path(os.path.abspath(out))  # `.` has no name of its own
+    place = folder_of(out)
+    folder = place if place.name.strip(".") else Path(os.path.abspath(place))  # `.` has no name of its own
     file, checkpoint, images = prepare(folder.with_name(folder.name + "-input"))
     loaded = load(file)
     loaded = loaded.with_values(recipe_values(ctx.params, loaded.folder))
-    _audit(loaded, checkpoint, images, out, None, save_maps, quiet, as_json, watch)
+    _audit(loaded, checkpoint, images, place, None, save_maps, quiet, as_json, watch)
 
 
 def _audit(

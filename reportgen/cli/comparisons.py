@@ -8,14 +8,16 @@ from typing import Annotated
 
 import typer
 
-from reportgen.cli.options import Json, Verbose
+from reportgen.cli.options import Json, Verbose, folder_of
 from reportgen.cli.terminal import tell
 
 
 def diff(
     old: Annotated[Path, typer.Argument(help="The folder of the earlier report.")],
     new: Annotated[Path, typer.Argument(help="The folder of the later one; its recipe has the limits.")],
-    out: Annotated[Path | None, typer.Option("--out", help="Where diff.html and diff.json go.")] = None,
+    out: Annotated[
+        str | None, typer.Option("--out", metavar="PATH", help="Where diff.html and diff.json go.")
+    ] = None,
     theme: Annotated[str | None, typer.Option("--theme", help="A theme's name or folder.")] = None,
     verbose: Verbose = False,
     as_json: Json = False,
@@ -26,7 +28,7 @@ def diff(
     from reportgen.report.render.diff import as_json as text
 
     found = compared(old, new)
-    page = written(found, out, theme) if out is not None else None
+    page = written(found, folder_of(out), theme) if out is not None else None
     if as_json:
         tell(text(found.comparison), end="")
     else:

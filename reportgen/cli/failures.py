@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import traceback
@@ -11,7 +12,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
-from reportgen.cli import stdout
+from reportgen.cli import stderr, stdout
 from reportgen.errors import ReportgenError
 from reportgen.progress import Progress
 
@@ -19,6 +20,8 @@ FAULT = 70  # a fault of reportgen's own, as sysexits.h has it: never 1, which i
 INTERRUPTED, TERMINATED = 130, 143
 NOBODY_READS = 141  # as of a process that SIGPIPE ends
 SHARDED = ("score", "measure", "sample")  # stages that tell how far they are after each shard
+UNUSABLE = 3
+NOWHERE = "the working folder is gone: no file can be named from it"
 RESUME = "the same command goes on where this one stopped"
 
 
@@ -59,6 +62,10 @@ class Command(TyperCommand):
 
     def invoke(self, ctx: Any) -> Any:
         """Runs the command; `--verbose` shows where an error came from."""
+        with stderr.patient():
+            return self._invoked(ctx)
+
+    def _invoked(self, ctx: Any) -> Any:
         verbose = bool(ctx.params.get("verbose"))
         if not verbose:  # what is odd about an image is in the report
             warnings.filterwarnings("ignore", module="PIL")
@@ -78,9 +85,7 @@ class Command(TyperCommand):
         except Exception as error:
             if _is_usage(error):
                 raise
-            words = " ".join(f"{type(error).__name__}: {error}".split())
-            remedy = "this is a fault of reportgen's; run again with --verbose for the traceback"
-            code = _fail(words[:300], remedy, FAULT, verbose)
+            code = _fail(*_unexpected(error), verbose)
         raise typer.Exit(code)
 
 
@@ -91,11 +96,28 @@ def watch_sigterm() -> Watch:
     return watch
 
 
+def _unexpected(error: Exception) -> tuple[str, str, int]:
+    """Cause, remedy and exit code of what nobody has foreseen: a fault of reportgen's, but where there is no
+    working folder any more."""
+    if isinstance(error, OSError) and not _has_working_folder():
+        return NOWHERE, "change to a folder that is there", UNUSABLE
+    words = " ".join(f"{type(error).__name__}: {error}".split())
+    return words[:300], "this is a fault of reportgen's; run again with --verbose for the traceback", FAULT
+
+
 def _fail(cause: str, remedy: str, code: int, verbose: bool) -> int:
     if verbose:
         traceback.print_exc()
     print(f"error: {cause}\nremedy: {remedy}", file=sys.stderr)
     return code
+
+
+def _has_working_folder() -> bool:
+    try:
+        os.getcwd()
+    except OSError:
+        return False
+    return True
 
 
 def _is_usage(error: Exception) -> bool:

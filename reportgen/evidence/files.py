@@ -6,8 +6,14 @@ import hashlib
 import json
 import os
 import secrets
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+
+class NotWritten(OSError):
+    """The system refused a write: a full disk, a limit, a folder that is gone or may not be written."""
 
 
 def sha256_of(data: bytes | Path) -> str:
@@ -28,17 +34,35 @@ def canonical_json(value: Any) -> bytes:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Writes a file so that it is never seen half written, by way of a new name that nobody has taken."""
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    """Writes a file so that it is never seen half written, by way of a new name that nobody has taken.
+    Raises NotWritten; a file that was there before is then as it was."""
+    write_together({path: data})
+
+
+def write_together(files: Mapping[Path, bytes]) -> None:
+    """Writes files that belong together: none takes its place before all are on the disk. Raises NotWritten;
+    files that were there before are then as they were."""
+    written: list[tuple[Path, Path]] = []
     try:
-        with partial.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
+        for path, data in files.items():
+            written.append((path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}.tmp"), path))
+            _write(written[-1][0], data)
+        for partial, path in written:
+            partial.replace(path)
+    except BaseException as error:
+        with suppress(OSError):
+            for partial, _ in written:
+                partial.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise NotWritten(error.errno, error.strerror, str(written[-1][1])) from error
         raise
+
+
+def _write(partial: Path, data: bytes) -> None:
+    with partial.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def is_whole(shard: Path) -> bool:

@@ -26,6 +26,7 @@ from reportgen.recipe.preset import with_preset
 from reportgen.report import Rendered, notebook, write_report
 from reportgen.report.render import themes
 from reportgen.workspace import check, publish, target, workspace
+from reportgen.writing import kept_whole
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,8 @@ def run(
     on changes are judged.
     An earlier report in `out` is replaced when the new one is whole, and nothing else that lies there.
     Interrupted, the same call resumes. Raises RecipeError, InputError, and RenderError where even
-    report.html failed (the evidence is kept).
+    report.html failed (the evidence is kept); Unwritable where the system refuses a write, with the old
+    report and the evidence so far as they were.
     """
     begun = time.perf_counter()
     output = recipe.output
@@ -84,7 +86,7 @@ def run(
     material = read_material(recipe, checkpoint, images, limit)
     again = partial(material.audit, save_maps=save_maps, baseline=before.answers)
     audit = again(material.recipe)
-    with workspace(out) as folder:
+    with workspace(out) as folder, kept_whole(out, folder):
         if recipe.run.preset or recipe.run.budget:
             audit = _within_budget(audit, folder, progress, again)
         for line in audit.lines(audit.main):

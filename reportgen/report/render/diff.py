@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from reportgen.audit.compare.comparison import Comparison
 from reportgen.audit.compare.kept import MapsBefore
-from reportgen.evidence import Evidence, write_whole
+from reportgen.evidence import Evidence, write_together
 from reportgen.report.document.change import change
 from reportgen.report.pictures.rasters import Encoding, Raster
 from reportgen.report.render import templates
@@ -25,8 +25,8 @@ def write(
     folder: Path, found: Comparison, evidence: Evidence | None, maps: Sequence[MapsBefore], theme: Theme
 ) -> None:
     """Writes both files into a folder that is there. `evidence` is the new audit's, where there is any."""
-    write_whole(folder / NUMBERS, as_json(found).encode())
-    write_whole(folder / PAGE, _page(found, evidence, maps, theme).encode())
+    numbers, page = as_json(found), _page(found, evidence, maps, theme)
+    write_together({folder / NUMBERS: numbers.encode(), folder / PAGE: page.encode()})
 
 
 def as_json(found: Comparison) -> str:
