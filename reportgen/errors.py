@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable
 from typing import ClassVar
 
+from reportgen.shown import visible
+
 
 class ReportgenError(Exception):
     """An expected failure. `cause` and `remedy` are one line each; `exit_code` is the process's."""
@@ -59,7 +61,8 @@ class UnknownName(Exception):
         self.kind = kind
         self.value = value
         self.nearest = nearest(str(value), choices)
-        super().__init__(f"unknown {kind} {value!r}{did_you_mean(self.nearest)}")
+        quoted = f"'{visible(value)}'" if isinstance(value, str) else repr(value)
+        super().__init__(f"unknown {kind} {quoted}{did_you_mean(self.nearest)}")
 
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:

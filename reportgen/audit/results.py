@@ -21,6 +21,7 @@ from reportgen.audit.second_model import Beside, ModelResults, beside
 from reportgen.audit.types import Cost, Environment, HeadFacts, Image, Layer, Model, Seconds
 from reportgen.evidence import Evidence, Manifest, Record, Timing, best
 from reportgen.findings import Distribution
+from reportgen.shown import visible_json
 from reportgen.stats import finite
 
 OF_HEADS = ("label_indices", "answered_indices", "truth")  # of an image, by some heads
@@ -106,7 +107,7 @@ def without_clock(results: Mapping[str, Any]) -> dict[str, Any]:
 
 def as_json(results: Results) -> str:
     """The text of results.json."""
-    return json.dumps(results, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+    return visible_json(json.dumps(results, ensure_ascii=False, allow_nan=False, indent=1)) + "\n"
 
 
 def _of_model(evidence: Evidence) -> ModelResults:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -200,9 +199,9 @@ def _tell(outcome: Outcome, as_json: bool, quiet: bool) -> None:
     else:
         tell(str(report))
     if not quiet:
-        print(f"status: {outcome.status}", file=sys.stderr)
+        say(f"status: {outcome.status}")
     for gate in results["gates"]:
         if not gate["passed"]:
-            print(f"gate {gate['outcome']}: {gate['name']}: {gate['reason']}", file=sys.stderr)
+            say(f"gate {gate['outcome']}: {gate['name']}: {gate['reason']}")
     if outcome.pdf_problem:
         raise outcome.pdf_problem

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from reportgen.cli.options import Json, Verbose, folder_of
-from reportgen.cli.terminal import tell
+from reportgen.cli.terminal import say, tell
 
 
 def diff(
@@ -43,6 +42,6 @@ def diff(
             tell(f"  {line.tag}: {line.text}")
     failed = [gate for gate in found.comparison["gates"] if not gate["passed"]]
     for gate in failed:
-        print(f"gate {gate['outcome']}: {gate['name']}: {gate['reason']}", file=sys.stderr)
+        say(f"gate {gate['outcome']}: {gate['name']}: {gate['reason']}")
     if failed:
         raise typer.Exit(1)

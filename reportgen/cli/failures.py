@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
 import traceback
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from reportgen.cli import stderr, stdout
 from reportgen.errors import ReportgenError
 from reportgen.progress import Progress
+from reportgen.shown import LINE, line
 
 FAULT = 70  # a fault of reportgen's own, as sysexits.h has it: never 1, which is a failed gate
 INTERRUPTED, TERMINATED = 130, 143
@@ -89,6 +93,38 @@ class Command(TyperCommand):
         raise typer.Exit(code)
 
 
+    def make_context(self, *arguments: Any, **more: Any) -> Any:
+        """Parses; a complaint of the parser's quotes what it was given, which may be anything."""
+        with _one_line():
+            return super().make_context(*arguments, **more)
+
+
+class Group(TyperGroup):
+    """Commands; the parser's complaints are lines as any other."""
+
+    def make_context(self, *arguments: Any, **more: Any) -> Any:
+        """Parses what stands before the command."""
+        with _one_line():
+            return super().make_context(*arguments, **more)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Finds the command and runs it."""
+        with _one_line():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    """Makes what a parser's complaint quotes visible, and bounds it."""
+    try:
+        yield
+    except Exception as error:
+        if _is_usage(error):
+            said = line(error.format_message(), LINE - len("Error: "))  # type: ignore[attr-defined]
+            error.format_message = lambda: said  # type: ignore[attr-defined]
+        raise
+
+
 def watch_sigterm() -> Watch:
     """From now on SIGTERM ends the command as an interruption does: what is whole is kept."""
     watch = Watch()
@@ -101,14 +137,16 @@ def _unexpected(error: Exception) -> tuple[str, str, int]:
     working folder any more."""
     if isinstance(error, OSError) and not _has_working_folder():
         return NOWHERE, "change to a folder that is there", UNUSABLE
-    words = " ".join(f"{type(error).__name__}: {error}".split())
-    return words[:300], "this is a fault of reportgen's; run again with --verbose for the traceback", FAULT
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        return f"a path is longer than any file's: {error.filename}", "give a shorter one", UNUSABLE
+    words = line(f"{type(error).__name__}: {error}", 300)
+    return words, "this is a fault of reportgen's; run again with --verbose for the traceback", FAULT
 
 
 def _fail(cause: str, remedy: str, code: int, verbose: bool) -> int:
     if verbose:
         traceback.print_exc()
-    print(f"error: {cause}\nremedy: {remedy}", file=sys.stderr)
+    print(f"{line(f'error: {cause}')}\n{line(f'remedy: {remedy}')}", file=sys.stderr)
     return code
 
 

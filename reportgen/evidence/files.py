@@ -11,6 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from reportgen.shown import visible_json
+
 
 class NotWritten(OSError):
     """The system refused a write: a full disk, a limit, a folder that is gone or may not be written."""
@@ -28,9 +30,10 @@ def sha256_of(data: bytes | Path) -> str:
 
 
 def canonical_json(value: Any) -> bytes:
-    """UTF-8 JSON with sorted keys: equal values give equal bytes. NaN is refused (ValueError)."""
+    """UTF-8 JSON with sorted keys: equal values give equal bytes; what cannot be seen of a text is an escape
+    in it (`reportgen.shown`). NaN is refused (ValueError)."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False, indent=1)
-    return text.encode() + b"\n"
+    return visible_json(text).encode() + b"\n"
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -132,7 +133,7 @@ def _theme(recipe: Recipe) -> str:
     """The recipe's theme, a folder of its own beside the recipe; looked at before anything is measured."""
     name = recipe.output.theme
     own = recipe.folder / name
-    chosen = str(own) if own.is_dir() and name not in themes.themes() else name
+    chosen = str(own) if os.path.isdir(own) and name not in themes.themes() else name
     try:
         themes.theme(chosen)
     except RecipeError as error:

@@ -17,6 +17,7 @@ from reportgen.report.render import templates
 from reportgen.report.render.embedding import Embedding
 from reportgen.report.render.html import policy
 from reportgen.report.render.themes import Theme
+from reportgen.shown import visible_json
 
 PAGE, NUMBERS = "diff.html", "diff.json"
 
@@ -31,7 +32,7 @@ def write(
 
 def as_json(found: Comparison) -> str:
     """The text of diff.json."""
-    return json.dumps(found, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+    return visible_json(json.dumps(found, ensure_ascii=False, allow_nan=False, indent=1)) + "\n"
 
 
 def _page(found: Comparison, evidence: Evidence | None, maps: Sequence[MapsBefore], theme: Theme) -> str:

@@ -29,6 +29,7 @@ from reportgen.report.render.print_selection import cases, printed
 from reportgen.report.render.sheets import sealed
 from reportgen.report.render.themes import Theme, data_uri
 from reportgen.report.values.document import Document
+from reportgen.shown import visible, visible_json
 
 log = logging.getLogger("reportgen")
 ENCODING = Encoding(85)
@@ -175,10 +176,10 @@ def _attachments(
     if manifest["reproducible"]:  # equal inputs give equal bytes: nothing that a clock measured
         results = without_clock(results)
     files = (
-        ("recipe.yaml", document.recipe, "Source", "The recipe of the audit, defaults included"),
+        ("recipe.yaml", visible(document.recipe), "Source", "The recipe of the audit, defaults included"),
         (
             "results.json",
-            json.dumps(results, ensure_ascii=False, indent=1) + "\n",
+            visible_json(json.dumps(results, ensure_ascii=False, indent=1)) + "\n",
             "Data",
             "Every number of the report",
         ),
