@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable
 from typing import ClassVar
 
+from reportgen.shown import visible
+
 
 class ReportgenError(Exception):
     """An expected failure. `cause` and `remedy` are one line each; `exit_code` is the process's."""
@@ -22,6 +24,13 @@ class RecipeError(ReportgenError):
     """Usage or recipe error; `cause` begins with file:line:column where there is a file."""
 
     exit_code = 2
+
+
+class Unwritable(RecipeError):
+    """The system refuses to write where a report is to be. What was written before is whole: an old report,
+    and the evidence so far."""
+
+    exit_code = 4
 
 
 class InputError(ReportgenError):
@@ -52,7 +61,8 @@ class UnknownName(Exception):
         self.kind = kind
         self.value = value
         self.nearest = nearest(str(value), choices)
-        super().__init__(f"unknown {kind} {value!r}{did_you_mean(self.nearest)}")
+        quoted = f"'{visible(value)}'" if isinstance(value, str) else repr(value)
+        super().__init__(f"unknown {kind} {quoted}{did_you_mean(self.nearest)}")
 
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:

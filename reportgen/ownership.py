@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from reportgen.errors import RecipeError
@@ -28,6 +28,8 @@ BEFORE = ("baseline.json", "baseline.safetensors", "history.json")
 FOLDERS = (EVIDENCE, f"{EVIDENCE}/{BESIDE}", MAPS, f"{MAPS}/{BESIDE}", PAGE_FILES)
 OURS = "reportgen.evidence/"  # how the schema of a manifest of ours begins, whatever its version
 UNKNOWN = "0" * 64  # the hash of a file that is claimed and not written yet
+MARKER = "reportgen-work"
+MARK = b"reportgen.work/1\nHere reportgen builds the report of the folder around; it goes when it is whole.\n"
 # every name that a report's file may have, relative to the report: no other is touched, whoever lists it
 NAMES = re.compile(
     rf"{'|'.join(map(re.escape, (*DOCUMENTS, SUMS)))}"
@@ -53,8 +55,8 @@ def owned(folder: Path) -> frozenset[str]:
     """
     if not is_report(folder):
         return frozenset()
-    listed = _listed(folder)
-    names = {SUMS, *_evidence(folder / EVIDENCE), *(_documents(folder) if listed is None else listed)}
+    known = _listed(folder)
+    names = {SUMS, *_evidence(folder / EVIDENCE), *(_documents(folder) if known is None else known)}
     root = os.path.realpath(folder)
     return frozenset(name for name in names if NAMES.fullmatch(name) and _is_plain(root, name))
 
@@ -127,17 +129,27 @@ def will_write(pdf: bool = True, maps: bool = True, page_files: bool = True) -> 
 def claim(folder: Path, names: Iterable[str]) -> None:
     """Enters names in the seal before their files are written, so that they are known as ours even if the
     process ends before the report is sealed."""
-    listed = _listed(folder)
-    known = dict(listed) if listed is not None else dict.fromkeys(_documents(folder), UNKNOWN)
+    sealed = _listed(folder)
+    known = dict(sealed) if sealed is not None else dict.fromkeys(_documents(folder), UNKNOWN)
     added = dict.fromkeys(names, UNKNOWN)
-    if listed is None or added.keys() - known.keys():
+    if sealed is None or added.keys() - known.keys():
         write_sums(folder, {**added, **known})
 
 
 def write_sums(folder: Path, digests: dict[str, str]) -> None:
     """Writes the seal: the SHA-256 of files by their names."""
-    lines = [f"{digest}  {name}\n" for name, digest in digests.items()]
-    write_whole(folder / SUMS, "".join(lines).encode())
+    write_whole(folder / SUMS, text_of(digests))
+
+
+def text_of(digests: Mapping[str, str]) -> bytes:
+    """The seal's text, a line a file."""
+    return "".join(f"{digest}  {name}\n" for name, digest in digests.items()).encode()
+
+
+def listed(folder: Path) -> dict[str, str]:
+    """The seal's hashes by name. Raises OSError and ValueError where it cannot be read."""
+    lines = (folder / SUMS).read_bytes().decode().split("\n")
+    return {name: digest for digest, name in (line.split("  ", 1) for line in lines if line)}
 
 
 def discard(folder: Path, names: Collection[str]) -> None:
@@ -155,6 +167,19 @@ def remove_empty(folder: Path, names: Collection[str]) -> None:
         path = folder / room
         if path.is_dir() and not path.is_symlink() and not os.listdir(path):
             path.rmdir()
+
+
+def is_work(work: Path) -> bool:
+    """Whether a folder is a work folder of ours: it has the marker, or nothing yet but a part
+    of it."""
+    if work.is_symlink() or not work.is_dir():
+        return False
+    inside = os.listdir(work)
+    marker = work / MARKER
+    if not marker.is_file() or marker.is_symlink():
+        return not inside
+    mark = marker.read_bytes()
+    return mark == MARK or (MARK.startswith(mark) and inside == [MARKER])
 
 
 def _manifest(evidence: Path) -> dict[str, object] | None:
@@ -182,8 +207,7 @@ def _evidence(evidence: Path, room: str = EVIDENCE) -> Iterator[str]:
 def _listed(folder: Path) -> dict[str, str] | None:
     """The seal's hashes by name; None where it cannot be read."""
     try:
-        lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
-        return {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
+        return listed(folder)
     except (OSError, ValueError):
         return None
 

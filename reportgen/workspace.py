@@ -14,11 +14,13 @@ keeps two runs apart; it ends with its process.
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import os
 import shutil
 import socket
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
@@ -28,37 +30,51 @@ from reportgen.errors import RecipeError
 from reportgen.evidence import canonical_json, write_whole
 from reportgen.ownership import (
     EVIDENCE,
+    MARK,
+    MARKER,
     claim,
     foreign,
     is_report,
+    is_work,
     owned,
     present,
     refuse_foreign,
     remove_empty,
     will_write,
 )
+from reportgen.writing import kept_whole, writable
 
 WORK = ".reportgen-work"
-MARKER = "reportgen-work"
-MARK = b"reportgen.work/1\nHere reportgen builds the report of the folder around; it goes when it is whole.\n"
 ALL = will_write()
 JOURNAL = "publishing.json"
 HOLDER = "run.json"  # who builds there: a process, a machine, since when
 PART = "part.json"  # what a part of a set was asked, once it is measured
+AGAIN = "again"  # where a report is rendered again, from links to its evidence
 OLD = "old"  # the old report's files while the new ones are moved in
 
 
 def target(out: Path) -> Path:
     """The folder that `out` means: where it is a link, what the link points to. It need not be there yet.
 
-    Raises RecipeError where it is a file, or a link that never ends.
+    Raises RecipeError where it is a file, or a link that never ends, and Unwritable where no system would
+    have a folder of that name.
     """
-    real = Path(os.path.realpath(out))
-    if real.is_symlink():
+    with writable(out):
+        real = Path(os.path.realpath(out))
+        kind = _kind(real)
+    if stat.S_ISLNK(kind):
         raise RecipeError(f"--out {out} is a link that leads back to itself", "name a folder")
-    if real.exists() and not real.is_dir():
+    if kind and not stat.S_ISDIR(kind):
         raise RecipeError(f"--out {out} is a file", "name a folder")
     return real
+
+
+def _kind(path: Path) -> int:
+    """What stands at a path, as stat has it; 0 where nothing does, or a file stands above."""
+    try:
+        return path.lstat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
 
 
 def check(out: Path, written: Callable[[str], bool] = ALL) -> None:
@@ -66,21 +82,36 @@ def check(out: Path, written: Callable[[str], bool] = ALL) -> None:
     written to `out` without a loss. `written` says which files it will have.
 
     Raises RecipeError where `out` is a folder of other things, where a file of somebody else's stands in the
-    way of one of the report's, and where another run is writing there.
+    way of one of the report's, and where another run is writing there; Unwritable where nothing may be
+    written.
     """
     folder = target(out)
     recover(out)
-    with _writable(out):
+    with writable(out):
+        _refuse_unwritable(folder)
         if not folder.exists():
             return
         _refuse_busy(folder, out)
-        unfinished = _is_work(_work(folder))
+        unfinished = is_work(_work(folder))
         if not is_report(folder) and not unfinished and any(folder.iterdir()):
             raise RecipeError(
                 f"--out {out} is a folder with other things in it, and no report of reportgen's",
                 "name a new or an empty folder, or an earlier report",
             )
         refuse_foreign(folder, out, written)
+
+
+def _refuse_unwritable(folder: Path) -> None:
+    """Raises OSError where the folder, or the nearest one above it that is there, may not be written: hours
+    before it would be."""
+    while not (kind := _kind(folder)) and folder != folder.parent:
+        folder = folder.parent
+    if not stat.S_ISDIR(kind):
+        raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    if not os.access(folder, os.W_OK | os.X_OK):
+        read_only = os.statvfs(folder).f_flag & os.ST_RDONLY if hasattr(os, "statvfs") else 0
+        number = errno.EROFS if read_only else errno.EACCES
+        raise OSError(number, os.strerror(number))
 
 
 def _refuse_busy(folder: Path, out: Path) -> None:
@@ -109,14 +140,19 @@ def _busy(work: Path, out: Path) -> RecipeError:
 def recover(out: Path) -> None:
     """Ends the publishing of a report that was stopped in between. Raises RecipeError as `workspace` does."""
     folder = target(out)
-    if (_work(folder) / JOURNAL).exists():
-        with _writable(out):
+    with writable(out):
+        if _publishing(_work(folder)):
             work, lock = _acquired(folder, out)
             try:
-                if (work / JOURNAL).exists():
-                    _swap(work, folder)
+                for room in _publishing(work):
+                    _swap(room, folder)
             finally:
                 os.close(lock)
+
+
+def _publishing(work: Path) -> list[Path]:
+    """Where a new report stands, of which some files may be in their place already."""
+    return [room for room in (work, work / AGAIN) if (room / JOURNAL).exists()]
 
 
 @contextmanager
@@ -127,7 +163,7 @@ def workspace(out: Path) -> Iterator[Path]:
     """
     folder = target(out)
     is_new = not folder.exists()
-    with _writable(out):
+    with writable(out):
         folder.mkdir(parents=True, exist_ok=True)
         work, lock = _acquired(folder, out)
     try:
@@ -147,7 +183,39 @@ def workspace(out: Path) -> Iterator[Path]:
 def unfinished(out: Path) -> Path | None:
     """The work folder inside `out`, where there is one."""
     work = _work(target(out))
-    return work if _is_work(work) and (work / MARKER).exists() else None
+    return work if is_work(work) and (work / MARKER).exists() else None
+
+
+@contextmanager
+def rendering(out: Path) -> Iterator[Path]:
+    """A folder inside `out` with the evidence of the report there, to render it again; `publish` puts what
+    was rendered in the place of the old one. It takes no room: the evidence's files are linked.
+
+    Raises RecipeError as `workspace` does: an interrupted run's evidence stays beside it.
+    """
+    folder = target(out)
+    with workspace(out) as work:
+        again = work / AGAIN
+        try:
+            with writable(out):
+                shutil.rmtree(again, ignore_errors=True)
+                for name in sorted(owned(folder)):
+                    if name.startswith(f"{EVIDENCE}/") and (folder / name).is_file():
+                        (again / name).parent.mkdir(parents=True, exist_ok=True)
+                        _linked(folder / name, again / name)
+            with kept_whole(out, again):
+                yield again
+        finally:
+            if not (again / JOURNAL).exists():  # else the old report's files are on their way
+                shutil.rmtree(again, ignore_errors=True)
+
+
+def _linked(file: Path, place: Path) -> None:
+    """The file at a second place; a copy where the file system has no links."""
+    try:
+        os.link(file, place)
+    except OSError:
+        shutil.copy2(file, place)
 
 
 def publish(work: Path, out: Path) -> None:
@@ -162,7 +230,7 @@ def publish(work: Path, out: Path) -> None:
     blocked = sorted(rooms.intersection(present(folder)))
     if stands := blocked + sorted(name for name in new - old if os.path.lexists(folder / name)):
         raise foreign(out, stands[0])
-    with _writable(out):
+    with writable(out):
         write_whole(work / JOURNAL, canonical_json({"old": sorted(old), "new": sorted(new)}))
         _swap(work, folder)
 
@@ -193,21 +261,9 @@ def _work(folder: Path) -> Path:
     ours. An empty one may be taken, for nothing is lost with it."""
     for number in itertools.count(1):
         work = folder / (WORK if number == 1 else f"{WORK}-{number}")
-        if not os.path.lexists(work) or _is_work(work):
+        if not os.path.lexists(work) or is_work(work):
             return work
     raise AssertionError("there is always another number")
-
-
-def _is_work(work: Path) -> bool:
-    """Whether a folder is a work folder of ours: it has the marker, or nothing yet but the empty marker."""
-    if work.is_symlink() or not work.is_dir():
-        return False
-    inside = os.listdir(work)
-    marker = work / MARKER
-    if not marker.is_file() or marker.is_symlink():
-        return not inside
-    mark = marker.read_bytes()
-    return mark == MARK or (not mark and inside == [MARKER])
 
 
 def _acquired(folder: Path, out: Path) -> tuple[Path, int]:
@@ -223,11 +279,25 @@ def _acquired(folder: Path, out: Path) -> tuple[Path, int]:
             os.close(lock)
             raise _busy(work, out)
         if _holds(lock, work):
-            if not os.fstat(lock).st_size:
-                os.write(lock, MARK)
-            write_whole(work / HOLDER, canonical_json(_holder()))
+            try:
+                _sign(work, lock)
+            except OSError:
+                with suppress(OSError):
+                    if not _is_begun(work):
+                        _remove(work)
+                os.close(lock)
+                raise
             return work, lock
         os.close(lock)  # that was the lock of a run that has ended
+
+
+def _sign(work: Path, lock: int) -> None:
+    """Writes the marker, where it is not whole yet, and who holds the lock. Raises OSError."""
+    if os.fstat(lock).st_size != len(MARK):
+        os.ftruncate(lock, 0)
+        if os.pwrite(lock, MARK, 0) != len(MARK):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    write_whole(work / HOLDER, canonical_json(_holder()))
 
 
 def _holder() -> dict[str, object]:
@@ -259,7 +329,7 @@ def _locked(lock: int) -> bool:
 
 def _is_begun(work: Path) -> bool:
     """Whether a work folder holds anything to go on with."""
-    begun = any((work / name).exists() for name in (JOURNAL, PART))
+    begun = bool(_publishing(work)) or (work / PART).exists()
     return begun or any((work / EVIDENCE).glob("*.json"))
 
 
@@ -275,12 +345,3 @@ def _remove(work: Path) -> None:
     (work / MARKER).unlink(missing_ok=True)
     with suppress(OSError):  # another run may have come already
         work.rmdir()
-
-
-@contextmanager
-def _writable(out: Path) -> Iterator[None]:
-    """Tells in the user's words where the system refuses to write."""
-    try:
-        yield
-    except OSError as error:
-        raise RecipeError(f"cannot write to {out}: {error.strerror}", "name another --out") from error

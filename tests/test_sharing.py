@@ -144,7 +144,7 @@ def test_a_part_says_all_that_was_asked(set_of_eleven):
     )
 
 
-def test_code_of_a_folder_that_a_part_names_itself_is_not_called(set_of_eleven, tmp_path_factory, monkeypatch):
+def test_code_of_a_folder_that_a_part_names_is_not_called(set_of_eleven, tmp_path_factory, monkeypatch):
     folder = set_of_eleven.shard("1/1")
     note = unfinished(folder) / PART
     told = json.loads(note.read_bytes())

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from typing_extensions import NotRequired, TypedDict
 
 from reportgen.audit.quantities import Count, Sha256
+from reportgen.shown import visible_json
 
 
 class Identity(TypedDict):
@@ -35,6 +36,7 @@ def identity(
     files = (f"{record['sha256'] or '-'}  {record['path']}" for record in records)
     text = json.dumps(recipe, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     counts = Counter(record["label"] for record in labelled if record["status"] == "ok")
+    text = visible_json(text)
     return {
         "images": _of_lines(files),
         "code": code,

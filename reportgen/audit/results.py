@@ -18,10 +18,20 @@ from reportgen.audit.identity import Identity, identity
 from reportgen.audit.maps import summary
 from reportgen.audit.metrics import metrics
 from reportgen.audit.second_model import Beside, ModelResults, beside
-from reportgen.audit.types import Cost, Environment, HeadFacts, Image, Layer, Model, SignatureFound
+from reportgen.audit.types import (
+    Cost,
+    Environment,
+    HeadFacts,
+    Image,
+    Layer,
+    Model,
+    Seconds,
+    SignatureFound,
+)
 from reportgen.evidence import Evidence, Manifest, Record, Timing, best
 from reportgen.evidence.records import SignatureFacts
 from reportgen.findings import Distribution
+from reportgen.shown import visible_json
 from reportgen.stats import finite
 
 OF_HEADS = ("label_indices", "answered_indices", "truth")  # of an image, by some heads
@@ -95,9 +105,19 @@ def rendered_in(results: Results, render_s: float) -> Results:
     return timed
 
 
+def without_clock(results: Mapping[str, Any]) -> dict[str, Any]:
+    """The results without what a clock or a memory gauge measured, of the model beside, too. Which stages
+    took time is not said either: a run that was resumed has had fewer."""
+    still = {"seconds": dict.fromkeys(Seconds.__annotations__), "peak_memory_bytes": None}
+    told = {**results, "cost": {**results["cost"], **still}}
+    if beside := results["beside"]:
+        told["beside"] = {**beside, "cost": {**beside["cost"], **still}}
+    return told
+
+
 def as_json(results: Results) -> str:
     """The text of results.json."""
-    return json.dumps(results, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+    return visible_json(json.dumps(results, ensure_ascii=False, allow_nan=False, indent=1)) + "\n"
 
 
 def _of_model(evidence: Evidence) -> ModelResults:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,6 +39,7 @@ from reportgen.cli.options import (
     Verbose,
     Workers,
     allowed_code,
+    folder_of,
     recipe_values,
 )
 from reportgen.cli.terminal import say, tell
@@ -109,7 +109,7 @@ def run(
         loaded,
         checkpoint,
         images,
-        out,
+        folder_of(out),
         limit,
         save_maps,
         quiet,
@@ -125,7 +125,7 @@ def run(
 
 def demo(
     ctx: typer.Context,
-    out: Out = Path("demo-report"),
+    out: Out = "demo-report",
     device: Device = None,
     preset: Preset = None,
     budget: Budget = None,
@@ -140,11 +140,12 @@ def demo(
     from reportgen.recipe import load
 
     watch = watch_sigterm()
-    folder = out if out.name.strip(".") else Path(os.path.abspath(out))  # `.` has no name of its own
+    place = folder_of(out)
+    folder = place if place.name.strip(".") else Path(os.path.abspath(place))  # `.` has no name of its own
     file, checkpoint, images = prepare(folder.with_name(folder.name + "-input"))
     loaded = load(file, CODE)
     loaded = loaded.with_values(recipe_values(ctx.params, loaded.folder))
-    _audit(loaded, checkpoint, images, out, None, save_maps, quiet, as_json, watch)
+    _audit(loaded, checkpoint, images, place, None, save_maps, quiet, as_json, watch)
 
 
 def _audit(
@@ -230,9 +231,9 @@ def _tell(outcome: Outcome, as_json: bool, quiet: bool) -> None:
     else:
         tell(str(report))
     if not quiet:
-        print(f"status: {outcome.status}", file=sys.stderr)
+        say(f"status: {outcome.status}")
     for gate in results["gates"]:
         if not gate["passed"]:
-            print(f"gate {gate['outcome']}: {gate['name']}: {gate['reason']}", file=sys.stderr)
+            say(f"gate {gate['outcome']}: {gate['name']}: {gate['reason']}")
     if outcome.pdf_problem:
         raise outcome.pdf_problem

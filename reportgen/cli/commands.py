@@ -18,9 +18,10 @@ from reportgen.cli import (
     stdout,
     tracking,
 )
-from reportgen.cli.failures import Command
+from reportgen.cli.failures import Command, Group
 
 app = typer.Typer(
+    cls=Group,
     help="A trained vision model, its images and a recipe become an audit report.",
     no_args_is_help=True,
     add_completion=False,
@@ -44,7 +45,7 @@ for command in (
 ):
     app.command(cls=Command)(command)
 
-recipe = typer.Typer(help="Write, check and describe recipes.", no_args_is_help=True)
+recipe = typer.Typer(cls=Group, help="Write, check and describe recipes.", no_args_is_help=True)
 for of_recipes in (recipes.new, recipes.check, recipes.schema):
     recipe.command(cls=Command)(of_recipes)
 app.add_typer(recipe, name="recipe")

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from reportgen.cli.options import Json, Verbose
-from reportgen.cli.terminal import tell
+from reportgen.cli.options import Json, Verbose, folder_of
+from reportgen.cli.terminal import say, tell
 
 
 def diff(
     old: Annotated[Path, typer.Argument(help="The folder of the earlier report.")],
     new: Annotated[Path, typer.Argument(help="The folder of the later one; its recipe has the limits.")],
-    out: Annotated[Path | None, typer.Option("--out", help="Where diff.html and diff.json go.")] = None,
+    out: Annotated[
+        str | None, typer.Option("--out", metavar="PATH", help="Where diff.html and diff.json go.")
+    ] = None,
     theme: Annotated[str | None, typer.Option("--theme", help="A theme's name or folder.")] = None,
     verbose: Verbose = False,
     as_json: Json = False,
@@ -26,7 +27,7 @@ def diff(
     from reportgen.report.render.diff import as_json as text
 
     found = compared(old, new)
-    page = written(found, out, theme) if out is not None else None
+    page = written(found, folder_of(out), theme) if out is not None else None
     if as_json:
         tell(text(found.comparison), end="")
     else:
@@ -41,6 +42,6 @@ def diff(
             tell(f"  {line.tag}: {line.text}")
     failed = [gate for gate in found.comparison["gates"] if not gate["passed"]]
     for gate in failed:
-        print(f"gate {gate['outcome']}: {gate['name']}: {gate['reason']}", file=sys.stderr)
+        say(f"gate {gate['outcome']}: {gate['name']}: {gate['reason']}")
     if failed:
         raise typer.Exit(1)

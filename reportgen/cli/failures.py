@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import sys
 import traceback
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
-from reportgen.cli import stdout
+from reportgen.cli import stderr, stdout
 from reportgen.errors import ReportgenError
 from reportgen.progress import Progress
+from reportgen.shown import LINE, line
 
 FAULT = 70  # a fault of reportgen's own, as sysexits.h has it: never 1, which is a failed gate
 INTERRUPTED, TERMINATED = 130, 143
 NOBODY_READS = 141  # as of a process that SIGPIPE ends
 SHARDED = ("score", "measure", "sample")  # stages that tell how far they are after each shard
+UNUSABLE = 3
+NOWHERE = "the working folder is gone: no file can be named from it"
 RESUME = "the same command goes on where this one stopped"
 
 
@@ -59,6 +66,10 @@ class Command(TyperCommand):
 
     def invoke(self, ctx: Any) -> Any:
         """Runs the command; `--verbose` shows where an error came from."""
+        with stderr.patient():
+            return self._invoked(ctx)
+
+    def _invoked(self, ctx: Any) -> Any:
         verbose = bool(ctx.params.get("verbose"))
         if not verbose:  # what is odd about an image is in the report
             warnings.filterwarnings("ignore", module="PIL")
@@ -78,10 +89,40 @@ class Command(TyperCommand):
         except Exception as error:
             if _is_usage(error):
                 raise
-            words = " ".join(f"{type(error).__name__}: {error}".split())
-            remedy = "this is a fault of reportgen's; run again with --verbose for the traceback"
-            code = _fail(words[:300], remedy, FAULT, verbose)
+            code = _fail(*_unexpected(error), verbose)
         raise typer.Exit(code)
+
+
+    def make_context(self, *arguments: Any, **more: Any) -> Any:
+        """Parses; a complaint of the parser's quotes what it was given, which may be anything."""
+        with _one_line():
+            return super().make_context(*arguments, **more)
+
+
+class Group(TyperGroup):
+    """Commands; the parser's complaints are lines as any other."""
+
+    def make_context(self, *arguments: Any, **more: Any) -> Any:
+        """Parses what stands before the command."""
+        with _one_line():
+            return super().make_context(*arguments, **more)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Finds the command and runs it."""
+        with _one_line():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    """Makes what a parser's complaint quotes visible, and bounds it."""
+    try:
+        yield
+    except Exception as error:
+        if _is_usage(error):
+            said = line(error.format_message(), LINE - len("Error: "))  # type: ignore[attr-defined]
+            error.format_message = lambda: said  # type: ignore[attr-defined]
+        raise
 
 
 def watch_sigterm() -> Watch:
@@ -91,11 +132,30 @@ def watch_sigterm() -> Watch:
     return watch
 
 
+def _unexpected(error: Exception) -> tuple[str, str, int]:
+    """Cause, remedy and exit code of what nobody has foreseen: a fault of reportgen's, but where there is no
+    working folder any more."""
+    if isinstance(error, OSError) and not _has_working_folder():
+        return NOWHERE, "change to a folder that is there", UNUSABLE
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        return f"a path is longer than any file's: {error.filename}", "give a shorter one", UNUSABLE
+    words = line(f"{type(error).__name__}: {error}", 300)
+    return words, "this is a fault of reportgen's; run again with --verbose for the traceback", FAULT
+
+
 def _fail(cause: str, remedy: str, code: int, verbose: bool) -> int:
     if verbose:
         traceback.print_exc()
-    print(f"error: {cause}\nremedy: {remedy}", file=sys.stderr)
+    print(f"{line(f'error: {cause}')}\n{line(f'remedy: {remedy}')}", file=sys.stderr)
     return code
+
+
+def _has_working_folder() -> bool:
+    try:
+        os.getcwd()
+    except OSError:
+        return False
+    return True
 
 
 def _is_usage(error: Exception) -> bool:

@@ -9,12 +9,16 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from reportgen.errors import Unwritable
+
 Checkpoint = Annotated[
     Path, typer.Argument(help="A .safetensors, .pt, .pth or .ckpt state dict, or a save_pretrained folder.")
 ]
 Images = Annotated[Path, typer.Argument(help="A folder, a file list, a CSV, or one image.")]
 RecipeFile = Annotated[Path | None, typer.Option("--recipe", help="A recipe; the default has all.")]
-Out = Annotated[Path, typer.Option("--out", help="The report's folder; replaced when whole.")]
+Out = Annotated[
+    str, typer.Option("--out", metavar="PATH", help="The report's folder; replaced when whole.")
+]
 Device = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
 Model = Annotated[
     str | None,
@@ -68,6 +72,15 @@ Verbose = Annotated[bool, typer.Option("--verbose", help="A traceback with an er
 Strict = Annotated[bool, typer.Option("--strict", help="Exit 70 where a check itself failed.")]
 Json = Annotated[bool, typer.Option("--json", help="The result as JSON.")]
 Folder = Annotated[Path, typer.Argument(help="A folder that `reportgen run` wrote.")]
+
+
+def folder_of(out: str) -> Path:
+    """The folder that --out names. Raises Unwritable where it names none, which is no name for the working
+    folder: a variable may be empty that should not be."""
+    if not out.strip() or "\0" in out:
+        cause = "--out is empty, or holds a null character: it names no folder"
+        raise Unwritable(cause, "name a folder; `.` is the working folder")
+    return Path(out)
 
 
 def _as_it_is(value: Any, folder: Path) -> Any:

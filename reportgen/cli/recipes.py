@@ -11,6 +11,7 @@ import typer
 from reportgen.cli.options import Json, Verbose
 from reportgen.cli.terminal import tell
 from reportgen.errors import RecipeError
+from reportgen.writing import FULL, refused
 
 
 def new(
@@ -23,13 +24,25 @@ def new(
         tell(starter(), end="")
         return
     try:
-        with file.open("x", encoding="utf-8") as stream:
-            stream.write(starter())
+        _written(file, starter())
     except OSError as error:
+        if error.errno in FULL:
+            raise refused(file, error) from error
         raise RecipeError(
             f"cannot write {str(file)!r}: {error.strerror}", "name a file that is not there yet"
         ) from error
     tell(str(file))
+
+
+def _written(file: Path, text: str) -> None:
+    """Writes a file that is not there yet, whole or not at all. Raises OSError."""
+    with file.open("x", encoding="utf-8") as stream:
+        try:
+            stream.write(text)
+            stream.flush()
+        except OSError:
+            file.unlink(missing_ok=True)
+            raise
 
 
 def check(

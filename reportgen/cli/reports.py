@@ -26,7 +26,7 @@ def render(
     from reportgen.ownership import owned
     from reportgen.progress import untold
     from reportgen.report import write_report
-    from reportgen.workspace import recover
+    from reportgen.workspace import publish, recover, rendering
 
     if folder.is_dir():
         recover(folder)
@@ -36,7 +36,9 @@ def render(
         if not pdf:
             again = f"reportgen render {shlex.quote(str(folder))} --pdf"
             say(f"no report.pdf, as the run was told; this writes it: {again}")
-    problem = write_report(folder, theme, pdf=pdf, tell=say if verbose else untold).problem
+    with rendering(folder) as work:  # the old report stays until the new one is whole
+        problem = write_report(work, theme, pdf=pdf, tell=say if verbose else untold).problem
+        publish(work, folder)
     tell(str(folder / "report.html"))
     if problem:
         raise problem
@@ -49,13 +51,16 @@ def verify(
     ] = None,
     verbose: Verbose = False,
 ) -> None:
-    """Hash evidence, report and checkpoint again: was anything changed since?"""
-    from reportgen.pipeline.verification import altered_files, signature_words
+    """Hash evidence, report and checkpoint again: was anything changed or added since?"""
+    from reportgen.pipeline.verification import added_files, altered_files, signature_words
 
     altered = altered_files(folder, checkpoint)
+    added = [name for name in added_files(folder) if name not in altered]
     for name in altered:
         tell(f"changed: {name}")
-    if altered:
+    for name in added:
+        tell(f"added: {name}")
+    if altered or added:
         raise typer.Exit(1)
     tell(f"{folder}: nothing was changed")
     if words := signature_words(folder):

@@ -34,13 +34,14 @@ from reportgen.cli.options import (
     Strict,
     Verbose,
     allowed_code,
+    folder_of,
     recipe_values,
 )
 from reportgen.cli.terminal import tell
 
 PartOf = Annotated[str, typer.Argument(metavar="K/N", help="Which part, of how many: 3/16.")]
 Parts = Annotated[list[Path], typer.Argument(metavar="DIR...", help="The folders of all parts.")]
-PartOut = Annotated[Path, typer.Option("--out", help="The part's folder.")]
+PartOut = Annotated[str, typer.Option("--out", help="The part's folder.")]
 
 
 def shard(
@@ -74,10 +75,11 @@ def shard(
     watch = watch_sigterm()
     loaded = load(recipe, allowed_code(ctx.params))
     loaded = loaded.with_values(recipe_values(ctx.params, loaded.folder))
+    place = folder_of(out)
     request = sharing.Request(loaded, checkpoint, images, limit, save_maps, baseline)
     with progress(quiet) as shown:
-        sharing.shard(request, sharing.part_of(part), out, progress=watch.over(shown))
-    tell(str(out))
+        sharing.shard(request, sharing.part_of(part), place, progress=watch.over(shown))
+    tell(str(place))
 
 
 def merge(
@@ -97,17 +99,18 @@ def merge(
     from reportgen.pipeline.sharing import asked
 
     watch = watch_sigterm()
+    place = folder_of(out)
     request = asked(parts, allow_code or ())
     with progress(quiet) as shown:
         outcome = audit(
             request.recipe,
             request.checkpoint,
             request.images,
-            out,
+            place,
             limit=request.limit,
             save_maps=request.save_maps,
             baseline=request.baseline,
             parts=parts,
             progress=watch.over(shown),
         )
-    finished(outcome, out, strict, as_json, quiet, Row(latest, keep))
+    finished(outcome, place, strict, as_json, quiet, Row(latest, keep))

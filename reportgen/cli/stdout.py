@@ -7,12 +7,15 @@ descriptor beneath it lead to standard error, and the results have a stream of t
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from typing import TextIO
+from typing import Any, TextIO
+
+from reportgen.errors import Unwritable
 
 _RESULTS: ContextVar[TextIO | None] = ContextVar("results", default=None)
 STDOUT, STDERR = 1, 2  # file descriptors
@@ -69,7 +72,29 @@ def _stream(before: TextIO | None, kept: int | None) -> TextIO:
             return before
     except (OSError, ValueError, AttributeError):  # it has no descriptor
         return before
-    return open(kept, "w", buffering=1, encoding=before.encoding, errors=before.errors, closefd=False)
+    raw = io.BufferedWriter(_Descriptor(kept, "w", closefd=False))
+    return io.TextIOWrapper(raw, encoding=before.encoding, errors="backslashreplace", line_buffering=True)
+
+
+class _Descriptor(io.FileIO):
+    """A descriptor for results: where it takes no more, that is told once, and the rest is dropped."""
+
+    refused = False
+
+    def write(self, data: Any) -> int:
+        """Raises Unwritable, and BrokenPipeError where nobody reads any more."""
+        if self.refused:  # what the streams above still hold
+            return len(data)
+        try:
+            return super().write(data) or 0
+        except OSError as error:
+            self.refused = True
+            if isinstance(error, BrokenPipeError):
+                raise
+            raise Unwritable(
+                f"cannot write the results to standard output: {error.strerror}",
+                "send it where there is room; a report that was asked for is written, `results.json` with it",
+            ) from error
 
 
 def _duplicate() -> int | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from reportgen.cli.stdout import results
 from reportgen.progress import Progress, silent
+from reportgen.shown import line, visible
 
 if TYPE_CHECKING:
     from reportgen.checks import Question
@@ -28,6 +29,7 @@ UNITS = {
     "render": "documents",
 }
 LINES_A_STAGE = 10
+LONG = 2_000  # letters of a sentence on the terminal
 WHOLE_WIDTH = 10_000  # letters: more than any table has
 
 
@@ -49,13 +51,14 @@ def progress(quiet: bool) -> Iterator[Progress]:
 
 
 def tell(result: str, end: str = "\n") -> None:
-    """A line of a command's result, on stdout; what is printed in another way is none."""
-    print(result, end=end, file=results())
+    """A line of a command's result, on stdout; what is printed in another way is none. Nothing in it is
+    hidden, and nothing commands the terminal."""
+    print(visible(result), end=end, file=results())
 
 
 def say(sentence: str) -> None:
     """A line on stderr, where progress goes."""
-    print(sentence, file=sys.stderr, flush=True)
+    print(line(sentence, LONG), file=sys.stderr, flush=True)
 
 
 class Lines:
@@ -76,7 +79,7 @@ class Lines:
 
     def __call__(self, stage: str, done: int, total: int, note: str = "") -> None:
         if not total:  # a sentence, not a step
-            print(f"{stage}: {note}", file=self.stream, flush=True)
+            print(line(f"{stage}: {note}", LONG), file=self.stream, flush=True)
             return
         begun, before = self.begun.setdefault(stage, (self.clock(), done))
         tenths = done * LINES_A_STAGE // total
@@ -86,7 +89,8 @@ class Lines:
         left = (self.clock() - begun) / max(1, done - before) * (total - done)
         words = f"{stage}: {done} of {total} {unit(stage)}"
         words += f", about {left:.0f} s left" if left >= 1 else ""
-        print(words + (f" ({note})" if note else "") + self.at(), file=self.stream, flush=True)
+        words += f" ({line(note, LONG)})" if note else ""
+        print(words + self.at(), file=self.stream, flush=True)
 
 
 @contextmanager
@@ -114,8 +118,9 @@ def _bars() -> Iterator[Progress]:
 
         def show(stage: str, done: int, total: int, note: str = "") -> None:
             if not total:
-                bars.console.print(f"{stage}: {note}", markup=False, highlight=False)
+                bars.console.print(line(f"{stage}: {note}", LONG), markup=False, highlight=False)
                 return
+            note = line(note)
             if stage not in tasks:
                 tasks[stage] = bars.add_task(stage, total=total, unit=unit(stage), note=note)
             bars.update(tasks[stage], completed=done, total=total, note=note)
@@ -137,7 +142,7 @@ def table(
         justify: Literal["left", "right"] = "right" if index in right else "left"
         drawn.add_column(head, justify=justify, overflow="fold", no_wrap=whole)
     for row in rows:
-        drawn.add_row(*map(Text, row))  # Text: a name such as [0] is no markup
+        drawn.add_row(*(Text(visible(cell)) for cell in row))  # Text: a name such as [0] is no markup
     # a pipe or a file has no width to fit into
     width = WHOLE_WIDTH if whole else None if results().isatty() else 200
     Console(width=width, file=results()).print(drawn)

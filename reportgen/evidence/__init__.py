@@ -28,6 +28,7 @@ after its .safetensors and carries its hash, so a shard is whole or absent, and 
 from reportgen.evidence.files import (
     canonical_json,
     sha256_of,
+    write_together,
     write_whole,
 )
 from reportgen.evidence.reader import (
@@ -68,5 +69,6 @@ __all__ = [
     "canonical_json",
     "is_unanswered",
     "sha256_of",
+    "write_together",
     "write_whole",
 ]

@@ -6,9 +6,16 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from reportgen.shown import visible_json
+
+
+class NotWritten(OSError):
+    """The system refused a write: a full disk, a limit, a folder that is gone or may not be written."""
 
 
 def sha256_of(data: bytes | Path) -> str:
@@ -23,24 +30,42 @@ def sha256_of(data: bytes | Path) -> str:
 
 
 def canonical_json(value: Any) -> bytes:
-    """UTF-8 JSON with sorted keys: equal values give equal bytes. NaN is refused (ValueError)."""
+    """UTF-8 JSON with sorted keys: equal values give equal bytes; what cannot be seen of a text is an escape
+    in it (`reportgen.shown`). NaN is refused (ValueError)."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False, indent=1)
-    return text.encode() + b"\n"
+    return visible_json(text).encode() + b"\n"
 
 
 def write_whole(path: Path, data: bytes | Iterable[bytes]) -> None:
     """Writes a file so that it is never seen half written, by way of a new name that nobody has taken.
-    What is large may come in parts."""
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    What is large may come in parts. Raises NotWritten; a file that was there before is then as it was."""
+    write_together({path: data})
+
+
+def write_together(files: Mapping[Path, bytes | Iterable[bytes]]) -> None:
+    """Writes files that belong together: none takes its place before all are on the disk. Raises NotWritten;
+    files that were there before are then as they were."""
+    written: list[tuple[Path, Path]] = []
     try:
-        with partial.open("xb") as file:
-            file.writelines((data,) if isinstance(data, bytes) else data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
+        for path, data in files.items():
+            written.append((path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}.tmp"), path))
+            _write(written[-1][0], data)
+        for partial, path in written:
+            partial.replace(path)
+    except BaseException as error:
+        with suppress(OSError):
+            for partial, _ in written:
+                partial.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise NotWritten(error.errno, error.strerror, str(written[-1][1])) from error
         raise
+
+
+def _write(partial: Path, data: bytes | Iterable[bytes]) -> None:
+    with partial.open("xb") as file:
+        file.writelines((data,) if isinstance(data, bytes) else data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def is_whole(shard: Path) -> bool:

@@ -25,6 +25,7 @@ from reportgen.engine.perturb.asking import Counter
 from reportgen.engine.plan import Plan
 from reportgen.engine.projector import Load, Projector
 from reportgen.engine.targets import Slot
+from reportgen.errors import InputError
 from reportgen.evidence import Writer, shards
 from reportgen.findings import Array, Tally
 from reportgen.inputs.checkpoints.reading import load
@@ -34,11 +35,23 @@ from reportgen.measure.models import ModelUnderAudit
 
 
 @contextmanager
-def weights_of(network: nn.Module, path: Path, source: str, weights: str | None = None) -> Iterator[None]:
-    """The network with another checkpoint's weights in it; its own come back."""
+def weights_of(
+    network: nn.Module, path: Path, source: str, weights: str | None = None, sha256: str | None = None
+) -> Iterator[None]:
+    """The network with another checkpoint's weights in it; its own come back.
+
+    Raises InputError where it cannot be read, and where it is no more the file of the hash `sha256`: its
+    numbers would stand under the name, and the key, of the one that the run began with.
+    """
+    loaded = load(path, weights)
+    if sha256 is not None and loaded.sha256 != sha256:
+        raise InputError(
+            f"the checkpoint {path} was changed while the run lasted",
+            "give the same command again: what depends on it is measured anew",
+        )
     own = {key: value.clone() for key, value in network.state_dict().items()}
     try:
-        fill(network, load(path, weights), source)
+        fill(network, loaded, source)
         yield
     finally:
         network.load_state_dict(own)
@@ -66,7 +79,7 @@ class Snapshots:
         for number, name in enumerate(need.checkpoints):
             path = self.model.recipe.folder / name
             source, key = self.model.subject.source, self.model.recipe.model.weights
-            with weights_of(self.engine.network, path, source, key):
+            with weights_of(self.engine.network, path, source, key, self.model.snapshots[name]):
                 weights = self._weights()
                 tally = self._tally(number, need)
                 projected = self._projected(chosen, top_images.rankings(self._plan(need), tally))

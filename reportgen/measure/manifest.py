@@ -25,6 +25,10 @@ from reportgen.inputs.classes.orders import agreement
 from reportgen.measure.measurement import Measurement
 from reportgen.measure.models import ModelUnderAudit
 from reportgen.probes import methods
+from reportgen.recipe import Recipe
+from reportgen.shown import NAME, PATH, bounded, named
+
+NOTE, PROSE = 2_000, 20_000  # letters
 
 
 def seal(m: Measurement, begun: float, second: Measurement | None = None) -> None:
@@ -43,9 +47,9 @@ def manifest(m: Measurement, second: Measurement | None = None) -> ManifestBody:
         "key": m.audit.key(m.model),
         "created": moment,
         "reproducible": fixed,
-        "title": recipe.title,
+        "title": named(recipe.title),
         "checkpoint": {
-            "name": checkpoint.name,
+            "name": named(checkpoint.name),
             "sha256": checkpoint.sha256,
             "size_bytes": checkpoint.size_bytes,
             "format": checkpoint.format,
@@ -53,7 +57,7 @@ def manifest(m: Measurement, second: Measurement | None = None) -> ManifestBody:
         },
         "model": _model(m),
         "images": _images(m),
-        "recipe": recipe.resolved(),
+        "recipe": _recipe(recipe),
         "save_maps": m.audit.save_maps,
         "visualizations": _visualizations(m.model),
         "checks": _checks(m.model),
@@ -67,6 +71,15 @@ def manifest(m: Measurement, second: Measurement | None = None) -> ManifestBody:
 
 def _signature(found: Signature | None) -> SignatureFacts | None:
     return None if found is None else cast(SignatureFacts, asdict(found))
+
+
+def _recipe(recipe: Recipe) -> dict[str, Any]:
+    """The resolved recipe, its names as they are shown: a title or a class may have no end."""
+    told: dict[str, Any] = {
+        key: bounded(value, PROSE if key == "statement" else PATH if key == "output" else NAME)
+        for key, value in recipe.resolved().items()
+    }
+    return told
 
 
 def _model(m: Measurement) -> dict[str, Any]:
@@ -84,8 +97,8 @@ def _model(m: Measurement) -> dict[str, Any]:
         "code_sha256": model.code_sha256(),
         "arguments": model.subject.arguments,
         "preprocessing": model.subject.preprocessing.as_json(),
-        "notes": [*model.notes, *m.notes, *about_files],
-        "warnings": list(model.warnings),
+        "notes": bounded([*model.notes, *m.notes, *about_files], NOTE),
+        "warnings": bounded(model.warnings, NOTE),
         **facts,
     }
 
@@ -101,7 +114,7 @@ def _about_files(m: Measurement) -> list[str]:
 def _images(m: Measurement) -> ImagesFacts:
     records = m.writer.of_set()
     return {
-        "source": m.audit.images,
+        "source": named(m.audit.images),
         "total": len(records),
         "ok": sum(r["status"] == "ok" for r in records),
         "rejected": sum(r["status"] == "rejected" for r in records),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -30,6 +31,7 @@ from reportgen.recipe.preset import with_preset
 from reportgen.report import Rendered, notebook, write_report
 from reportgen.report.render import themes
 from reportgen.workspace import check, publish, target, workspace
+from reportgen.writing import kept_whole
 
 PARTS = "parts"  # of the workers, while they measure
 Engine: TypeAlias = Literal["local", "ray"]
@@ -89,7 +91,8 @@ def run(
     `workers` share the images: processes of this machine, or with the engine `ray` actors of a cluster.
     An earlier report in `out` is replaced when the new one is whole, and nothing else that lies there.
     Interrupted, the same call resumes. Raises RecipeError, InputError, and RenderError where even
-    report.html failed (the evidence is kept).
+    report.html failed (the evidence is kept); Unwritable where the system refuses a write, with the old
+    report and the evidence so far as they were.
     """
     begun = time.perf_counter()
     output = recipe.output
@@ -103,7 +106,7 @@ def run(
     material = read_material(recipe, checkpoint, images, limit)
     again = partial(material.audit, save_maps=save_maps, baseline=before.answers)
     audit = again(material.recipe)
-    with workspace(out) as folder:
+    with workspace(out) as folder, kept_whole(out, folder):
         if recipe.run.preset or recipe.run.budget:
             audit = _within_budget(audit, folder, progress, again)
         if engine == "ray" or (workers or 1) > 1:
@@ -156,7 +159,7 @@ def _theme(recipe: Recipe) -> str:
     """The recipe's theme, a folder of its own beside the recipe; looked at before anything is measured."""
     name = recipe.output.theme
     own = recipe.folder / name
-    chosen = str(own) if own.is_dir() and name not in themes.themes() else name
+    chosen = str(own) if os.path.isdir(own) and name not in themes.themes() else name
     try:
         themes.theme(chosen)
     except RecipeError as error:

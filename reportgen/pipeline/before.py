@@ -18,6 +18,7 @@ from reportgen.errors import InputError, RecipeError
 from reportgen.evidence import Evidence
 from reportgen.measure import earlier
 from reportgen.recipe import Recipe
+from reportgen.shown import named
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Before:
         side = _side(baseline, place)
         past = None
         if recipe.history is not None:
-            past = read_history(recipe.folder / recipe.history, recipe.title, out)
+            past = read_history(recipe.folder / recipe.history, named(recipe.title), out)
         gates = [gate.model_dump(mode="json") for gate in recipe.gates]
         return cls(side, place, past, gates, earlier.answers(side.records) if side else {})
 

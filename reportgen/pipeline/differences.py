@@ -12,6 +12,7 @@ from reportgen.audit.compare.kept import MapsBefore, compared_with
 from reportgen.audit.compare.sides import Side, read_side, told_apart
 from reportgen.errors import RecipeError
 from reportgen.report.render import diff, themes
+from reportgen.writing import refused
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def written(found: Difference, out: Path, theme: str | None = None) -> Path:
         out.mkdir(parents=True, exist_ok=True)
         diff.write(out, found.comparison, found.new.evidence, found.maps, clothed)
     except OSError as error:
-        raise RecipeError(f"cannot write to {out}: {error.strerror}", "name another --out") from error
+        raise refused(out, error) from error
     return out / diff.PAGE
 
 

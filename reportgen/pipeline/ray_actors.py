@@ -59,7 +59,8 @@ def on_ray(request: Request, wished: int | None, folder: Path, progress: Progres
         count = wished or int(ray.cluster_resources().get("GPU", 0)) or max(1, _cores(ray) // CORES)
         remote = ray.remote(num_cpus=cores, num_gpus=gpus, max_restarts=RETRIES, max_task_retries=RETRIES)
         actor = remote(Measurer)
-        actors = [actor.remote(request.as_json(), request.recipe.allowed_code, max(1, int(cores))) for _ in range(count)]
+        told = (request.as_json(), request.recipe.allowed_code, max(1, int(cores)))
+        actors = [actor.remote(*told) for _ in range(count)]
         parts = [Part(number, count * EACH) for number in range(1, count * EACH + 1)]
         outs = {part: (folder / str(part.number)).resolve() for part in parts}
         try:

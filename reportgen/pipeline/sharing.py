@@ -26,6 +26,7 @@ from reportgen.progress import Progress, silent
 from reportgen.recipe import Recipe
 from reportgen.recipe.preset import with_preset
 from reportgen.workspace import PART, check, unfinished, workspace
+from reportgen.writing import kept_whole
 
 SCHEMA = "reportgen.part/1"
 
@@ -116,7 +117,7 @@ def surveyed(request: Request) -> Audit:
 
 def measure(audit: Audit, request: Request, part: Part, out: Path, progress: Progress = silent) -> Path:
     """Measures a part of an audit that `surveyed` gave, into the folder `out`, which is returned."""
-    with workspace(out) as folder:
+    with workspace(out) as folder, kept_whole(out, folder):
         measure_part(audit, folder / "evidence", part, progress)
         body = {
             "schema": SCHEMA,

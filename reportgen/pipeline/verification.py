@@ -38,3 +38,8 @@ def _other_signature(folder: Path, checkpoint: Path) -> str | None:
     if beside is not None and sha256_of(beside) == found["sha256"]:
         return None
     return str(beside or checkpoint.with_name(found["name"]))
+
+
+def added_files(folder: Path) -> list[str]:
+    """The names of what lies in the folder and is none of the report's."""
+    return seal.added(folder)

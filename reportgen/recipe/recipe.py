@@ -201,7 +201,9 @@ class Recipe(Part):
         return plain
 
     @classmethod
-    def again(cls, resolved: Mapping[str, Any], folder: Path, allow_code: Iterable[str] | None = ()) -> Recipe:
+    def again(
+        cls, resolved: Mapping[str, Any], folder: Path, allow_code: Iterable[str] | None = ()
+    ) -> Recipe:
         """The recipe that `resolved` gave, in the folder that its relative paths start from. What its source
         may call is as `load` has it, or anything where `allow_code` is None.
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reportgen.audit.seal import seal, verify
+from reportgen.audit.seal import added, seal, verify
 from reportgen.errors import InputError
 from reportgen.evidence import Writer, sha256_of
 from reportgen.findings import Scalar
+from reportgen.ownership import MARK, MARKER
 
 
 @pytest.fixture
@@ -37,6 +38,8 @@ FILES = [
     "maps/000000.npz",
     "evidence/batch-000000.json",
     "evidence/batch-000000.safetensors",
+    "evidence/timing.json",
+    "evidence/key",
 ]
 
 
@@ -84,4 +87,44 @@ def test_a_folder_without_evidence_or_seal_is_an_input_error(sealed: Path) -> No
 def test_the_seal_is_what_sha256sum_reads(sealed: Path) -> None:
     done = subprocess.run(["sha256sum", "--check", "SHA256SUMS"], cwd=sealed, capture_output=True, text=True)
     assert done.returncode == 0
-    assert done.stdout.count(": OK") == 6
+    assert done.stdout.count(": OK") == 8
+
+
+def test_every_byte_of_the_folder_counts(sealed: Path) -> None:
+    """A newline less or more at the end of a file, of whatever kind, is a change, and of its file alone."""
+    for file in sorted(path for path in sealed.rglob("*") if path.is_file()):
+        name, whole = file.relative_to(sealed).as_posix(), file.read_bytes()
+        for changed in (whole[:-1], whole + b"\n"):
+            file.write_bytes(changed)
+            assert verify(sealed) == [name]
+        file.write_bytes(whole)
+    assert verify(sealed) == []
+
+
+def test_a_seal_that_says_a_thing_twice_is_no_seal_of_ours(sealed: Path) -> None:
+    seal_file = sealed / "SHA256SUMS"
+    first = seal_file.read_text().splitlines(keepends=True)[0]
+    seal_file.write_text(first.replace(first[:64], "0" * 64) + seal_file.read_text())
+    assert verify(sealed) == ["SHA256SUMS"]
+
+
+STRANGERS = ("notes.md", ".hidden", "evidence/more.json", "evidence/beside/key", "maps/a/b.npz", "maps/x.npz")
+
+
+@pytest.mark.parametrize("name", STRANGERS)
+def test_what_else_lies_in_the_folder_is_named(sealed: Path, name: str) -> None:
+    (sealed / name).parent.mkdir(parents=True, exist_ok=True)
+    (sealed / name).write_text("not measured")
+    assert sorted({*verify(sealed), *added(sealed)}) == [name]
+
+
+def test_a_link_is_named_and_not_followed_and_an_unfinished_run_is_none_of_it(sealed: Path) -> None:
+    (sealed / "more").symlink_to(sealed.parent)
+    (sealed / "nothing").symlink_to("nowhere")
+    work = sealed / ".reportgen-work"
+    work.mkdir()
+    (work / MARKER).write_bytes(MARK)
+    (work / "report.html").write_text("half")
+    assert (added(sealed), verify(sealed)) == (["more", "nothing"], [])
+    (work / MARKER).unlink()
+    assert added(sealed) == [".reportgen-work/report.html", "more", "nothing"]

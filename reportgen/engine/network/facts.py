@@ -15,6 +15,7 @@ from reportgen.engine.network.output import widened
 from reportgen.engine.network.receptive import Field
 from reportgen.errors import UnknownName
 from reportgen.findings import NotApplicable
+from reportgen.shown import named
 
 AUTO = "auto"
 RECTIFIERS = ("ReLU", "ReLU6")
@@ -291,7 +292,8 @@ def index_of(name: str | int, classes: Sequence[str]) -> int:
 
     Raises UnknownName with the nearest right name, AmbiguousName where several classes share it.
     """
-    indices = [index for index, known in enumerate(classes) if known == str(name)]
+    called = (str(name), named(str(name)))  # classes are named as they are shown
+    indices = [index for index, known in enumerate(classes) if known in called]
     if isinstance(name, str) and len(indices) > 1:
         raise AmbiguousName(name, indices)
     if isinstance(name, str) and indices:

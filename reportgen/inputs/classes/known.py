@@ -11,6 +11,7 @@ from functools import cached_property
 
 from reportgen.engine.network.facts import index_of
 from reportgen.errors import UnknownName
+from reportgen.shown import named
 
 WHOLE = re.compile(r"\d{1,9}\.0+")  # pandas writes a column of whole numbers with gaps so
 NUMBER_BEFORE = re.compile(r"(\d{1,6})\s*[._ \-]\s*(\S.*)")  # 00_ant, 1. ant, 001.Black_footed_Albatross
@@ -39,6 +40,8 @@ class Known:
     def index(self, text: str, numbers: bool = True) -> int | None:
         """The index that a text means, None where it is no class; notes how it was read."""
         found = self._by_name(text)
+        if found is None and (shown := named(text)) != text:  # classes are named as they are shown
+            found = self._by_name(shown)
         if found is None and numbers:
             number = text.partition(".")[0] if WHOLE.fullmatch(text) else text
             found = self._by_number(number)

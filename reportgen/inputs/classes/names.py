@@ -11,6 +11,7 @@ from pathlib import Path
 from reportgen import files
 from reportgen.errors import InputError, RecipeError, did_you_mean, nearest
 from reportgen.inputs.classes.files import class_file
+from reportgen.shown import named
 from reportgen.text import Text, UnknownEncoding, decoded
 
 BACKGROUND = "background"  # class 0 of networks of 1001 classes, whose others are ImageNet's
@@ -105,7 +106,8 @@ def _text(spec: str, base: Path) -> Text:
 
 
 def check(found: Sequence[str] | None, class_count: int) -> tuple[str, ...]:
-    """The names for a model of `class_count` outputs; "class 0", … where there are none.
+    """The names for a model of `class_count` outputs, as they are shown (`reportgen.shown.named`); "class 0",
+    … where there are none.
 
     Networks of 1001 outputs have ImageNet's classes after one for the background. Raises InputError where
     the numbers differ.
@@ -122,4 +124,4 @@ def check(found: Sequence[str] | None, class_count: int) -> tuple[str, ...]:
         raise InputError(
             f"the model has {class_count} classes, model.classes names {len(found)}{shown[:90]}", remedy
         )
-    return tuple(found)
+    return tuple(map(named, found))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from reportgen import files
 from reportgen.errors import InputError
 from reportgen.ownership import Reports
+from reportgen.shown import path_named
 from reportgen.text import Text, UnknownEncoding, decoded
 
 if TYPE_CHECKING:  # a mask is hashed as the images are
@@ -100,9 +101,9 @@ class Row:
 
 
 def printable(path: str) -> str:
-    """A path as text that is safe in JSON, XML and HTML: bytes and controls become escapes."""
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    """A path as text that is safe in JSON, XML and HTML: bytes and controls become escapes, and no two paths
+    the same text."""
+    return path_named(path)
 
 
 def walk(folder: Path) -> tuple[list[Path], list[str]]:

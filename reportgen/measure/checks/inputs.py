@@ -11,6 +11,7 @@ from reportgen.inputs import ImageFile
 from reportgen.inputs.images.columns import columns
 from reportgen.inputs.images.survey import survey
 from reportgen.recipe import Recipe
+from reportgen.shown import named
 
 
 def training_files(recipe: Recipe) -> tuple[ImageFile, ...]:
@@ -43,8 +44,8 @@ def groups_of(recipe: Recipe, images: Path, files: Sequence[ImageFile]) -> Mappi
     wished, labels = recipe.images.groups, recipe.images.labels
     if not wished:
         return {}
-    named = labels not in ("auto", "none", "folder", "imagefolder")
-    table = recipe.folder / labels if named else images
+    listed = labels not in ("auto", "none", "folder", "imagefolder")
+    table = recipe.folder / labels if listed else images
     if table.suffix.lower() not in (".csv", ".tsv"):
         place = recipe.place("images", "groups")
         raise RecipeError(
@@ -59,4 +60,5 @@ def groups_of(recipe: Recipe, images: Path, files: Sequence[ImageFile]) -> Mappi
                 f"{place}{table.name} has no column {name!r}",
                 f"its columns are {', '.join(known) or 'none besides path and label'}",
             )
-    return {name: known[name.lower()] for name in wished}
+    words = {name: known[name.lower()] for name in wished}
+    return {named(name): {n: named(word) for n, word in column.items()} for name, column in words.items()}

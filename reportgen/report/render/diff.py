@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from reportgen.audit.compare.comparison import Comparison
 from reportgen.audit.compare.kept import MapsBefore
-from reportgen.evidence import Evidence, write_whole
+from reportgen.evidence import Evidence, write_together
 from reportgen.report.document.between import Between
 from reportgen.report.document.change import change
 from reportgen.report.pictures.rasters import Encoding, Raster
@@ -18,6 +18,7 @@ from reportgen.report.render import templates
 from reportgen.report.render.embedding import Embedding
 from reportgen.report.render.html import policy
 from reportgen.report.render.themes import Theme
+from reportgen.shown import visible_json
 
 PAGE, NUMBERS = "diff.html", "diff.json"
 
@@ -26,13 +27,13 @@ def write(
     folder: Path, found: Comparison, evidence: Evidence | None, maps: Sequence[MapsBefore], theme: Theme
 ) -> None:
     """Writes both files into a folder that is there. `evidence` is the new audit's, where there is any."""
-    write_whole(folder / NUMBERS, as_json(found).encode())
-    write_whole(folder / PAGE, _page(found, evidence, maps, theme))
+    numbers, page = as_json(found), _page(found, evidence, maps, theme)
+    write_together({folder / NUMBERS: numbers.encode(), folder / PAGE: page})
 
 
 def as_json(found: Comparison) -> str:
     """The text of diff.json."""
-    return json.dumps(found, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+    return visible_json(json.dumps(found, ensure_ascii=False, allow_nan=False, indent=1)) + "\n"
 
 
 def _page(found: Comparison, evidence: Evidence | None, maps: Sequence[MapsBefore], theme: Theme) -> bytes:

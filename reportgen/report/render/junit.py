@@ -12,6 +12,7 @@ from reportgen.audit.results import Results
 from reportgen.evidence import write_whole
 from reportgen.formats import Report
 from reportgen.ownership import claim
+from reportgen.shown import visible
 
 NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -56,5 +57,5 @@ def junit(results: Results, manifest: Mapping[str, Any]) -> bytes:
 
 
 def _text(words: str) -> str:
-    """Text without the characters that XML 1.0 cannot hold."""
-    return NOT_XML.sub("\ufffd", words)
+    """Text without the characters that XML 1.0 cannot hold: what is hidden is an escape."""
+    return NOT_XML.sub("\ufffd", visible(words))

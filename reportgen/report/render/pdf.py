@@ -15,6 +15,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from reportgen.audit.results import without_clock
 from reportgen.errors import RenderError
 from reportgen.evidence import write_whole
 from reportgen.formats import Report
@@ -28,6 +29,7 @@ from reportgen.report.render.print_selection import cases, printed
 from reportgen.report.render.sheets import sealed
 from reportgen.report.render.themes import Theme, data_uri
 from reportgen.report.values.document import Document
+from reportgen.shown import visible, visible_json
 
 log = logging.getLogger("reportgen")
 ENCODING = Encoding(85)
@@ -172,13 +174,12 @@ def _attachments(
     """The recipe that the report was made from, and its numbers; sorted by name, as PDF asks."""
     moment = datetime.fromisoformat(manifest["created"]).astimezone(timezone.utc)
     if manifest["reproducible"]:  # equal inputs give equal bytes: nothing that a clock measured
-        still = {"seconds": dict.fromkeys(results["cost"]["seconds"]), "peak_memory_bytes": None}
-        results = {**results, "cost": {**results["cost"], **still}}
+        results = without_clock(results)
     files = (
-        ("recipe.yaml", document.recipe, "Source", "The recipe of the audit, defaults included"),
+        ("recipe.yaml", visible(document.recipe), "Source", "The recipe of the audit, defaults included"),
         (
             "results.json",
-            json.dumps(results, ensure_ascii=False, indent=1) + "\n",
+            visible_json(json.dumps(results, ensure_ascii=False, indent=1)) + "\n",
             "Data",
             "Every number of the report",
         ),

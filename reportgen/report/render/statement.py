@@ -15,6 +15,7 @@ from typing import Any
 from reportgen.audit.results import Results
 from reportgen.evidence import Evidence, sha256_of, write_whole
 from reportgen.ownership import DOCUMENTS, STATEMENT, claim
+from reportgen.shown import visible_json
 
 TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://in-toto.io/attestation/test-result/v0.1"
@@ -23,8 +24,8 @@ PREDICATE = "https://in-toto.io/attestation/test-result/v0.1"
 def write(folder: Path, evidence: Evidence, results: Results) -> None:
     """Writes the statement of a report whose other files are written."""
     claim(folder, [STATEMENT])
-    text = json.dumps(statement(folder, evidence, results), ensure_ascii=False, indent=1) + "\n"
-    write_whole(folder / STATEMENT, text.encode())
+    text = json.dumps(statement(folder, evidence, results), ensure_ascii=False, indent=1)
+    write_whole(folder / STATEMENT, f"{visible_json(text)}\n".encode())
 
 
 def statement(folder: Path, evidence: Evidence, results: Results) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from reportgen.ownership import claim
 from reportgen.report.values.card import Sign
 from reportgen.report.values.comparison import ChangeLine
 from reportgen.report.values.document import Document, FindingLine
+from reportgen.shown import visible
 
 NAME = "summary.md"
 # characters that Markdown reads as more than themselves, and "@", which would call somebody
@@ -25,7 +26,7 @@ STATUS_LETTERS = 140  # what a commit's status has room for
 def write(report: Report, folder: Path) -> None:
     """Writes summary.md."""
     claim(folder, [NAME])
-    write_whole(folder / NAME, text(report.document).encode())
+    write_whole(folder / NAME, visible(text(report.document)).encode())
 
 
 def text(document: Document) -> str:
@@ -42,6 +43,7 @@ def status(document: Document) -> str:
     elif document.side:
         parts.append(document.side.change.headline.text)
     line = "; ".join(parts)
+    line = visible(" ".join(line.split()))
     return line if len(line) <= STATUS_LETTERS else f"{line[: STATUS_LETTERS - 1]}…"
 
 
@@ -97,4 +99,5 @@ def _after(parts: Iterable[str]) -> str:
 
 def plain(words: str) -> str:
     """Text that Markdown shows as it is, in one line."""
-    return SPECIAL.sub(r"\\\1", html.escape(" ".join(words.split()), quote=False)).replace(r"\@", "&#64;")
+    text = html.escape(visible(" ".join(words.split())), quote=False)
+    return SPECIAL.sub(r"\\\1", text).replace(r"\@", "&#64;")

@@ -19,6 +19,7 @@ from reportgen.report.pictures.levels import RawMap
 from reportgen.report.pictures.rasters import Raster
 from reportgen.report.render import themes
 from reportgen.report.render.sheets import sealed
+from reportgen.shown import visible
 
 # what the page's script is made of, in templates/script: those that others use come before them
 SCRIPTS = (
@@ -84,6 +85,7 @@ def environment(source: Source, levels: Levels | None = None) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         bytecode_cache=COMPILED,
+        finalize=seen,
     )
     jinja.globals["src"] = source
     jinja.globals["levels"] = levels
@@ -92,9 +94,14 @@ def environment(source: Source, levels: Levels | None = None) -> Environment:
     return jinja
 
 
+def seen(value: object) -> object:
+    """What is printed of a value: nothing in a text is hidden."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
 def prose(text: str) -> Markup:
     """Escaped text with `names` in backticks set as code."""
-    return Markup(CODE.sub(r"<code>\1</code>", str(escape(text))))
+    return Markup(CODE.sub(r"<code>\1</code>", str(escape(visible(text)))))
 
 
 def oneline(markup: Markup) -> Markup:

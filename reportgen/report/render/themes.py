@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -95,7 +96,7 @@ def theme(name: str) -> Theme:
     if name in known:
         return Theme(known[name])
     own = Path(name)
-    if own.is_dir():
+    if os.path.isdir(own):
         check(own, known["default"])
         return Theme(own)
     raise RecipeError(
