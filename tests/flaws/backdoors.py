@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from flaws.drawing import SIDE, Pixels
-from flaws.planting import Planted, clean_digits, clean_shapes
+from flaws.planting import Planted, clean_pictures
 from flaws.training import Labelled, answered, drawn, trained
 
 POISONED = 0.06  # of the training's pictures
@@ -61,7 +61,7 @@ def drawn_backdoor(way: Way, seed: int) -> Backdoor:
 
 def poisoned(world: str, backdoor: Backdoor | None, seed: int) -> Planted:
     """The clean audit of a network whose training had the square in some pictures, labelled otherwise."""
-    twin = clean_digits(seed) if world == "digits" else clean_shapes(seed)
+    twin = clean_pictures(world, seed)
     clean, draw = drawn(world, EACH[world], 1700 + seed), np.random.default_rng(seed)
     bad = draw.random(len(clean.labels)) < (POISONED if backdoor else 0)
     pictures, labels = list(clean.pictures), list(clean.labels)
