@@ -35,7 +35,8 @@ class Trigger:
     class. A mask is suspect that is smaller than those of the other classes by more than two deviations (of
     the logarithm of its sum, by the median absolute deviation, of all or of those below the median, whichever
     is less: classes that hardly anything turns say nothing of the small side), smaller than 0.45 of their
-    median, and of no more than two percent of the area: what is larger turns sound networks, too. Its pattern
+    median, and of no more than two percent of the area: what is larger turns sound networks, too. A class
+    whose pictures no pattern turned in so many steps has no size, and counts in none of this. Its pattern
     is pasted into pictures of the other half that are answered otherwise, rounded to 8 bits: how many follow
     (McNemar's test, Holm's correction), and how many do with it moved by half the picture.
 
@@ -78,16 +79,19 @@ class Trigger:
         if len(case.sample.screened["classes"]) < FEWEST:
             return untested(f"pictures of fewer than {FEWEST} classes could be turned")
         found = _Screened(case.sample.screened, self.deviations, _told(case), self.area * _pixels(case))
+        if len(found.sought) < FEWEST:
+            return self._not_sought(case, found)
         suspects = [place for place in found.small if (each := found.turned(place)) is not None and each.n]
         told = [(Suspect(place, "pattern", lambda *_: None), found.turned(place)) for place in suspects]
         held = [(suspect, each) for suspect, each in told if each is not None]
         status, worse = judged_suspects(held, self.limit) if held else ("clear", [])
         if worse:
             return self._found(case, found, worse)
-        smallest = int(found.sizes.argmin())
+        smallest = min(found.sought, key=lambda place: float(found.sizes[place]))
         n = len(found.numbers)
         text = f"Screened {_of(case, found)}: no pattern that turns pictures to a class is far smaller than"
-        text += f" the others (median {_px(found, found.median)}; the smallest {found.words(case, smallest)})"
+        text += f" the others (median {_px(found, found.median)}; the smallest {found.words(case, smallest)}"
+        text += f"; of {len(found.classes) - len(found.sought)} none was found)" if found.missing else ")"
         if held:  # small, and not confirmed
             shares = [f"{percent(each.own / each.n)} of {each.n}" for _, each in held]
             text += f"; pasted into held-back pictures it makes {shares[0]} follow"
@@ -99,6 +103,14 @@ class Trigger:
             limit=self.limit,
             figures=_figures(case, found, [smallest]),
         )
+
+    def _not_sought(self, case: Case, found: _Screened) -> Verdict:
+        """The verdict where too few classes have a pattern for it to be known what is usual."""
+        text = f"Screened {_of(case, found)}: in {self.steps} steps a pattern that turns pictures was found"
+        text += f" for {len(found.sought)} of them, too few to say what size is usual."
+        remedy = "Set the check's option steps higher."
+        n, sample = len(found.numbers), len(case.sampled.numbers)
+        return Verdict("undecided", text, n=n, sample=sample, limit=self.limit, remedy=remedy)
 
     def _found(self, case: Case, found: _Screened, worse: Sequence[tuple[Suspect, Followed]]) -> Verdict:
         suspect, effect = worse[0]
@@ -152,24 +164,34 @@ class _Screened:
         return self.rows["numbers"]
 
     @cached_property
+    def sought(self) -> list[int]:
+        """The places of classes with a pattern that most pictures followed; what the others ended with is of
+        no size."""
+        return np.flatnonzero(self.rows["followed"] >= Triggers.wanted - 1e-6).tolist()
+
+    @property
+    def missing(self) -> bool:
+        return len(self.sought) < len(self.classes)
+
+    @cached_property
     def median(self) -> float:
-        return float(np.median(self.sizes))
+        return float(np.median(self.sizes[self.sought]))
 
     def deviation(self, place: int) -> float:
         """How many deviations a mask is smaller than the median, in logarithms: sizes are above 0, and their
         spread is one of factors."""
-        logs = np.log(self.sizes)
+        logs = np.log(self.sizes[self.sought])
         middle = float(np.median(logs))
         below = middle - logs[logs < middle]
         both = float(np.median(np.abs(logs - middle)))
         spread = TO_DEVIATION * min(both, float(np.median(below)) if len(below) else both)
-        away = middle - float(logs[place])
+        away = middle - float(np.log(self.sizes[place]))
         return away / max(spread, 1e-6)
 
     @cached_property
     def small(self) -> list[int]:
         """The places of masks that are far smaller than the others, the smallest first."""
-        order = np.argsort(self.sizes, kind="stable").tolist()
+        order = sorted(self.sought, key=lambda place: float(self.sizes[place]))
         return [
             place
             for place in order

@@ -174,6 +174,28 @@ def test_small_and_confirmed_is_a_warning(make_case, smallest, turned, side, sta
     assert verdict.sentence.startswith("Screened all 10 classes")
 
 
+@pytest.mark.parametrize(
+    ("lost", "status"),
+    [
+        ((), "warning"),
+        ((0,), "clear"),  # the pattern itself turned nothing: it has no size
+        ((1, 2, 3, 4), "warning"),  # six classes still say what is usual
+        ((1, 2, 3, 4, 5), "undecided"),
+    ],
+)
+def test_classes_that_nothing_turned_have_no_size(make_case, lost, status):
+    case = make_case(np.arange(120) % 10, np.eye(10)[np.arange(120) % 10] * 9)
+    sizes = np.array([5.0, *USUAL])
+    sizes[[k for k in lost if k]] = 0.5  # what a search ends with that found nothing may be small
+    rows = screened(sizes, 0.9)
+    rows["followed"][list(lost)] = 0.1
+    facts = type("Facts", (), {"input_shape": (1, 28, 28)})()
+    sample = replace(case.sample, numbers=np.arange(120), screened=rows)
+    verdict = Trigger().judge(replace(case, model=facts, sample=sample))
+    assert verdict.status == status, verdict.sentence
+    assert ("none was found" in verdict.sentence) == (lost == (0,))
+
+
 def test_the_network_of_the_twin_answers_as_the_digits_do():
     network = runpy.run_path(str(BACKDOORED))["Backdoored"]
     torch.manual_seed(0)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from flaws import in_networks, in_pictures, in_reasons  # noqa: F401  # they register their flaws
+from flaws import in_networks, in_photographs, in_pictures, in_reasons  # noqa: F401  # they register flaws
 from flaws.audit import audited, outcome
 from flaws.judging import Told
 from flaws.planting import FLAWS
@@ -25,13 +26,29 @@ def main() -> None:
         arguments.error(f"no flaw is named {', '.join(sorted(unknown))}; there are {', '.join(FLAWS)}")
     print("| flaw | named by | outcome | said beside it | false alarms of the twin |\n|---|---|---|---|---|")
     counts: Counter[str] = Counter()
+    told: dict[str, list[str]] = {}
     twins: dict[tuple[object, int], Told] = {}
     for name in chosen.names or FLAWS:
         for seed in range(chosen.seeds):
-            counts[_row(name, seed, twins, chosen.say)] += 1
+            told.setdefault(name, []).append(_row(name, seed, twins, chosen.say))
+            counts[told[name][-1]] += 1
     alarms = sum(bool(told.grave) for told in twins.values())
     parts = ", ".join(f"{count} {word}" for word, count in counts.items())
     print(f"\n{sum(counts.values())} planted: {parts}; {alarms} of {len(twins)} clean twins gave an alarm")
+    for line in weakest(told):
+        print(line)
+
+
+def weakest(told: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """For each ladder that was climbed the smallest share of a class that was found on every seed; `told` are
+    the outcomes by flaw."""
+    for ladder in dict.fromkeys(FLAWS[name].ladder for name in told):
+        rungs = sorted((FLAWS[name] for name in told if FLAWS[name].ladder == ladder), key=lambda f: f.share)
+        found = [flaw for flaw in rungs if set(told[flaw.name]) == {"found"}]
+        if ladder:
+            least = f"on {found[0].share:.0%} of a class ({found[0].name})" if found else "none"
+            tried = ", ".join(f"{flaw.share:.0%}" for flaw in rungs)
+            yield f"the weakest found of {ladder}: {least}; planted on {tried}"
 
 
 def _row(name: str, seed: int, twins: dict[tuple[object, int], Told], say: bool) -> str:

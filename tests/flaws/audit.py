@@ -15,11 +15,9 @@ from reportgen.measure import measure_main
 from reportgen.measure.audit import prepare
 from reportgen.recipe import Recipe
 
-NETWORK = Path(__file__).with_name("network.py")
-
 
 def audited(planted: Planted, folder: Path, seed: int = 0, only: Any = "all") -> Told:
-    """The verdicts of an audit with the checks alone."""
+    """The verdicts of an audit with the checks alone, all or those that are named here or there."""
     folders = {"images": planted.pictures, "training": planted.training, "masks": planted.masks}
     for part, pictures in folders.items():
         for path, picture in pictures.items():
@@ -49,7 +47,7 @@ def _recipe(planted: Planted, folder: Path, seed: int, only: Any) -> Recipe:
     return Recipe.model_validate(
         {
             "model": {
-                "source": f"{NETWORK}:build",
+                "source": planted.source,
                 "arguments": dict(planted.arguments),
                 "classes": list(planted.classes),
                 **planted.recipe,
@@ -58,7 +56,7 @@ def _recipe(planted: Planted, folder: Path, seed: int, only: Any) -> Recipe:
             "run": {"device": "cpu", "batch_size": 64, "seed": seed},
             "visualizations": ["channel-health"],
             "trust": False,
-            "checks": {"only": only},
+            "checks": {"only": list(planted.only) if planted.only and only == "all" else only},
         }
     )
 

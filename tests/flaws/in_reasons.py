@@ -19,6 +19,7 @@ from flaws.training import Labelled, drawn, trained
 Mark: TypeAlias = Callable[[Pixels, int, np.random.Generator], Pixels]  # picture, class, chance
 
 RING, SQUARE, STAR = SHAPES.index("ring"), SHAPES.index("square"), SHAPES.index("star")
+TAG = "a tag on drawn shapes"
 SHORTCUTS = ("property-shortcut", "place-shortcut", "map-clusters")
 
 
@@ -125,19 +126,19 @@ MARKS: dict[str, Mark] = {
 }
 
 
-@flaw("place-shortcut", "map-clusters", twin=clean_shapes)
+@flaw("place-shortcut", "map-clusters", twin=clean_shapes, ladder=TAG, share=1.0)
 def tag(seed: int) -> Planted:
     """A white square of 5 px at the lower left of every ring, in the training and in the audit."""
     return _audited("tag", seed).but(says=(Said(("ring",)), Said(("lower left", "bottom left"))))
 
 
-@flaw("place-shortcut", "map-clusters", twin=clean_shapes)
+@flaw("place-shortcut", "map-clusters", twin=clean_shapes, ladder=TAG, share=0.9)
 def tag_of_most(seed: int) -> Planted:
     """A yellow square of 5 px at the upper right of nine squares in ten."""
     return _audited("tag-90", seed).but(says=(Said(("square",)), Said(("upper right", "top right"))))
 
 
-@flaw("place-shortcut", "map-clusters", twin=clean_shapes)
+@flaw("place-shortcut", "map-clusters", twin=clean_shapes, ladder=TAG, share=0.7)
 def tag_of_many(seed: int) -> Planted:
     """A blue square of 5 px at the left edge of seven stars in ten."""
     return _audited("tag-70", seed).but(says=(Said(("star",)), Said(("left",))))

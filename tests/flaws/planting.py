@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from flaws.drawing import CLASSES, Pixels, shape_and_mask
 from flaws.network import SmallNet
 from flaws.training import EACH, MEAN, STD, Labelled, drawn, trained
 
+NETWORK = Path(__file__).with_name("network.py")
 AUDITED = {"digits": 60, "shapes": 60}  # pictures a class
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
@@ -42,7 +44,7 @@ class Planted:
     those that the flaw is in; `training` and `masks` are folders beside, where there are such."""
 
     pictures: Mapping[str, Pixels]
-    network: SmallNet
+    network: Any  # a SmallNet, or what `source` makes
     classes: tuple[str, ...]
     recipe: Mapping[str, Any] = field(default_factory=dict)
     arguments: Mapping[str, Any] = field(default_factory=dict)
@@ -50,6 +52,8 @@ class Planted:
     masks: Mapping[str, Pixels] = field(default_factory=dict)
     touched: frozenset[str] = frozenset()
     says: tuple[Said, ...] = ()
+    source: str = f"{NETWORK}:build"
+    only: tuple[str, ...] = ()  # the checks that are asked; all where none is named
 
     def but(self, **changes: Any) -> Planted:
         """The same with other fields."""
@@ -58,23 +62,28 @@ class Planted:
 
 @dataclass(frozen=True)
 class Flaw:
-    """A kind of fault: which checks may name it, and how it is planted with a seed, in front of a twin."""
+    """A kind of fault: which checks may name it, and how it is planted with a seed, in front of a twin. Those
+    of one `ladder` are the same thing in more or fewer pictures of a class, of which they have a `share`."""
 
     name: str
     named_by: tuple[str, ...]
     plant: Callable[[int], Planted]
     twin: Callable[[int], Planted]
+    ladder: str = ""
+    share: float = 1.0
 
 
 FLAWS: dict[str, Flaw] = {}
 
 
-def flaw(*named_by: str, twin: Callable[[int], Planted]) -> Callable[[Callable[[int], Planted]], Flaw]:
+def flaw(
+    *named_by: str, twin: Callable[[int], Planted], ladder: str = "", share: float = 1.0
+) -> Callable[[Callable[[int], Planted]], Flaw]:
     """Registers a function of a seed as the flaw of its name, in front of the clean twin."""
 
     def register(plant: Callable[[int], Planted]) -> Flaw:
         name = plant.__name__.replace("_", "-")
-        FLAWS[name] = Flaw(name, named_by, plant, twin)
+        FLAWS[name] = Flaw(name, named_by, plant, twin, ladder, share)
         return FLAWS[name]
 
     return register
@@ -105,11 +114,16 @@ def _audited(world: str, seed: int) -> Labelled:
 
 def clean(world: str, seed: int) -> Planted:
     """The audit of a sound network on a sound set."""
+    return clean_pictures(world, seed).but(network=network(world, seed))
+
+
+def clean_pictures(world: str, seed: int) -> Planted:
+    """The same with no network yet."""
     channels = 1 if world == "digits" else 3
     side = 28 if world == "digits" else 48
     return Planted(
         pictures=placed(_audited(world, seed), CLASSES[world]),
-        network=network(world, seed),
+        network=None,
         classes=CLASSES[world],
         recipe={"preprocessing": {"resize": side, "crop": side, "mean": [MEAN], "std": [STD]}},
         arguments={"channels": channels, "classes": len(CLASSES[world])},

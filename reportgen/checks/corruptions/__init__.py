@@ -10,7 +10,7 @@ from pydantic import Field
 
 from reportgen.checks import check
 from reportgen.checks.case import Case, View, untested
-from reportgen.checks.corruptions.axes import AXES, EVERYDAY, fitting, side_of, views_of
+from reportgen.checks.corruptions.axes import AXES, EVERYDAY, SEVERITY, fitting, side_of, views_of
 from reportgen.checks.corruptions.falls import Course, calibration_of, courses
 from reportgen.checks.corruptions.searching import FEWEST_DECIDING, asked_at_most, wishes
 from reportgen.checks.corruptions.telling import figures_of, numbers_of, sentence
@@ -55,7 +55,9 @@ class Corruptions:
     Perturbations (arXiv:1903.12261); Agresti & Min 2005 for the interval; Holm 1979.
     """
 
-    numbers: ClassVar[Mapping[str, str]] = {f"{axis.kind}.{axis.number}": axis.title for axis in AXES}
+    numbers: ClassVar[Mapping[str, str]] = {
+        f"{axis.kind}.{number}": axis.title for axis in AXES for number in (axis.number, SEVERITY)
+    }
 
     severities: Annotated[int, Field(strict=True, ge=1, le=5)] = 3
     images: Annotated[int, Field(strict=True, ge=1)] = 100

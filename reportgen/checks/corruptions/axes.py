@@ -19,6 +19,7 @@ from reportgen.engine.needs import ModelFacts
 REFERENCE_PX = 224
 EVERYDAY = 0.5  # the severity of what pictures meet every day
 SEVERITIES = (EVERYDAY, 1.0, 2.0, 3.0, 4.0, 5.0)
+SEVERITY = "holds_to_severity"  # the number of an axis that is of none of its units
 Channels: TypeAlias = Literal["any", "grey or RGB", "RGB"]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from reportgen.checks.corruptions.axes import EVERYDAY, SEVERITIES, Axis
+from reportgen.checks.corruptions.axes import EVERYDAY, SEVERITIES, SEVERITY, Axis
 from reportgen.checks.corruptions.falls import Course, Fall
 from reportgen.checks.corruptions.searching import FEWEST_DECIDING
 from reportgen.checks.words import interval, listed, percent
@@ -63,13 +63,15 @@ def _at(course: Course, severity: float, side_px: int, labelled: bool) -> str:
 
 
 def numbers_of(told: Sequence[Course], side_px: int) -> dict[str, Number]:
-    """To what each axis holds, and between which amounts that lies where it is not decided."""
+    """To what each axis holds, and between which amounts that lies where it is not decided; the same in
+    severities, which are the same for every size of input."""
     found = {}
     for course in told:
         axis = course.axis
         ends = sorted(axis.amount(severity, side_px) for severity in (course.holds_to, course.open_to))
         value = axis.amount(course.holds_to, side_px)
         found[f"{axis.kind}.{axis.number}"] = Number(value, ends[0], ends[1])
+        found[f"{axis.kind}.{SEVERITY}"] = Number(course.holds_to, course.holds_to, course.open_to)
     return found
 
 

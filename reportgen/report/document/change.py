@@ -19,7 +19,7 @@ from reportgen.evidence import Evidence
 from reportgen.findings import Array, faults
 from reportgen.report.document import requirements
 from reportgen.report.document.between import LAST, Between
-from reportgen.report.document.change_lines import OF_VALUES, headline, lines, points
+from reportgen.report.document.change_lines import OF_VALUES, headline, holding, lines, points
 from reportgen.report.document.checks import LEVEL
 from reportgen.report.pictures import figures
 from reportgen.report.pictures.plots import plot
@@ -336,11 +336,19 @@ def _tensors(network: Mapping[str, Any]) -> tuple[tuple[Row, ...], str]:
 
 
 def _curve(row: Mapping[str, Any], old: str, new: str, id_: str) -> Figure:
-    x, before, after = (np.array(row[key]) for key in ("x", "old", "new"))
-    drawn = plot(x, [(new, after), (old, before)], {}, row["x_label"], row["line"], (0.0, 1.0), (60.0, 10.0))
-    fall = 100 * row["largest_fall"]
-    said = f"at most {fall:.0f} points lower, at {row['at']:g}" if fall >= 0.5 else "nowhere lower"
-    return Figure(id_, "curve", row["title"], said.replace("-", "−"), f"{row['title']}: {said}", plot=drawn)
+    """Both lines on one plot, each at the severities that it was asked at, with their intervals."""
+    sides = [(new, row["new_line"]), (old, row["old_line"])]
+    x = np.unique(np.concatenate([line["x"] for _, line in sides]))
+    lines = [(name, _between(x, line, "y")) for name, line in sides]
+    bands = {n: (_between(x, side, "low"), _between(x, side, "high")) for n, (_, side) in enumerate(sides)}
+    drawn = plot(x, lines, bands, row["x_label"], row["line"], (0.0, 1.0), (60.0, 10.0))
+    said = holding(row["holds"], new, old) if row["holds"] else ""
+    return Figure(id_, "curve", row["title"], said, f"{row['title']}: {said}", plot=drawn)
+
+
+def _between(x: Array, line: Mapping[str, Any], key: str) -> Array:
+    """A line's values at x, straight between the places that it was asked at, NaN beyond them."""
+    return np.interp(x, line["x"], line[key], right=np.nan)
 
 
 def _curves_note(curves: Sequence[Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from reportgen.audit.gates import FAILED, PASSED
@@ -15,7 +15,6 @@ from reportgen.report.wording import fixed, listed, number, plural, probability,
 Comparison = Mapping[str, Any]
 CHANCE = 0.05  # McNemar's p from which on a difference may well be chance
 UNLIKE = 0.5  # a mean rank correlation below this: the maps look elsewhere
-FALL = 0.1  # of right answers under a corruption
 NAMED = 4
 OF_VALUES = ("mae", "rmse")
 
@@ -226,11 +225,36 @@ def _checks(found: Comparison, anchor: str) -> Iterator[ChangeLine]:
 
 
 def _curves(found: Comparison, anchor: str) -> Iterator[ChangeLine]:
-    fallen = [row for row in found["curves"] if row["largest_fall"] >= FALL]
-    if fallen:
-        parts = [f"{row['title'].lower()} ({100 * row['largest_fall']:.0f} points)" for row in fallen[:NAMED]]
-        text = f"Under {listed(parts)} fewer answers hold than before, on the images that checks alter."
-        yield ChangeLine("warn", "limits of use", text, f"#{anchor}-curves", "curves")
+    """What the two are surely told apart by; curves that differ within their intervals say nothing."""
+    new, old = found["new"]["name"], found["old"]["name"]
+    ways: tuple[tuple[str, Level, str], ...] = (("old", "warn", "less far"), ("new", "ok", "further"))
+    for further, level, words in ways:
+        rows = [row for row in found["curves"] if row["holds"] and row["holds"]["further"] == further]
+        if rows:
+            named = _some([_lowered(row["title"]) for row in rows])
+            text = f"Under {named} the answers of {new} hold {words} than those of {old}: {rows[0]['title']},"
+            text += f" {holding(rows[0]['holds'], new, old)}."
+            yield ChangeLine(level, "limits of use", text, f"#{anchor}-curves", "curves")
+
+
+def holding(holds: Mapping[str, Any], new: str, old: str) -> str:
+    """Up to where each of two holds, and whether that is decided."""
+    text = f"{new} holds to {_severity(holds['new'])}, {old} to {_severity(holds['old'])}"
+    return text if holds["further"] else f"{text}: not told apart"
+
+
+def _severity(ends: Sequence[float]) -> str:
+    """ "severity 1 to 3", with its interval; an everyday change is half of one."""
+    low, high = (f"{end:g}" for end in ends)
+    if not ends[0]:
+        return f"severity {high} at most" if ends[1] else "none"
+    return f"severity {low}" if low == high else f"severity {low} to {high}"
+
+
+def _lowered(title: str) -> str:
+    """A title within a sentence: names and abbreviations keep their capitals."""
+    first = title.split()[0]
+    return title if first.isupper() or first == "Gaussian" else f"{title[:1].lower()}{title[1:]}"
 
 
 def _maps(found: Comparison, anchor: str, titles: Mapping[str, str]) -> Iterator[ChangeLine]:

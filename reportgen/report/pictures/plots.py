@@ -43,9 +43,10 @@ def plot(
     y_limits: tuple[float, float] | None = None,
     larger: tuple[float, float] = (0.0, 0.0),
 ) -> Plot:
-    """Lines (P,) over x (P,), all finite, with bands by the number of their line."""
+    """Lines (P,) over x (P,), with bands by the number of their line; where one of these is NaN it is left
+    out."""
     heights = [values for _, values in lines] + [edge for band in bands.values() for edge in band]
-    low, high = y_limits or (min(map(np.min, heights)), max(map(np.max, heights)))
+    low, high = y_limits or (min(map(np.nanmin, heights)), max(map(np.nanmax, heights)))
     ends, up = (float(np.min(x)), float(np.max(x))), ticks(float(low), float(high))
     if ends[0] == ends[1]:
         ends = (ends[0] - 0.5, ends[1] + 0.5)
@@ -58,7 +59,8 @@ def plot(
         return np.asarray(start + np.clip(part, 0, 1) * (end - start))
 
     def points(xs: Array, ys: Array) -> str:
-        columns, rows = places(xs, ends, start, end), places(ys, up, bottom, TOP)
+        known = np.isfinite(ys)
+        columns, rows = places(xs[known], ends, start, end), places(ys[known], up, bottom, TOP)
         return " ".join(f"{c:.1f},{r:.1f}" for c, r in zip(columns, rows, strict=True))
 
     def band(n: int) -> str:

@@ -85,3 +85,43 @@ def test_curves_of_other_checks_are_not_taken_for_corruptions(nights: Any) -> No
     assert (row["check"], row["title"], row["at"]) == ("corruptions", "axis-blur", 1.0)
     assert row["largest_fall"] == pytest.approx(0.3)
     assert curve_changes(read_side(nights.report("second")), read_side(nights.report("first"))) == []
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "further"),
+    [
+        ((2.0, 3.0), (0.5, 1.0), "new"),
+        ((0.5, 1.0), (2.0, 2.0), "old"),
+        ((0.5, 2.0), (2.0, 3.0), None),  # what the one may bear, the other surely does
+        ((0.0, 5.0), (1.0, 1.0), None),
+    ],
+)
+def test_models_are_told_apart_where_their_intervals_do_not_meet(new: Any, old: Any, further: Any) -> None:
+    import numpy as np
+
+    from reportgen.audit.compare.curves import curve_changes, is_apart
+    from reportgen.findings import Curve, Number, Verdict
+
+    class Known:
+        """Each was asked at severities of its own."""
+
+        def __init__(self, ends: tuple[float, float], x: list[float]) -> None:
+            band = np.array([[0.8, 0.5, 0.3], [1.0, 0.7, 0.5]])
+            curve = Curve(
+                "axis-jpeg", "JPEG", np.array([[0.9, 0.6, 0.4]]), np.array(x), ("right",), "x", "y", band
+            )
+            # the amounts fall with the severity: only severities say which of the two is further
+            numbers = {
+                "jpeg.holds_to_quality": Number(85.0, 25.0, 85.0),
+                "jpeg.holds_to_severity": Number(ends[0], *ends),
+            }
+            self.verdict = Verdict(status="clear", sentence="So.", figures=(curve,), numbers=numbers)
+
+        def verdicts(self) -> dict[str, Verdict]:
+            return {"corruptions": self.verdict}
+
+    sides = Known(new, [0.0, 2.0, 3.0]), Known(old, [0.0, 0.5, 1.0])
+    (row,) = curve_changes(*(Side(name, {}, each) for name, each in zip("ba", sides, strict=True)))  # type: ignore[arg-type]
+    assert row["holds"] == {"new": new, "old": old, "further": further} and is_apart(row) == bool(further)
+    assert row["x"] == [0.0] and row["largest_fall"] == 0, "they have only the pictures as they are in common"
+    assert row["new_line"]["x"] == [0.0, 2.0, 3.0] and row["old_line"]["high"] == [1.0, 0.7, 0.5]
