@@ -37,20 +37,19 @@ class AtlasOfLayer:
     there are images enough, in two dimensions: by t-SNE of their 50 first principal components, seeded; by
     the first two alone where there are too few or too many. Over it lies a grid of `side` × `side`. The
     answers in each cell with at least `fewest` places are averaged, v, and a picture is made from noise by
-    gradient ascent, as for activation maximisation, but up (a·u)·max(0.1, cos(a, u))^`power`, in the mean over the
-    picture's places: a is the answer at a place, and u is v times the inverse of the second moments of
-    all places, shrunk as Ledoit & Wolf 2004 have it, at length 1. Where the layer's maps are averaged
-    and read by one linear layer, a cell votes for the classes of its highest W·v, without the bias;
-    elsewhere the answers to its images stand there.
+    gradient ascent, as for activation maximisation, but up (a·u)·max(0.1, cos(a, u))^`power`, in the mean
+    over the picture's places: a is the answer at a place, and u is v times the inverse of the second
+    moments of all places, shrunk as Ledoit & Wolf 2004 have it, at length 1. Where the layer's maps
+    are averaged and read by one linear layer, a cell votes for the classes of its highest W·v, without the
+    bias; elsewhere the answers to its images stand there.
 
     Reading. Neighbours are alike to the layer; a region is a concept, and what lies between two regions
     is what they share. Look for pictures that two classes have in common, and for regions that vote
     for a class for a reason that is not the thing.
 
-    Limits. The map is of these images alone: what they do not show has no place on it. Means of unlike
-    places give pictures of nothing that is there; few places a cell, and the border of a region,
-    do. Distances mean little. The pictures are no photographs, and other seeds
-    give others.
+    Limits. The map is of these images alone: what they do not show has no place on it. The mean of unlike
+    places, as between two regions, gives a picture of nothing that is there. Distances mean little. The
+    pictures are no photographs, and other seeds give others.
 
     Needs. A layer with maps, an input of one or three channels, and a gradient to it.
 

@@ -5,6 +5,7 @@ occlusion  windows of 32 px every 16, against captum
 demo    the demo, everything on, HTML and PDF
 run     a whole run of so many photographs with nine visualizations, all else as it comes
 cards   a report of a thousand cards, written again from its evidence
+page    a report of so many images in Chromium: time to open, memory
 start   `reportgen --help`
 scaling  time and memory for ten times as many images, and ten times that
 """
@@ -19,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bench import bundle, occlusion, runs
+from bench import browser, bundle, occlusion, runs
 from bench.networks import KNOWN
 from bench.parts import Command, Part, each
 from bench.runs import BASIC, Audited
@@ -46,10 +47,11 @@ class Sizes:
     small: str = "tiny, 224 px"
     cards: int = 1000
     grown: tuple[int, ...] = (10, 100, 1000)
+    rows: tuple[int, ...] = (200, 1000, 5000)
     options: tuple[str, ...] = ()
 
 
-QUICK = Sizes(("tiny",), 2, 2, (8, 4), (1, 4), False, "tiny", 2, "tiny", 2, (1, 2), ("--no-pdf",))
+QUICK = Sizes(("tiny",), 2, 2, (8, 4), (1, 4), False, "tiny", 2, "tiny", 2, (1, 2), (2,), ("--no-pdf",))
 
 
 def _bundle(sheet: Sheet, device: torch.device, sizes: Sizes, _folder: Path) -> None:
@@ -115,6 +117,18 @@ def _cards(sheet: Sheet, device: torch.device, sizes: Sizes, folder: Path) -> No
     sheet.row(sizes.small, sizes.cards, f"{spent.seconds:.1f}", speed, resident, page)
 
 
+def _page(sheet: Sheet, device: torch.device, sizes: Sizes, folder: Path) -> None:
+    heads = ("images", "cards", "page", "elements", "seconds to open: median (least to most)", "memory, MiB")
+    sheet.table("A page in Chromium: rows of so many images, cards of 200 at most", *heads)
+    names = ["predictions", "saliency", "grad-cam"]
+    for count in sizes.rows:
+        ran = _audited(folder, sizes.small, count, names, QUICKER).run(str(device), count, "--no-pdf")
+        page = (ran.report / "report.html").stat().st_size
+        seen = browser.opened(ran.report)
+        megabytes, memory = f"{page / 1e6:.1f} MB", f"{seen.resident_bytes / 2**20:.0f}"
+        sheet.row(count, min(count, 200), megabytes, f"{seen.elements:,}", seen.seconds, memory)
+
+
 def _start(sheet: Sheet, _device: torch.device, _sizes: Sizes, _folder: Path) -> None:
     sheet.table("Start", "command", "seconds: median (least to most)", "resident, MiB")
     spent = [runs.command("--help") for _ in range(1 + REPEATS)][1:]
@@ -160,6 +174,7 @@ COMMAND = Command(
         "demo": Part(_demo),
         "run": Part(_run),
         "cards": Part(_cards),
+        "page": Part(_page),
         "scaling": Part(_scaling),
     },
     Sizes(),

@@ -71,7 +71,8 @@ class Atlas:
 def _lines(several: Sequence[Atlas], _images: int) -> list[str]:
     cells = sum(min(need.side**2, need.drawn.places // max(1, need.fewest)) for need in several)
     steps = max(need.climb.steps for need in several)
-    return [f"of an atlas at most {cells} pictures are driven up by gradient ascent: {steps} forwards and backwards each"]
+    words = f"of an atlas at most {cells} pictures are driven up by gradient ascent"
+    return [f"{words}: {steps} forwards and backwards each"]
 
 
 @dataclass(frozen=True)
