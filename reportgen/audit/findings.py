@@ -22,6 +22,7 @@ from reportgen.findings import (
     Heatmap,
     Mask,
     Picture,
+    PictureGrid,
     Remark,
     Scalar,
     Segments,
@@ -30,7 +31,7 @@ from reportgen.findings import (
 )
 
 # findings that are in results.json elsewhere, or only in the report and the evidence
-Pictured = Picture | Mask | Segments | ClassMap | Gallery | Embedding
+Pictured = Picture | Mask | Segments | ClassMap | Gallery | PictureGrid | Embedding
 PICTURED: tuple[type[Finding], ...] = get_args(Pictured)
 Elsewhere = Pictured | Distribution | Curve | Comparison | Remark | Table | Graph
 Row: TypeAlias = list[float | None]

@@ -9,13 +9,22 @@ from torch import Tensor
 from typing_extensions import assert_never
 
 from reportgen.engine.needs import Activation
-from reportgen.engine.needs.top_images import ChannelMean, ClassLogit, Ranking, Record, TopImages, Unit
+from reportgen.engine.needs.top_images import (
+    ChannelMean,
+    ClassLogit,
+    Direction,
+    Driven,
+    Ranking,
+    Record,
+    TopImages,
+)
 from reportgen.engine.network.output import answers
 from reportgen.engine.plan import Plan
 from reportgen.engine.tape import BatchTape
 from reportgen.findings import Tally, ranked
 
 UNITS = "units"
+LEAST_COSINE = 0.1  # below it a gradient would lead nowhere (Carter et al. 2019)
 
 
 def key(need: TopImages) -> str:
@@ -43,8 +52,9 @@ def rank(plan: Plan, tape: BatchTape, numbers: Sequence[int]) -> Tally | None:
     return Tally(tops=tops) if tops else None
 
 
-def driven(unit: Unit, logits: Tensor, activation: Callable[[str], Tensor]) -> Tensor:
-    """How far each image drives a unit, (N,): a logit, or the mean over a channel's map.
+def driven(unit: Driven, logits: Tensor, activation: Callable[[str], Tensor]) -> Tensor:
+    """How far each image drives a unit, (N,): a logit, the mean over a channel's map, or how far a layer
+    answers in a direction.
 
     Logits, not softmax: softmax also rises when the rival classes fall.
     """
@@ -53,7 +63,18 @@ def driven(unit: Unit, logits: Tensor, activation: Callable[[str], Tensor]) -> T
     if isinstance(unit, ChannelMean):
         a = activation(unit.layer)  # (N, C, …)
         return a[:, unit.channel].reshape(len(a), -1).mean(1)
+    if isinstance(unit, Direction):
+        return _along(unit, activation(unit.layer))
     assert_never(unit)
+
+
+def _along(unit: Direction, a: Tensor) -> Tensor:
+    """How far a layer's answer a (N, C, …) points in a direction, (N,), in the mean over its places."""
+    flat = a.flatten(2) if a.ndim > 2 else a[..., None]  # (N, C, places)
+    dot = torch.einsum("ncp,c->np", flat, flat.new_tensor(unit.u))  # (N, places)
+    cosine = dot / flat.norm(dim=1).clamp(min=1e-6)
+    along: Tensor = (dot * cosine.clamp(min=LEAST_COSINE) ** unit.power).mean(1)
+    return along
 
 
 def rankings(plan: Plan, tally: Tally) -> dict[TopImages, Ranking]:

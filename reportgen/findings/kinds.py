@@ -205,6 +205,24 @@ class Gallery(_Arrays):
 
 
 @dataclass(frozen=True)
+class PictureGrid(_Arrays):
+    """Colour pictures (k, 3, h, w) in [0, 1], each in a place of one grid, (k, 2) row and column, of `sides`
+    rows and columns; some are free. Scope `model` only. `labels` stand below them; `words` say all of one."""
+
+    arrays: ClassVar[tuple[str, ...]] = ("values", "places")
+    per_image: ClassVar[tuple[str, ...]] = ()
+
+    name: str
+    title: str
+    values: Any
+    places: Any
+    sides: tuple[int, int]
+    labels: tuple[str, ...]
+    words: tuple[str, ...]
+    quantity: str
+
+
+@dataclass(frozen=True)
 class Scalar(_Arrays):
     """One number an image, (N,), with its unit ("" for a plain number, "%" for a share × 100).
 
@@ -284,6 +302,7 @@ Finding: TypeAlias = (
     | Curve
     | Comparison
     | Gallery
+    | PictureGrid
     | Scalar
     | Flag
     | Remark

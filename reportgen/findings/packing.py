@@ -24,13 +24,15 @@ def pack(finding: Finding) -> tuple[dict[str, Array], dict[str, Any]]:
 def unpack(arrays: dict[str, Array], rest: dict[str, Any]) -> Finding:
     """The finding that `pack` took apart. Raises KeyError for a kind that is not known."""
     fields = {name: value for name, value in rest.items() if name != "kind"}
-    for name in ("labels", "limits"):  # JSON has lists only
+    for name in ("labels", "limits", "sides"):  # JSON has lists only
         if fields.get(name) is not None:
             fields[name] = tuple(fields[name])
     if rest["kind"] == "table":
         fields["columns"] = tuple(fields["columns"])
         fields["rows"] = tuple(tuple(row) for row in fields["rows"])
         fields["total"] = tuple(fields["total"]) if fields["total"] else None
+    if rest["kind"] == "picturegrid":
+        fields["words"] = tuple(fields["words"])
     if rest["kind"] == "graph":
         fields["boxes"] = tuple((*box[:4], box[4] and tuple(box[4])) for box in fields["boxes"])
         fields["edges"] = tuple((start, end) for start, end in fields["edges"])

@@ -65,9 +65,14 @@ class Audit:
         return self.models[1] if len(self.models) > 1 else None
 
     @cached_property
+    def numbers(self) -> tuple[int, ...]:
+        """The numbers of the images that the survey could open."""
+        return tuple(file.number for file in self.files if file.reason is None)
+
+    @property
     def readable(self) -> int:
-        """Images that the survey could open."""
-        return sum(file.reason is None for file in self.files)
+        """How many images the survey could open."""
+        return len(self.numbers)
 
     @property
     def shown(self) -> int:

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from reportgen.engine import top_images
+from reportgen.engine import atlas, top_images
 from reportgen.engine.onepass import OnePass
 from reportgen.engine.tape import BatchTape
 from reportgen.evidence import Findings, Record, is_unanswered, shards
@@ -22,7 +22,7 @@ from reportgen.measure import records
 from reportgen.measure.measurement import Measurement, boxes_of, labels_of, masks_of, pixels_of
 from reportgen.measure.selection import sample as drawn_from
 from reportgen.measure.spans import spans
-from reportgen.measure.top_images import RANKS
+from reportgen.measure.top_images import PLACES, RANKS
 from reportgen.measure.visualizations import Visualization
 
 # writes the shard of a name: of the images of a batch, and of the records of those that are none
@@ -158,8 +158,10 @@ def _findings(m: Measurement, tapes: list[BatchTape]) -> Findings:
 def tallies_of_set(m: Measurement, tape: BatchTape, images: list[Decoded]) -> dict[str, Tally]:
     """What every probe of scope `set` keeps of a batch, and the batch's strongest images."""
     kept: dict[str, Tally] = {v.name: v.probe.measure(tape) for v in m.model.visualizations.of_scope("set")}
-    best = top_images.rank(m.model.plan, tape, [image.file.number for image in images])
-    return kept | ({RANKS: best} if best else {})
+    numbers = [image.file.number for image in images]
+    best = top_images.rank(m.model.plan, tape, numbers)
+    drawn = atlas.keep(m.model.plan, tape, numbers, m.audit.numbers)
+    return kept | ({RANKS: best} if best else {}) | ({PLACES: drawn} if drawn else {})
 
 
 def _tallies_of_shown(m: Measurement, tape: BatchTape) -> dict[str, Tally]:

@@ -46,9 +46,11 @@ class Pace:
     backward: float
 
     def of(self, cost: dict[str, int]) -> float:
-        """The seconds of a plan's cost, counted in images."""
-        forwards = cost["forwards"] + cost["perturbed_forwards"]
-        return self.forward * forwards + self.backward * cost["backwards"]
+        """The seconds of a plan's cost, counted in images. A picture that is made by gradient ascent counts
+        as an image, which it is at most as large as."""
+        forwards = cost["forwards"] + cost["perturbed_forwards"] + cost.get("ascent_forwards", 0)
+        backwards = cost["backwards"] + cost.get("ascent_backwards", 0)
+        return self.forward * forwards + self.backward * backwards
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,7 @@ def seconds_of(audit: Audit, choices: Choices, measured: Pace) -> float:
         weight = model.facts.macs / max(audit.main.facts.macs, 1)  # the pace is the main model's
         kept = _kept(model.visualizations, choices)
         total += FIGURE_SECONDS * len(kept.of_scope("image")) * shown
-        total += weight * measured.of(kept.cost(audit.readable, shown))
+        total += weight * measured.of(_cost(kept, audit.readable, shown))
         total += weight * _test_seconds(model, kept, min(choices.tested, shown), measured)
         if choices.checks:
             sampled = replace(model.checks, sample=choices.sample)
@@ -249,10 +251,10 @@ def _visualizations(audit: Audit, choices: Choices, measured: Pace) -> Iterator[
     needed = needed_maps(audit.main.recipe)
     shown = min(audit.readable, choices.at_most)
     kept = _kept(audit.main.visualizations, choices)
-    all_of_it = measured.of(kept.cost(audit.readable, shown))
+    all_of_it = measured.of(_cost(kept, audit.readable, shown))
     spared = {
         v.name: all_of_it
-        - measured.of(_kept(kept, replace(choices, without=(v.name,))).cost(audit.readable, shown))
+        - measured.of(_cost(_kept(kept, replace(choices, without=(v.name,))), audit.readable, shown))
         for v in kept.every
         if v.name not in needed
     }
@@ -264,6 +266,11 @@ def _visualizations(audit: Audit, choices: Choices, measured: Pace) -> Iterator[
 
 def _kept(several: Visualizations, choices: Choices) -> Visualizations:
     return replace(several, every=tuple(v for v in several.every if v.name not in choices.without))
+
+
+def _cost(several: Visualizations, readable: int, shown: int) -> dict[str, int]:
+    """What visualizations take of the images, and once for the model."""
+    return {**several.cost(readable, shown), **several.plan().once}
 
 
 def _test_seconds(model: ModelUnderAudit, kept: Visualizations, images: int, measured: Pace) -> float:

@@ -29,7 +29,9 @@ from reportgen.measure.checkpoints import Snapshots
 from reportgen.measure.models import ModelUnderAudit
 from reportgen.progress import Progress
 
-RANKS = "ranks"  # the engine's own tally, beside those of the visualizations
+# the engine's own tallies, beside those of the visualizations
+RANKS = "ranks"
+PLACES = "places"  # of layers, for an atlas
 
 
 @dataclass

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from reportgen.engine import atlas
 from reportgen.engine.ascent import Climber
-from reportgen.engine.needs import Ascent
+from reportgen.engine.needs import Ascent, Atlas
 from reportgen.engine.tape import model_tape
 from reportgen.evidence import Findings, shards
 from reportgen.measure.measurement import Measurement
+from reportgen.measure.top_images import PLACES
 
 
 def conclude(m: Measurement) -> None:
@@ -32,11 +34,12 @@ def _model(m: Measurement) -> None:
     )
     with m.watch.on("compute"):
         ascended = climber.run(plan.of(Ascent))
+        charts = atlas.charted(plan.of(Atlas), m.writer.tally(PLACES), climber) if plan.of(Atlas) else {}
         again, spent = m.ranked.seen_again(engine)
-    tape = model_tape(engine.network, facts, plan.needs, again | ascended)
+    tape = model_tape(engine.network, facts, plan.needs, again | ascended | charts)
     chosen = m.model.visualizations.of_scope("model")
     findings: Findings = {v.name: [tuple(v.probe.measure(tape))] for v in chosen}
-    m.writer.write(shards.MODEL, findings, cost={**(climber.cost if ascended else {}), **spent})
+    m.writer.write(shards.MODEL, findings, cost={**(climber.cost if ascended or charts else {}), **spent})
 
 
 def _set(m: Measurement) -> None:

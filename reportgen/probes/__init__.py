@@ -45,6 +45,7 @@ class Method:
     limits: str
     source: str
     needs: str = ""  # of the network, in words
+    by_default: bool = True  # whether a recipe that lists no visualizations has it
 
     def options(self) -> dict[str, Any]:
         """The option names with their defaults."""
@@ -64,13 +65,15 @@ def probe(
     group: Group = "inside the network",
     explains: bool = False,
     compare: Compare = "numbers",
+    by_default: bool = True,
 ) -> Callable[[type[T]], type[T]]:
     """Registers a class as the visualization `name`. Its fields are validated; extras are refused.
 
     `group` is the heading that its figures stand under on an image's card. A visualization that
     `explains` the answer gives a Heatmap named `map`: this one is put to the test, and a gate may
     name what the test gives. Only one of scope `image` can. `compare` says what the section on two
-    models takes of one of scope `model` or `set`.
+    models takes of one of scope `model` or `set`. One that is dear and seldom asked for is not measured
+    `by_default`, but where a recipe lists it.
     Raises ValueError where the docstring lacks one of its labelled paragraphs, or where what has no
     single image says that it explains the answer to one.
     """
@@ -80,7 +83,9 @@ def probe(
         if explains and scope != "image":
             raise ValueError(f"probe {name!r}: only a probe of scope 'image' can explain an answer")
         checked: Any = checked_dataclass(frozen=True, config=ConfigDict(extra="forbid"))(cls)
-        checked.method = Method(name, scope, group, explains, compare, checked, **words)
+        checked.method = Method(
+            name, scope, group, explains, compare, checked, by_default=by_default, **words
+        )
         return cast(type[T], checked)
 
     return register

@@ -14,6 +14,7 @@ from reportgen.engine.needs import (
     ChannelMean,
     ClassLogit,
     Climb,
+    Direction,
     LayerName,
     ModelFacts,
     Need,
@@ -78,13 +79,13 @@ class ActivationMaximisation:
 
     def needs(self, model: ModelFacts) -> Sequence[Need]:
         ascents = self._ascents(model)
-        return (*ascents, *(Record(ascent.unit) for ascent in ascents))
+        return (*ascents, *map(_record, ascents))
 
     def measure(self, tape: Bench) -> tuple[Finding, ...]:
         ascents = self._ascents(tape.model)
         ended = [tape[ascent] for ascent in ascents]
         findings: list[Finding] = []
-        real = [tape[Record(ascent.unit)] for ascent in ascents]
+        real = [tape[_record(ascent)] for ascent in ascents]
         for ascent, end, strongest in zip(ascents, ended, real, strict=True):
             findings += _findings(ascent, end, tape.model)
             findings += _beside(ascent, strongest, tape.model) if strongest else ()
@@ -128,11 +129,18 @@ class ActivationMaximisation:
         return [ChannelMean(layer.name, 0) for layer in list(last.values())[-AT_MOST:]]
 
 
+def _record(ascent: Ascent) -> Record:
+    """What the set's images do to the unit of an ascent."""
+    assert not isinstance(ascent.unit, Direction)  # those are an atlas's
+    return Record(ascent.unit)
+
+
 def _named(ascent: Ascent, model: ModelFacts) -> tuple[str, str, str]:
     """A unit's name, its title, and what is driven up, in words."""
     unit = ascent.unit
     if isinstance(unit, ClassLogit):
         return f"class-{unit.index}", model.classes[unit.index], model.head.score_words
+    assert not isinstance(unit, Direction)  # those are an atlas's
     if isinstance(unit, ChannelMean):
         return f"{unit.layer}-{unit.channel}", f"{unit.layer}, channel {unit.channel}", "mean activation"
     assert_never(unit)

@@ -60,6 +60,7 @@ run:
   budget:               # 90 s, 10 min, 2 h: what does not fit is left out, and the report says what
 
 # In the report's order: a name, or a name with options. `reportgen methods` explains them.
+# `atlas` is measured only where it is listed.
 visualizations:
 @visualizations
 

@@ -51,7 +51,7 @@ NAMED = (
 
 
 def usual_order(methods: Mapping[str, Method]) -> list[str]:
-    """The names of `methods` as a report shows them."""
+    """The names of `methods` as a report shows them, without those that only a recipe's list asks for."""
     from reportgen.probes import Group  # the probes import torch
 
     groups: tuple[str, ...] = get_args(Group)
@@ -61,4 +61,4 @@ def usual_order(methods: Mapping[str, Method]) -> list[str]:
         known = NAMED.index(name) if name in NAMED else len(NAMED)
         return method.scope == "image", groups.index(method.group), known, name
 
-    return sorted(methods, key=position)
+    return sorted((name for name, method in methods.items() if method.by_default), key=position)

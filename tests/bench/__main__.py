@@ -6,6 +6,7 @@ occlusion  windows of 32 px every 16, against captum
 nine    the maps of the nine basic visualizations, against captum and grad-cam one by one
 demo    the demo, everything on, HTML and PDF
 cards   reports of so many cards, written again from their evidence
+page    a report of so many images in Chromium: time to open, memory
 start   `reportgen --help`
 scaling  time and memory for ten times as many images, and ten times that
 run     a whole run of 200 photographs with nine visualizations, all else as it comes (only where it is named)
@@ -21,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bench import bundle, nine, occlusion, runs, wanted
+from bench import browser, bundle, nine, occlusion, runs, wanted
 from bench.cards import repeated
 from bench.networks import KNOWN
 from bench.parts import Command, Part, each
@@ -51,11 +52,26 @@ class Sizes:
     small: str = "tiny, 224 px"
     cards: tuple[int, ...] = (100, 300, 1000)  # multiples of the first, which is measured
     grown: tuple[int, ...] = (10, 100, 1000)
+    rows: tuple[int, ...] = (200, 1000, 5000)
     options: tuple[str, ...] = ()
 
 
 QUICK = Sizes(
-    ("tiny",), 2, 2, (8, 4), (1, 4), ("tiny",), 2, False, "tiny", 2, "tiny", (2, 4), (1, 2), ("--no-pdf",)
+    timed=("tiny",),
+    bundled_images=2,
+    occluded_images=2,
+    window=(8, 4),
+    at_once=(1, 4),
+    of_nine=("tiny",),
+    nine_images=2,
+    demo=False,
+    audited="tiny",
+    run_images=2,
+    small="tiny",
+    cards=(2, 4),
+    grown=(1, 2),
+    rows=(2,),
+    options=("--no-pdf",),
 )
 
 
@@ -141,6 +157,18 @@ def _cards(sheet: Sheet, _device: torch.device, sizes: Sizes, folder: Path) -> N
     sheet.aim(wanted.CARDS_POWER.row(exponent(*zip(*[each[:2] for each in found], strict=True))))
 
 
+def _page(sheet: Sheet, device: torch.device, sizes: Sizes, folder: Path) -> None:
+    heads = ("images", "cards", "page", "elements", "seconds to open: median (least to most)", "memory, MiB")
+    sheet.table("A page in Chromium: rows of so many images, cards of 200 at most", *heads)
+    names = ["predictions", "saliency", "grad-cam"]
+    for count in sizes.rows:
+        ran = _audited(folder, sizes.small, count, names, QUICKER).run(str(device), count, "--no-pdf")
+        page = (ran.report / "report.html").stat().st_size
+        seen = browser.opened(ran.report)
+        megabytes, memory = f"{page / 1e6:.1f} MB", f"{seen.resident_bytes / 2**20:.0f}"
+        sheet.row(count, min(count, 200), megabytes, f"{seen.elements:,}", seen.seconds, memory)
+
+
 def _start(sheet: Sheet, _device: torch.device, _sizes: Sizes, _folder: Path) -> None:
     sheet.table("Start", "command", "seconds: median (least to most)", "resident, MiB")
     spent = [runs.command("--help") for _ in range(1 + REPEATS)][1:]
@@ -189,6 +217,7 @@ COMMAND = Command(
         "occlusion": Part(_occlusion),
         "nine": Part(_nine),
         "cards": Part(_cards),
+        "page": Part(_page),
         "scaling": Part(_scaling),
         "demo": Part(_demo),
         "run": Part(_run, named=True),

@@ -13,7 +13,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from bench import bundle, gpu, maps, runs
+from bench import browser, bundle, gpu, maps, runs
 from bench.__main__ import COMMAND, exponent
 from bench.maps import Difference, between, differences, image_probes
 from bench.networks import KNOWN, crops
@@ -74,6 +74,7 @@ ROWS = {
     "occlusion": (1, 2),
     "nine": (1, 1),
     "cards": (2, 3),
+    "page": (1, 0),
     "scaling": (4, 2),
     "demo": (1, 2),
     "run": (1, 0),
@@ -82,6 +83,8 @@ ROWS = {
 
 @pytest.mark.parametrize("part", COMMAND.parts)
 def test_a_part_of_the_bench_prints_its_rows(quick, part):
+    if part == "page" and not any(map(shutil.which, browser.NAMES)):
+        pytest.skip("no Chromium on this machine")
     tables = quick(COMMAND, part)
     aims = tables.pop("What was wanted", [])
     (rows,) = tables.values()

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 from torch import Tensor
 
-from reportgen.engine.needs.top_images import Unit as Unit
+from reportgen.engine.needs.top_images import Driven as Driven
 from reportgen.engine.needs.work import Work
 from reportgen.engine.network.facts import ModelFacts
 
@@ -38,7 +38,7 @@ class Climb:
 class Ascent:
     """The picture that drives a unit of the network up, climbed from noise. No image is needed."""
 
-    unit: Unit
+    unit: Driven
     climb: Climb
 
     def work(self, _model: ModelFacts) -> Work:

@@ -8,6 +8,7 @@ from typing import Any, Protocol, overload
 from torch import Tensor
 
 from reportgen.engine.needs.ascent import Ascended, Ascent
+from reportgen.engine.needs.atlas import Atlas, Charted
 from reportgen.engine.needs.batch import Weights
 from reportgen.engine.needs.rules import Rule as Rule
 from reportgen.engine.needs.top_images import NeighboursByChannel as NeighboursByChannel
@@ -66,6 +67,9 @@ class Bench(Protocol):
 
     @overload
     def __getitem__(self, need: Ascent) -> Ascended: ...
+
+    @overload
+    def __getitem__(self, need: Atlas) -> Charted: ...
 
     @overload
     def __getitem__(self, need: Record) -> RecordHolder | None: ...

@@ -38,7 +38,19 @@ class ChannelMean:
     channel: int
 
 
+@dataclass(frozen=True)
+class Direction:
+    """A direction u (C,) of length 1 among a layer's channels, as something that is driven: the mean over
+    the places of its map of (a·u)·max(0.1, cos(a, u))^`power`, a being the answer at a place. By the cosine,
+    which is that of Carter et al. 2019, what points elsewhere counts for little."""
+
+    layer: str
+    u: tuple[float, ...]
+    power: float = 2.0
+
+
 Unit: TypeAlias = ClassLogit | ChannelMean
+Driven: TypeAlias = Unit | Direction
 
 
 @dataclass(frozen=True)

@@ -26,13 +26,14 @@ from reportgen.findings import (
     Heatmap,
     Mask,
     Picture,
+    PictureGrid,
     Remark,
     Scalar,
     Segments,
     Table,
     faults,
 )
-from reportgen.report.cards.tables import strip, table
+from reportgen.report.cards.tables import picture_grid, strip, table
 from reportgen.report.cards.vectors import vector
 from reportgen.report.graph.draw import drawing
 from reportgen.report.pictures import figures, plots
@@ -44,7 +45,7 @@ from reportgen.report.wording import number, place, plural, sentence, shape
 Visualization = Mapping[str, Any]
 # findings that become a figure, and those that a block shows otherwise
 Drawn = Heatmap | Picture | Mask | Segments | ClassMap | Curve | Comparison
-Undrawn = Distribution | Embedding | Gallery | Scalar | Flag | Remark | Table | Graph
+Undrawn = Distribution | Embedding | Gallery | PictureGrid | Scalar | Flag | Remark | Table | Graph
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ def block(visualization: Visualization, found: Sequence[Finding], scene: Scene) 
         figures=tuple(drawn),
         again=tuple(again for finding in found for again in _again(finding, stem, scene)),
         strips=tuple(strip(f, stem, scene.subject) for f in found if isinstance(f, Gallery)),
+        grids=tuple(picture_grid(f, stem) for f in found if isinstance(f, PictureGrid)),
         facts=tuple(rest),
         unprinted=tuple(_fact(scalar) for scalar in scalars if not scalar.printed),
         signs=tuple(flags(found)),

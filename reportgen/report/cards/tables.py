@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from reportgen.findings import Gallery, Table
-from reportgen.report.pictures.figures import KERNEL_PX, sprite
+from reportgen.findings import Gallery, PictureGrid, Table
+from reportgen.report.pictures.figures import KERNEL_PX, rgb_picture, sprite
 from reportgen.report.pictures.scales import bar
-from reportgen.report.values.card import Column, Strip, TableView
+from reportgen.report.values.card import Column, Grid, GridTile, Strip, TableView
 from reportgen.report.wording import cell, plural, shape
 
 TILES_IN_ROW = 8
@@ -37,6 +37,17 @@ def strip(finding: Gallery, stem: str, subject: str) -> Strip:
         columns=columns,
         bar=bar(by) if by else None,
     )
+
+
+def picture_grid(finding: PictureGrid, stem: str) -> Grid:
+    """Pictures in their places, row by row."""
+    rows, columns = finding.sides
+    tiles: list[list[GridTile | None]] = [[None] * columns for _ in range(rows)]
+    told = zip(finding.places.tolist(), finding.values, finding.labels, finding.words, strict=True)
+    for (row, column), pixels, label, words in told:
+        tiles[row][column] = GridTile(rgb_picture(pixels), label, words)
+    id_ = f"{stem}-{finding.name}"
+    return Grid(id_, finding.title, finding.quantity, tuple(map(tuple, tiles)))
 
 
 def _plain(finding: Gallery) -> str:

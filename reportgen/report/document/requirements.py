@@ -9,6 +9,7 @@ from typing import Any
 from reportgen.audit.calibration import JUDGED_FROM
 from reportgen.audit.gate_numbers import check_of
 from reportgen.audit.gates import ENDS, FAILED, PASSED, SEVERITY, SIGNS, UNJUDGED, apart, exact, unit
+from reportgen.evidence import best
 from reportgen.report.document import checks, heads
 from reportgen.report.document.set_findings import CLASS_FROM
 from reportgen.report.triage import CHECK, THRESHOLD, is_referred
@@ -238,7 +239,7 @@ def _referring(results: Results) -> Iterator[Requirement]:
     below = check["numbers"].get(THRESHOLD, {}).get("value") if check and check["status"] == "clear" else None
     if not below:  # at 0 every answer may be given
         return
-    answered = [image for image in results["images"] if image["status"] == "ok" and image["predictions"]]
+    answered = [image for image in results["images"] if image["status"] == "ok" and best(image)]
     referred = [image for image in answered if is_referred(image, below)]
     wrong, caught = (sum(image["correct"] is False for image in those) for those in (answered, referred))
     yield Requirement(

@@ -11,8 +11,9 @@ import numpy as np
 from reportgen.audit.checks import CheckResult
 from reportgen.evidence import Evidence
 from reportgen.findings import Array, Embedding, Finding
+from reportgen.projection import projected
 from reportgen.report.pictures import figures
-from reportgen.report.pictures.set_map import on_grid, projected
+from reportgen.report.pictures.set_map import on_grid
 from reportgen.report.values.document import ImageRow
 from reportgen.report.values.set_map import SetMap, Spot
 from reportgen.report.wording import listed, plural

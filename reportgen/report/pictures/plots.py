@@ -156,6 +156,7 @@ def reliability(
                 text_x=across((b["low"] + b["high"]) / 2),
                 text_y=top - 6 - 11 * (crowded and n % 2),
                 view=views[n] if views else "",
+                reach=Reach(across(b["confidence"]) - 12, top - 24, 24.0, bottom - top + 24),
                 words=f"{b['count']:,} images with a confidence from {b['low']:.3f} to {b['high']:.3f}",
             )
             for n, (b, (low, high)) in enumerate(zip(bins, intervals, strict=True))
@@ -262,6 +263,16 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Reach:
+    """Where a pointer meets a point that leads to its images."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True)
 class Point:
     """A measured share in a plot, in its units, with its interval, and how many it was counted on; `view`
     are the images that it counts, in the table, and `words` say which."""
@@ -275,6 +286,7 @@ class Point:
     text_y: float
     view: str = ""
     words: str = ""
+    reach: Reach | None = None
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,7 @@ LOGO_IN_PRINT = ".logo img { max-height: 14mm !important; max-width: 70mm !impor
 KEPT_OR_TEXT = re.compile(r"(<(svg|pre|option|textarea|title)\b.*?</\2>|<[^>]*>)|[^<]+", re.S)
 # with a sign before it ("≥ 95 %"): the space between them must not stand alone, for not every font has one
 PER_CENT = re.compile(r"(?<![\d.,])(?:[≥≤≈±] )?\d[\d.,]* %")
+CELLS = ("<td", "<th")
 WIDTH = re.compile(r'class="w(\d+)"')
 Source = Callable[[Raster], str]  # where a document finds a picture: a data: URI or a name
 Levels = Callable[[RawMap], str | None]  # what a page carries of a map beside its picture, in base64
@@ -123,11 +124,16 @@ def in_one_in_print(text: str) -> str:
 def unbroken(markup: str, bound: Callable[[str], str] = in_one) -> str:
     """Markup in which no line ends between a number and its per cent sign, where it stands among words:
     `bound` keeps them together. What is drawn, and text that is shown as it was written, stays."""
+    tag = ""
 
     def kept(found: re.Match[str]) -> str:
-        text = found[0]
-        if found[1] or PER_CENT.fullmatch(text.strip()):  # alone in its cell it needs nothing
+        nonlocal tag
+        text, before = found[0], tag
+        if found[1]:
+            tag = text
             return text
+        if before.startswith(CELLS) and PER_CENT.fullmatch(text.strip()):
+            return text  # alone in its cell it needs nothing
         return PER_CENT.sub(lambda number: bound(number[0]), text)
 
     return KEPT_OR_TEXT.sub(kept, markup)

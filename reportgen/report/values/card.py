@@ -117,6 +117,25 @@ class Vector:
 
 
 @dataclass(frozen=True)
+class GridTile:
+    """A picture in its place, its label, and all of it in words."""
+
+    picture: Raster
+    label: str
+    words: str
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Pictures on one grid; None where a place is free."""
+
+    id: str
+    title: str
+    quantity: str
+    rows: tuple[tuple[GridTile | None, ...], ...]
+
+
+@dataclass(frozen=True)
 class Block:
     """What one visualization found, for one image and target or for the model."""
 
@@ -131,6 +150,7 @@ class Block:
     figures: tuple[Figure, ...] = ()
     again: tuple[Figure, ...] = ()  # its maps once more, over the whole file
     strips: tuple[Strip, ...] = ()
+    grids: tuple[Grid, ...] = ()
     facts: tuple[Fact, ...] = ()
     unprinted: tuple[Fact, ...] = ()  # numbers for a sentence of a template's own, and for nothing else
     signs: tuple[Sign, ...] = ()
@@ -146,7 +166,7 @@ class Block:
     @property
     def pictured(self) -> bool:
         """Whether there is anything to look at."""
-        return bool(self.figures or self.strips or self.tables or self.drawings)
+        return bool(self.figures or self.strips or self.grids or self.tables or self.drawings)
 
     @property
     def wide(self) -> bool:

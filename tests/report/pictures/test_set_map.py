@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reportgen.report.pictures.set_map import TSNE_FROM, on_grid, projected
+from reportgen.projection import TSNE_FROM, projected
+from reportgen.report.pictures.set_map import on_grid
 
 
 def planted(each: int, kinds: int, size: int = 24) -> tuple[np.ndarray, np.ndarray]:

@@ -55,7 +55,8 @@ def test_wrong_answers_have_a_sheet_before_those_that_nobody_judged(made: Docume
 
 
 def test_a_check_names_the_images_that_are_not_printed_without_a_page(made: Document) -> None:
-    exhibits = (("000000", "#i000000"), ("000001", "#i000001"), ("000003", "#row-000003"), ("900", "#row-900"))
+    cards = (("000000", "#i000000"), ("000001", "#i000001"))
+    exhibits = (*cards, ("000003", "#row-000003"), ("900", "#row-900"))
     row = CheckRow(id="check-odd", name="odd", title="Odd", question="?", sign=Sign("bad", "fault"),
                    sentence="Odd.", size="", remedy="", folded=(), images=exhibits, more_images="",
                    all_images="4 images", view="", places=(), block=None)  # fmt: skip
