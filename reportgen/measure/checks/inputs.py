@@ -9,6 +9,7 @@ from pathlib import Path
 from reportgen.errors import InputError, RecipeError
 from reportgen.inputs import ImageFile
 from reportgen.inputs.images.columns import columns
+from reportgen.inputs.images.sources.reading import packed_at
 from reportgen.inputs.images.survey import survey
 from reportgen.recipe import Recipe
 
@@ -45,7 +46,7 @@ def groups_of(recipe: Recipe, images: Path, files: Sequence[ImageFile]) -> Mappi
         return {}
     named = labels not in ("auto", "none", "folder", "imagefolder")
     table = recipe.folder / labels if named else images
-    if table.suffix.lower() not in (".csv", ".tsv"):
+    if table.suffix.lower() not in (".csv", ".tsv") and not packed_at(table):
         place = recipe.place("images", "groups")
         raise RecipeError(
             f"{place}images.groups names columns, but no CSV of labels is given",
