@@ -12,7 +12,7 @@ import typer
 Checkpoint = Annotated[
     Path, typer.Argument(help="A .safetensors, .pt, .pth or .ckpt state dict, or a save_pretrained folder.")
 ]
-Images = Annotated[Path, typer.Argument(help="A folder, a file list, a CSV, or one image.")]
+Images = Annotated[Path, typer.Argument(help="A folder, list, CSV, image, Parquet, tars, an address.")]
 RecipeFile = Annotated[Path | None, typer.Option("--recipe", help="A recipe; the default has all.")]
 Out = Annotated[Path, typer.Option("--out", help="The report's folder; replaced when whole.")]
 Device = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]

@@ -22,6 +22,7 @@ from reportgen.inputs.images.masks import MaskFolder, with_masks
 from reportgen.inputs.images.part_boxes import PartsList, with_parts
 from reportgen.inputs.images.sources.packed import Blob
 from reportgen.inputs.images.sources.places import address_of
+from reportgen.inputs.images.sources.places import shown as set_shown
 from reportgen.inputs.images.sources.reading import packed_at
 
 HOW = f"name a folder, a list or a CSV of images ({', '.join(sorted(SUFFIXES))})"
@@ -118,8 +119,9 @@ def none_readable(images: Path, reasons: Sequence[tuple[str, str]]) -> InputErro
             f"give the images' folder as IMAGES, and the list by --labels {images.name} where it has labels; "
             "or write paths relative to the list's folder"
         )
+    of = set_shown(images)
     return InputError(
-        f"none of the {len(reasons)} images of {images} can be read (the first, {shown}: {reason})", remedy
+        f"none of the {len(reasons)} images of {of} can be read (the first, {shown}: {reason})", remedy
     )
 
 

@@ -29,7 +29,8 @@ def _listed(recipe: Recipe, key: str, listed: str | None) -> tuple[ImageFile, ..
     if listed is None:
         return ()
     try:
-        files, _ = survey(recipe.folder / listed, "none", (), recipe.folder)
+        images = Path(listed) if "://" in listed else recipe.folder / listed
+        files, _ = survey(images, "none", (), recipe.folder)
     except InputError as error:
         place = recipe.place("images", key)
         raise RecipeError(f"{place}images.{key}: {error.cause}", error.remedy) from error

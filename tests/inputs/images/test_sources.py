@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import http.server
 import io
 import tarfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -159,6 +162,24 @@ def test_a_folder_at_an_address_is_read_as_one_here(tmp_path: Path) -> None:
     there = at_address(here)
     assert told(there) == told(here)
     assert [file.shown for file in look(there).files] == [file.shown for file in look(here).files]
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """Python's own server, which answers with whole files only."""
+
+    def log_message(self, *words: Any) -> None:
+        pass
+
+
+def test_a_server_that_knows_no_ranges_is_read_too(tmp_path: Path) -> None:
+    here = in_tar(tmp_path / "set.tar")
+    handler = functools.partial(Quiet, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            assert told(Path(f"http://127.0.0.1:{server.server_port}/set.tar")) == told(here)
+        finally:
+            server.shutdown()
 
 
 def test_ids_stay_when_the_same_images_are_cut_into_other_files(tmp_path: Path) -> None:

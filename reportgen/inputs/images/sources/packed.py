@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from reportgen.errors import InputError
+from reportgen.inputs.images.sources.places import shown
 from reportgen.inputs.images.tables import Table
 
 DIGITS = 8  # of a name that is a place in the set
@@ -58,7 +59,7 @@ def packed(images: Path, root: Path, entries: Iterable[Entry], notes: Iterable[s
     """
     every = list(entries)
     if not every:
-        raise InputError(f"{images} holds no image", "name files that hold pictures")
+        raise InputError(f"{shown(images)} holds no image", "name files that hold pictures")
     names = list(_names(every))
     columns = list(dict.fromkeys(column for entry in every for column in entry.cells))
     rows = tuple(

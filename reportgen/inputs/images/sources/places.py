@@ -25,6 +25,11 @@ def address_of(path: Path) -> str | None:
     return f"{found[1]}://{found[2]}" if found and not path.exists() else None
 
 
+def shown(path: Path) -> str:
+    """A path, or the address that it was made from, for a reader."""
+    return address_of(path) or str(path)
+
+
 def opened(place: str) -> BinaryIO:
     """A file on this machine, or at an address, to be read from any place in it. Raises OSError."""
     if "://" not in place:
@@ -34,6 +39,21 @@ def opened(place: str) -> BinaryIO:
         return cast(BinaryIO, system.open(inside, "rb"))
     except Exception as error:  # each kind of store has its own errors
         raise OSError(0, _line(error)) from error
+
+
+def part_of(place: str, begin: int, length: int) -> bytes:
+    """So many bytes of a file from a place in it; at an address in one request. Raises OSError."""
+    if "://" not in place:
+        with open(place, "rb") as file:
+            file.seek(begin)
+            return file.read(length)
+    system, inside = _system(place)
+    try:
+        data: bytes = system.cat_file(inside, start=begin, end=begin + length)
+    except Exception as error:
+        raise OSError(0, _line(error)) from error
+    # a server that knows no ranges sends all of the file
+    return data if len(data) <= length else data[begin : begin + length]
 
 
 @dataclass(frozen=True)

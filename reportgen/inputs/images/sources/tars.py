@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from reportgen.errors import InputError
 from reportgen.inputs.images.listing import LARGEST_FILE_BYTES, suffixes
 from reportgen.inputs.images.sources.packed import LABEL, Entry, text
-from reportgen.inputs.images.sources.places import opened
+from reportgen.inputs.images.sources.places import opened, part_of
 
 LARGEST_WORDS_BYTES = 1 << 20  # of a label or a record beside a picture
 CLASS, TEXT, RECORD = ("cls", "cls.txt"), ("txt",), ("json",)
@@ -28,9 +28,7 @@ class Member:
         return self.length
 
     def read(self) -> bytes:
-        with opened(self.place) as file:
-            file.seek(self.offset)
-            data = file.read(self.length)
+        data = part_of(self.place, self.offset, self.length)
         if len(data) != self.length:
             raise OSError(0, "the tar is shorter than it says")
         return data
