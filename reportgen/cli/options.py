@@ -14,7 +14,7 @@ from reportgen.errors import Unwritable
 Checkpoint = Annotated[
     Path, typer.Argument(help="A .safetensors, .pt, .pth or .ckpt state dict, or a save_pretrained folder.")
 ]
-Images = Annotated[Path, typer.Argument(help="A folder, a file list, a CSV, or one image.")]
+Images = Annotated[Path, typer.Argument(help="A folder, list, CSV, image, Parquet, tars, an address.")]
 RecipeFile = Annotated[Path | None, typer.Option("--recipe", help="A recipe; the default has all.")]
 Out = Annotated[
     str, typer.Option("--out", metavar="PATH", help="The report's folder; replaced when whole.")

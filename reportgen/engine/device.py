@@ -22,6 +22,7 @@ from reportgen.errors import InputError, RecipeError
 
 T = TypeVar("T")
 
+NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")  # where Linux says which
 CPU_BATCH_BYTES = 1 << 30  # more does not make a CPU faster, and reports run beside other work
 CPU_BATCH = 16
 CUDA_BATCH = 128
@@ -194,6 +195,23 @@ def _version_of_torchvision() -> str:
     return found[1] if found else version("torchvision")
 
 
+def _below_torch(device: torch.device, driver: Path) -> dict[str, str]:
+    """CUDA, cuDNN and the driver below a GPU's numbers; none on the CPU. `driver` is where Linux says it."""
+    if device.type != "cuda":
+        return {}
+    try:
+        text = driver.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        text = ""
+    named = re.search(r"Kernel Module.*?(\d+(?:\.\d+)+)", text)
+    told = {
+        "cuda": torch.version.cuda,
+        "cudnn": str(torch.backends.cudnn.version()),
+        "driver": named[1] if named else None,
+    }
+    return {name: said for name, said in told.items() if said is not None}
+
+
 def environment(device: torch.device, seed: int, precision: str, random: bool = False) -> dict[str, Any]:
     """What the numbers depend on, as JSON values. A `random` network does not repeat itself."""
     import numpy
@@ -206,6 +224,7 @@ def environment(device: torch.device, seed: int, precision: str, random: bool = 
         "platform": platform.platform(),
         "device": name_of(device),
         "devices": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+        **_below_torch(device, NVIDIA_DRIVER),
         "threads": torch.get_num_threads(),
         "precision": precision,
         "seed": seed,

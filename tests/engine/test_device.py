@@ -124,6 +124,22 @@ def test_flags_and_random_numbers_are_restored():
     assert torch.equal(torch.rand(3), expected)
 
 
+@pytest.mark.parametrize(
+    ("says", "version"),
+    [
+        ("NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.14  Thu Feb 22 2024\n", "550.54.14"),
+        ("NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.95.05  Release\n", "580.95.05"),
+        ("something else", None),
+    ],
+)
+def test_under_a_gpus_numbers_the_driver_is_named(tmp_path, says, version):
+    (tmp_path / "version").write_text(says)
+    told = device._below_torch(torch.device("cuda"), tmp_path / "version")
+    assert told.get("driver") == version
+    assert "driver" not in device._below_torch(torch.device("cuda"), tmp_path / "none")
+    assert device._below_torch(torch.device("cpu"), tmp_path / "version") == {}
+
+
 def test_the_environment_has_torchvisions_version_as_it_says_it():
     import torchvision
 

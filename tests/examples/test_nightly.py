@@ -186,4 +186,4 @@ def test_the_story_of_three_nights_goes_as_it_should(tmp_path: Path) -> None:
     mended = {one["what"] for one in third["history"]["findings"] if one["kind"] == "mended"}
     assert mended == {"diff.filters_zeroed ≤ 0", "check.weights"}
     page = (reports / "2026-11-26" / "report.html").read_text(encoding="utf-8")
-    assert "Between the two lies 1 audit: 2026-11-25; 1 did not meet the requirements." in page
+    assert "Between the two lies 1 audit: 2026-11-25, which did not meet the requirements." in page

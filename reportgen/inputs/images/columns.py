@@ -1,4 +1,4 @@
-"""The columns of a labels' CSV besides path and label: groups that the images belong to."""
+"""The columns of a labels' CSV, or of a source of images, besides path and label: groups of the images."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from reportgen.inputs.images.listing import ImageFile, absolute, beside
 from reportgen.inputs.images.matching import meant
 from reportgen.inputs.images.records import read_rows
+from reportgen.inputs.images.sources.reading import packed_at
 
 
 def columns(table: Path, files: Sequence[ImageFile], images: Path) -> dict[str, dict[int, str]]:
@@ -16,7 +17,9 @@ def columns(table: Path, files: Sequence[ImageFile], images: Path) -> dict[str, 
     Paths are relative to the CSV's folder, or to the image set's where that fits more. Raises InputError with
     file:line.
     """
-    listed = read_rows(table)
+    source = packed_at(table)
+    listed = source.table if source else read_rows(table)
+    table = listed.file
     full = meant([beside(table, cells["path"]) for _, cells in listed.rows], files, table.parent, images)
     by_path = {full[beside(table, cells["path"])]: cells for _, cells in reversed(listed.rows)}
     named = listed.others("path", "label")

@@ -58,7 +58,7 @@ def read_listed(path: Path, labels: bool = False) -> Listed:
     if suffix == ".json":
         content = read_json(path)
         if (records := records_in(path, content)) is not None:
-            return _of_table(records)
+            return of_table(records)
         annotated, categories = read_coco(path, content)
         rows = tuple(one.row for one in annotated)
         return Listed(path, rows, names=tuple(one.names for one in annotated), categories=categories)
@@ -68,10 +68,11 @@ def read_listed(path: Path, labels: bool = False) -> Listed:
             raise InputError(f"{path}: no labels behind the paths", "write `path label` in each line")
         note = f"The last word of each line of {path.name} is read as the image's label."
         return Listed(path, tuple(lines), labelled, notes=(note,) if labelled else ())
-    return _of_table(read_rows(path))
+    return of_table(read_rows(path))
 
 
-def _of_table(table: Table) -> Listed:
+def of_table(table: Table) -> Listed:
+    """The list that a table's rows are."""
     found = tuple(Row(beside(table.file, cells["path"]), "", place) for place, cells in table.rows)
     return Listed(table.file, found, table=table, notes=table.notes)
 

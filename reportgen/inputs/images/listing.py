@@ -19,6 +19,7 @@ from reportgen.text import Text, UnknownEncoding, decoded
 
 if TYPE_CHECKING:  # a mask is hashed as the images are
     from reportgen.inputs.images.masks import Mask
+    from reportgen.inputs.images.sources.packed import Blob
 
 SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".bmp", ".tif", ".tiff"),
@@ -79,6 +80,7 @@ class ImageFile:
     parts: tuple[tuple[float, float, float, float] | None, ...] = ()
     # where the thing is that it shows, or, of a network that answers every pixel, where answers are taken
     mask: Mask | None = None
+    blob: Blob | None = None  # where its bytes are, if it is no file of its own
 
     @property
     def shows_a_thing(self) -> bool:
@@ -243,6 +245,8 @@ def absolute(path: Path) -> str:
 
 def hashed(image: ImageFile) -> ImageFile:
     """The file with the hash of its content, or with the reason why there is none to read."""
+    if image.blob is not None:
+        return _blob_hashed(image, image.blob)
     path = image.path
     try:
         if not path.exists():
@@ -262,6 +266,17 @@ def hashed(image: ImageFile) -> ImageFile:
     except (OSError, ValueError) as error:  # ValueError: a null byte in a listed path
         return replace(image, reason=f"cannot be opened: {getattr(error, 'strerror', error)}")
     return replace(image, sha256=digest.hexdigest())
+
+
+def _blob_hashed(image: ImageFile, blob: Blob) -> ImageFile:
+    """The same of an image that is in a file with others, or at an address."""
+    try:
+        if (blob.size() or 0) > LARGEST_FILE_BYTES or len(data := blob.read()) > LARGEST_FILE_BYTES:
+            return replace(image, reason="larger than 256 MiB")
+    except (OSError, ValueError) as error:
+        return replace(image, reason=f"cannot be opened: {getattr(error, 'strerror', None) or error}")
+    digest = hashlib.sha256(data).hexdigest()
+    return replace(image, sha256=digest, reason=None if data else "an empty file")
 
 
 def numbered(paths: list[Path], root: Path) -> Iterator[ImageFile]:

@@ -167,11 +167,17 @@ def _content(file: ImageFile) -> bytes:
     if file.reason:
         raise Unreadable(file.reason)
     try:
+        if file.blob is not None:
+            return _unchanged(file, file.blob.read())
         if not file.path.is_file() or file.path.stat().st_size > LARGEST_FILE_BYTES:
             raise Unreadable(hashed(file).reason or "changed while it was read")
         data = files.read(file.path, LARGEST_FILE_BYTES)
     except (OSError, ValueError) as error:
         raise Unreadable(f"cannot be opened: {getattr(error, 'strerror', error)}") from error
+    return _unchanged(file, data)
+
+
+def _unchanged(file: ImageFile, data: bytes) -> bytes:
     if file.sha256 is not None and hashlib.sha256(data).hexdigest() != file.sha256:
         raise Unreadable("changed while it was read")
     return data

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,10 +16,14 @@ from reportgen.inputs.classes.labels import Folders, by_folders, by_numbers, fol
 from reportgen.inputs.classes.orders import Reading
 from reportgen.inputs.classes.several import labelled
 from reportgen.inputs.classes.truths import of_two, one_hot
-from reportgen.inputs.images.label_rows import LISTS, Listed, labels_in, read_listed, unread_lists
+from reportgen.inputs.images.label_rows import LISTS, Listed, labels_in, of_table, read_listed, unread_lists
 from reportgen.inputs.images.listing import ABSENT, SUFFIXES, ImageFile, hashed, numbered, suffixes, walk
 from reportgen.inputs.images.masks import MaskFolder, with_masks
 from reportgen.inputs.images.part_boxes import PartsList, with_parts
+from reportgen.inputs.images.sources.packed import Blob
+from reportgen.inputs.images.sources.places import address_of
+from reportgen.inputs.images.sources.places import shown as set_shown
+from reportgen.inputs.images.sources.reading import packed_at
 
 HOW = f"name a folder, a list or a CSV of images ({', '.join(sorted(SUFFIXES))})"
 PACKED = "what is packed in a file of another kind is saved as pictures first"
@@ -55,13 +60,13 @@ def surveyed(
     are numbers, where somebody says.
     Raises InputError where there is no image, none can be opened, or a label is not a class.
     """
-    paths, root, own, notes = _listed(images)
+    paths, root, own, notes, blobs = _listed(images)
     if not paths:
         passed = next((note for note in notes if note.startswith("Pictures of kinds")), None)
         if passed:
             raise InputError(f"{images} holds no image that can be read: {passed}", HOW)
         raise InputError(f"{images} holds no image", f"{HOW}; {PACKED}")
-    files = list(numbered(paths, root))
+    files = [replace(file, blob=blobs.get(file.path)) for file in numbered(paths, root)]
     known = Known(classes, ids)
     if head.kind == "values" and own is None and labels in ("auto", "folder"):
         folders = by_numbers(files)
@@ -99,7 +104,7 @@ def survey(
 
 def class_folders(images: Path) -> list[str]:
     """The names of a set's folders of classes, in the order of their names as text."""
-    paths, root, _, _ = _listed(images)
+    paths, root, *_ = _listed(images)
     return folder_names(list(numbered(paths, root)))
 
 
@@ -114,16 +119,32 @@ def none_readable(images: Path, reasons: Sequence[tuple[str, str]]) -> InputErro
             f"give the images' folder as IMAGES, and the list by --labels {images.name} where it has labels; "
             "or write paths relative to the list's folder"
         )
+    of = set_shown(images)
     return InputError(
-        f"none of the {len(reasons)} images of {images} can be read (the first, {shown}: {reason})", remedy
+        f"none of the {len(reasons)} images of {of} can be read (the first, {shown}: {reason})", remedy
     )
 
 
-def _listed(images: Path) -> tuple[list[Path], Path, Listed | None, list[str]]:
-    """The set's paths, its root, the list if it is one, and notes."""
+class _Set(NamedTuple):
+    """The set's paths, its root, the list if it is one, notes, and where the bytes of packed images are."""
+
+    paths: list[Path]
+    root: Path
+    own: Listed | None
+    notes: list[str]
+    blobs: Mapping[Path, Blob] = {}
+
+
+def _listed(images: Path) -> _Set:
+    if source := packed_at(images):
+        own = of_table(source.table)
+        paths = [row.path for row in own.rows]
+        names = (cells["path"] for _, cells in source.table.rows)
+        blobs = {path: source.blobs[name] for path, name in zip(paths, names, strict=True)}
+        return _Set(paths, source.root, own if source.label_is_said else None, list(own.notes), blobs)
     if os.path.isdir(images):
         found, notes = walk(images)
-        return found, images, None, notes
+        return _Set(found, images, None, notes)
     if not os.path.isfile(images):
         beside = [p.name for p in images.parent.glob("*")] if images.parent.is_dir() else []
         raise InputError(
@@ -131,12 +152,12 @@ def _listed(images: Path) -> tuple[list[Path], Path, Listed | None, list[str]]:
             "name a folder, a file list, a CSV or an image",
         )
     if images.suffix.lower() not in LISTS:
-        return [images], images.parent, None, []
+        return _Set([images], images.parent, None, [])
     listed = read_listed(images).on_disk()
     paths = list(dict.fromkeys(row.path for row in listed.rows))
     repeated = len(listed.rows) - len(paths)
     notes = [f"{repeated} repeated lines of {images.name} are used once."] if repeated else []
-    return paths, images.parent, listed, [*notes, *listed.notes]
+    return _Set(paths, images.parent, listed, [*notes, *listed.notes])
 
 
 def _labelling(
@@ -156,7 +177,9 @@ def _labelling(
         return by_folders(files, known, labels, first_index)
     if labels == "auto" and own is None:
         found = (
-            by_folders(files, known, "auto", first_index) if images.is_dir() else Folders(no_label, [], ())
+            by_folders(files, known, "auto", first_index)
+            if images.is_dir() or address_of(images)
+            else Folders(no_label, [], ())
         )
         return found._replace(notes=[*found.notes, *unread_lists(images, known, files)])
     listed = own if labels == "auto" else read_listed(base / labels, labels=True)

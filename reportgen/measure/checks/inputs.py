@@ -9,6 +9,7 @@ from pathlib import Path
 from reportgen.errors import InputError, RecipeError
 from reportgen.inputs import ImageFile
 from reportgen.inputs.images.columns import columns
+from reportgen.inputs.images.sources.reading import packed_at
 from reportgen.inputs.images.survey import survey
 from reportgen.recipe import Recipe
 from reportgen.shown import named
@@ -29,7 +30,8 @@ def _listed(recipe: Recipe, key: str, listed: str | None) -> tuple[ImageFile, ..
     if listed is None:
         return ()
     try:
-        files, _ = survey(recipe.folder / listed, "none", (), recipe.folder)
+        images = Path(listed) if "://" in listed else recipe.folder / listed
+        files, _ = survey(images, "none", (), recipe.folder)
     except InputError as error:
         place = recipe.place("images", key)
         raise RecipeError(f"{place}images.{key}: {error.cause}", error.remedy) from error
@@ -46,7 +48,7 @@ def groups_of(recipe: Recipe, images: Path, files: Sequence[ImageFile]) -> Mappi
         return {}
     listed = labels not in ("auto", "none", "folder", "imagefolder")
     table = recipe.folder / labels if listed else images
-    if table.suffix.lower() not in (".csv", ".tsv"):
+    if table.suffix.lower() not in (".csv", ".tsv") and not packed_at(table):
         place = recipe.place("images", "groups")
         raise RecipeError(
             f"{place}images.groups names columns, but no CSV of labels is given",

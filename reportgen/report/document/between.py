@@ -35,5 +35,6 @@ def between(results: Mapping[str, Any]) -> Between:
     which = names if len(after) <= NAMED else f"the latest of them {names}"
     lie = "lies" if len(after) == 1 else "lie"
     told = f" Between the two {lie} {plural(len(after), 'audit')}: {which}"
-    met = f"; {unmet:,} did not meet the requirements" if unmet else ""
+    of_them = "which" if len(after) == 1 else f"of which {unmet:,}"
+    met = f", {of_them} did not meet the requirements" if unmet else ""
     return Between("Since the baseline", f"{told}{met}.")

@@ -169,7 +169,7 @@ def _run(manifest: Mapping[str, Any], timing: Mapping[str, Any]) -> tuple[Fact, 
 
 
 def _software(environment: Mapping[str, Any]) -> tuple[Fact, ...]:
-    names = ("reportgen", "python", "torch", "torchvision", "numpy", "platform")
+    names = ("reportgen", "python", "torch", "torchvision", "cuda", "cudnn", "driver", "numpy", "platform")
     return tuple(Fact(name, cell(environment[name])) for name in names if name in environment)
 
 

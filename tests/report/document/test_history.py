@@ -97,7 +97,7 @@ def test_the_section_on_changes_says_what_lies_between_baseline_and_audit() -> N
     told["baseline"] = {"old": {"name": "01", "created": "2026-11-01T03:00:00+00:00"}}
     assert between(told) == Between(
         "Since the baseline",
-        " Between the two lie 2 audits: 02 and 03; 1 did not meet the requirements.",
+        " Between the two lie 2 audits: 02 and 03, of which 1 did not meet the requirements.",
     )
 
 
