@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from itertools import islice
 from typing import ClassVar
+
+
+LONGEST_WORD, MOST_CHOICES = 200, 20_000  # that a mistyped name is sought among
 
 
 class ReportgenError(Exception):
@@ -57,7 +61,9 @@ class UnknownName(Exception):
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:
     """The choice most like `word`, case aside, or None where nothing comes close."""
-    by_fold = {choice.casefold(): choice for choice in choices}
+    by_fold = {choice.casefold(): choice for choice in islice(choices, MOST_CHOICES)}
+    if len(word) > LONGEST_WORD:  # nobody mistypes so many letters, and to compare them takes long
+        return None
     found = difflib.get_close_matches(word.casefold(), by_fold, n=1, cutoff=0.5)
     return by_fold[found[0]] if found else None
 
