@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from itertools import islice
 from typing import ClassVar
 
 
+ASKED = re.compile(r"(?:allocate|allocate:) ([\d.]+) ?(bytes?|[KMGTPE]?i?B)", re.IGNORECASE)
 LONGEST_WORD, MOST_CHOICES = 200, 20_000  # that a mistyped name is sought among
 
 
@@ -44,6 +46,16 @@ class Fault(ReportgenError):
     """A part of reportgen itself failed, and the caller asked not to go on without it."""
 
     exit_code = 70
+
+
+def asked_for(error: BaseException) -> str:
+    """How much memory was asked for when there was too little, as the tail of a cause: torch, numpy and CUDA
+    say it in their messages. "" where this one does not."""
+    found = ASKED.search(str(error))
+    if found is None:
+        return ""
+    figure = f"{int(found[1]) / 1e6:,.0f} MB" if found[2].startswith("byte") else f"{found[1]} {found[2]}"
+    return f" ({figure} more were asked for)"
 
 
 class UnknownName(Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 import traceback
@@ -12,13 +13,21 @@ import typer
 from typer.core import TyperCommand
 
 from reportgen.cli import stdout
-from reportgen.errors import ReportgenError
+from reportgen.errors import InputError, ReportgenError, asked_for
 from reportgen.progress import Progress
 
 FAULT = 70  # a fault of reportgen's own, as sysexits.h has it: never 1, which is a failed gate
 INTERRUPTED, TERMINATED = 130, 143
 NOBODY_READS = 141  # as of a process that SIGPIPE ends
 SHARDED = ("score", "measure", "sample")  # stages that tell how far they are after each shard
+TO_REPORT = (
+    "this is a fault of reportgen's, not of your files; report it where you have reportgen from, with the"
+    " traceback that --verbose shows"
+)
+MORE_MEMORY = (
+    "set run.batch_size: 1, or a smaller run.preset or model.preprocessing.crop, or free memory; what is"
+    " measured is kept, and the same command goes on"
+)
 RESUME = "the same command goes on where this one stopped"
 
 
@@ -60,8 +69,9 @@ class Command(TyperCommand):
     def invoke(self, ctx: Any) -> Any:
         """Runs the command; `--verbose` shows where an error came from."""
         verbose = bool(ctx.params.get("verbose"))
-        if not verbose:  # what is odd about an image is in the report
-            warnings.filterwarnings("ignore", module="PIL")
+        if not verbose:  # what is odd about a file is in the report, in our words
+            warnings.simplefilter("ignore")
+            logging.lastResort = logging.NullHandler()  # what other packages log where nobody listens
         try:
             with stdout.reserved():
                 return super().invoke(ctx)
@@ -73,14 +83,14 @@ class Command(TyperCommand):
             code = _fail("terminated", RESUME, TERMINATED, verbose)
         except (typer.Exit, typer.Abort):
             raise
+        except MemoryError as error:
+            code = _fail(f"too little memory{asked_for(error)}", MORE_MEMORY, InputError.exit_code, verbose)
         except BrokenPipeError:  # whoever read the results has read enough, as `head` does
             code = NOBODY_READS
         except Exception as error:
             if _is_usage(error):
                 raise
-            words = " ".join(f"{type(error).__name__}: {error}".split())
-            remedy = "this is a fault of reportgen's; run again with --verbose for the traceback"
-            code = _fail(words[:300], remedy, FAULT, verbose)
+            code = _unexpected(error, verbose)
         raise typer.Exit(code)
 
 
@@ -96,6 +106,14 @@ def _fail(cause: str, remedy: str, code: int, verbose: bool) -> int:
         traceback.print_exc()
     print(f"error: {cause}\nremedy: {remedy}", file=sys.stderr)
     return code
+
+
+def _unexpected(error: Exception, verbose: bool) -> int:
+    """The exit code of an error that nobody foresaw: a fault of ours, unless memory was all that lacked."""
+    if isinstance(error, RuntimeError) and ("allocate memory" in str(error) or "out of memory" in str(error)):
+        return _fail(f"too little memory{asked_for(error)}", MORE_MEMORY, InputError.exit_code, verbose)
+    words = " ".join(f"{type(error).__name__}: {error}".split())
+    return _fail(words[:300], TO_REPORT, FAULT, verbose)
 
 
 def _is_usage(error: Exception) -> bool:
