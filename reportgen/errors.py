@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
+from itertools import islice
 from typing import ClassVar
 
 from reportgen.shown import visible
+
+
+ASKED = re.compile(r"(?:allocate|allocate:) ([\d.]+) ?(bytes?|[KMGTPE]?i?B)", re.IGNORECASE)
+LONGEST_WORD, MOST_CHOICES = 200, 20_000  # that a mistyped name is sought among
 
 
 class ReportgenError(Exception):
@@ -51,6 +57,16 @@ class Fault(ReportgenError):
     exit_code = 70
 
 
+def asked_for(error: BaseException) -> str:
+    """How much memory was asked for when there was too little, as the tail of a cause: torch, numpy and CUDA
+    say it in their messages. "" where this one does not."""
+    found = ASKED.search(str(error))
+    if found is None:
+        return ""
+    figure = f"{int(found[1]) / 1e6:,.0f} MB" if found[2].startswith("byte") else f"{found[1]} {found[2]}"
+    return f" ({figure} more were asked for)"
+
+
 class UnknownName(Exception):
     """A name in the recipe (a layer, a class) that the model does not have.
 
@@ -67,7 +83,9 @@ class UnknownName(Exception):
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:
     """The choice most like `word`, case aside, or None where nothing comes close."""
-    by_fold = {choice.casefold(): choice for choice in choices}
+    by_fold = {choice.casefold(): choice for choice in islice(choices, MOST_CHOICES)}
+    if len(word) > LONGEST_WORD:  # nobody mistypes so many letters, and to compare them takes long
+        return None
     found = difflib.get_close_matches(word.casefold(), by_fold, n=1, cutoff=0.5)
     return by_fold[found[0]] if found else None
 

@@ -83,6 +83,15 @@ def leads_out(path: Path, root: Path) -> str | None:
     return None if os.path.commonpath([real, real_top]) == real_top else real
 
 
+def what_else(path: Path) -> str | None:
+    """What a path is where it is neither a file nor a folder, in words; None of those and of what is not there."""
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return None
+    return next((words for is_kind, words in KINDS[1:] if is_kind(mode)), None)
+
+
 def _check(status: os.stat_result, path: Path, at_most: int | None) -> None:
     for is_kind, words in KINDS:
         if is_kind(status.st_mode):

@@ -5,6 +5,8 @@ A command parses, calls and prints. Heavy imports stay inside it, so that the he
 
 from __future__ import annotations
 
+import os
+
 import typer
 
 from reportgen.cli import (
@@ -53,6 +55,7 @@ app.add_typer(recipe, name="recipe")
 
 def main() -> None:
     """The console script."""
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # torch's own remarks on the machine
     try:
         app()
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import signal
 import sys
@@ -16,7 +17,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from reportgen.cli import stderr, stdout
-from reportgen.errors import ReportgenError
+from reportgen.errors import InputError, ReportgenError, asked_for
 from reportgen.progress import Progress
 from reportgen.shown import LINE, line
 
@@ -24,8 +25,16 @@ FAULT = 70  # a fault of reportgen's own, as sysexits.h has it: never 1, which i
 INTERRUPTED, TERMINATED = 130, 143
 NOBODY_READS = 141  # as of a process that SIGPIPE ends
 SHARDED = ("score", "measure", "sample")  # stages that tell how far they are after each shard
-UNUSABLE = 3
+UNUSABLE = InputError.exit_code
 NOWHERE = "the working folder is gone: no file can be named from it"
+TO_REPORT = (
+    "this is a fault of reportgen's, not of your files; report it where you have reportgen from, with the"
+    " traceback that --verbose shows"
+)
+MORE_MEMORY = (
+    "set run.batch_size: 1, or a smaller run.preset or model.preprocessing.crop, or free memory; what is"
+    " measured is kept, and the same command goes on"
+)
 RESUME = "the same command goes on where this one stopped"
 
 
@@ -71,8 +80,9 @@ class Command(TyperCommand):
 
     def _invoked(self, ctx: Any) -> Any:
         verbose = bool(ctx.params.get("verbose"))
-        if not verbose:  # what is odd about an image is in the report
-            warnings.filterwarnings("ignore", module="PIL")
+        if not verbose:  # what is odd about a file is in the report, in our words
+            warnings.simplefilter("ignore")
+            logging.lastResort = logging.NullHandler()  # what other packages log where nobody listens
         try:
             with stdout.reserved():
                 return super().invoke(ctx)
@@ -84,6 +94,8 @@ class Command(TyperCommand):
             code = _fail("terminated", RESUME, TERMINATED, verbose)
         except (typer.Exit, typer.Abort):
             raise
+        except MemoryError as error:
+            code = _fail(f"too little memory{asked_for(error)}", MORE_MEMORY, UNUSABLE, verbose)
         except BrokenPipeError:  # whoever read the results has read enough, as `head` does
             code = NOBODY_READS
         except Exception as error:
@@ -91,7 +103,6 @@ class Command(TyperCommand):
                 raise
             code = _fail(*_unexpected(error), verbose)
         raise typer.Exit(code)
-
 
     def make_context(self, *arguments: Any, **more: Any) -> Any:
         """Parses; a complaint of the parser's quotes what it was given, which may be anything."""
@@ -133,14 +144,15 @@ def watch_sigterm() -> Watch:
 
 
 def _unexpected(error: Exception) -> tuple[str, str, int]:
-    """Cause, remedy and exit code of what nobody has foreseen: a fault of reportgen's, but where there is no
-    working folder any more."""
+    """Cause, remedy and exit code of what nobody has foreseen: a fault of reportgen's, but where memory was
+    all that lacked, or there is no working folder any more."""
+    if isinstance(error, RuntimeError) and ("allocate memory" in str(error) or "out of memory" in str(error)):
+        return f"too little memory{asked_for(error)}", MORE_MEMORY, UNUSABLE
     if isinstance(error, OSError) and not _has_working_folder():
         return NOWHERE, "change to a folder that is there", UNUSABLE
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
         return f"a path is longer than any file's: {error.filename}", "give a shorter one", UNUSABLE
-    words = line(f"{type(error).__name__}: {error}", 300)
-    return words, "this is a fault of reportgen's; run again with --verbose for the traceback", FAULT
+    return line(f"{type(error).__name__}: {error}", 300), TO_REPORT, FAULT
 
 
 def _fail(cause: str, remedy: str, code: int, verbose: bool) -> int:

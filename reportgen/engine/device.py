@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import torch
 
 from reportgen.engine.needs import ModelFacts
-from reportgen.errors import InputError, RecipeError
+from reportgen.errors import asked_for, InputError, RecipeError
 
 T = TypeVar("T")
 
@@ -108,17 +108,25 @@ def placed(x: torch.Tensor, device: torch.device) -> torch.Tensor:
     return x.to(device)
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory was asked for that the device or the host does not have: torch has a class of its own
+    for the one and a message for the other, numpy and Python a third."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and "allocate memory" in str(error)
+
+
 def fitting(work: Callable[[int], T], size: int, smaller: Callable[[int], None]) -> T:
     """What `work` gives for a batch size: for `size`, or where the device has too little memory for that, for
     the first half, quarter, … that it has enough for.
 
-    `smaller` hears every size before it is tried. Raises torch.OutOfMemoryError where not even 1 fits.
+    `smaller` hears every size before it is tried. Raises what `is_out_of_memory` knows where not even 1 fits.
     """
     while True:
         try:
             return work(size)
-        except torch.OutOfMemoryError:
-            if size == 1:
+        except (RuntimeError, MemoryError) as error:
+            if size == 1 or not is_out_of_memory(error):
                 raise
         # past the handler: the error's frames hold the tensors of what failed
         gc.collect()
@@ -137,9 +145,11 @@ def enough_memory(device: torch.device) -> Iterator[None]:
     """Says what to do when the device has too little memory for any batch: raises InputError."""
     try:
         yield
-    except torch.OutOfMemoryError as error:
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
         raise InputError(
-            f"{name_of(device)} has too little memory, whatever the size of the batches",
+            f"{name_of(device)} has too little memory, whatever the size of the batches{asked_for(error)}",
             "free the device's memory, choose another (run.device: cpu), or leave out the visualizations that"
             " keep the most; the batches that are done are kept",
         ) from error

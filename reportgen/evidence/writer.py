@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,40 @@ from reportgen.findings import Array, Finding, Tally
 SHARD = re.compile(r"[a-z]+(-\d+)*")
 
 
+class Bodies(MutableMapping[str, dict[str, Any]]):
+    """What the .json of each finished shard holds, by its name: read when it is asked for. Kept in memory, a
+    record takes ten times what it does on the disk, and there is one an image."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.names: dict[str, None] = {}
+        self.latest: tuple[str, dict[str, Any]] | None = None
+
+    def __getitem__(self, name: str) -> dict[str, Any]:
+        if name not in self.names:
+            raise KeyError(name)
+        if self.latest is None or self.latest[0] != name:
+            self.latest = name, json.loads((self.folder / f"{name}.json").read_bytes())
+        return self.latest[1]
+
+    def __setitem__(self, name: str, body: dict[str, Any]) -> None:
+        self.names[name] = None
+
+    def __delitem__(self, name: str) -> None:
+        del self.names[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def clear(self) -> None:
+        """Forgets all of them: the files may be gone."""
+        self.names.clear()
+        self.latest = None
+
+
 class Writer:
     """Writes shards into `folder`; those that an interrupted run with the same key left are kept.
 
@@ -28,7 +62,7 @@ class Writer:
     def __init__(self, folder: Path, key: str, exact: bool = False) -> None:
         self.folder = folder
         self.exact = exact
-        self.finished: dict[str, dict[str, Any]] = {}  # shard name -> what its .json holds
+        self.finished = Bodies(folder)  # shard name -> what its .json holds
         mark = folder / "key"
         if not (mark.exists() and mark.read_text() == key):
             shutil.rmtree(folder, ignore_errors=True)

@@ -32,6 +32,7 @@ from reportgen.inputs.checkpoints.reading import load as load_checkpoint
 from reportgen.inputs.history import History, read
 from reportgen.inputs.models.subject import fill
 from reportgen.measure.checks.chosen import ChosenChecks
+from reportgen.measure.limits import refuse_endless
 from reportgen.measure.maps import price as maps_price
 from reportgen.measure.visualizations import Visualization, Visualizations, needs_of, without_gradients
 from reportgen.probes import methods
@@ -212,6 +213,7 @@ def asked_of(
         chosen = slots(recipe.explained, facts.class_count, partial(index_of, classes=classes.names), rivals)
         wishes = [(v.name, methods()[v.name].scope, v.probe) for v in recipe.visualizations]
         every = tuple(visualization(*wish, facts) for wish in wishes)
+        refuse_endless(every, facts, len(chosen), recipe)
         wished = recipe.checks
         facts = replace(facts, score=recipe.score)
         checks = ChosenChecks.of([(c.name, c.check) for c in wished.only], _by_logits(facts), wished.sample)

@@ -68,7 +68,7 @@ class ActivationMaximisation:
     classes: Literal["auto"] | tuple[str | int, ...] = "auto"
     channels: Literal["auto"] | tuple[Channel, ...] = "auto"
     steps: PositiveInt = 256
-    side_px: PositiveInt = 128
+    side_px: int = Field(default=128, gt=0, le=1024)
     seed: NonNegativeInt = 0
     parametrisation: Parametrisation = "auto"
     jitter: float = Field(default=0.06, ge=0, le=0.5)

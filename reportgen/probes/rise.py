@@ -29,7 +29,7 @@ class Rise:
     """
 
     masks: PositiveInt = 400
-    cells: int = Field(default=7, ge=2)
+    cells: int = Field(default=7, ge=2, le=64)
     keep: float = Field(default=0.5, gt=0, lt=1)
     baseline: Baseline = "mean"
     seed: int = Field(default=0, ge=0)

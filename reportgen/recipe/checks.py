@@ -52,8 +52,8 @@ def as_checks(value: Any) -> Any:
 class ChecksRecipe(Part):
     """Which questions the audit answers, and on how many images those that cost much are asked."""
 
-    sample: Annotated[int, Strict(), Field(ge=1)] = Field(
-        default=400, description="a whole number of at least 1"
+    sample: Annotated[int, Strict(), Field(ge=1, le=1_000_000)] = Field(
+        default=400, description="a whole number of at least 1 and at most 1,000,000"
     )
     only: Annotated[
         tuple[Check, ...],

@@ -36,6 +36,10 @@ from reportgen.recipe.usual_order import usual_order
 Number: TypeAlias = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 Pixels: TypeAlias = Annotated[int, Strict(), Field(ge=1, le=16384)]
 Place: TypeAlias = Annotated[int, Strict(), Field(ge=0)]
+MOST_PIXELS = 1 << 24  # of the model's input: 4096 × 4096
+MOST = 1_000_000  # of anything that is counted
+MOST_LISTED = 1000  # in a list of options
+FREE = ("seed",)  # numbers that say nothing about how much there is
 Size: TypeAlias = Pixels | tuple[Pixels, Pixels]
 
 
@@ -76,9 +80,9 @@ class PreprocessingRecipe(Part):
     crop: Size | None = Field(
         default=None, description="the side of the centre crop in px, or [height, width]"
     )
-    mean: tuple[Number, ...] = Field(min_length=1, description="a list, one number a channel or one for all")
+    mean: tuple[Number, ...] = Field(min_length=1, max_length=64, description="a list, one number a channel or one for all")
     std: tuple[Annotated[Number, Field(gt=0)], ...] = Field(
-        min_length=1, description="a list, one number above 0 a channel or one for all"
+        min_length=1, max_length=64, description="a list, one number above 0 a channel or one for all"
     )
     interpolation: Literal["bilinear", "bicubic", "nearest", "lanczos"] = Field(
         default="bilinear", description="bilinear, bicubic, nearest or lanczos"
@@ -98,6 +102,11 @@ class PreprocessingRecipe(Part):
             raise ValueError(f"mean has {len(self.mean)} channels, std has {len(self.std)}")
         if self.crop is None and not isinstance(self.resize, tuple):
             raise ValueError("the size of the model's input is not known: give crop")
+        for key in ("resize", "crop"):
+            sides = getattr(self, key)
+            height, width = sides if isinstance(sides, tuple) else (sides or 0, sides or 0)
+            if height * width > MOST_PIXELS:
+                raise at((key,), f"{key} is {height:,} × {width:,} px: at most {MOST_PIXELS:,} pixels are read")
         if self.range is not None and not self.range[0] < self.range[1]:
             raise ValueError("range is not from black to a larger number for white")
         return self
@@ -173,8 +182,8 @@ class ModelRecipe(Part):
 class Show(Part):
     """Which images get figures; every image is scored."""
 
-    at_most: Annotated[int, Strict(), Field(ge=1)] = Field(
-        default=200, description="a whole number of at least 1"
+    at_most: Annotated[int, Strict(), Field(ge=1, le=MOST)] = Field(
+        default=200, description="a whole number from 1 to 1,000,000"
     )
     choose: tuple[Literal["wrong", "unsure", "random"], ...] = Field(
         default=("wrong", "unsure", "random"),
@@ -211,7 +220,7 @@ class ImagesRecipe(Part):
         description="a folder, a file list or a CSV of pictures that are not of the model's task",
     )
     groups: tuple[StrictStr, ...] = Field(
-        default=(), description="a list of columns of the labels' CSV, or of the images' own"
+        default=(), max_length=100, description="a list of columns of the labels' CSV, or of the images' own"
     )
     show: Show = Field(default=Show(), description="a mapping with at_most and choose")
     at_most_megapixels: Annotated[Number, Field(gt=0, le=4000)] | None = Field(
@@ -225,8 +234,8 @@ class Run(Part):
     device: StrictStr = Field(
         default="auto", pattern=r"^(auto|cpu|cuda(:\d{1,3})?)$", description="auto, cpu, cuda or cuda:N"
     )
-    batch_size: Literal["auto"] | Annotated[int, Strict(), Field(ge=1)] = Field(
-        default="auto", description="auto, or a whole number of at least 1"
+    batch_size: Literal["auto"] | Annotated[int, Strict(), Field(ge=1, le=4096)] = Field(
+        default="auto", description="auto, or a whole number of at most 4096 and at least 1"
     )
     precision: Literal["float32"] = Field(default="float32", description="float32")
     seed: Annotated[int, Strict(), Field(ge=0, lt=2**63)] = Field(
@@ -293,9 +302,20 @@ class Chosen(Part):
             )
         try:
             _ = self.made
+            self._refuse_endless()
         except ValidationError as error:
             raise PydanticCustomError("options", "{error}", {"error": error}) from error
         return self
+
+    def _refuse_endless(self) -> None:
+        """Raises an error for a number that no report needs: what it would cost is priced with the model."""
+        for key, value in self.options.items():
+            each = value if isinstance(value, list | tuple) else [value]
+            if len(each) > MOST_LISTED:
+                raise at((self.name, key), f"{self.name}: {key} has {len(each):,} items: at most {MOST_LISTED:,}")
+            for one in each if key not in FREE else ():
+                if isinstance(one, int | float) and abs(one) > MOST:
+                    raise at((self.name, key), f"{self.name}: {key} is {one:,.0f}: at most {MOST:,}")
 
     @property
     def made(self) -> Any:
@@ -336,13 +356,15 @@ def default_visualizations() -> tuple[Visualization, ...]:
 class Html(Part):
     """Limits of report.html."""
 
-    at_most_mb: Annotated[Number, Field(gt=0)] = Field(default=15, description="a number of MB above 0")
+    at_most_mb: Annotated[Number, Field(gt=0, le=2000)] = Field(
+        default=15, description="a number of MB above 0, at most 2000"
+    )
 
 
 class Pdf(Part):
     """Limits of report.pdf."""
 
-    cards: Annotated[int, Strict(), Field(ge=0)] | Literal["sheet", "full", "none"] = Field(
+    cards: Annotated[int, Strict(), Field(ge=0, le=MOST)] | Literal["sheet", "full", "none"] = Field(
         default="sheet",
         description="sheet (a page an image that needs a look), full (whole cards), none,"
         " or a whole number of at least 0: so many sheets at most",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -36,6 +37,8 @@ from reportgen.recipe.gates import Gate, TrustRecipe, tested_check, tested_metho
 from reportgen.recipe.second_model import BesideRecipe, as_main, merged
 from reportgen.recipe.source import KeyPath, Source, read
 
+MOST_TARGETS = 100  # of an image: each has maps of its own
+TOP = re.compile(r"top-(\d+)")
 TARGET = {"type": ["string", "integer"], "minimum": 0, "minLength": 1}
 
 
@@ -121,9 +124,14 @@ class Recipe(Part):
     @field_validator("targets")
     @classmethod
     def _targets_are_possible(cls, targets: tuple[str | int, ...]) -> tuple[str | int, ...]:
+        if len(targets) > MOST_TARGETS:
+            raise at((), f"{len(targets):,} targets, each with maps of every image: at most {MOST_TARGETS}")
         for number, target in enumerate(targets):
             if target in targets[:number]:
                 raise at((number,), f"the target {target!r} is there twice")
+            if isinstance(target, str) and (top := TOP.fullmatch(target)) and len(top[1].lstrip("0")) > 2:
+                if int(top[1][:9]) > MOST_TARGETS:
+                    raise at((number,), f"{target[:20]} is {top[1][:9]} targets an image: at most {MOST_TARGETS}")
             if (isinstance(target, int) and target < 0) or target in ("", "top-0"):
                 raise at((number,), f"{target!r} is no target: classes and K count from 0 and 1")
         return targets

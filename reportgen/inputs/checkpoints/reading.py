@@ -133,7 +133,7 @@ def _content(path: Path) -> bytes:
     try:
         if path.is_dir():
             raise folder_refused(path)
-        if not path.is_file():  # opening a pipe would wait for ever
+        if not path.is_file() and files.what_else(path) is None:
             beside = [p.name for p in path.parent.glob("*")] if path.parent.is_dir() else []
             guess = did_you_mean(nearest(path.name, beside))
             raise InputError(f"there is no checkpoint {path}{guess}", _looked_for(path))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from reportgen.engine.network.head import SOFTMAX, Head
+from reportgen import files as regular
 from reportgen.errors import InputError, did_you_mean, nearest
 from reportgen.inputs.classes.counting import counted
 from reportgen.inputs.classes.known import Known
@@ -146,6 +147,8 @@ def _listed(images: Path) -> _Set:
         found, notes = walk(images)
         return _Set(found, images, None, notes)
     if not os.path.isfile(images):
+        if kind := regular.what_else(images):
+            raise InputError(f"the images {images} cannot be read: {kind}", "name a folder, a file list or a CSV")
         beside = [p.name for p in images.parent.glob("*")] if images.parent.is_dir() else []
         raise InputError(
             f"there are no images at {images}{did_you_mean(nearest(images.name, beside))}",

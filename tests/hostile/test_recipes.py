@@ -1,0 +1,334 @@
+"""Recipes made to do harm. Promise 1: none calls what nobody allowed. Promise 2: no file that one names is read
+without an end. Promise 3: nothing that one asks for has no bound."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from reportgen.checks import questions
+from reportgen.errors import InputError, RecipeError, ReportgenError
+from reportgen.inputs.models.sources import build
+from reportgen.inputs.models.permission import permission
+from reportgen.measure.audit import prepare
+from reportgen.probes import methods
+from reportgen.recipe import load
+
+NET = """
+import os, sys, subprocess
+from functools import partial
+from pathlib import Path
+from torch import nn
+from torchvision.models import resnet18
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 6, 3)
+        self.relu = nn.ReLU()
+        self.head = nn.Linear(6, 3)
+
+    def forward(self, x):
+        return self.head(self.relu(self.conv(x)).mean((2, 3)))
+
+shell = partial(os.system, "touch canary")
+"""
+PREPROCESSING = "preprocessing: {resize: null, crop: SIDE, mean: [0.5], std: [0.5]}"
+BASE = "model: {source: 'net.py:Net', " + PREPROCESSING + "}\nrun: {device: cpu, batch_size: 2}\ntrust: false\n"
+CHEAP = "checks: false\nvisualizations: [predictions]\n"
+
+
+@pytest.fixture(scope="module")
+def set_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small network beside its recipe, its weights, three pictures."""
+    folder = tmp_path_factory.mktemp("stranger")
+    (folder / "net.py").write_text(NET)
+    space: dict[str, Any] = {}
+    exec(NET, space)
+    torch.manual_seed(0)
+    save_file(space["Net"]().state_dict(), folder / "net.safetensors")
+    (folder / "images").mkdir()
+    for number in range(3):
+        pixels = np.random.default_rng(number).integers(0, 256, (28, 28, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / "images" / f"{number}.png")
+    return folder
+
+
+@pytest.fixture
+def tried(set_up: Path, canary: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ReportgenError | None]]:
+    """Reads a recipe and all that it names, up to the first image; gives the refusal, if there is one."""
+    monkeypatch.chdir(set_up)
+
+    def run(text: str, side: int = 28) -> ReportgenError | None:
+        file = set_up / "recipe.yaml"
+        file.write_text(text.replace("SIDE", str(side)), encoding="utf-8")
+        try:
+            prepare(load(file), set_up / "net.safetensors", set_up / "images", None, False)
+        except ReportgenError as error:
+            return error
+        return None
+
+    yield run
+    assert not (set_up / "canary").exists()
+
+
+def is_told(error: ReportgenError | None, code: int, *words: str) -> None:
+    assert isinstance(error, RecipeError if code == 2 else InputError), error
+    assert "\n" not in error.cause + error.remedy and error.remedy
+    for word in words:
+        assert word in error.cause + error.remedy
+
+
+def test_the_recipe_that_the_others_are_made_of_is_read(tried: Any) -> None:
+    assert tried(BASE + CHEAP) is None
+
+
+# -- promise 1 ----------------------------------------------------------------------------------------
+
+SOURCES: list[tuple[str, str]] = [
+    ("os:system", "{command: touch canary}"),
+    ("posix:system", "{command: touch canary}"),
+    ("subprocess:run", "{args: [touch, canary]}"),
+    ("subprocess:getoutput", "{cmd: touch canary}"),
+    ("builtins:exec", "{source: x}"),
+    ("shutil:copyfile", "{src: net.py, dst: canary}"),
+    ("shutil:rmtree", "{path: images}"),
+    ("pathlib:Path.touch", "{self: canary}"),
+    ("runpy:run_path", "{path_name: net.py}"),
+    ("importlib:import_module", "{name: antigravity}"),
+    ("urllib.request:urlopen", "{url: 'http://127.0.0.1:9'}"),
+    ("torch:load", "{f: net.safetensors}"),
+    ("torch.hub:load", "{repo_or_dir: a/b, model: c}"),
+    ("torch.jit:load", "{f: net.safetensors}"),
+    ("torch.utils.cpp_extension:load", "{name: a, sources: [canary]}"),
+    ("numpy:save", "{file: canary, arr: [1]}"),
+    ("torchvision:os.system", "{}"),
+    ("torchvision.io:write_file", "{filename: canary, data: x}"),
+    ("torchvision.datasets:MNIST", "{root: canary, download: true}"),
+    ("torchvision.datasets.utils:download_url", "{url: 'http://127.0.0.1:9', root: canary}"),
+    ("torchvision.models:resnet18", "{weights: DEFAULT}"),
+    ("torchvision.models:get_model", "{name: resnet18, weights: DEFAULT}"),
+    ("torchvision.models.resnet:load_state_dict_from_url", "{url: 'http://127.0.0.1:9'}"),
+    ("torchvision:resnet18", "{weights: DEFAULT}"),
+    ("net.py:os.system", "{command: touch canary}"),
+    ("net.py:subprocess.getoutput", "{cmd: touch canary}"),
+    ("net.py:Path.touch", "{self: canary}"),
+    ("net.py:shell", "{}"),
+    ("net.py:sys.exit", "{}"),
+    ("net.py:Net.__init__.__globals__", "{}"),
+    ("net.py:Net.__subclasses__", "{}"),
+    ("../elsewhere.py:Net", "{}"),
+    ("/usr/lib/python3/elsewhere.py:Net", "{}"),
+    (f"{os.__file__}:system", "{command: touch canary}"),
+    ("reportgen.evidence.files:write_whole", "{path: canary, data: x}"),
+    ("efficientnet_lite_pytorch:EfficientNet.from_pretrained", "{model_name: x, weights_path: canary}"),
+    ("hf-hub:a/b", "{}"),
+    ("timm:hf-hub:a/b", "{}"),
+    ("timm:local-dir:images", "{}"),
+]
+
+
+@pytest.mark.parametrize(("source", "arguments"), SOURCES, ids=[source for source, _ in SOURCES])
+def test_promise_1_code_that_nobody_allowed_is_not_called(source: str, arguments: str, tried: Any) -> None:
+    error = tried(f"model: {{source: '{source}', arguments: {arguments}, {PREPROCESSING}}}\n" + CHEAP)
+    is_told(error, 2)
+    if not any(known in error.cause for known in ("fetch", "hub", "names a folder", "unknown", "has no")):
+        is_told(error, 2, "not allowed", "--allow-code")
+
+
+def test_promise_1_a_folder_that_is_called_like_a_module_lends_its_name_to_none(tmp_path: Path) -> None:
+    """`posix` is a module of Python's own, whatever lies beside the recipe."""
+    for top in ("posix", "subprocess"):
+        (tmp_path / top).mkdir()
+        (tmp_path / top / "__init__.py").write_text("")
+        with pytest.raises(RecipeError, match="not allowed"):
+            source = f"{top}:system"
+            build(source, {}, tmp_path, permission(source, tmp_path, ()))
+
+
+@pytest.mark.parametrize(
+    ("source", "allowed"),
+    [("net.py:Net", ()), ("torchvision:resnet18", ()), ("net.py:resnet18", ()), ("net:Net", ()),
+     ("torchvision.models:resnet18", ()), ("{folder}/net.py:Net", ()), ("../{name}/net.py:Net", ()),
+     ("deep/../net.py:Net", ()), ("other.py:Other", ()), ("torch.nn:Identity", ("torch.nn",))],
+)  # fmt: skip
+def test_promise_1_what_lies_beside_the_recipe_or_is_allowed_is_called(
+    source: str, allowed: tuple[str, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "net.py").write_text(NET)
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "other.py").write_text("from torch import nn\nOther = nn.Identity\n")
+    source = source.format(folder=tmp_path, name=tmp_path.name)
+    assert build(source, {}, tmp_path, permission(source, tmp_path, allowed)) is not None
+
+
+def test_promise_1_a_file_elsewhere_is_called_where_the_command_line_names_it(tmp_path: Path) -> None:
+    (tmp_path / "recipes").mkdir()
+    (tmp_path / "net.py").write_text(NET)
+    source, base = "../net.py:Net", tmp_path / "recipes"
+    with pytest.raises(RecipeError, match="--allow-code|not allowed"):
+        permission(source, base, ())
+    may = permission(source, base, (str(tmp_path / "net.py"),))
+    assert build(source, {}, base, may) is not None
+    assert "allowed on the command line" in may.words
+
+
+# -- promise 2 ----------------------------------------------------------------------------------------
+
+NAMED = {
+    "model.classes": "model: {source: 'net.py:Net', classes: PLACE, " + PREPROCESSING + "}\n" + CHEAP,
+    "images.labels": BASE + CHEAP + "images: {labels: PLACE}\n",
+    "images.parts": BASE + CHEAP + "images: {parts: PLACE}\n",
+    "images.training": BASE + "visualizations: []\nchecks: {only: [leakage]}\nimages: {training: PLACE}\n",
+    "images.foreign": BASE + "visualizations: []\nchecks: {only: [foreign]}\nimages: {foreign: PLACE}\n",
+    "evolution": BASE + "checks: false\nvisualizations: [{evolution: {checkpoints: [PLACE, PLACE]}}]\n",
+    "log": BASE + "checks: false\nvisualizations: [{evolution: {checkpoints: [net.safetensors], log: PLACE}}]\n",
+    "beside": BASE + CHEAP + "beside: {checkpoint: PLACE}\n",
+}
+OF_THE_RECIPE = ("model.classes", "images.training", "images.foreign")  # their errors say where in it
+PLACES = ("/dev/zero", "/proc/kmsg", "/proc/self/mem", "pipe", "nowhere", "large.txt")
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("key", NAMED)
+def test_promise_2_no_file_that_is_named_is_read_without_an_end(
+    key: str, place: str, tried: Any, set_up: Path
+) -> None:
+    if place == "pipe" and not (set_up / place).exists():
+        os.mkfifo(set_up / place)
+    if place == "large.txt" and not (set_up / place).exists():
+        with (set_up / place).open("wb") as sparse:
+            sparse.truncate(1 << 40)
+    is_told(tried(NAMED[key].replace("PLACE", place)), 2 if key in OF_THE_RECIPE else 3)
+
+
+@pytest.mark.parametrize("place", ["/dev/zero", "/proc/kmsg", "pipe", "images", "loop"])
+def test_promise_2_a_recipe_is_a_file(place: str, set_up: Path) -> None:
+    path = set_up / place
+    if place == "pipe" and not path.exists():
+        os.mkfifo(path)
+    if place == "loop" and not path.is_symlink():
+        path.symlink_to(path)
+    with pytest.raises(RecipeError) as caught:
+        load(path if not place.startswith("/") else Path(place))
+    is_told(caught.value, 2, "cannot read the recipe")
+
+
+def test_promise_2_links_out_of_the_recipe_s_folder_are_said(tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_text("a\nb\nc\n")
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r" / "classes.txt").symlink_to(tmp_path / "names.txt")
+    (tmp_path / "r" / "recipe.yaml").write_text("model: {classes: classes.txt}\n")
+    (said,) = load(tmp_path / "r" / "recipe.yaml").links()
+    assert "'classes.txt'" in said and "names.txt" in said
+
+
+# -- promise 3 ----------------------------------------------------------------------------------------
+
+BILLION = 10**9
+
+
+def options() -> Iterator[tuple[str, str, str]]:
+    """Every option of every visualization and check that may be a number."""
+    for kind, several in (("visualizations", methods()), ("checks", questions())):
+        for name, one in several.items():
+            for field in dataclasses.fields(getattr(one, "probe", None) or one.check):
+                if "int" in str(field.type).lower() or "float" in str(field.type).lower():
+                    yield kind, name, field.name
+
+
+@pytest.mark.parametrize(("kind", "name", "option"), list(options()))
+def test_promise_3_no_option_takes_a_billion(kind: str, name: str, option: str, tmp_path: Path) -> None:
+    if option == "seed":
+        return
+    file = tmp_path / "r.yaml"
+    file.write_text(f"{kind}: [{{{name}: {{{option}: {BILLION}}}}}]\n")
+    with pytest.raises(RecipeError) as caught:
+        load(file)
+    assert ":1:" in caught.value.cause
+
+
+PRICED = {
+    "smoothgrad": "{samples: 900000}",
+    "integrated-gradients": "{steps: 900000}",
+    "rise": "{masks: 900000}",
+    "occlusion": "{window_px: 1, stride_px: 1}",
+    "occlusion-class-map": "{window_px: 1, stride_px: 1}",
+    "activation-maximisation": "{steps: 999999}",
+}
+
+
+@pytest.mark.parametrize("name", PRICED)
+def test_promise_3_what_is_asked_for_is_priced_before_it_runs(name: str, tried: Any) -> None:
+    began = time.process_time()
+    error = tried(BASE + f"checks: false\nvisualizations: [{{{name}: {PRICED[name]}}}]\n", side=224)
+    is_told(error, 2, name, "at most", "recipe.yaml:5:")
+    assert any(word.replace(",", "").isdigit() for word in error.cause.split()), error.cause
+    assert time.process_time() - began < 60  # of the processor: it did not run
+
+
+ENDLESS: dict[str, str] = {
+    "targets of 140,000 numbers": "targets: [" + ",".join(map(str, range(140_000))) + "]\n",
+    "targets of a hundred thousand of the best": "targets: top-100000\n",
+    "targets of a number of 5,000 digits": "targets: top-" + "9" * 5000 + "\n",
+    "a batch of a billion": "run: {batch_size: 1000000000}\n",
+    "a seed beyond": f"run: {{seed: {1 << 70}}}\n",
+    "figures of 1e18": f"images: {{show: {{at_most: {10**18}}}}}\n",
+    "a picture of 16,384 px": "model: {preprocessing: {crop: 16384, mean: [0.5], std: [0.5]}}\n",
+    "a picture resized to 16,384 px": "model: {preprocessing: {resize: [16384, 16384], mean: [0.5], std: [0.5]}}\n",
+    "a thousand channels": f"model: {{preprocessing: {{crop: 8, mean: {[0.5] * 1000}, std: [0.5]}}}}\n",
+    "a page of 1e9 MB": "output: {html: {at_most_mb: 1000000000}}\n",
+    "cards of 1e9": "output: {pdf: {cards: 1000000000}}\n",
+    "tests of 1e9 images": "trust: {images: 1000000000}\n",
+    "dear tests of 1e9 images": "trust: {dear: 1000000000}\n",
+    "a sample of 1e9": "checks: {sample: 1000000000}\n",
+    "ten thousand groups": f"images: {{groups: {list(range(10_000))}}}\n".replace("0,", "'0',"),
+    "ten thousand layers": f"visualizations: [{{feature-maps: {{layers: {list(range(10_000))}}}}}]\n",
+    "pictures of 1e9 megapixels": "images: {at_most_megapixels: 1000000000}\n",
+    "anchors that grow": "a: &a [x, x]\nb: &b [*a, *a]\n",
+    "a merge": "a: {<<: {b: 1}}\n",
+    "a tag of Python": "title: !!python/object/apply:os.system ['touch canary']\n",
+    "a tag": "title: !!binary aGVsbG8=\n",
+    "a thousand brackets": "title: " + "[" * 1000 + "]" * 1000 + "\n",
+    "a thousand braces": "{a: " * 1000 + "1" + "}" * 1000 + "\n",
+    "two documents": "title: a\n---\ntitle: b\n",
+    "a number beyond": "targets: 1e999\n",
+    "a number of 400 digits": "targets: " + "9" * 400 + "\n",
+    "two megabytes": "# " + "x" * 2_000_000 + "\n",
+    "a byte that is no text": "title: \udcff\n",
+    "a null": "title: \0\n",
+    "an escape": "title: \x1b[2J\n",
+    "a mark of direction as a key": "\u202ename: x\n",
+    "a key twice": "title: a\ntitle: b\n",
+    "a list as a key": "? [a]\n: b\n",
+    "a tab": "model:\n\tsource: x\n",
+    "a name of a hundred thousand letters": "visualizations: [" + "x" * 100_000 + "]\n",
+    "a check that nobody knows, often": "checks: {only: [" + ",".join(f"x{n}" for n in range(5000)) + "]}\n",
+    "a visualization often": "visualizations: [" + ",".join(["saliency"] * 20_000) + "]\n",
+    "gates on nothing, often": "gates: [" + ",".join(["{metric: acuracy, min: 1}"] * 500) + "]\n",
+    "a duration without an end": "run: {budget: 99999999999h}\n",
+    "a theme that climbs, as a number": "output: {theme: 7}\n",
+}
+
+
+@pytest.mark.parametrize("what", ENDLESS)
+def test_promise_3_a_recipe_that_asks_for_no_end_is_refused(what: str, canary: Path, tmp_path: Path) -> None:
+    file = tmp_path / "recipe.yaml"
+    file.write_bytes(ENDLESS[what].encode("utf-8", "surrogateescape"))
+    with pytest.raises(RecipeError) as caught:
+        load(file)
+    is_told(caught.value, 2)
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len(SOURCES) + len(NAMED) * len(PLACES) + len(ENDLESS) + len(PRICED) >= 100
