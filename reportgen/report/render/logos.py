@@ -1,27 +1,57 @@
-"""A theme's logo, made safe: a small PNG, or an SVG of plain shapes that is parsed and written again."""
+"""A theme's logo, made safe: a small PNG, or an SVG of plain shapes; either is read and written again.
+
+What is written holds nothing but what was understood: pixels, or shapes with the attributes listed here. What
+draws much for little is bounded: pixels, elements, depth, copies, numbers, and references within references
+(the "billion laughs" of patterns, masks and uses).
+"""
 
 from __future__ import annotations
 
 import io
 import re
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
+import tinycss2
 from PIL import Image, UnidentifiedImageError
 
 from reportgen.errors import RecipeError
 from reportgen.report.pictures.rasters import Encoded
+from reportgen.report.render.theme_files import read
 
 LOGO_BYTES = 262_144
+MOST_PIXELS = 4_194_304
+MOST_SIDE = 4_096  # pixels
+MOST_ELEMENTS = 2_000
+MOST_DRAWN = 20_000  # with every copy
 MOST_USES = 64  # copies of copies would be drawn without end
+DEEPEST = 32
+LARGEST = 1e5  # of a number
+LEAST_DASH = 0.01  # a longer line has dashes without end
 NAMESPACE = "http://www.w3.org/2000/svg"
 SVG = f"{{{NAMESPACE}}}"
-DRAWING = frozenset(  # no text: letters are shapes; no script, style, foreign content, animation
+DRAWING = frozenset(  # no text: letters are shapes; no script, style, foreign content, animation, pattern
     "svg g defs symbol use path rect circle ellipse line polyline polygon title desc"
-    " linearGradient radialGradient stop clipPath mask pattern".split()
+    " linearGradient radialGradient stop clipPath mask".split()
+)
+COPIED = frozenset("g symbol use path rect circle ellipse line polyline polygon clipPath mask svg".split())
+PRESENTATION = frozenset(
+    "fill fill-opacity fill-rule stroke stroke-width stroke-opacity stroke-linecap stroke-linejoin"
+    " stroke-miterlimit stroke-dasharray stroke-dashoffset opacity color display visibility overflow"
+    " stop-color stop-opacity clip-path clip-rule mask mask-type transform transform-origin paint-order"
+    " vector-effect shape-rendering".split()
+)
+ATTRIBUTES = PRESENTATION | frozenset(
+    "id viewBox width height x y x1 y1 x2 y2 cx cy r rx ry fx fy fr d points pathLength offset"
+    " gradientUnits gradientTransform spreadMethod clipPathUnits maskUnits maskContentUnits"
+    " preserveAspectRatio href version style".split()
 )
 FUNCTION = re.compile(r"([\w-]+)\s*\(\s*([^)]*)")
 FUNCTIONS = frozenset("rgb rgba hsl hsla matrix translate scale rotate skewx skewy".split())
+NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+REFERENCE = re.compile(r"url\(\s*[\"']?#([^\"')]*)")
 XLINK = "{http://www.w3.org/1999/xlink}href"  # what SVG 1.1 calls href
 
 
@@ -29,22 +59,38 @@ class _Unfit(Exception):
     """Why a file is no logo."""
 
 
-class _NoDoctype(ElementTree.TreeBuilder):
-    """Builds the tree of a file that declares nothing: no entities, whatever its encoding."""
+class _Builder(ElementTree.TreeBuilder):
+    """Builds the tree of a file that declares nothing, no entities, whatever its encoding, and is of bounded
+    size and depth."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.depth = self.elements = 0
 
     def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
         """Called by the parser at a DOCTYPE."""
         raise _Unfit("it declares entities or a style sheet")
 
+    def start(self, tag: str, attrs: dict[str, str], /) -> ElementTree.Element:
+        """Called at the beginning of an element."""
+        self.depth += 1
+        self.elements += 1
+        if self.depth > DEEPEST or self.elements > MOST_ELEMENTS:
+            raise _Unfit(f"it has more than {MOST_ELEMENTS:,} elements, or more than {DEEPEST} deep")
+        return super().start(tag, attrs)
+
+    def end(self, tag: str, /) -> ElementTree.Element:
+        """Called at the end of an element."""
+        self.depth -= 1
+        return super().end(tag)
+
 
 def logo(folder: Path) -> Encoded | None:
     """The theme's logo.svg or logo.png, or None. Raises RecipeError where it is not safe to show."""
     for name, media_type in (("logo.svg", "image/svg+xml"), ("logo.png", "image/png")):
-        if (folder / name).is_file():
-            data = (folder / name).read_bytes()
+        if (folder / name).is_symlink() or (folder / name).exists():
+            data = read(folder / name, LOGO_BYTES)
             try:
-                if len(data) > LOGO_BYTES:
-                    raise _Unfit(f"it has {len(data):,} bytes")
                 return Encoded(_svg(data) if name.endswith("svg") else _png(data), media_type)
             except _Unfit as error:
                 raise RecipeError(
@@ -56,12 +102,20 @@ def logo(folder: Path) -> Encoded | None:
 
 
 def _png(data: bytes) -> bytes:
+    """The pixels, written again without what else the file holds. Raises _Unfit."""
     try:
-        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
-            image.load()
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+        with warnings.catch_warnings(), Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+            warnings.simplefilter("ignore")  # the size is bounded below
+            width, height = image.size
+            if width * height > MOST_PIXELS or max(width, height) > MOST_SIDE:
+                raise _Unfit(f"it has {width:,} × {height:,} pixels, more than {MOST_PIXELS:,}")
+            drawn = image.convert("RGBA")
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise _Unfit(f"it is no PNG ({type(error).__name__})") from error
-    return data
+    written = io.BytesIO()
+    drawn.info = {}
+    drawn.save(written, "PNG", optimize=True)
+    return written.getvalue()
 
 
 def _svg(data: bytes) -> bytes:
@@ -69,7 +123,7 @@ def _svg(data: bytes) -> bytes:
     if b"<?xml-stylesheet" in data.lower():
         raise _Unfit("it declares entities or a style sheet")
     try:
-        root = ElementTree.fromstring(data, ElementTree.XMLParser(target=_NoDoctype()))
+        root = ElementTree.fromstring(data, ElementTree.XMLParser(target=_Builder()))
     except (ElementTree.ParseError, LookupError, ValueError) as error:
         raise _Unfit(f"it is no SVG ({error})") from error
     for element in root.iter():
@@ -77,11 +131,12 @@ def _svg(data: bytes) -> bytes:
         if not tag.startswith(SVG) or tag.removeprefix(SVG) not in DRAWING:
             raise _Unfit(f"it has <{tag.rpartition('}')[2]}>")
         for key, value in element.attrib.items():
-            if not _plain(key.rpartition("}")[2].lower(), value):
-                raise _Unfit(f"{key.rpartition('}')[2]} of <{tag.removeprefix(SVG)}> is {value[:40]!r}")
+            name = key.rpartition("}")[2]
+            if not _plain(name.lower(), value):
+                raise _Unfit(f"{name} of <{tag.removeprefix(SVG)}> is {value[:40]!r}")
     if root.tag != f"{SVG}svg":
         raise _Unfit("its root is no <svg>")
-    _count_uses(root)
+    _count(root)
     return _rewritten(root)
 
 
@@ -90,25 +145,64 @@ def _rewritten(root: ElementTree.Element) -> bytes:
     for element in root.iter():
         element.tag = str(element.tag).removeprefix(SVG)
         attributes = {("href" if key == XLINK else key): value for key, value in element.items()}
-        element.attrib = {key: value for key, value in attributes.items() if not key.startswith("{")}
+        element.attrib = {key: value for key, value in attributes.items() if key in ATTRIBUTES}
+        if style := element.attrib.pop("style", ""):
+            element.attrib |= {name: text for name, text in _styled(style) if name in PRESENTATION}
     root.set("xmlns", NAMESPACE)
     return bytes(ElementTree.tostring(root, encoding="utf-8"))
 
 
+def _styled(style: str) -> Iterator[tuple[str, str]]:
+    """What a style attribute sets, by name: SVG has an attribute for each that draws."""
+    for part in tinycss2.parse_blocks_contents(style, skip_comments=True, skip_whitespace=True):
+        if part.type == "declaration":
+            yield part.lower_name, str(tinycss2.serialize(part.value)).strip()
+
+
 def _plain(name: str, value: str) -> bool:
-    """Whether an attribute draws and does nothing else: no handler, no reference out of the file."""
+    """Whether an attribute draws and does nothing else: no handler, no reference out of the file, no number
+    that draws without end."""
     if name.startswith("on") or name == "base" or "\\" in value or (name == "style" and "@" in value):
         return False
     if name == "href":
         return value.startswith("#")
     calls = [(call[1].lower(), call[2].strip(" \"'")) for call in FUNCTION.finditer(value)]
-    return all(call in FUNCTIONS or (call == "url" and target.startswith("#")) for call, target in calls)
+    within = all(call in FUNCTIONS or (call == "url" and target.startswith("#")) for call, target in calls)
+    return within and _bounded(name, value)
 
 
-def _count_uses(root: ElementTree.Element) -> None:
-    """Raises where what is used uses something itself, or too much is used."""
-    all_uses = list(root.iter(f"{SVG}use"))
-    targets = {value[1:] for use in all_uses for key, value in use.items() if key.endswith("href")}
-    copied = [element for element in root.iter() if element.get("id") in targets]
-    if len(all_uses) > MOST_USES or any(element.find(f".//{SVG}use") is not None for element in copied):
+def _bounded(name: str, value: str) -> bool:
+    if name == "style":
+        return all(_bounded(part, text) for part, text in _styled(value))
+    if name not in {key.lower() for key in ATTRIBUTES} - {"id", "fill", "stroke", "color", "stop-color"}:
+        return True
+    numbers = [float(number) for number in NUMBER.findall(value)]
+    dashes = [number for number in numbers if number < LEAST_DASH] if name == "stroke-dasharray" else []
+    return all(abs(number) <= LARGEST for number in numbers) and not any(dashes)
+
+
+def _count(root: ElementTree.Element) -> None:
+    """Raises where what is copied, or masks and clips, refers to something that does itself, or where too
+    much is drawn: each reference draws all that it names once more."""
+    named = {element.get("id"): element for element in root.iter() if element.get("id")}
+    uses = sum(1 for _ in root.iter(f"{SVG}use"))
+    drawn = 0
+    for element in root.iter():
+        for target in (named.get(name) for name in _references(element)):
+            if target is None or str(target.tag).removeprefix(SVG) not in COPIED:
+                continue
+            inside = list(target.iter())
+            drawn += len(inside)
+            copies = (named.get(name) for part in inside for name in _references(part))
+            if any(copy is not None and str(copy.tag).removeprefix(SVG) in COPIED for copy in copies):
+                raise _Unfit("its <use> copies copies, or more than it may: a reference leads to another")
+    if uses > MOST_USES or drawn > MOST_DRAWN:
         raise _Unfit("its <use> copies copies, or more than it may")
+
+
+def _references(element: ElementTree.Element) -> Iterator[str]:
+    """The ids that an element refers to."""
+    for key, value in element.items():
+        if key.endswith("href"):
+            yield value[1:]
+        yield from REFERENCE.findall(value)

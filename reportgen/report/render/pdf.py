@@ -136,18 +136,24 @@ def _printed(report: Report) -> bytes:
 
 def _laid_out(weasyprint: Any, page: str, pictures: Pictures, files: list[Any]) -> bytes:
     """The page as PDF/A-3a, with files attached. Raises RenderError where the layout fails."""
+    with _told(weasyprint), _unswept():
+        laid_out = weasyprint.HTML(
+            string=page, url_fetcher=_fetcher(weasyprint, pictures), base_url="about:blank"
+        )
+        return bytes(
+            laid_out.write_pdf(
+                pdf_variant="pdf/a-3a",
+                pdf_identifier=hashlib.sha256(page.encode()).digest()[:16],
+                attachments=files,
+            )
+        )
+
+
+@contextmanager
+def _told(weasyprint: Any) -> Iterator[None]:
+    """A layout that fails, or asks for what is none of the report's, is told. Raises RenderError."""
     try:
-        with _unswept():
-            laid_out = weasyprint.HTML(
-                string=page, url_fetcher=_fetcher(weasyprint, pictures), base_url="about:blank"
-            )
-            return bytes(
-                laid_out.write_pdf(
-                    pdf_variant="pdf/a-3a",
-                    pdf_identifier=hashlib.sha256(page.encode()).digest()[:16],
-                    attachments=files,
-                )
-            )
+        yield
     except _failures(weasyprint) as error:
         raise RenderError(
             f"the PDF was not written: {type(error).__name__}: {error}",
@@ -212,7 +218,8 @@ def missing(weasyprint: Any, text: str, theme: Theme) -> frozenset[str]:
     logger = logging.getLogger("weasyprint")
     logger.addHandler(heard)
     try:
-        weasyprint.HTML(string=page, url_fetcher=_fetcher(weasyprint, Pictures())).write_pdf()
+        with _told(weasyprint):
+            weasyprint.HTML(string=page, url_fetcher=_fetcher(weasyprint, Pictures())).write_pdf()
     finally:
         logger.removeHandler(heard)
     return frozenset(heard.characters) & frozenset(asked)
@@ -249,5 +256,5 @@ def _fetcher(weasyprint: Any, pictures: Pictures) -> Any:
 
 
 def _failures(weasyprint: Any) -> tuple[type[BaseException], ...]:
-    """What a failing layout raises; a fatal fetch is a BaseException on purpose."""
-    return (weasyprint.urls.FatalURLFetchingError, OSError, ValueError, RuntimeError)
+    """What a failing layout raises, which is another's code; a fatal fetch is a BaseException on purpose."""
+    return (weasyprint.urls.FatalURLFetchingError, Exception)

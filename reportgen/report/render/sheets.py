@@ -16,6 +16,8 @@ import tinycss2
 from tinycss2.serializer import serialize_identifier
 
 from reportgen.errors import RecipeError
+from reportgen.report.render.theme_files import SHEET_BYTES
+from reportgen.report.render.theme_files import read as read_bytes
 
 Node: TypeAlias = Any  # tinycss2 has no types
 ENDS = re.compile(r"</|<!|-->|\x00", re.I)  # what could end a style element, or hide in one
@@ -76,10 +78,10 @@ def stated(path: Path) -> frozenset[tuple[tuple[str, ...], str]]:
 
 def _read_text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise RecipeError(f"cannot read {str(path)!r}: {why}", "write it as a UTF-8 style sheet") from error
+        return read_bytes(path, SHEET_BYTES).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        cause = f"cannot read {str(path)!r}: it is not UTF-8 text"
+        raise RecipeError(cause, "write it as a UTF-8 style sheet") from error
 
 
 @lru_cache(maxsize=32)

@@ -17,6 +17,7 @@ What a font draws for a letter cannot be checked: take a theme with fonts of its
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from reportgen.errors import RecipeError
 from reportgen.report.render import looks, sheets
 from reportgen.report.render.logos import logo
 from reportgen.report.render.sheets import Declaration, Rule
+from reportgen.report.render.theme_files import FONT_BYTES, read
 
 COPY = "copy tokens.css of the default theme into it, and change the values"
 RULES = (
@@ -46,6 +48,7 @@ SHEETS = {  # which at-rules each sheet may have
 SCHEME = re.compile(r"@media\s*\(\s*prefers-color-scheme\s*:\s*(light|dark)\s*\)", re.I)
 FONT_FILE = re.compile(r"fonts/\w[\w.-]*\.woff2", re.A)  # a name that means nothing to CSS
 FACE = frozenset("font-family font-weight font-style font-stretch font-display src unicode-range".split())
+INFLATED = 32_000_000  # bytes
 LEAST = 3.0  # WCAG 2.2, large text and drawings
 
 
@@ -174,6 +177,22 @@ def _fonts(file: Path) -> None:
 
 
 def _is_font(folder: Path, name: str) -> bool:
-    font = folder / name
-    inside = font.resolve().is_relative_to(folder.resolve())
-    return bool(FONT_FILE.fullmatch(name)) and inside and font.is_file() and font.read_bytes()[:4] == b"wOF2"
+    if not FONT_FILE.fullmatch(name):
+        return False
+    try:
+        data = read(folder / name, FONT_BYTES)
+    except RecipeError:
+        return False
+    # bytes 16 to 20: how large it is when it is inflated
+    return data[:4] == b"wOF2" and int.from_bytes(data[16:20], "big") <= INFLATED and _opens(data)
+
+
+def _opens(data: bytes) -> bool:
+    """Whether a font's tables and its characters can be read."""
+    from fontTools.ttLib import TTFont
+
+    try:
+        with TTFont(io.BytesIO(data), lazy=True) as font:
+            return bool(font.getBestCmap())
+    except Exception:  # whatever a broken font makes fontTools raise
+        return False
