@@ -10,7 +10,6 @@ from typing import ClassVar
 
 from reportgen.shown import visible
 
-
 ASKED = re.compile(r"(?:allocate|allocate:) ([\d.]+) ?(bytes?|[KMGTPE]?i?B)", re.IGNORECASE)
 LONGEST_WORD, MOST_CHOICES = 200, 20_000  # that a mistyped name is sought among
 

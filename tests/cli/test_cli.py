@@ -252,7 +252,9 @@ def test_methods_are_told_in_words_and_as_json() -> None:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_run_says_how_to_go_on(number: int, code: int, recipe: Path, tmp_path: Path) -> None:
-    arguments = ("run", CHECKPOINT, MNIST / "digits", "--recipe", recipe, "--out", tmp_path / "out")
+    arguments = allowing(
+        ("run", CHECKPOINT, MNIST / "digits", "--recipe", recipe, "--out", tmp_path / "out")
+    )
     process = subprocess.Popen(
         [*MAIN, *map(str, arguments)],
         env=environment(),

@@ -12,13 +12,13 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image
-from safetensors.torch import save
-
 from hostile import pickles
 from hostile import test_checkpoints as checkpoints
 from hostile import test_images as images
 from hostile import test_recipes as recipes
+from PIL import Image
+from safetensors.torch import save
+
 from reportgen.errors import ReportgenError
 from reportgen.inputs import ImageFile, stream
 from reportgen.inputs.checkpoints import reading

@@ -18,8 +18,8 @@ from safetensors.torch import save_file
 
 from reportgen.checks import questions
 from reportgen.errors import InputError, RecipeError, ReportgenError
-from reportgen.inputs.models.sources import build
 from reportgen.inputs.models.permission import permission
+from reportgen.inputs.models.sources import build
 from reportgen.measure.audit import prepare
 from reportgen.probes import methods
 from reportgen.recipe import load

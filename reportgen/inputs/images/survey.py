@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from reportgen.engine.network.head import SOFTMAX, Head
 from reportgen import files as regular
+from reportgen.engine.network.head import SOFTMAX, Head
 from reportgen.errors import InputError, did_you_mean, nearest
 from reportgen.inputs.classes.counting import counted
 from reportgen.inputs.classes.known import Known
