@@ -45,7 +45,7 @@ def one_by_one(
 ) -> dict[str, Callable[[], Any]]:
     """What gives each with torch's hooks, captum and grad-cam; each package's own forwards are its own."""
     leaf = x.clone().requires_grad_()
-    names = [layer.name for layer in facts.layers if len(layer.output_shape) == 3][:LAYERS]
+    names = [layer.name for layer in facts.layers if len(layer.output_shape or ()) == 3][:LAYERS]
     side = x.shape[-1]
     windows = Occlusion()._windows(facts)
 

@@ -55,7 +55,9 @@ def patched_cost(program: Program, boxes: Boxes, dense_from: float = DENSE_FROM)
             seen = out.places * step.channels
         total += 2 * seen * MOVED
         numbers = max(numbers, int(out.places * step.channels) + seen)
-    return Cost(boxes.count * total + called * program.called, boxes.count * macs, numbers)
+    # a last layer of many weights takes longer to read than to multiply by, for few patches at once
+    once = called * program.called + MOVED * program.weights
+    return Cost(boxes.count * total + once, boxes.count * macs, numbers)
 
 
 def _in_full(step: Step) -> float:

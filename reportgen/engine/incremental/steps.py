@@ -47,7 +47,14 @@ class Program:
     tail: int = 0
     tail_macs: int = 0
     tail_numbers: int = 0  # the largest tensor of that, an image
+    tail_weights: int = 0  # numbers of parameters that it multiplies by
     called: int = CALLED
+
+    @property
+    def weights(self) -> int:
+        """Numbers of parameters that a forward reads, however many images it is of: of a step so many as it
+        multiplies by at one place."""
+        return self.tail_weights + sum(step.macs for step in self.steps)
 
     def add(self, step: Step) -> int:
         self.steps.append(step)

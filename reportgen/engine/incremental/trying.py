@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
@@ -52,10 +52,18 @@ class Counted(TorchDispatchMode):
             macs = flop_registry[func.overloadpacket](*args, **kwargs, out_val=result) // 2 // IMAGES
             self.program.tail_macs += macs
             self.program.tail += macs
+            self.program.tail_weights += sum(_weights(x) for x in tree_leaves((args, kwargs)))
         numbers = 0 if func.is_view else max((x.numel() // IMAGES for x in made), default=0)
         self.program.tail += MOVED * numbers
         self.program.tail_numbers = max(self.program.tail_numbers, numbers)
         return result
+
+
+def _weights(value: Any) -> int:
+    """How many numbers a value is, where it is a parameter's matrix, or a view of one."""
+    if not isinstance(value, Tensor) or value.ndim < 2:
+        return 0
+    return value.numel() if isinstance(value if value._base is None else value._base, nn.Parameter) else 0
 
 
 def start(forward: Forward, image: Tensor, inside: Tensor, boxes: Ints) -> Patched:

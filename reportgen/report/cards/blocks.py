@@ -64,8 +64,11 @@ def block(visualization: Visualization, found: Sequence[Finding], scene: Scene) 
     """One visualization's findings for one image and target, or for the model."""
     stem = f"{scene.anchor}-{visualization['name']}"
     drawn: list[Figure] = []
+    again: list[Figure] = []
     for finding in found:
-        drawn += _figures(finding, stem, scene)
+        own = _figures(finding, stem, scene)
+        drawn += own
+        again += _again(finding, own, stem, scene)
     scalars = [finding for finding in found if isinstance(finding, Scalar)]
     drawn, rest = _attach(drawn, [scalar for scalar in scalars if scalar.printed])
     vectors = [
@@ -79,7 +82,7 @@ def block(visualization: Visualization, found: Sequence[Finding], scene: Scene) 
         title=visualization["title"],
         summary=sentence(visualization["summary"]),
         figures=tuple(drawn),
-        again=tuple(again for finding in found for again in _again(finding, stem, scene)),
+        again=tuple(again),
         strips=tuple(strip(f, stem, scene.subject) for f in found if isinstance(f, Gallery)),
         grids=tuple(picture_grid(f, stem) for f in found if isinstance(f, PictureGrid)),
         facts=tuple(rest),
@@ -235,14 +238,14 @@ def _heatmap(finding: Heatmap, empty: Figure, scene: Scene) -> Figure:
     )
 
 
-def _again(finding: Finding, stem: str, scene: Scene) -> list[Figure]:
-    """A map that lies over a crop, once more over the whole image."""
+def _again(finding: Finding, drawn: Sequence[Figure], stem: str, scene: Scene) -> list[Figure]:
+    """A map that was drawn over a crop, once more over the whole image."""
     if not (isinstance(finding, Heatmap) and finding.overlay and scene.whole and scene.whole.cropped):
         return []
-    if unfit(finding):
+    raw = drawn[0].picture.map if drawn[0].picture else None
+    if raw is None:  # nothing of it can be drawn
         return []
     empty = _empty(finding, stem, scene)
-    by = scale(finding.values, finding.signed)
     return [
         replace(
             empty,
@@ -252,7 +255,7 @@ def _again(finding: Finding, stem: str, scene: Scene) -> list[Figure]:
             caption="",
             again=empty.id,
             details=(finding.layer,) if finding.layer else (),
-            picture=figures.on_original(finding.values, by, scene.whole),
+            picture=figures.on_original(raw, scene.whole),
             alt=f"{empty.alt}, laid over the whole file",
         )
     ]

@@ -105,15 +105,15 @@ def raw_map(values: Array, by: Scale, alone: bool) -> RawMap:
 
 def overlay(values: Array, by: Scale, rgb: Array) -> Raster:
     """A map over the photograph in grey: colour is the map's alone, and stronger where it is."""
-    under = fit(rgb)
-    drawn = _blend(values, by, under.pixels)
-    return Raster(drawn, under.exact, raw_map(values, by, alone=False), small=True)
+    under, raw = fit(rgb), raw_map(values, by, alone=False)
+    return Raster(_blend(raw, under.pixels), under.exact, raw, small=True)
 
 
-def _blend(values: Array, by: Scale, rgb: Array) -> Array:
+def _blend(raw: RawMap, rgb: Array) -> Array:
     """A map (h, w) over a photograph (H, W, 3) of the same place, uint8."""
+    by = raw.by
     # from whole levels, as the page does: the root below would show what rounding takes near zero
-    part = resample(levels(values, by), *rgb.shape[:2]) / np.float32(by.top)  # (H, W)
+    part = resample(raw.levels, *rgb.shape[:2]) / np.float32(by.top)  # (H, W)
     colour = table(by.palette)[np.rint(part * 255).astype(np.uint8)].astype(np.float32)
     strength = np.abs(2 * part - 1) if by.signed else part
     # the photograph shows where the map is 0; coolwarm is light there, and must not veil it
@@ -215,11 +215,11 @@ def original(whole: Whole) -> Raster:
     return Raster(np.asarray(drawn), exact=max(image.size) <= EXACT_PX)
 
 
-def on_original(values: Array, by: Scale, whole: Whole) -> Raster:
+def on_original(raw: RawMap, whole: Whole) -> Raster:
     """A map (h, w) of the crop, laid over the whole image where the crop was taken."""
     window = np.asarray(whole.grey.crop(whole.box))  # beyond the image it is black
     drawn = whole.grey.copy()
-    drawn.paste(Image.fromarray(_blend(values, by, window)), whole.box[:2])
+    drawn.paste(Image.fromarray(_blend(raw, window)), whole.box[:2])
     return Raster(np.asarray(_framed(whole.dimmed, drawn, whole.box)), small=True)
 
 

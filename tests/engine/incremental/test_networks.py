@@ -14,8 +14,10 @@ from torch.nn import functional as F
 
 from reportgen.engine.fusing.layers import Unservable
 from reportgen.engine.incremental import layouts, rules  # noqa: F401  they register themselves
+from reportgen.engine.incremental.boxes import Boxes
 from reportgen.engine.incremental.cost import grouped, patched_cost, whole_cost
 from reportgen.engine.incremental.patched import Forward, dense_of
+from reportgen.engine.incremental.steps import MOVED
 from reportgen.engine.incremental.trying import in_full, program_of, start
 
 
@@ -266,9 +268,20 @@ def test_costs_are_counted_as_they_come():
     program = program_of(network.eval(), torch.randn(1, 3, 20, 20))
     head = 8 * 400 * 4
     assert whole_cost(program).macs == 400 * 8 * 27 + head
-    from reportgen.engine.incremental.boxes import Boxes
-
     inner = Boxes.of(np.array([[4, 4, 7, 7], [8, 8, 11, 11]]), (20, 20))
     assert patched_cost(program, inner).macs == 2 * (25 * 8 * 27 + head)
     corner = Boxes.of(np.array([[0, 0, 3, 3]]), (20, 20))  # its patch is cut off by the edge
     assert patched_cost(program, corner).macs == 16 * 8 * 27 + head
+
+
+def test_a_group_costs_its_weights_once_however_many_patches_it_has():
+    """Two patches of one size in one group, and in two: what is more is the calls, and the weights read."""
+    network = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 400, 4))
+    program = program_of(network.eval(), torch.randn(1, 3, 20, 20))
+    assert program.weights == sum(p.numel() for p in network.parameters() if p.ndim > 1)
+    both = np.array([[4, 4, 7, 7], [8, 8, 11, 11]])
+    one, other, together = (patched_cost(program, Boxes.of(b, (20, 20))) for b in (both[:1], both[1:], both))
+    calls = sum(not step.view for step in program.steps if step.kind != "start")
+    more = one.total + other.total - together.total
+    assert 0 <= more - MOVED * program.weights <= 2 * calls * program.called
+    assert one.macs + other.macs == together.macs

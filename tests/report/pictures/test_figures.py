@@ -70,7 +70,8 @@ def test_a_map_on_the_original_lies_where_the_crop_was() -> None:
     whole = figures.Whole(out.getvalue(), (400, 200), (200.0, 0.0, 400.0, 200.0))  # the right half
     values = np.zeros((10, 10), np.float32)
     values[5, 5] = 1  # the middle of the crop: (300, 100) in the original
-    drawn = figures.on_original(values, scale(values, False), whole).pixels.astype(int)
+    raw = figures.raw_map(values, scale(values, False), alone=False)
+    drawn = figures.on_original(raw, whole).pixels.astype(int)
     colour = np.ptp(drawn, axis=2)
     row, column = np.unravel_index(colour.argmax(), colour.shape)
     assert drawn.shape == (100, 200, 3)
@@ -96,7 +97,8 @@ def test_a_crop_that_was_padded_is_framed_within_the_image() -> None:
     Image.new("RGB", (40, 40), (100, 100, 100)).save(out, "JPEG")
     whole = figures.Whole(out.getvalue(), (40, 40), (-20.0, -20.0, 60.0, 60.0))
     values = np.eye(8, dtype=np.float32)
-    assert figures.on_original(values, scale(values, False), whole).pixels.shape == (40, 40, 3)
+    raw = figures.raw_map(values, scale(values, False), alone=False)
+    assert figures.on_original(raw, whole).pixels.shape == (40, 40, 3)
 
 
 def test_the_masked_photograph_is_the_photograph_inside_and_veiled_outside() -> None:
