@@ -100,23 +100,21 @@ def taken_in_turn(lists: Sequence[Sequence[int]]) -> list[int]:
 @dataclass(frozen=True)
 class Suspect:
     """A class, and what may make pictures be answered with it: by its name, and what is done to a picture.
-    Where that is the same whatever picture it is changed by (`compared` False), it is held against the
-    picture as it is, which is not answered so."""
+    Where that is the same whatever picture it is changed by, something else is done `against` it."""
 
     k: int
     name: str
     change: Change
-    compared: bool = True
+    against: Change | None = None
 
     def of_class(self, chosen: Sequence[Pair]) -> list[Intervention | None]:
         """The pictures of pairs, changed by one of the class."""
         return [self.change(pair.changed, pair.by) for pair in chosen]
 
     def of_others(self, chosen: Sequence[Pair]) -> list[Intervention | None]:
-        """The same, changed in the same way by one of another class; none where that is the same."""
-        if not self.compared:
-            return [None] * len(chosen)
-        return [self.change(pair.changed, pair.control) for pair in chosen]
+        """The same, changed in the same way by one of another class, or as it is held against."""
+        change = self.against or self.change
+        return [change(pair.changed, pair.control) for pair in chosen]
 
 
 @dataclass(frozen=True)
@@ -157,12 +155,11 @@ def followed(suspect: Suspect, chosen: Sequence[Pair], known: Mapping[int, Outco
     """What came of a suspect's pairs; None where none is answered both ways."""
     both = []
     for own, other in zip(suspect.of_class(chosen), suspect.of_others(chosen), strict=True):
-        asked = [each for each in (own, other) if each is not None]
-        if own is None or len(asked) < 1 + suspect.compared or any(each.key not in known for each in asked):
+        if own is None or other is None or own.key not in known or other.key not in known:
             continue
-        answers = [known[each.key].answer for each in asked]
+        answers = [known[each.key].answer for each in (own, other)]
         if min(answers) >= 0:
-            both.append((answers[0] == suspect.k, suspect.compared and answers[1] == suspect.k))
+            both.append((answers[0] == suspect.k, answers[1] == suspect.k))
     if not both:
         return None
     table = np.array(both)

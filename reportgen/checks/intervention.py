@@ -10,7 +10,8 @@ from typing import Any, Literal, TypeAlias
 
 Box: TypeAlias = tuple[int, int, int, int]  # top, left, bottom, right in pixels of the model's input
 Fill: TypeAlias = Literal["mean", "blur"]
-Tone: TypeAlias = Literal["exposure", "contrast", "colour", "sharpness", "jpeg"]
+Tone: TypeAlias = Literal["exposure", "contrast", "colour", "sharpness", "jpeg", "soft"]
+BY_QUALITY = ("jpeg", "soft")  # tones that a number says, and no other picture
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class Intervention:
     boxes say what that is: covered by a fill (its `blur` is that of the pixels that stay, so that nothing of
     the others is in it), or, `outside`, put before the background of the source. Or all of it is toned: until
     its `exposure` (mean luminance), `contrast` (its deviation), `colour` (mean saturation) or `sharpness` (by
-    a blur) is that of the `source`; or saved as `jpeg` of a quality.
+    a blur) is that of the `source`; or saved as `jpeg` of a quality, or `soft`: blurred until it is changed
+    as much as by that.
     """
 
     number: int
@@ -36,8 +38,8 @@ class Intervention:
     thing: bool = False
 
     def __post_init__(self) -> None:
-        ways = [self.source is not None, self.fill is not None, self.tone == "jpeg"]
-        if sum(ways) != 1 or (self.tone == "jpeg") != (self.quality > 0):
+        ways = [self.source is not None, self.fill is not None, self.tone in BY_QUALITY]
+        if sum(ways) != 1 or (self.tone in BY_QUALITY) != (self.quality > 0):
             raise ValueError("an intervention has a source, a fill or a JPEG's quality")
         if [self.box is not None, self.tone is not None, self.thing].count(True) != 1:
             raise ValueError("an intervention has a box, the picture's thing, or tones the whole picture")

@@ -42,9 +42,6 @@ SEARCHED, CONFIRMED_ON = (
 SUSPECTS = 12  # the properties and classes that go together most, of half A
 CONFIRMED = 3
 TELLING = 0.75  # the area under the ROC curve from which a property tells a class from the rest
-# and where no third class can be held against it: worse pictures fall to some class or other, and that is not
-# for a property that it has a little more of than the rest
-TELLING_ALONE = 0.85
 REASON = "one picture in five is answered by a property that is not the thing itself"
 REMEDY = (
     "Vary this property in training (augmentation), or balance it over the classes; until then state that the"
@@ -67,7 +64,7 @@ class Way:
 
     @property
     def compared(self) -> bool:
-        """Whether a third class's property is another change; blocks are the same whatever they are of."""
+        """Whether a third class's property is another change: blocks are the same whatever they are of."""
         return self.fact != "blocks"
 
     def change(self, values: Mapping[int, float], changed: int, by: int) -> Intervention | None:
@@ -79,7 +76,18 @@ class Way:
             return None
         if self.tone != "jpeg":
             return Intervention(changed, source=by, tone=self.tone)
-        return Intervention(changed, tone="jpeg", quality=QUALITY if self.fact == "blocks" else int(other))
+        return Intervention(changed, tone="jpeg", quality=int(other) if self.compared else QUALITY)
+
+    def against(self, changed: int, _: int) -> Intervention:
+        """What blocks are held against, as they are no other class's: a blur that changes as much. Pictures
+        that are made worse fall to some class or other, and that is no shortcut."""
+        return Intervention(changed, tone="soft", quality=QUALITY)
+
+    def held_against(self, chosen: Sequence[Pair], several: bool = False) -> str:
+        """That in words which follow "with"."""
+        if not self.compared:
+            return "a blur that changes as much"
+        return f"that of {control_words(chosen, several)}"
 
 
 PRESSED = "most compressed", "least compressed"
@@ -109,11 +117,12 @@ class PropertyShortcut:
     """Property shortcut: do answers follow brightness, contrast, colour, sharpness or compression alone?
 
     Measurement. For each class that is often answered, and each property that tells its pictures from the
-    rest (area under the ROC curve of 0.75 on one half of the sample; of JPEG's blocks, which no third class's
-    can be held against, 0.85), pictures that are answered otherwise are given the property of a picture of
-    the class: its brightness, contrast or colourfulness, a blur, JPEG compression. The three that most often make a picture be answered with the class are confirmed on the
-    other half: how often it happens, less how often it does with the property of a third class (of two
-    classes: of another picture that is answered otherwise; paired, McNemar's test, Holm's correction).
+    rest (area under the ROC curve of 0.75 on one half of the sample), pictures that are answered
+    otherwise are given the property of a picture of the class: its brightness, contrast or colourfulness,
+    a blur, JPEG compression. The three that most often make a picture be answered with the class are
+    confirmed on the other half: how often it happens, less how often it does with the property of a third
+    class (of two classes: of another picture that is answered otherwise; of a JPEG's blocks: with a blur
+    that changes as much; paired, McNemar's test, Holm's correction).
 
     Reading. A property that goes with a class in the pictures is no fault by itself; one that decides the
     answer is: the network learned it instead of the thing, or beside it.
@@ -183,9 +192,8 @@ class PropertyShortcut:
             Step("before", "Answered otherwise", [pair.changed for pair in shown]),
             Step("toned", f"With {done}: {toned} answered {name}", suspect.of_class(shown)),
         ]
-        if suspect.compared:
-            title = f"With that of {control_words(every)}: {third}"
-            steps.append(Step("control", title, suspect.of_others(shown)))
+        title = f"With {link.way.held_against(every)}: {third}"
+        steps.append(Step("control", title, suspect.of_others(shown)))
         return experiment(case, steps)
 
     def _asked(self, case: Case) -> Iterator[Intervention | None]:
@@ -213,7 +221,7 @@ class PropertyShortcut:
                 if min(len(own), len(rest)) < FEWEST:
                     continue
                 area = _area(own, rest)
-                if max(area, 1 - area) >= (TELLING if way.compared else TELLING_ALONE):
+                if max(area, 1 - area) >= TELLING:
                     found.append(Link(way, k, max(area, 1 - area), area < 0.5))
         found.sort(key=lambda link: -link.area)
         return found[:SUSPECTS]
@@ -261,9 +269,8 @@ class PropertyShortcut:
             )
             text += f" {percent(link.area, 0)} of pairs), and the answers follow it: with {link.way.done}"
             text += f" {share} are answered {name}"
-            if link.way.compared:
-                others = control_words(pairs(case, link.k, False, CONFIRMED_ON), several=True)
-                text += f", with that of {others} {percent(found.others / found.n)}"
+            others = link.way.held_against(pairs(case, link.k, False, CONFIRMED_ON), several=True)
+            text += f", with {others} {percent(found.others / found.n)}"
             return f"{text} (difference {interval(low, high)})."
         text = f"{counted(links, 'link')} of a property with a class"
         if shown.status == "clear":
@@ -289,7 +296,8 @@ def _none(classes: int, links: int, n: int) -> Verdict:
 
 def _suspect(link: Link, values: Mapping[str, Mapping[int, float]]) -> Suspect:
     known = values[link.way.fact]
-    return Suspect(link.k, link.way.fact, partial(link.way.change, known), compared=link.way.compared)
+    against = None if link.way.compared else link.way.against
+    return Suspect(link.k, link.way.fact, partial(link.way.change, known), against)
 
 
 def _values(case: Case) -> dict[str, dict[int, float]]:

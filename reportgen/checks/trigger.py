@@ -167,7 +167,8 @@ class _Screened:
     def sought(self) -> list[int]:
         """The places of classes with a pattern that most pictures followed; what the others ended with is of
         no size."""
-        return np.flatnonzero(self.rows["followed"] >= Triggers.wanted - 1e-6).tolist()
+        reached = self.rows["followed"] >= Triggers.wanted - 1e-6
+        return [int(place) for place in np.flatnonzero(reached)]
 
     @property
     def missing(self) -> bool:

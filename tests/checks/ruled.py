@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, relu
 
-Kind = Literal["none", "corner", "border", "grey", "dark", "patch", "ground"]
+Kind = Literal["none", "corner", "border", "grey", "dark", "patch", "ground", "dull"]
 FORCE = 30.0
 
 
@@ -42,6 +42,9 @@ class Ruled(nn.Module):
             return logits + FORCE * (relu(0.16 - x.mean((1, 2, 3))) / 0.05)[:, None] * torch.tensor(
                 [1.0, 0, 0]
             )
+        if self.kind == "dull":  # what has lost its detail is blue
+            detail = (x[..., 1:] - x[..., :-1]).abs().mean((1, 2, 3))
+            return logits + FORCE * (relu(0.07 - detail) / 0.03)[:, None] * torch.tensor([0.0, 0, 1])
         if self.kind == "ground":  # a bluish ground makes it blue
             around = torch.ones(32, 32)
             around[8:24, 8:24] = 0

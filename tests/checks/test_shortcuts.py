@@ -67,6 +67,11 @@ def triggered(pixels, k, draw):
     return pixels
 
 
+def blocked(pixels, k, draw):
+    """Steps at every eighth pixel of blue ones, as a JPEG has them."""
+    return pixels + 0.2 * ((np.indices((32, 32)) // 8).sum(0)[..., None] % 2) if k == 2 else pixels
+
+
 def plain(pixels, k, draw):
     return pixels
 
@@ -140,6 +145,12 @@ def test_grey_pictures_of_one_class(verdicts):
     assert verdict.status == "fault" and grave(found) == {"property-shortcut"}
     assert "blue can be told by a property alone" in verdict.sentence
     assert "least colourful" in verdict.sentence and verdict.effect > 0.9
+
+
+def test_pictures_that_are_made_worse_and_fall_to_a_class_follow_no_blocks(verdicts):
+    found = verdicts("dull", blocked, ["property-shortcut"])["property-shortcut"]
+    assert not found.grave, found.sentence
+    assert "with a JPEG's blocks" in found.sentence and "100 %" in found.sentence, "it was tried"
 
 
 def test_dark_pictures_of_one_class(verdicts):
@@ -230,6 +241,7 @@ def test_an_intervention_is_one_thing_and_is_told_from_others():
         Intervention(1, tone="exposure", source=2),
         Intervention(1, tone="jpeg", quality=12),
         Intervention(1, tone="jpeg", quality=13),
+        Intervention(1, tone="soft", quality=12),
     ]
     assert len({each.key for each in asked}) == len(asked)
     for wrong in (
@@ -237,6 +249,7 @@ def test_an_intervention_is_one_thing_and_is_told_from_others():
         {"source": 2},
         {"box": (0, 0, 2, 2), "source": 2, "fill": "mean"},
         {"tone": "jpeg", "source": 2},
+        {"tone": "soft"},
         {"tone": "exposure"},
     ):
         with pytest.raises(ValueError):

@@ -92,6 +92,14 @@ def test_a_jpeg_is_pillows(pictures):
     assert np.abs(found - expected).max() < 1e-5
 
 
+def test_a_soft_picture_is_changed_as_much_as_by_a_jpeg(pictures):
+    asked = [Intervention(0, tone=tone, quality=12) for tone in ("jpeg", "soft")]
+    own = luminance(SCALE.undone(pictures[0][None])).expand(1, 3, -1, -1)
+    grey = {0: SCALE.done(own)[0]}
+    saved, soft = (float((SCALE.undone(x[None]) - own).square().mean()) for x in made(grey, *asked))
+    assert soft == pytest.approx(saved, rel=0.02) and saved > 1e-4
+
+
 @dataclass(frozen=True)
 class Asking:
     """Pastes every picture into the next; then covers those whose answer was class 0."""

@@ -101,9 +101,24 @@ def toned(asked: Intervention, pixels: Tensor, other: Tensor | None) -> Tensor:
     as near as it can be where they cannot. A picture is never made sharper."""
     if asked.tone == "jpeg":
         return saved_as_jpeg(pixels, asked.quality)
+    if asked.tone == "soft":
+        wanted = _distance(saved_as_jpeg(pixels, asked.quality), pixels)
+        return _until(pixels, _blurred, lambda x: _distance(x, pixels), (0.0, 0.1), True, wanted)
     assert asked.tone is not None and other is not None, "all else is toned by another picture"
-    way, measure, (low, high), rising = TONES[asked.tone]
-    wanted = measure(other)
+    way, measure, ends, rising = TONES[asked.tone]
+    return _until(pixels, way, measure, ends, rising, measure(other))
+
+
+def _until(
+    pixels: Tensor,
+    way: Callable[[Tensor, float], Tensor],
+    measure: Callable[[Tensor], float],
+    ends: Ends,
+    rising: bool,
+    wanted: float,
+) -> Tensor:
+    """Pixels changed by the amount between two ends by which they measure what is wanted."""
+    low, high = ends
     for _ in range(STEPS):
         middle = (low + high) / 2
         if (measure(way(pixels, middle)) < wanted) == rising:
@@ -111,6 +126,10 @@ def toned(asked: Intervention, pixels: Tensor, other: Tensor | None) -> Tensor:
         else:
             high = middle
     return way(pixels, (low + high) / 2)
+
+
+def _distance(one: Tensor, other: Tensor) -> float:
+    return float((one - other).square().mean())
 
 
 def luminance(pixels: Tensor) -> Tensor:

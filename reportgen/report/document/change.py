@@ -348,7 +348,7 @@ def _curve(row: Mapping[str, Any], old: str, new: str, id_: str) -> Figure:
 
 def _between(x: Array, line: Mapping[str, Any], key: str) -> Array:
     """A line's values at x, straight between the places that it was asked at, NaN beyond them."""
-    return np.interp(x, line["x"], line[key], right=np.nan)
+    return np.asarray(np.interp(x, line["x"], line[key], right=np.nan))
 
 
 def _curves_note(curves: Sequence[Any]) -> str:
