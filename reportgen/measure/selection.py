@@ -35,7 +35,8 @@ def choose(
     without = _without(sum(map(is_unanswered, records)))
     if len(scored) <= at_most:
         every = f"All {len(scored)} that have an answer" if without else f"All {len(scored)}"
-        return [r["number"] for r in scored], f"{every} are shown.{without}"
+        words = "The only one is shown." if len(scored) == 1 and not without else f"{every} are shown."
+        return [r["number"] for r in scored], f"{words}{without}"
     by_confidence = sorted(scored, key=_confidence)
     ranked = {
         "wrong": [r["number"] for r in reversed(by_confidence) if r["correct"] is False],

@@ -13,7 +13,7 @@ from reportgen.report.document import requirements
 from reportgen.report.document.provenance import stated
 from reportgen.report.values.card import Fact
 from reportgen.report.values.document import FindingLine
-from reportgen.report.values.summary import Asked, Summary
+from reportgen.report.values.summary import Alike, Asked, Summary
 from reportgen.report.wording import NONE, listed, plural, share
 from reportgen.stats import wilson
 
@@ -29,6 +29,7 @@ def summary(manifest: Results, results: Results, lines: Sequence[FindingLine]) -
     """All of the first screen but the findings, which are `lines`."""
     evidence, why = requirements.evidence(results)
     asked = results["checks"]
+    untested = (*_unasked(manifest, results), *_asked(asked, "untested", "remedy"))
     return Summary(
         met=requirements.met(results["gates"]),
         counts=tuple(requirements.counts(results)),
@@ -38,7 +39,8 @@ def summary(manifest: Results, results: Results, lines: Sequence[FindingLine]) -
         measured=tuple(requirements.measured(results)),
         clear=tuple(_asked(asked, "clear", "sentence")),
         undecided=tuple(_asked(asked, "undecided", "remedy")),
-        untested=(*_unasked(manifest, results), *_asked(asked, "untested", "remedy")),
+        untested=untested,
+        to_test=alike(untested),
         limits=tuple(_limits(manifest, results)),
         next=tuple(dict.fromkeys(_next(results, lines)))[:NEXT_AT_MOST],
         identity=tuple(_identity(manifest, results)),
@@ -52,6 +54,14 @@ def _asked(results: Sequence[Results], status: str, words: str) -> Iterator[Aske
         if result["status"] == status:
             text = result[words] or result["sentence"]
             yield Asked(result["title"], text, f"#check-{result['name']}")
+
+
+def alike(rows: Iterable[Asked]) -> tuple[Alike, ...]:
+    """Rows by what is said of them, in the order of the first of each: twenty that want labels are a line."""
+    by_text: dict[str, list[Asked]] = {}
+    for row in rows:
+        by_text.setdefault(row.text, []).append(row)
+    return tuple(Alike(tuple(together), text) for text, together in by_text.items())
 
 
 def _unasked(manifest: Results, results: Results) -> Iterator[Asked]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from reportgen.findings import Array, Comparison, Curve
-from reportgen.report.wording import count, number
+from reportgen.report.wording import count, number, plural
 
 WIDTH, HEIGHT = 168.0, 130.0
 LEFT, TOP, RIGHT, BOTTOM = 26.0, 19.0, 157.0, 101.0  # room for the labels
@@ -156,12 +156,16 @@ def reliability(
                 text_x=across((b["low"] + b["high"]) / 2),
                 text_y=top - 6 - 11 * (crowded and n % 2),
                 view=views[n] if views else "",
-                reach=Reach(across(b["confidence"]) - 12, top - 24, 24.0, bottom - top + 24),
-                words=f"{b['count']:,} images with a confidence from {b['low']:.3f} to {b['high']:.3f}",
+                reach=Reach(across(b["confidence"]) - 14, top - 24, 28.0, bottom - top + 24),
+                words=_of_bin(b),
             )
             for n, (b, (low, high)) in enumerate(zip(bins, intervals, strict=True))
         ),
     )
+
+
+def _of_bin(bin_: Mapping[str, Any]) -> str:
+    return f"{plural(bin_['count'], 'image')} with a confidence from {bin_['low']:.3f} to {bin_['high']:.3f}"
 
 
 def ranked(falling: Array, marked: int, label_rank: int | None) -> Plot:

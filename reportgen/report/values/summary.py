@@ -33,6 +33,14 @@ class Asked:
 
 
 @dataclass(frozen=True)
+class Alike:
+    """Questions of which the same is said, told once."""
+
+    rows: tuple[Asked, ...]
+    text: str
+
+
+@dataclass(frozen=True)
 class Summary:
     """What the one who signs has to know."""
 
@@ -44,7 +52,8 @@ class Summary:
     measured: tuple[Requirement, ...]
     clear: tuple[Asked, ...]  # asked, and a harm of the stated size is excluded
     undecided: tuple[Asked, ...]  # asked, and the images do not say: what would
-    untested: tuple[Asked, ...]  # and how to test it
+    untested: tuple[Asked, ...]
+    to_test: tuple[Alike, ...]  # the same, by how it can be tested
     limits: tuple[str, ...]
     next: tuple[str, ...]
     identity: tuple[Fact, ...]

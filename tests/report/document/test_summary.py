@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from reportgen.audit.gates import evaluate
 from reportgen.audit.identity import identity
 from reportgen.report.document import requirements
-from reportgen.report.document.summary import needed
+from reportgen.report.document.summary import alike, needed
+from reportgen.report.values.summary import Asked
 from reportgen.stats import wilson
 
 TITLES = [{"name": "duplicates", "title": "Duplicates", "status": "clear", "sentence": "None.", "n": 9}]
@@ -137,3 +138,12 @@ def test_the_identity_is_of_the_files_and_not_of_their_order() -> None:
     relabelled = [*records[1:], record("b.png", "bb", "cat")]
     assert identity(relabelled, {})["labels"] != found["labels"]
     assert identity([record("a.png", "aa", None)], {})["labels"] is None
+
+
+@given(st.lists(st.tuples(st.text(min_size=1, max_size=3), st.sampled_from("abc"))))
+def test_what_is_said_of_several_questions_is_told_once_and_none_is_lost(said: list[tuple[str, str]]) -> None:
+    rows = [Asked(title, text, f"#check-{n}") for n, (title, text) in enumerate(said)]
+    found = alike(rows)
+    assert [part.text for part in found] == list(dict.fromkeys(text for _, text in said))
+    for part in found:
+        assert list(part.rows) == [row for row in rows if row.text == part.text]

@@ -101,6 +101,19 @@ def test_rows_of_classes_and_bins_open_the_images_that_they_count(
             assert len(follow(page, link)) == int(link.text_content()), link.get_attribute("href")
 
 
+def test_points_of_the_reliability_diagram_open_the_images_of_their_bins(
+    watched: Callable[..., Any], digits: Path
+) -> None:
+    page = watched(digits)
+    points, rows = page.locator("#reliability svg a"), page.locator("table.bins td a")
+    assert points.count() == rows.count() > 6
+    for point, row in zip(points.all(), rows.all(), strict=True):
+        point.dispatch_event("click")  # what is drawn has no `click` of its own
+        opened = sorted(shown(page))
+        assert len(opened) == int(row.text_content()) and opened == follow(page, row)
+        assert point.get_attribute("aria-label").startswith(f"{row.text_content()} image")
+
+
 def test_a_check_and_a_finding_open_the_images_that_they_show(
     watched: Callable[..., Any], digits: Path, results: dict[str, Any]
 ) -> None:
