@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import ClassVar
 
-
 ASKED = re.compile(r"(?:allocate|allocate:) ([\d.]+) ?(bytes?|[KMGTPE]?i?B)", re.IGNORECASE)
 LONGEST_WORD, MOST_CHOICES = 200, 20_000  # that a mistyped name is sought among
 

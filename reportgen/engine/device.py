@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import torch
 
 from reportgen.engine.needs import ModelFacts
-from reportgen.errors import asked_for, InputError, RecipeError
+from reportgen.errors import InputError, RecipeError, asked_for
 
 T = TypeVar("T")
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from reportgen.engine.network.head import SOFTMAX, Head
 from reportgen import files as regular
+from reportgen.engine.network.head import SOFTMAX, Head
 from reportgen.errors import InputError, did_you_mean, nearest
 from reportgen.inputs.classes.counting import counted
 from reportgen.inputs.classes.known import Known
@@ -127,7 +127,7 @@ def _listed(images: Path) -> tuple[list[Path], Path, Listed | None, list[str]]:
         return found, images, None, notes
     if not os.path.isfile(images):
         if kind := regular.what_else(images):
-            raise InputError(f"the images {images} cannot be read: {kind}", "name a folder, a file list or a CSV")
+            raise InputError(f"{images} cannot be read: {kind}", "name a folder, a list or an image")
         beside = [p.name for p in images.parent.glob("*")] if images.parent.is_dir() else []
         raise InputError(
             f"there are no images at {images}{did_you_mean(nearest(images.name, beside))}",
