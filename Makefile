@@ -4,13 +4,15 @@ JOBS ?= 2
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo test matrix flaws bench gpu lint types lock clean
+.PHONY: help setup demo test matrix flaws fuzz soak bench gpu lint types lock clean
 
 help:
 	@echo "make demo   set up and write the demo report to demo-report/"
 	@echo "make test   set up and pass the checks and tests (JOBS=$(JOBS) at a time)"
 	@echo "make matrix the tours of many and large networks that make test leaves out"
 	@echo "make flaws  plants faults in small networks and sets; what the audit says of each, as a table"
+	@echo "make fuzz   changed files at every door for ten minutes each (FUZZ=\"--seconds 60 --only image\")"
+	@echo "make soak   20,000 small images, whose memory must stay flat (SOAK=\"--images 2000\")"
 	@echo "make bench  speed and memory on this machine, beside other packages, as tables (BENCH=\"--only start\")"
 	@echo "make gpu    CUDA against the CPU: every map, speed, too little memory (needs a CUDA device; GPU=\"--only maps\")"
 	@echo "make setup  only make .venv      make lock  pin new versions      make clean"
@@ -49,6 +51,12 @@ matrix: $(READY)
 
 flaws: $(READY)
 	PYTHONPATH=tests $(BIN)/python -m flaws --say
+
+fuzz: $(READY)
+	PYTHONPATH=tests $(BIN)/python -m fuzz $(FUZZ)
+
+soak: $(READY)
+	PYTHONPATH=tests $(BIN)/python -m soak $(SOAK)
 
 bench: $(READY)
 	PYTHONPATH=tests $(BIN)/python -m bench $(BENCH)

@@ -84,7 +84,7 @@ def leads_out(path: Path, root: Path) -> str | None:
 
 
 def what_else(path: Path) -> str | None:
-    """What a path is where it is neither a file nor a folder, in words; None of those and of what is not there."""
+    """What a path is where it is neither a file nor a folder, in words; None of those and of nothing."""
     try:
         mode = os.stat(path).st_mode
     except (OSError, ValueError):

@@ -21,9 +21,7 @@ ONCE = 2_000_000  # answers for the model itself, such as steps of an ascent: a 
 MASK_BYTES = 1 << 32  # random masks are kept for the whole run
 
 
-def refuse_endless(
-    every: Iterable[Visualization], facts: ModelFacts, targets: int, recipe: Recipe
-) -> None:
+def refuse_endless(every: Iterable[Visualization], facts: ModelFacts, targets: int, recipe: Recipe) -> None:
     """Raises RecipeError for a visualization that asks for more than any report needs."""
     for number, one in enumerate(every):
         plan = Plan(one.needs, facts, targets if one.per_target else 1)
@@ -39,7 +37,7 @@ def refuse_endless(
                 place = recipe.place("visualizations", number)
                 raise RecipeError(
                     f"{place}{one.name} asks for {wanted:,} {what}; at most {most:,} are made",
-                    "ask for fewer samples, steps, masks, channels or targets, or for larger windows and strides",
+                    "ask for fewer samples, steps, masks, channels or targets, or larger windows and strides",
                 )
 
 

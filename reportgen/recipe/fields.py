@@ -80,7 +80,9 @@ class PreprocessingRecipe(Part):
     crop: Size | None = Field(
         default=None, description="the side of the centre crop in px, or [height, width]"
     )
-    mean: tuple[Number, ...] = Field(min_length=1, max_length=64, description="a list, one number a channel or one for all")
+    mean: tuple[Number, ...] = Field(
+        min_length=1, max_length=64, description="a list, one number a channel or one for all"
+    )
     std: tuple[Annotated[Number, Field(gt=0)], ...] = Field(
         min_length=1, max_length=64, description="a list, one number above 0 a channel or one for all"
     )
@@ -106,7 +108,7 @@ class PreprocessingRecipe(Part):
             sides = getattr(self, key)
             height, width = sides if isinstance(sides, tuple) else (sides or 0, sides or 0)
             if height * width > MOST_PIXELS:
-                raise at((key,), f"{key} is {height:,} × {width:,} px: at most {MOST_PIXELS:,} pixels are read")
+                raise at((key,), f"{key} is {height:,} × {width:,} px: at most {MOST_PIXELS:,} are read")
         if self.range is not None and not self.range[0] < self.range[1]:
             raise ValueError("range is not from black to a larger number for white")
         return self
@@ -312,10 +314,11 @@ class Chosen(Part):
         for key, value in self.options.items():
             each = value if isinstance(value, list | tuple) else [value]
             if len(each) > MOST_LISTED:
-                raise at((self.name, key), f"{self.name}: {key} has {len(each):,} items: at most {MOST_LISTED:,}")
+                told = f"{self.name}: {key} has {len(each):,} items: at most {MOST_LISTED:,}"
+                raise at((self.name, key), told)
             for one in each if key not in FREE else ():
                 if isinstance(one, int | float) and abs(one) > MOST:
-                    raise at((self.name, key), f"{self.name}: {key} is {one:,.0f}: at most {MOST:,}")
+                    raise at((self.name, key), f"{self.name}: {key} is {one:,}"[:90] + f": at most {MOST:,}")
 
     @property
     def made(self) -> Any:

@@ -87,11 +87,13 @@ class TrustRecipe(Part):
 
     images: Annotated[int, Strict(), Field(ge=0, le=10_000)] = Field(
         default=20,
-        description="a whole number of at least 0 and at most 10,000: how many of the shown images, half wrong or unsure",
+        description="a whole number of at least 0 and at most 10,000: how many of the shown images, half of"
+        " them wrong or unsure",
     )
     dear: Annotated[int, Strict(), Field(ge=0, le=10_000)] = Field(
         default=5,
-        description="a whole number of at least 0 and at most 10,000: on how many of them maps of many forwards are made again",
+        description="a whole number of at least 0 and at most 10,000: on how many of them maps of many"
+        " forwards are made again",
     )
     steps: Annotated[int, Strict(), Field(ge=2, le=100)] = Field(
         default=3, description="a whole number from 2 to 100: the steps of the deletion and insertion curves"

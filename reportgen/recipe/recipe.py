@@ -129,9 +129,9 @@ class Recipe(Part):
         for number, target in enumerate(targets):
             if target in targets[:number]:
                 raise at((number,), f"the target {target!r} is there twice")
-            if isinstance(target, str) and (top := TOP.fullmatch(target)) and len(top[1].lstrip("0")) > 2:
-                if int(top[1][:9]) > MOST_TARGETS:
-                    raise at((number,), f"{target[:20]} is {top[1][:9]} targets an image: at most {MOST_TARGETS}")
+            top = TOP.fullmatch(target) if isinstance(target, str) else None
+            if top and int(top[1].lstrip("0")[:9] or 0) > MOST_TARGETS:
+                raise at((number,), f"{target!r:.24} is as many targets an image: at most {MOST_TARGETS}")
             if (isinstance(target, int) and target < 0) or target in ("", "top-0"):
                 raise at((number,), f"{target!r} is no target: classes and K count from 0 and 1")
         return targets

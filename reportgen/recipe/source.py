@@ -24,6 +24,7 @@ Place: TypeAlias = "tuple[int, int]"  # line and column, both from 1
 
 LARGEST_BYTES = 1_000_000
 DEEPEST = 20
+MOST_VALUES = 50_000  # with the names of 22,000 classes written out
 SUBSET = "a recipe is mappings, lists and values; write the value out in full"
 CONSTANTS = {"": None, "~": None, "null": None, "true": True, "false": False}
 INTEGER = re.compile(r"[-+]?[0-9]{1,300}")
@@ -148,6 +149,8 @@ class _Reader:
         """The value that begins with `event`."""
         self.values[path] = _place(event)
         self._check(event)
+        if len(self.values) > MOST_VALUES:
+            raise self._refuse(event, f"more than {MOST_VALUES:,} values", "keep long lists in files of their own")
         if len(path) > DEEPEST:
             raise self._refuse(event, f"nested more than {DEEPEST} deep", SUBSET)
         if isinstance(event, yaml.ScalarEvent):

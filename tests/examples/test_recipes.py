@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RECIPES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "examples").glob("*/*.yaml"))
 FETCHED = ("torchvision:", "timm:")  # sources whose weights no checkout holds
 SMALL = ("mnist", "two-conv")  # examples whose networks are small
-COMMAND = re.compile(r"^reportgen run (\S+) (\S+) --recipe (\S+) --out \S+(?: --allow-code \S+)?$", re.MULTILINE)
+COMMAND = re.compile(r"^reportgen run (\S+) (\S+) --recipe (\S+) --out \S+(?: --allow-code \S+)?$", re.M)
 # options that make a visualization cheap and leave its kind as it is
 CHEAP: dict[str, dict[str, Any]] = {
     "activation-maximisation": {"steps": 2, "side_px": 32},

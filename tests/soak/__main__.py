@@ -1,6 +1,6 @@
 """Audits so many small images and prints how memory went while they were scored; exit 1 where it grew.
 
-    make soak SOAK="--images 20000"
+make soak SOAK="--images 20000"
 """
 
 from __future__ import annotations
@@ -59,10 +59,11 @@ def main() -> int:
             Image.fromarray(pixels).save(below / f"{number:06}.png", compress_level=1)
         run(load(place / "recipe.yaml"), MNIST / "checkpoints" / "epoch-10.safetensors", place / "images",
             place / "out", progress=heard)  # fmt: skip
-    late = [(done, held) for done, held in seen if done >= count // 4]  # what is set up once is there by then
+    late = [(done, held) for done, held in seen if done >= count // 4]  # all is set up by then
     grown = float(np.polyfit([done for done, _ in late], [held for _, held in late], 1)[0])
-    print(f"{count:,} images: {late[0][1] / 1e6:.0f} MB after a quarter, {late[-1][1] / 1e6:.0f} MB after all;"
-          f" {grown:,.0f} bytes an image while they were scored (limit {MOST_BYTES:,})")  # fmt: skip
+    early, end = late[0][1] / 1e6, late[-1][1] / 1e6
+    print(f"{count:,} images: {early:.0f} MB after a quarter, {end:.0f} MB after all")
+    print(f"{grown:,.0f} bytes an image while they were scored (limit {MOST_BYTES:,})")
     return int(grown > MOST_BYTES)
 
 

@@ -67,7 +67,7 @@ def _is_npz(data: bytes) -> bool:
 
 def is_onnx(data: bytes) -> bool:
     """Whether a file begins as ONNX does: a version (field 1), then the producer (2) or the graph (7)."""
-    return data[:1] == b"\x08" and 1 <= data[1] <= 30 and data[2:3] in (b"\x12", b"\x3a", b"\x42")
+    return len(data) > 2 and data[0] == 8 and 1 <= data[1] <= 30 and data[2:3] in (b"\x12", b"\x3a", b"\x42")
 
 
 def check_zip(data: bytes, name: str, checksums: bool = True) -> None:

@@ -37,12 +37,13 @@ def plain(content: Any, name: str, stand_in: type) -> Any:
     made = Plain(name, stand_in)
     whole = made.of(content)
     if (walked := _unfolded(whole, stand_in, {})) > TIMES * len(made.made) + SPARE_VALUES:
-        raise InputError(f"{name} holds the same values over and over: {min(walked, 10**15):,} to walk through", SAVE_AGAIN)
+        count = f"{min(walked, 10**15):,}"
+        raise InputError(f"{name} holds the same values over and over: {count} to walk through", SAVE_AGAIN)
     return whole
 
 
 def _unfolded(value: Any, stand_in: type, known: dict[int, int]) -> int:
-    """How many values a walk meets that does not know where it was already; those in themselves count once."""
+    """How many values a walk meets that does not know where it was; those in themselves count once."""
     parts: Any = ()
     if isinstance(value, dict):
         parts = value.values()

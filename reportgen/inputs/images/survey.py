@@ -148,7 +148,7 @@ def _listed(images: Path) -> _Set:
         return _Set(found, images, None, notes)
     if not os.path.isfile(images):
         if kind := regular.what_else(images):
-            raise InputError(f"the images {images} cannot be read: {kind}", "name a folder, a file list or a CSV")
+            raise InputError(f"{images} cannot be read: {kind}", "name a folder, a list or an image")
         beside = [p.name for p in images.parent.glob("*")] if images.parent.is_dir() else []
         raise InputError(
             f"there are no images at {images}{did_you_mean(nearest(images.name, beside))}",
