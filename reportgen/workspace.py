@@ -18,6 +18,7 @@ import errno
 import itertools
 import json
 import os
+import secrets
 import shutil
 import socket
 import stat
@@ -88,8 +89,8 @@ def check(out: Path, written: Callable[[str], bool] = ALL) -> None:
     folder = target(out)
     recover(out)
     with writable(out):
-        _refuse_unwritable(folder)
         if not folder.exists():
+            _try(folder)
             return
         _refuse_busy(folder, out)
         unfinished = is_work(_work(folder))
@@ -99,19 +100,21 @@ def check(out: Path, written: Callable[[str], bool] = ALL) -> None:
                 "name a new or an empty folder, or an earlier report",
             )
         refuse_foreign(folder, out, written)
+        _try(folder)
 
 
-def _refuse_unwritable(folder: Path) -> None:
-    """Raises OSError where the folder, or the nearest one above it that is there, may not be written: hours
-    before it would be."""
-    while not (kind := _kind(folder)) and folder != folder.parent:
+def _try(folder: Path) -> None:
+    """Raises OSError where nothing can be made in the folder, or in the nearest one above it that is there:
+    hours before it would be. What is asked is the system, for what it says of rights is not all."""
+    absent = []
+    while not _kind(folder) and folder != folder.parent:
+        absent.append(folder.name)
         folder = folder.parent
-    if not stat.S_ISDIR(kind):
-        raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-    if not os.access(folder, os.W_OK | os.X_OK):
-        read_only = os.statvfs(folder).f_flag & os.ST_RDONLY if hasattr(os, "statvfs") else 0
-        number = errno.EROFS if read_only else errno.EACCES
-        raise OSError(number, os.strerror(number))
+    for name in absent:
+        _kind(folder / name)  # it may be too long
+    trial = folder / f"{WORK}.{secrets.token_hex(8)}"
+    trial.mkdir()
+    trial.rmdir()
 
 
 def _refuse_busy(folder: Path, out: Path) -> None:

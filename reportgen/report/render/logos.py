@@ -11,6 +11,7 @@ import io
 import re
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -104,8 +105,7 @@ def logo(folder: Path) -> Encoded | None:
 def _png(data: bytes) -> bytes:
     """The pixels, written again without what else the file holds. Raises _Unfit."""
     try:
-        with warnings.catch_warnings(), Image.open(io.BytesIO(data), formats=["PNG"]) as image:
-            warnings.simplefilter("ignore")  # the size is bounded below
+        with _unwarned(), Image.open(io.BytesIO(data), formats=["PNG"]) as image:
             width, height = image.size
             if width * height > MOST_PIXELS or max(width, height) > MOST_SIDE:
                 raise _Unfit(f"it has {width:,} × {height:,} pixels, more than {MOST_PIXELS:,}")
@@ -116,6 +116,14 @@ def _png(data: bytes) -> bytes:
     drawn.info = {}
     drawn.save(written, "PNG", optimize=True)
     return written.getvalue()
+
+
+@contextmanager
+def _unwarned() -> Iterator[None]:
+    """Without a warning of Pillow's on large pictures: their size is bounded here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _svg(data: bytes) -> bytes:
