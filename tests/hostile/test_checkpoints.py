@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
+
 from hostile.pickles import (
     BUILD,
     DICT,
@@ -33,8 +35,6 @@ from hostile.pickles import (
     value,
     zipped,
 )
-from torch import nn
-
 from reportgen.errors import InputError
 from reportgen.inputs.checkpoints import rehearsal
 from reportgen.inputs.checkpoints.reading import load
