@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from reportgen import files
 from reportgen.errors import InputError, RecipeError
 from reportgen.evidence import canonical_json, shards, write_whole
 from reportgen.evidence.files import is_whole
@@ -29,6 +30,7 @@ from reportgen.workspace import PART, check, unfinished, workspace
 from reportgen.writing import kept_whole
 
 SCHEMA = "reportgen.part/1"
+LARGEST = 1 << 24  # bytes of a part's note
 
 
 @dataclass(frozen=True)
@@ -251,7 +253,7 @@ def _read(folder: Path) -> Measured:
     try:
         if work is None:
             raise ValueError(folder)
-        told = json.loads((work / PART).read_bytes())
+        told = json.loads(files.read(work / PART, LARGEST))
         if told["schema"] != SCHEMA:
             raise ValueError(told["schema"])
         part = Part(int(told["part"]), int(told["of"]))
