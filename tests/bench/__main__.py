@@ -94,7 +94,7 @@ def _occlusion(sheet: Sheet, device: torch.device, sizes: Sizes, _folder: Path) 
 
 def _nine(sheet: Sheet, device: torch.device, sizes: Sizes, _folder: Path) -> None:
     sheet.table("Nine visualizations: what they show of photographs, median (least to most)", *nine.HEADS)
-    count, at_once = sizes.nine_images, max(sizes.at_once)
+    count, at_once = sizes.nine_images, sizes.at_once
     each(sheet, "nine", sizes.of_nine, lambda known: nine.compare(sheet, known, device, count, at_once))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from bench.networks import Known, photographs
-from bench.occlusion import by_captum
+from bench.occlusion import FEW, by_captum
 from bench.passes import Pass, facts_of
 from bench.sheet import Sheet
-from bench.timing import REPEATS, in_turn, ratio, times
+from bench.timing import REPEATS, in_turn, once, ratio, times
 from bench.wanted import NINE
 from reportgen.engine.feed import tapped
 from reportgen.engine.needs import ModelFacts
@@ -78,12 +78,31 @@ def one_by_one(
     }
 
 
+def _fastest(
+    network: nn.Module,
+    facts: ModelFacts,
+    x: Tensor,
+    targets: Tensor,
+    at_once: Sequence[int],
+    device: torch.device,
+) -> int:
+    """How many windows at once captum is fastest with, by a sixteenth of them."""
+    windows = Occlusion()._windows(facts)
+    few = FEW * windows.stride_px
+
+    def tried(count: int) -> float:
+        return once(device, lambda: by_captum(network, x, targets, max(windows.window_px, few), few, count))
+
+    tried(at_once[0])  # unmeasured
+    return min(at_once, key=tried)
+
+
 def compare(
     sheet: Sheet,
     known: Known,
     device: torch.device,
     images: int,
-    at_once: int = 8,
+    at_once: Sequence[int] = (8,),
     repeats: int = REPEATS,
 ) -> None:
     """A row: what the nine show of photographs, from one pass with all that it makes of it (segments, masks,
@@ -94,7 +113,8 @@ def compare(
     theirs, x = copy.deepcopy(network).to(device), pixels.to(device)
     with torch.no_grad():
         targets = theirs(x).argmax(1)
-    works = one_by_one(theirs, facts, x, targets, at_once)
+        best = _fastest(theirs, facts, x, targets, at_once, device)
+    works = one_by_one(theirs, facts, x, targets, best)
     with warnings.catch_warnings(), ours.open():
         warnings.simplefilter("ignore")  # captum tells of each hook that it sets
         taken = in_turn(
