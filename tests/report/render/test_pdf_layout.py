@@ -82,21 +82,6 @@ def test_a_case_ends_on_its_page(pages: Any) -> None:
     assert all("Reviewer" in text and "of this image: report.html#i" in text for text in cases)
 
 
-def test_a_case_ends_on_its_page_however_long_the_names_of_classes_are(
-    write_evidence: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made_with: dict[str, Any] = write_evidence.__globals__  # type: ignore[attr-defined]
-    names = tuple(f"{name} {'of the wooded hills and valleys ' * 3}" for name in made_with["CLASSES"])
-    monkeypatch.setitem(made_with, "CLASSES", names)
-    folder = write_evidence(tmp_path, trust=True)
-    assert write_report(folder).problem is None
-    with pdfium.PdfDocument(folder / "report.pdf") as document:
-        texts = [page.get_textpage().get_text_range() for page in document]
-    cases = [text for text in texts if "What it answered" in text]
-    assert len(cases) == 2
-    assert all("of this image: report.html#i" in text for text in cases)
-
-
 def lines(page: Any) -> list[tuple[float, float, str]]:
     """Each line of a page from the top: how high it stands, the size of its type in points, its text."""
     text = page.get_textpage()
@@ -111,6 +96,31 @@ def lines(page: Any) -> list[tuple[float, float, str]]:
         (height, max(size for size, _ in held), "".join(letter for _, letter in held))
         for height, held in sorted(found.items(), reverse=True)
     ]
+
+
+def below_the_sentences(document: Any) -> list[float]:
+    """How far down from its answers each case's choices stand, in points."""
+    found = []
+    for page in document:
+        at = {text: height for height, _, text in lines(page)}
+        heads = [height for text, height in at.items() if "Whatitanswered" in text]
+        ends = [height for text, height in at.items() if text.startswith("Reviewer") and "labelwrong" in text]
+        found += [heads[0] - ends[0]] if heads and ends else []
+    return found
+
+
+def test_a_case_is_as_long_however_long_the_names_of_classes_are(
+    pages: Any, write_evidence: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_with: dict[str, Any] = write_evidence.__globals__  # type: ignore[attr-defined]
+    names = tuple(f"{name} {'of the wooded hills and valleys ' * 3}" for name in made_with["CLASSES"])
+    monkeypatch.setitem(made_with, "CLASSES", names)
+    folder = write_evidence(tmp_path, trust=True)
+    assert write_report(folder).problem is None
+    with pdfium.PdfDocument(folder / "report.pdf") as document:
+        long = below_the_sentences(document)
+    assert len(long) == 2
+    assert long == pytest.approx(below_the_sentences(pages), abs=2)
 
 
 def test_no_heading_stands_alone_at_the_foot_of_a_page(pages: Any) -> None:
