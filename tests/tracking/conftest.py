@@ -63,7 +63,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield address
     finally:
         served.terminate()
-        served.wait(30)
+        try:
+            served.wait(60)
+        except subprocess.TimeoutExpired:
+            served.kill()
 
 
 def await_health(address: str, served: subprocess.Popen[bytes], log: Path) -> None:

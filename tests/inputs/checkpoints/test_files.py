@@ -63,7 +63,7 @@ def subject(folder: Path, content: object, weights: str | None = None, source: s
     if path is not content:
         torch.save(content, path)
     model = SimpleNamespace(
-        source=source, arguments=more, classes=None, preprocessing="auto", weights=weights
+        source=source, arguments=more, classes=None, preprocessing="auto", weights=weights, signed_by=None
     )
     images = SimpleNamespace(at_most_megapixels=None)
     recipe = SimpleNamespace(model=model, folder=folder, images=images, allowed_code=None)

@@ -171,13 +171,24 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
         pass
 
 
+def large(folder: Path, address: str) -> Path:
+    """A Parquet file of more than fsspec reads at once (5 MiB)."""
+    table = pyarrow.table({"image": [bytes(8 << 20)], "label": ["red"]})
+    pyarrow.parquet.write_table(table, folder / "large.parquet", compression="none", use_dictionary=False)
+    return Path(f"{address}/large.parquet")
+
+
 def test_a_server_that_knows_no_ranges_is_read_too(tmp_path: Path) -> None:
     here = in_tar(tmp_path / "set.tar")
     handler = functools.partial(Quiet, directory=str(tmp_path))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
-            assert told(Path(f"http://127.0.0.1:{server.server_port}/set.tar")) == told(here)
+            address = f"http://127.0.0.1:{server.server_port}"
+            assert told(Path(f"{address}/set.tar")) == told(here)
+            with pytest.raises(InputError, match="range requests") as raised:
+                look(large(tmp_path, address))
+            assert "copy it to this machine" in raised.value.remedy
         finally:
             server.shutdown()
 

@@ -43,7 +43,12 @@ def recipe(
 ):
     (folder / "net.py").write_text(NET)
     model = SimpleNamespace(
-        source=source, arguments=arguments, classes=classes, preprocessing=preprocessing, weights=weights
+        source=source,
+        arguments=arguments,
+        classes=classes,
+        preprocessing=preprocessing,
+        weights=weights,
+        signed_by=None,
     )
     images = SimpleNamespace(at_most_megapixels=None)
     return SimpleNamespace(model=model, folder=folder, images=images, allowed_code=None)

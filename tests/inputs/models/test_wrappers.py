@@ -42,7 +42,7 @@ def subject(folder: Path, code: str, source: str = "net.py:make", **arguments):
     original = build(source, arguments, folder)
     torch.save(original.state_dict(), folder / "c.pt")
     model = SimpleNamespace(
-        source=source, arguments=arguments, classes=None, preprocessing="auto", weights=None
+        source=source, arguments=arguments, classes=None, preprocessing="auto", weights=None, signed_by=None
     )
     return original.eval(), load_subject(
         SimpleNamespace(model=model, folder=folder, images=IMAGES, allowed_code=None), folder / "c.pt"
@@ -107,7 +107,7 @@ def test_what_an_import_changes_of_torch_is_changed_back(tmp_path, line, words):
     _, plain = subject(tmp_path, f"{NET}\nmake = Net\n")
     (tmp_path / "net.py").write_text(f"{NET}\n{line}\nmake = Net\n")
     model = SimpleNamespace(
-        source="net.py:make", arguments={}, classes=None, preprocessing="auto", weights=None
+        source="net.py:make", arguments={}, classes=None, preprocessing="auto", weights=None, signed_by=None
     )
     try:
         recipe = SimpleNamespace(model=model, folder=tmp_path, images=IMAGES, allowed_code=None)
@@ -163,7 +163,7 @@ def test_a_traced_part_is_refused_with_a_remedy_that_works(tmp_path):
     # the remedy, to the letter: the module's own code, the same keys
     (tmp_path / "net.py").write_text(f"{NET}\nmake = Net\n")
     model = SimpleNamespace(
-        source="net.py:make", arguments={}, classes=None, preprocessing="auto", weights=None
+        source="net.py:make", arguments={}, classes=None, preprocessing="auto", weights=None, signed_by=None
     )
     recipe = SimpleNamespace(model=model, folder=tmp_path, images=IMAGES, allowed_code=None)
     load_subject(recipe, tmp_path / "c.pt")

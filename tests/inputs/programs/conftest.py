@@ -104,7 +104,8 @@ def subject() -> Callable[..., Any]:
     """What a run loads for a file, and for what the recipe says of the model."""
 
     def of(path: Path, **said: Any) -> Any:
-        known = {"source": None, "arguments": {}, "classes": None, "preprocessing": "auto", "weights": None}
+        unsaid = dict.fromkeys(("source", "classes", "weights", "signed_by"))
+        known = {**unsaid, "arguments": {}, "preprocessing": "auto"}
         model = SimpleNamespace(**{**known, **said})
         images = SimpleNamespace(at_most_megapixels=None)
         recipe = SimpleNamespace(model=model, folder=path.parent, images=images, allowed_code=None)

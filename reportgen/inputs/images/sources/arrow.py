@@ -101,11 +101,12 @@ def entries(places: Sequence[str], root: Path) -> Iterator[Entry]:
     for place in places:
         try:
             yield from _rows(place, root)
-        except (pyarrow.ArrowException, OSError) as error:
+        except (pyarrow.ArrowException, OSError, ValueError) as error:
             words = " ".join(str(error).split())[:120]
-            raise InputError(
-                f"{place} cannot be read: {words}", "a damaged file must be copied again"
-            ) from error
+            remedy = "a damaged file must be copied again"
+            if "://" in place:
+                remedy += "; where the server gives no parts of a file, copy it to this machine"
+            raise InputError(f"{place} cannot be read: {words}", remedy) from error
 
 
 def _rows(place: str, root: Path) -> Iterator[Entry]:
