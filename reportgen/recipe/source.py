@@ -150,8 +150,8 @@ class _Reader:
         self.values[path] = _place(event)
         self._check(event)
         if len(self.values) > MOST_VALUES:
-            remedy = "keep long lists in files of their own"
-            raise self._refuse(event, f"more than {MOST_VALUES:,} values", remedy)
+            why = f"more than {MOST_VALUES:,} values"
+            raise self._refuse(event, why, "keep long lists in files of their own")
         if len(path) > DEEPEST:
             raise self._refuse(event, f"nested more than {DEEPEST} deep", SUBSET)
         if isinstance(event, yaml.ScalarEvent):

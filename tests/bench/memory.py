@@ -13,7 +13,7 @@ import torch
 
 from bench.maps import ALIKE, DRAWN, ORDER, Difference, differences
 from bench.networks import Known
-from bench.runs import Audited
+from bench.runs import REPOSITORY, Audited
 from bench.sheet import Sheet
 from reportgen.engine.feed import Feed
 from reportgen.evidence import shards
@@ -68,7 +68,7 @@ def compare(
 
 def _measured(audited: Audited, images: int, out: Path) -> tuple[Measurement, int]:
     """The measurement, and the most bytes that its device held."""
-    recipe = load(audited.recipe)
+    recipe = load(audited.recipe, [str(REPOSITORY / "tests" / "oracles.py")])
     device = torch.device(recipe.run.device)
     if device.type == "cuda":
         _freed()

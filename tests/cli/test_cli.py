@@ -256,7 +256,7 @@ def test_an_interrupted_run_says_how_to_go_on(number: int, code: int, recipe: Pa
         ("run", CHECKPOINT, MNIST / "digits", "--recipe", recipe, "--out", tmp_path / "out")
     )
     process = subprocess.Popen(
-        [*MAIN, *map(str, arguments)],
+        [*MAIN, *map(str, allowing(arguments))],
         env=environment(),
         stderr=subprocess.PIPE,
         text=True,

@@ -25,6 +25,7 @@ from reportgen.probes.deconvnet import Deconvnet
 from reportgen.recipe import load
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "zfnet"
+CODE = [str(EXAMPLE / "network.py")]  # that of the example, named by recipes elsewhere
 PHOTO = EXAMPLE.parent / "photos" / "coffee.jpg"
 SHAPES = {
     "conv1": (96, 110, 110),
@@ -139,7 +140,7 @@ def test_the_study_runs_with_switches_as_without(checkpoint: Path, tmp_path: Pat
     for switches in (False, True):
         out = tmp_path / f"out-{switches}"
         file = recipe(tmp_path, switches, shown)
-        audit(load(file).with_values({"output.pdf": False}), checkpoint, PHOTO, out, save_maps=True)
+        audit(load(file, CODE).with_values({"output.pdf": False}), checkpoint, PHOTO, out, save_maps=True)
         maps.append(np.load(out / "maps" / "000000.npz"))
         results = json.loads((out / "results.json").read_text(encoding="utf-8"))
         layers = {layer["name"]: layer["output_shape"] for layer in results["model"]["layers"]}

@@ -34,6 +34,7 @@ from reportgen.probes.activation_maximisation import ActivationMaximisation
 from reportgen.recipe import load
 
 MNIST = Path(__file__).resolve().parents[2] / "examples" / "mnist"
+CODE = [str(MNIST / "network.py")]  # that of the example, named by recipes elsewhere
 NAMES = ("ant", "bee", "cat", "dog", "elk")
 
 
@@ -183,7 +184,7 @@ def recipe(tmp_path: Path) -> Callable[[str], Path]:
 def test_the_pictures_reach_the_evidence_and_the_report_with_their_cost(recipe, tmp_path):
     written = recipe('{classes: ["3"], channels: [{layer: conv2, channel: 19}], steps: 5}')
     checkpoint = MNIST / "checkpoints" / "epoch-10.safetensors"
-    outcome = run(load(written), checkpoint, MNIST / "digits", tmp_path / "out", limit=2)
+    outcome = run(load(written, CODE), checkpoint, MNIST / "digits", tmp_path / "out", limit=2)
     evidence = Evidence(outcome.folder / "evidence")
     found = {f.name: f for f in evidence.model_findings()["activation-maximisation"][0]}
     assert found["class-3"].values.shape == found["conv2-19"].values.shape == (3, 28, 28)
@@ -204,4 +205,4 @@ def test_a_wrong_channel_is_told_with_its_place_in_the_recipe(recipe, tmp_path):
     written = recipe("{channels: [{layer: conv2, channel: 20}]}")
     checkpoint = MNIST / "checkpoints" / "epoch-10.safetensors"
     with pytest.raises(RecipeError, match=r"recipe\.yaml:\d+:\d+: unknown channel of conv2 20"):
-        run(load(written), checkpoint, MNIST / "digits", tmp_path / "out")
+        run(load(written, CODE), checkpoint, MNIST / "digits", tmp_path / "out")

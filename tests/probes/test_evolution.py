@@ -28,6 +28,7 @@ from reportgen.recipe import load
 from reportgen.stats import wilson
 
 MNIST = Path(__file__).resolve().parents[2] / "examples" / "mnist"
+CODE = [str(MNIST / "network.py")]  # that of the example, named by recipes elsewhere
 NAMES = ("epoch-01", "epoch-03", "epoch-10")
 FILES = [MNIST / "checkpoints" / f"{name}.safetensors" for name in NAMES]
 
@@ -68,7 +69,7 @@ def network(file: Path) -> nn.Module:
 def found(tmp_path_factory):
     """Forty digits, the last checkpoint audited; the findings by name, and the evidence."""
     folder = tmp_path_factory.mktemp("evolution")
-    outcome = run(load(recipe(folder, three())), FILES[-1], MNIST / "digits", folder / "out", limit=40)
+    outcome = run(load(recipe(folder, three()), CODE), FILES[-1], MNIST / "digits", folder / "out", limit=40)
     evidence = Evidence(outcome.folder / "evidence")
     return {f.name: f for f in evidence.model_findings()["evolution"][0]}, evidence, outcome.folder
 
@@ -129,14 +130,14 @@ def test_the_audited_weights_are_back_when_it_is_done(tmp_path, monkeypatch):
         return done
 
     monkeypatch.setattr("reportgen.pipeline.measure_main", watched)
-    run(load(recipe(tmp_path, three())), FILES[-1], MNIST / "digits", tmp_path / "out", limit=6)
+    run(load(recipe(tmp_path, three()), CODE), FILES[-1], MNIST / "digits", tmp_path / "out", limit=6)
     assert kept["same"]
 
 
 def test_it_is_counted_and_planned_and_resumes_to_the_same_bytes(tmp_path, monkeypatch, found):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
     file = recipe(tmp_path, three())
-    whole = run(load(file), FILES[-1], MNIST / "digits", tmp_path / "whole", limit=40).folder
+    whole = run(load(file, CODE), FILES[-1], MNIST / "digits", tmp_path / "whole", limit=40).folder
     results = json.loads((whole / "results.json").read_bytes())
     jsonschema.validate(results, results_schema())
     rows = results["findings"]["evolution"]["tables"]["checkpoints"]["rows"]
@@ -157,8 +158,8 @@ def test_it_is_counted_and_planned_and_resumes_to_the_same_bytes(tmp_path, monke
 
         patch.setattr(Measurement, "numbered", stop)
         with pytest.raises(KeyboardInterrupt):
-            run(load(file), FILES[-1], MNIST / "digits", tmp_path / "again", limit=40)
-    again = run(load(file), FILES[-1], MNIST / "digits", tmp_path / "again", limit=40).folder
+            run(load(file, CODE), FILES[-1], MNIST / "digits", tmp_path / "again", limit=40)
+    again = run(load(file, CODE), FILES[-1], MNIST / "digits", tmp_path / "again", limit=40).folder
     assert (whole / "evidence/manifest.json").read_bytes() == (again / "evidence/manifest.json").read_bytes()
     assert (whole / "report.html").read_bytes() == (again / "report.html").read_bytes()
 
@@ -170,7 +171,7 @@ def test_another_training_log_is_another_measurement(tmp_path):
     keys, pages = [], []
     for text in (log.read_text(), log.read_text().replace("0.5,1.5", "0.4,1.5")):
         log.write_text(text)
-        folder = run(load(file), FILES[-1], MNIST / "digits", tmp_path / "out", limit=2).folder
+        folder = run(load(file, CODE), FILES[-1], MNIST / "digits", tmp_path / "out", limit=2).folder
         keys.append(Evidence(folder / "evidence").manifest["key"])
         pages.append((folder / "report.html").read_text(encoding="utf-8"))
         findings = {f.name: f for f in Evidence(folder / "evidence").model_findings()["evolution"][0]}
@@ -242,12 +243,12 @@ def test_a_checkpoint_of_another_network_is_refused_before_anything_is_measured(
     save_file({"weight": torch.zeros(2, 2)}, tmp_path / "other.safetensors")
     file = recipe(tmp_path, f"checkpoints: [{FILES[0]}, {tmp_path}/other.safetensors]")
     with pytest.raises(InputError, match=r"other\.safetensors does not fit"):
-        run(load(file), FILES[-1], MNIST / "digits", tmp_path / "out", limit=2)
+        run(load(file, CODE), FILES[-1], MNIST / "digits", tmp_path / "out", limit=2)
     assert not (tmp_path / "out").exists()
 
 
 def test_without_checkpoints_and_log_it_does_not_apply(tmp_path):
     file = recipe(tmp_path, "channels: 2")
-    folder = run(load(file), FILES[-1], MNIST / "digits", tmp_path / "out", limit=2).folder
+    folder = run(load(file, CODE), FILES[-1], MNIST / "digits", tmp_path / "out", limit=2).folder
     (held,) = Evidence(folder / "evidence").manifest["visualizations"]
     assert "names no checkpoints" in held["reason"]

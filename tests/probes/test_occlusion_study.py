@@ -23,6 +23,7 @@ from reportgen.probes.occlusion_study import OcclusionStudy
 from reportgen.recipe import load
 
 MNIST = Path(__file__).resolve().parents[2] / "examples" / "mnist"
+CODE = [str(MNIST / "network.py")]  # that of the example, named by recipes elsewhere
 CHECKPOINT = MNIST / "checkpoints" / "epoch-10.safetensors"
 COUNT, SHOWN, WINDOW, STRIDE = 24, 3, 8, 4
 
@@ -42,7 +43,7 @@ def study(tmp_path_factory):
         f"  - occlusion: {{window_px: {WINDOW}, stride_px: {STRIDE}, baseline: black}}\n"
         f"  - occlusion-study: {{layer: relu2, window_px: {WINDOW}, stride_px: {STRIDE}, baseline: black}}\n"
     )
-    return run(load(path), CHECKPOINT, MNIST / "digits", folder / "out", limit=COUNT).folder
+    return run(load(path, CODE), CHECKPOINT, MNIST / "digits", folder / "out", limit=COUNT).folder
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,7 @@ from reportgen.probes.top_patches import TopPatches
 from reportgen.recipe import load
 
 MNIST = Path(__file__).resolve().parents[2] / "examples" / "mnist"
+CODE = [str(MNIST / "network.py")]  # that of the example, named by recipes elsewhere
 CHECKPOINT = MNIST / "checkpoints" / "epoch-10.safetensors"
 
 
@@ -78,7 +79,7 @@ def test_the_patches_are_those_of_a_plain_loop_in_one_round_and_in_two(tmp_path)
     tiles = {}
     for at_most, batch in ((60, 7), (3, 16)):  # one round, two rounds
         file, out = recipe(tmp_path, at_most, batch), tmp_path / f"out-{at_most}"
-        outcome = run(load(file), CHECKPOINT, MNIST / "digits", out, limit=40)
+        outcome = run(load(file, CODE), CHECKPOINT, MNIST / "digits", out, limit=40)
         found, evidence = found_in(outcome.folder)
         tiles[at_most] = {k: v for k, v in found.items() if isinstance(v, Gallery)}
     for name, one in tiles[60].items():
@@ -111,7 +112,7 @@ def test_the_patches_are_those_of_a_plain_loop_in_one_round_and_in_two(tmp_path)
 def test_an_interrupted_second_round_ends_in_the_same_bytes(tmp_path, monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
     file = recipe(tmp_path, 3, 16)
-    whole = run(load(file), CHECKPOINT, MNIST / "digits", tmp_path / "whole", limit=20).folder
+    whole = run(load(file, CODE), CHECKPOINT, MNIST / "digits", tmp_path / "whole", limit=20).folder
     real = Measurement.numbered
     with monkeypatch.context() as patch:
 
@@ -121,8 +122,8 @@ def test_an_interrupted_second_round_ends_in_the_same_bytes(tmp_path, monkeypatc
 
         patch.setattr(Measurement, "numbered", stop)
         with pytest.raises(KeyboardInterrupt):
-            run(load(file), CHECKPOINT, MNIST / "digits", tmp_path / "again", limit=20)
-    again = run(load(file), CHECKPOINT, MNIST / "digits", tmp_path / "again", limit=20).folder
+            run(load(file, CODE), CHECKPOINT, MNIST / "digits", tmp_path / "again", limit=20)
+    again = run(load(file, CODE), CHECKPOINT, MNIST / "digits", tmp_path / "again", limit=20).folder
     for name in ("evidence/model.safetensors", "evidence/manifest.json", "report.html"):
         assert (whole / name).read_bytes() == (again / name).read_bytes(), name
     cost = Evidence(again / "evidence").manifest["cost"]
@@ -138,9 +139,10 @@ def test_a_wished_channel_that_nothing_excites_is_named_and_the_others_are_shown
 
     state = load_file(CHECKPOINT)
     state["conv2.bias"][3] = -1000.0
-    save_file(state, tmp_path / "dead.safetensors")
+    dead = tmp_path / "dead.safetensors"
+    save_file(state, dead)
     file = recipe(tmp_path, 60, 16)
-    outcome = run(load(file), tmp_path / "dead.safetensors", MNIST / "digits", tmp_path / "out", limit=4)
+    outcome = run(load(file, CODE), dead, MNIST / "digits", tmp_path / "out", limit=4)
     found, _ = found_in(outcome.folder)
     assert found["silent"].text == "No image of the set drives channel 3 of relu2 above zero."
     assert "relu2-3-patches" not in found and len(found["relu2-15-patches"].values) == 4
@@ -152,10 +154,11 @@ def test_a_layer_that_nothing_excites_is_said_in_words(tmp_path, monkeypatch):
 
     state = load_file(CHECKPOINT)
     state["conv2.bias"] = torch.full_like(state["conv2.bias"], -1000.0)
-    save_file(state, tmp_path / "dead.safetensors")
+    dead = tmp_path / "dead.safetensors"
+    save_file(state, dead)
     file = recipe(tmp_path, 60, 16)
     file.write_text(file.read_text().replace("channels: [3, 15]", "channels: 4"))
-    outcome = run(load(file), tmp_path / "dead.safetensors", MNIST / "digits", tmp_path / "out", limit=4)
+    outcome = run(load(file, CODE), dead, MNIST / "digits", tmp_path / "out", limit=4)
     found, _ = found_in(outcome.folder)
     assert found["silent"].values and "relu2" in found["silent"].text
     page = (outcome.folder / "report.html").read_text(encoding="utf-8")
