@@ -87,7 +87,7 @@ def told(found: Mapping[str, Holds], further: str | None) -> list[str]:
     ]
 
 
-def _ends(ends: tuple[float, float]) -> str:
+def _ends(ends: list[float]) -> str:
     return "–".join(f"{end:g}" for end in dict.fromkeys(ends))
 
 

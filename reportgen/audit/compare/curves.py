@@ -28,8 +28,8 @@ class Holds(TypedDict):
     """Up to which severity each holds: the last one that it surely bears, and the last that it may bear. The
     two are told apart where one surely bears what the other surely does not."""
 
-    old: tuple[float, float]
-    new: tuple[float, float]
+    old: list[float]
+    new: list[float]
     further: Annotated[Literal["old", "new"] | None, "null where the images do not decide it"]
 
 
@@ -94,7 +94,7 @@ def holds_of(new: tuple[float, float] | None, old: tuple[float, float] | None) -
         further = "new"
     elif old[0] > new[1]:
         further = "old"
-    return {"old": old, "new": new, "further": further}
+    return {"old": list(old), "new": list(new), "further": further}
 
 
 def _change(new: Curve, old: Curve, holds: Holds | None) -> CurveChange | None:
