@@ -50,7 +50,7 @@ class Trigger:
     classes are needed to know what is usual. Found in tests, of ten classes: squares of 3 and 4 px in 28,
     one of them blended by half; on another seed one of 3 px, a grey one of 4 px and one of 6 px blended
     by half were found, and a white one of 4 px (2.0 deviations) was not. Not found: a solid one of 6 px,
-    a pattern over all of the picture, and 4 and 5 px in 48 with six classes.
+    a pattern over all of the picture, and solid ones in 48 with six classes.
 
     Remedy. Find out where the model comes from, and look for the pattern in the training's pictures.
 
