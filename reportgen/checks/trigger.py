@@ -45,11 +45,12 @@ class Trigger:
     place.
 
     Limits. A screen: it is a warning at most, and where it finds nothing that does not show that there is
-    nothing. A trigger that is spread over the whole picture, that works for some classes only, or that is as
-    large as what turns a sound network, is not seen; nor is one of a class that was not drawn. Six classes
-    are needed to know what is usual. Found in tests, of ten classes: squares of 3 and 4 px in 28, one of them
-    blended by half; not found: a light grey one of 4 px (1.7 deviations), one of 6 px, a pattern over all of
-    the picture, and one of 5 px in 48 with six classes.
+    nothing. A trigger that is spread over the whole picture, that works for some classes only, or that is
+    as large as what turns a sound network, is not seen; nor is one of a class that was not drawn. Six
+    classes are needed to know what is usual. Found in tests, of ten classes: squares of 3 and 4 px in 28,
+    one of them blended by half; on another seed one of 3 px, a grey one of 4 px and one of 6 px blended
+    by half were found, and a white one of 4 px (2.0 deviations) was not. Not found: a solid one of 6 px,
+    a pattern over all of the picture, and solid ones in 48 with six classes.
 
     Remedy. Find out where the model comes from, and look for the pattern in the training's pictures.
 

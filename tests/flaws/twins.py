@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +15,7 @@ from flaws.audit import audited
 from flaws.drawing import CLASSES, Pixels
 from flaws.planting import clean_pictures
 from flaws.training import Labelled, drawn, trained
-from reportgen.audit.compare.curves import CurveChange, curve_changes
-from reportgen.audit.compare.sides import Side
-from reportgen.evidence import Evidence
+from reportgen.audit.compare.curves import LEVEL, Holds, holds_of
 
 EACH, EPOCHS = 300, 8
 CHANGED = 0.7  # of the training's pictures
@@ -41,18 +39,27 @@ def taught(world: str, seed: int, robust: bool) -> object:
     return trained(Labelled(pictures, clean.labels), len(CLASSES[world]), seed, EPOCHS)
 
 
-def side(world: str, name: str, seed: int, robust: bool, folder: Path) -> Side:
-    """The audit of a network on the pictures of the world, the same for all; `seed` is the training's."""
+def levels(world: str, seed: int, robust: bool, folder: Path) -> dict[str, tuple[float, float]]:
+    """The ends of the severity that a network holds to, by axis, on the pictures of the world, the same for
+    all; `seed` is the training's."""
     at = clean_pictures(world, 0).but(network=taught(world, seed, robust))
-    audited(at, folder / name, only=["corruptions"])
-    return Side(name, {}, Evidence(folder / name / "evidence"))
+    told = audited(at, folder / f"{seed} {robust}", only=["corruptions"]).verdicts
+    numbers = told["corruptions"]["numbers"]
+    return {
+        name.removesuffix(LEVEL): (number["low"], number["high"])
+        for name, number in numbers.items()
+        if name.endswith(LEVEL)
+    }
 
 
-def rows(world: str, seed: int, folder: Path) -> Iterator[tuple[str, list[CurveChange]]]:
-    """The robust twin against the fragile one, and another fragile one against it."""
-    plain = side(world, "fragile", seed, False, folder)
-    yield "with changed pictures", curve_changes(side(world, "robust", seed, True, folder), plain)
-    yield "without, another seed", curve_changes(side(world, "other", seed + 50, False, folder), plain)
+def compared(world: str, seed: int, folder: Path) -> Iterator[tuple[str, dict[str, Holds]]]:
+    """The robust twin against the fragile one, and another fragile one against it, by axis."""
+    plain = levels(world, seed, False, folder)
+    ways = ("with changed pictures", seed, True), ("without, another seed", seed + 50, False)
+    for words, own, robust in ways:
+        other = levels(world, own, robust, folder)
+        both = {axis: holds_of(other[axis], plain[axis]) for axis in other if axis in plain}
+        yield words, {axis: held for axis, held in both.items() if held}
 
 
 def main() -> None:
@@ -66,21 +73,21 @@ def main() -> None:
     for world in chosen.worlds:
         for seed in range(chosen.seeds):
             with tempfile.TemporaryDirectory() as folder:
-                for words, found in rows(world, seed, Path(folder)):
+                for words, found in compared(world, seed, Path(folder)):
                     cells = [", ".join(told(found, further)) or "–" for further in ("new", "old", None)]
                     print(f"| {world} | {seed} | {words} | {' | '.join(cells)} |", flush=True)
 
 
-def told(found: list[CurveChange], further: str | None) -> list[str]:
+def told(found: Mapping[str, Holds], further: str | None) -> list[str]:
     """The axes of which one is further, or neither, with the ends of both."""
     return [
-        f"{row['title']} ({_ends(row['holds']['new'])} for {_ends(row['holds']['old'])})"
-        for row in found
-        if row["holds"] and row["holds"]["further"] == further
+        f"{axis} ({_ends(held['new'])} for {_ends(held['old'])})"
+        for axis, held in found.items()
+        if held["further"] == further
     ]
 
 
-def _ends(ends: tuple[float, float]) -> str:
+def _ends(ends: list[float]) -> str:
     return "–".join(f"{end:g}" for end in dict.fromkeys(ends))
 
 

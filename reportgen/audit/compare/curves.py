@@ -28,8 +28,8 @@ class Holds(TypedDict):
     """Up to which severity each holds: the last one that it surely bears, and the last that it may bear. The
     two are told apart where one surely bears what the other surely does not."""
 
-    old: tuple[float, float]
-    new: tuple[float, float]
+    old: list[float]
+    new: list[float]
     further: Annotated[Literal["old", "new"] | None, "null where the images do not decide it"]
 
 
@@ -58,7 +58,7 @@ def curve_changes(new: Side, old: Side) -> list[CurveChange]:
     (mine, my_levels), (theirs, their_levels) = (_told(side.evidence) for side in (new, old) if side.evidence)
     rows = []
     for name in (name for name in mine if name in theirs):
-        holds = _holds(my_levels.get(name), their_levels.get(name))
+        holds = holds_of(my_levels.get(name), their_levels.get(name))
         rows.append(_change(mine[name], theirs[name], holds))
     return sorted(filter(None, rows), key=lambda row: (not is_apart(row), -row["largest_fall"]))
 
@@ -85,7 +85,8 @@ def _levels(verdict: Verdict | None) -> dict[str, tuple[float, float]]:
     return found
 
 
-def _holds(new: tuple[float, float] | None, old: tuple[float, float] | None) -> Holds | None:
+def holds_of(new: tuple[float, float] | None, old: tuple[float, float] | None) -> Holds | None:
+    """What the ends of two levels say: of each the last severity that it surely bears, and may bear."""
     if new is None or old is None:
         return None
     further: Literal["old", "new"] | None = None
@@ -93,7 +94,7 @@ def _holds(new: tuple[float, float] | None, old: tuple[float, float] | None) -> 
         further = "new"
     elif old[0] > new[1]:
         further = "old"
-    return {"old": old, "new": new, "further": further}
+    return {"old": list(old), "new": list(new), "further": further}
 
 
 def _change(new: Curve, old: Curve, holds: Holds | None) -> CurveChange | None:

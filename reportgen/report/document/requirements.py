@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -80,8 +81,9 @@ def _missing(results: Results) -> Iterator[str]:
 
 
 def counts(results: Results) -> Iterator[str]:
-    """How many answers are right, and which images have none."""
+    """The first fault that checks show, how many answers are right, and which images have none."""
     totals = results["metrics"]
+    yield from _fault(results.get("checks", ()))
     told = heads.details(totals)
     yield from told or ()
     if totals["labelled"] and told is None:
@@ -90,6 +92,16 @@ def counts(results: Results) -> Iterator[str]:
         yield f"{plural(totals['unanswered'], 'image')} without an answer"
     if totals["rejected"]:
         yield f"{plural(totals['rejected'], 'image')} rejected"
+
+
+def _fault(asked: Sequence[Results]) -> Iterator[str]:
+    """The beginning of the sentence of the first fault that follows from no other: what is to be known before
+    how many answers are right, which may be right for that reason."""
+    faults = [check for check in asked if check["status"] == "fault" and not check["explained_by"]]
+    if faults:
+        begins = re.split(r"[:;] |\.(?: |$)", faults[0]["sentence"])[0]
+        more = f", and {plural(len(faults) - 1, 'more fault')}" if len(faults) > 1 else ""
+        yield f"Fault: {begins}{more}"
 
 
 def straddled(gate: Results) -> bool:

@@ -147,3 +147,25 @@ def test_what_is_said_of_several_questions_is_told_once_and_none_is_lost(said: l
     assert [part.text for part in found] == list(dict.fromkeys(text for _, text in said))
     for part in found:
         assert list(part.rows) == [row for row in rows if row.text == part.text]
+
+
+def test_the_first_line_begins_with_the_fault_and_not_with_how_many_are_right() -> None:
+    from reportgen.report.document import requirements
+
+    def check(status: str, sentence: str, by: str = "") -> dict[str, str]:
+        return {"status": status, "sentence": sentence, "explained_by": by}
+
+    checks = [
+        check("warning", "It may be so."),
+        check("fault", "It follows from the next: so.", "place-shortcut"),
+        check("fault", "3 rests on the lower left corner (9×9 px): pasted, it makes 58.9 % of them 3."),
+        check("fault", "1.5 % of the pictures have copies. They count twice."),
+    ]
+    results = {**judged(9, 10, {"metric": "accuracy", "min": 0.5}), "checks": checks}
+    results["metrics"] = {**results["metrics"], "right": 9, "rejected": 0}
+    said = list(requirements.counts(results))
+    assert said[0] == "Fault: 3 rests on the lower left corner (9×9 px), and 1 more fault"
+    assert said[1] == "9 of 10 labelled answers right"
+    others = list(requirements.counts({**results, "checks": [checks[3]]}))
+    assert others[0] == "Fault: 1.5 % of the pictures have copies"
+    assert list(requirements.counts({**results, "checks": checks[:2]})) == said[1:]
