@@ -11,7 +11,6 @@ import typer
 from reportgen.cli.options import Json, Verbose
 from reportgen.cli.terminal import tell
 from reportgen.errors import RecipeError
-from reportgen.writing import FULL, refused
 
 
 def new(
@@ -19,6 +18,7 @@ def new(
 ) -> None:
     """Write a commented recipe with every default."""
     from reportgen.recipe import starter
+    from reportgen.writing import FULL, refused
 
     if file is None:
         tell(starter(), end="")
