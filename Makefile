@@ -4,12 +4,13 @@ JOBS ?= 2
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo test matrix flaws fuzz soak bench gpu lint types lock clean
+.PHONY: help setup demo test matrix faults flaws fuzz soak bench gpu lint types lock clean
 
 help:
 	@echo "make demo   set up and write the demo report to demo-report/"
 	@echo "make test   set up and pass the checks and tests (JOBS=$(JOBS) at a time)"
 	@echo "make matrix the tours of many and large networks that make test leaves out"
+	@echo "make faults kills, full disks and races by the hundred: neither report is ever half (POINTS=200)"
 	@echo "make flaws  plants faults in small networks and sets; what the audit says of each, as a table"
 	@echo "make fuzz   changed files at every door for ten minutes each (FUZZ=\"--seconds 60 --only image\")"
 	@echo "make soak   20,000 small images, whose memory must stay flat (SOAK=\"--images 2000\")"
@@ -48,6 +49,10 @@ test: lint types
 matrix: export OMP_NUM_THREADS ?= 1
 matrix: $(READY)
 	$(BIN)/python -m pytest -m matrix --timeout 1200 -n $(JOBS) --dist loadfile -rs -q
+
+faults: export OMP_NUM_THREADS ?= 1
+faults: $(READY)
+	$(BIN)/python -m pytest -m faults -s -q tests/hostile/test_bad_nights.py
 
 flaws: $(READY)
 	PYTHONPATH=tests $(BIN)/python -m flaws --say

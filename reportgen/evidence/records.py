@@ -204,6 +204,14 @@ class Shard(TypedDict):
     sha256: str
 
 
+class ReadFile(TypedDict):
+    """A file that was read besides the images and the model's own."""
+
+    what: str  # the recipe's key, or what it is
+    name: str
+    sha256: str
+
+
 class ManifestBody(TypedDict):
     """What the manifest says of a measurement."""
 
@@ -215,6 +223,7 @@ class ManifestBody(TypedDict):
     model: Mapping[str, Any]  # source, arguments, preprocessing, notes, warnings, and the network's facts
     images: ImagesFacts
     recipe: Mapping[str, Any]
+    files: NotRequired[Sequence[ReadFile]]  # not in older evidence
     save_maps: bool
     visualizations: Sequence[Chosen]
     checks: NotRequired[Sequence[CheckWords]]  # not in older evidence

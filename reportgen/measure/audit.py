@@ -29,6 +29,7 @@ from reportgen.measure.models import (
     read_network,
     under_audit,
 )
+from reportgen.measure.read_files import lists_of
 from reportgen.measure.second_model import agreed_classes, model_parts, of_second
 from reportgen.measure.visualizations import Visualization
 from reportgen.recipe import Recipe
@@ -51,6 +52,7 @@ class Audit:
     foreign: tuple[ImageFile, ...]  # pictures that are not of the task, where a check looks at them
     groups: Mapping[str, Mapping[int, str]]  # columns of the labels' CSV, a word by number of image
     readings: tuple[Reading, ...]  # how else the set's folders could be read as labels
+    lists: Mapping[str, tuple[Path, str]] = field(default_factory=dict)  # that were read, with their hashes
     baseline: Answers = field(default_factory=dict)  # what an earlier audit, where there is one, answered
     budget: Mapping[str, Any] | None = None  # what was decided for the run's budget, where it has one
 
@@ -132,6 +134,7 @@ class Material:
     classes: tuple[Classes, ...]
     parts: PartsList | None
     survey: Surveyed
+    lists: Mapping[str, tuple[Path, str]]
 
     def audit(self, recipe: Recipe, save_maps: bool, baseline: Answers | None = None) -> Audit:
         """The audit by this recipe, which differs from the one that was read for in how much it asks only.
@@ -159,6 +162,7 @@ class Material:
             foreign=foreign,
             groups=groups_of(recipe, self.images, files),
             readings=self.survey.readings,
+            lists=self.lists,
             baseline=baseline or {},
         )
 
@@ -193,6 +197,7 @@ def prepare(
 def read_material(recipe: Recipe, checkpoint: Path, images: Path, limit: int | None) -> Material:
     """Reads what an audit is made of. Raises RecipeError and InputError."""
     _refuse_gates(recipe)
+    lists = lists_of(recipe, images)  # before they are read: what is changed from here on is found
     recipe = _named_by_folders(recipe, images)
     networks = [read_network(part) for part in model_parts(recipe, checkpoint)]
     parts, agreed = _parts(recipe), tuple(agreed_classes(networks))
@@ -203,7 +208,7 @@ def read_material(recipe: Recipe, checkpoint: Path, images: Path, limit: int | N
     labels, first = recipe.images.labels, recipe.images.first_index
     where, masks = recipe.folder, _masks(recipe)
     survey = surveyed(images, labels, classes, where, limit, parts, known, head, first, masks)
-    return Material(recipe, checkpoint, images, tuple(networks), agreed, parts, survey)
+    return Material(recipe, checkpoint, images, tuple(networks), agreed, parts, survey, lists)
 
 
 def _named_by_folders(recipe: Recipe, images: Path) -> Recipe:

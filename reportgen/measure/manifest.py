@@ -24,6 +24,7 @@ from reportgen.inputs.checkpoints.signature import Signature
 from reportgen.inputs.classes.orders import agreement
 from reportgen.measure.measurement import Measurement
 from reportgen.measure.models import ModelUnderAudit
+from reportgen.measure.read_files import read_files
 from reportgen.probes import methods
 from reportgen.recipe import Recipe
 from reportgen.shown import NAME, PATH, bounded, named
@@ -58,6 +59,7 @@ def manifest(m: Measurement, second: Measurement | None = None) -> ManifestBody:
         "model": _model(m),
         "images": _images(m),
         "recipe": _recipe(recipe),
+        "files": read_files(m.audit.lists, m.model),
         "save_maps": m.audit.save_maps,
         "visualizations": _visualizations(m.model),
         "checks": _checks(m.model),

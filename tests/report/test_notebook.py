@@ -13,6 +13,7 @@ import pytest
 from reportgen.errors import InputError
 from reportgen.pipeline import Outcome
 from reportgen.report.notebook import plain
+from reportgen.shown import visible
 
 NAUGHTY = json.loads((Path(__file__).parent / "page" / "naughty.json").read_text(encoding="utf-8"))
 
@@ -47,7 +48,7 @@ def test_a_name_stays_text(outcome: Outcome, start: int) -> None:
         results: Any = {**outcome.results, "title": name}
         page = Outcome(outcome.folder, results)._repr_html_()
         assert re.findall(r"<(?!/?(?:div|p|strong|table|thead|tbody|tr|th|td|ul|li|a)\b)[^ =\d]", page) == []
-        assert unescape(page.split("<strong>")[1].split("</strong>")[0]) == name
+        assert unescape(page.split("<strong>")[1].split("</strong>")[0]) == visible(name)
         assert "\n" not in plain(name) and not re.search(r"(?<!\\)[<|\[]", plain(name).replace(r"\\", ""))
 
 

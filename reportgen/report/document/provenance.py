@@ -41,6 +41,7 @@ def sheets(manifest: Mapping[str, Any], timing: Mapping[str, Any]) -> tuple[Shee
         Fact("size", f"{size(checkpoint['size_bytes'])} ({checkpoint['size_bytes']:,} bytes)"),
         Fact("format", checkpoint["format"]),
         *_signature(checkpoint.get("signature")),
+        *(Fact(f["what"], f"{f['name']}, SHA-256 {f['sha256']}") for f in manifest.get("files", ())),
     )
     return (
         Sheet("Checkpoint", checkpoint),
