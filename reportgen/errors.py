@@ -24,6 +24,9 @@ class ReportgenError(Exception):
         self.cause = cause
         self.remedy = remedy
 
+    def __reduce__(self) -> tuple[type[ReportgenError], tuple[str, str]]:
+        return type(self), (self.cause, self.remedy)  # it may come from another process
+
 
 class RecipeError(ReportgenError):
     """Usage or recipe error; `cause` begins with file:line:column where there is a file."""

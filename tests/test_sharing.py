@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import pickle
 import shutil
 import signal
 import sys
+import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +20,11 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from reportgen import run
-from reportgen.errors import InputError, RecipeError
+from reportgen.errors import Fault, InputError, RecipeError
 from reportgen.measure.spans import MOST, Part, scored_at_once, spans
+from reportgen.pipeline.ray_actors import Share, shares
 from reportgen.pipeline.sharing import Request, asked, part_of, shard
+from reportgen.pipeline.workers import _measure
 from reportgen.recipe import Recipe, load
 from reportgen.workspace import PART, unfinished
 
@@ -90,13 +95,13 @@ def set_of_eleven(tmp_path, monkeypatch) -> Asked:
     return Asked(tmp_path)
 
 
-def same_evidence(one: Path, other: Path) -> bool:
+def same_evidence(one: Path, other: Path, but: tuple[str, ...] = ()) -> bool:
     """Whether two reports' evidence has the same files with the same bytes, but for what it took."""
     names = [{p.name for p in (folder / "evidence").iterdir()} for folder in (one, other)]
     differ = [
         name
         for name in sorted(names[0] & names[1])
-        if name != "timing.json"
+        if name not in ("timing.json", *but)
         and (one / "evidence" / name).read_bytes() != (other / "evidence" / name).read_bytes()
     ]
     assert names[0] == names[1]
@@ -208,6 +213,54 @@ def test_a_shard_that_was_altered_is_refused(set_of_eleven):
         set_of_eleven.run("merged", parts=parts)
 
 
+def test_a_part_whose_folder_was_asked_something_else_since_is_refused(set_of_eleven):
+    parts = [set_of_eleven.shard("1/2"), set_of_eleven.shard("2/2")]
+    note = (unfinished(parts[0]) / PART).read_bytes()
+    recipe = set_of_eleven.folder / "recipe.yaml"
+    recipe.write_text(recipe.read_text().replace("crop: 16", "crop: 12"))
+
+    class Stopped(Exception):
+        pass
+
+    def stop(stage, done, total, note=""):
+        if done:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        set_of_eleven.shard("1/2", progress=stop)
+    recipe.write_text(recipe.read_text().replace("crop: 12", "crop: 16"))
+    with pytest.raises(InputError, match="holds no part that is wholly measured"):
+        set_of_eleven.run("merged", parts=parts)
+    (unfinished(parts[0]) / PART).write_bytes(note)
+    with pytest.raises(InputError, match="another recipe, checkpoint or image set"):
+        set_of_eleven.run("merged", parts=parts)
+
+
+def test_what_a_shard_says_is_proved_too(set_of_eleven):
+    parts = [set_of_eleven.shard("1/2"), set_of_eleven.shard("2/2")]
+    said = sorted((unfinished(parts[0]) / "evidence").glob("score-*.json"))[0]
+    said.write_text(said.read_text().replace('"class_index": 0', '"class_index": 1'))
+    with pytest.raises(InputError, match="is not as it was written"):
+        set_of_eleven.run("merged", parts=parts)
+
+
+def test_parts_of_a_preset_are_merged(set_of_eleven):
+    recipe = set_of_eleven.folder / "recipe.yaml"
+    recipe.write_text(recipe.read_text().replace("batch_size: 2", "batch_size: 2, preset: quick"))
+    parts = [set_of_eleven.shard("1/1")]
+    merged = set_of_eleven.run("merged", parts=parts)
+    assert json.loads((merged / "results.json").read_text())["metrics"]["images"] == 11
+
+
+def test_an_address_and_a_link_stay_what_they_are(set_of_eleven):
+    link = set_of_eleven.folder / "linked.safetensors"
+    link.symlink_to("w.safetensors")
+    request = replace(set_of_eleven.request, checkpoint=link, images=Path("s3://bucket/images"))
+    told = request.as_json()
+    assert told["checkpoint"] == str(link)
+    assert Request.of(told, []).images == Path("s3://bucket/images")
+
+
 def test_a_shard_that_was_lost_is_measured_by_the_merge(set_of_eleven):
     parts = [set_of_eleven.shard("1/2"), set_of_eleven.shard("2/2")]
     for lost in sorted((unfinished(parts[0]) / "evidence").glob("score-000002.*")):
@@ -228,15 +281,23 @@ def test_a_budget_is_refused(set_of_eleven):
         set_of_eleven.shard("1/2")
 
 
-@pytest.mark.parametrize("wrong", ["0/2", "3/2", "1", "1/", "a/b", "-1/2", "1/2/3"])
+@pytest.mark.parametrize("wrong", ["0/2", "3/2", "1", "1/", "a/b", "-1/2", "1/2/3", "²/3", "1/" + "9" * 5000])
 def test_what_is_no_part_is_said(wrong):
     with pytest.raises(RecipeError, match="is no part of a set"):
         part_of(wrong)
 
 
-def test_workers_give_the_evidence_of_one_run_though_one_is_killed(set_of_eleven, monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    torch.set_num_threads(1)
+@pytest.fixture
+def two_threads(monkeypatch):
+    """This process has two threads, so that each of two workers has one."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_workers_give_the_evidence_of_one_run_though_one_is_killed(set_of_eleven, two_threads):
     killed = []
 
     def kill_one(stage, done, total, note=""):
@@ -247,7 +308,36 @@ def test_workers_give_the_evidence_of_one_run_though_one_is_killed(set_of_eleven
 
     shared = set_of_eleven.run("shared", workers=2, progress=kill_one)
     assert killed
-    assert same_evidence(set_of_eleven.run("whole"), shared)
+    torch.set_num_threads(1)
+    # the manifest names the threads
+    assert same_evidence(set_of_eleven.run("whole"), shared, but=("manifest.json",))
+
+
+def test_what_a_worker_raises_is_told_with_its_remedy(set_of_eleven, monkeypatch):
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    request = set_of_eleven.request
+    request.checkpoint.unlink()
+    hear, tell = multiprocessing.Pipe(duplex=False)
+    with warnings.catch_warnings():
+        _measure(request.as_json(), (), Part(1, 1), str(set_of_eleven.folder / "part"), 1, tell)
+    kind, error = hear.recv()
+    assert kind == "error"
+    assert isinstance(error, InputError)
+    assert "w.safetensors" in error.cause and error.remedy
+
+
+def test_a_budget_is_refused_before_anything_is_read(set_of_eleven):
+    recipe = set_of_eleven.folder / "recipe.yaml"
+    recipe.write_text(recipe.read_text().replace("batch_size: 2", "batch_size: 2, budget: 10min"))
+    set_of_eleven.request.checkpoint.unlink()
+    with pytest.raises(RecipeError, match="cannot be kept by parts"):
+        set_of_eleven.run("shared", workers=2)
+
+
+def test_errors_may_come_from_another_process():
+    for error in (InputError("a", "b"), RecipeError("a", "b"), Fault("a", "b")):
+        again = pickle.loads(pickle.dumps(error))
+        assert (type(again), again.cause, again.remedy) == (type(error), "a", "b")
 
 
 def test_every_span_belongs_to_one_part():
@@ -288,10 +378,8 @@ def actors() -> list[int]:
     return sorted(found)
 
 
-def test_ray_gives_the_evidence_of_one_run_though_an_actor_is_killed(set_of_eleven, monkeypatch):
+def test_ray_gives_the_evidence_of_one_run_though_an_actor_is_killed(set_of_eleven, two_threads):
     pytest.importorskip("ray", reason="the extra ray is not installed")
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    torch.set_num_threads(1)
     killed = []
 
     def kill_one(stage, done, total, note=""):
@@ -301,7 +389,32 @@ def test_ray_gives_the_evidence_of_one_run_though_an_actor_is_killed(set_of_elev
 
     shared = set_of_eleven.run("shared", engine="ray", workers=2, progress=kill_one)
     assert killed
-    assert same_evidence(set_of_eleven.run("whole"), shared)
+    torch.set_num_threads(1)
+    assert same_evidence(set_of_eleven.run("whole"), shared, but=("manifest.json",))
+
+
+@pytest.mark.parametrize(
+    ("nodes", "wished", "expected"),
+    [
+        ([{"CPU": 2.0}], 2, Share(2, 1.0, 0.0)),
+        ([{"CPU": 4.0}], 10, Share(4, 1.0, 0.0)),
+        ([{"CPU": 8.0}] * 4, 2, Share(2, 8.0, 0.0)),
+        ([{"CPU": 3.0}] * 2, None, Share(2, 2.0, 0.0)),
+        ([{"CPU": 3.0}] * 2, 4, Share(4, 1.0, 0.0)),
+        ([{"CPU": 16.0, "GPU": 2.0}], None, Share(2, 1.0, 1.0)),
+        ([{"CPU": 16.0, "GPU": 2.0}], 3, Share(3, 1.0, 0.5)),
+        ([{"CPU": 16.0, "GPU": 4.0}, {"CPU": 8.0}], 2, Share(2, 1.0, 1.0)),
+        ([{"CPU": 1.0, "GPU": 4.0}], None, Share(1, 1.0, 1.0)),
+        ([{}, {"CPU": 1.0}], None, Share(1, 1.0, 0.0)),
+    ],
+)
+def test_all_actors_find_a_place_at_once(nodes, wished, expected):
+    assert shares(nodes, wished) == expected
+
+
+def test_a_cluster_without_a_core_is_said():
+    with pytest.raises(InputError, match="no node of the cluster has a core"):
+        shares([{"CPU": 0.0}], None)
 
 
 def test_without_ray_the_extra_is_named(set_of_eleven, monkeypatch):

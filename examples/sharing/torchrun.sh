@@ -4,6 +4,7 @@
 set -eu
 CUDA_VISIBLE_DEVICES=$LOCAL_RANK
 export CUDA_VISIBLE_DEVICES
+rm -f "parts/$RANK.done" # of a run before
 reportgen shard "$((RANK + 1))/$WORLD_SIZE" model.safetensors images --recipe recipe.yaml --out "parts/$RANK" --quiet
 : > "parts/$RANK.done"
 [ "$RANK" -eq 0 ] || exit 0

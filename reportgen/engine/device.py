@@ -53,6 +53,12 @@ def name_of(device: torch.device) -> str:
     return f"CPU ({platform.machine()}, {torch.get_num_threads()} threads)"
 
 
+def kind_of(device: torch.device) -> str:
+    """What of a device a measurement depends on: its name, and of a processor not how many of its threads
+    work, as sums differ by rounding alone then."""
+    return name_of(device) if device.type == "cuda" else f"CPU ({platform.machine()})"
+
+
 def bytes_per_image(facts: ModelFacts, tapped: int, backward: bool) -> int:
     """What one image of a batch needs: activations (kept for a backward), and `tapped` bytes of outputs."""
     channels, height, width = facts.input_shape

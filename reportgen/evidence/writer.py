@@ -25,31 +25,33 @@ class Bodies(MutableMapping[str, dict[str, Any]]):
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.names: dict[str, None] = {}
+        self.costs: dict[str, dict[str, int]] = {}  # by name, for they are asked for again and again
         self.latest: tuple[str, dict[str, Any]] | None = None
 
     def __getitem__(self, name: str) -> dict[str, Any]:
-        if name not in self.names:
+        if name not in self.costs:
             raise KeyError(name)
         if self.latest is None or self.latest[0] != name:
             self.latest = name, json.loads((self.folder / f"{name}.json").read_bytes())
         return self.latest[1]
 
     def __setitem__(self, name: str, body: dict[str, Any]) -> None:
-        self.names[name] = None
+        self.costs[name] = body["cost"]
+        self.latest = None
 
     def __delitem__(self, name: str) -> None:
-        del self.names[name]
+        del self.costs[name]
+        self.latest = None
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.names)
+        return iter(self.costs)
 
     def __len__(self) -> int:
-        return len(self.names)
+        return len(self.costs)
 
     def clear(self) -> None:
         """Forgets all of them: the files may be gone."""
-        self.names.clear()
+        self.costs.clear()
         self.latest = None
 
 
@@ -171,8 +173,8 @@ class Writer:
     def cost(self) -> dict[str, int]:
         """What the finished shards cost, added up."""
         total: dict[str, int] = {}
-        for shard in self.finished.values():
-            for key, value in shard["cost"].items():
+        for cost in self.finished.costs.values():
+            for key, value in cost.items():
                 total[key] = total.get(key, 0) + value
         return total
 

@@ -155,7 +155,7 @@ class ModelUnderAudit:
             "head": asdict(self.facts.head),
             "preprocessing": self.subject.preprocessing.as_json(),
             "parts": self.facts.parts,
-            "device": devices.name_of(self.device),
+            "device": devices.kind_of(self.device),
             "batch_size": self.batch_size,
             "packed": asdict(self.packed),
             "feed": str(self.feed),

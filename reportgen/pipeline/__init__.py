@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +22,7 @@ from reportgen.measure.second_model import picture
 from reportgen.ownership import is_report, will_write
 from reportgen.pipeline.before import Before
 from reportgen.pipeline.ray_actors import installed, on_ray
-from reportgen.pipeline.sharing import Request, gather, measured
+from reportgen.pipeline.sharing import Request, gather, measured, refuse_budget
 from reportgen.pipeline.workers import on_workers
 from reportgen.progress import Progress, Tell, silent
 from reportgen.recipe import Recipe
@@ -101,6 +100,9 @@ def run(
     if engine == "ray":
         installed()  # before anything is read
     recipe = with_preset(recipe)
+    shared = engine == "ray" or (workers or 1) > 1
+    if shared or parts:
+        refuse_budget(recipe)
     found = measured(parts) if parts else []
     before = Before.of(recipe, baseline, out)
     material = read_material(recipe, checkpoint, images, limit)
@@ -109,13 +111,12 @@ def run(
     with workspace(out) as folder, kept_whole(out, folder):
         if recipe.run.preset or recipe.run.budget:
             audit = _within_budget(audit, folder, progress, again)
-        if engine == "ray" or (workers or 1) > 1:
+        if shared:
             request = Request(recipe, checkpoint, images, limit, save_maps, baseline)
             share = ENGINES[engine]
             found = measured(share(request, workers, folder / PARTS, progress))
         if found:
             gather(found, audit, folder / "evidence")
-            shutil.rmtree(folder / PARTS, ignore_errors=True)
         for line in audit.lines(audit.main):
             progress("plan", 0, 0, line)
         for note in before.unasked(recipe):

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from reportgen import files
 from reportgen.errors import InputError, RecipeError
-from reportgen.evidence import canonical_json, shards, write_whole
+from reportgen.evidence import canonical_json, sha256_of, shards, write_whole
 from reportgen.evidence.files import is_whole
+from reportgen.evidence.writer import SHARD
+from reportgen.inputs.images.sources.places import address_of
 from reportgen.inputs.models.permission import LIBRARIES
 from reportgen.measure import measure_part
 from reportgen.measure.audit import Audit, prepare
@@ -48,12 +51,12 @@ class Request:
         """The request as JSON values; paths from the root of the file system."""
         return {
             "recipe": self.recipe.resolved(),
-            "folder": str(self.recipe.folder.resolve()),
-            "checkpoint": str(self.checkpoint.resolve()),
-            "images": str(self.images.resolve()),
+            "folder": os.path.abspath(self.recipe.folder),
+            "checkpoint": _anywhere(self.checkpoint),
+            "images": _anywhere(self.images),
             "limit": self.limit,
             "save_maps": self.save_maps,
-            "baseline": str(self.baseline.resolve()) if self.baseline else None,
+            "baseline": _anywhere(self.baseline) if self.baseline else None,
         }
 
     @classmethod
@@ -78,6 +81,7 @@ class Measured:
     part: Part
     key: str
     request: Mapping[str, Any]
+    shards: Mapping[str, str]  # by name, the hash of what each says
     evidence: Path
     shown: Path  # the folder as the user named it
 
@@ -85,7 +89,7 @@ class Measured:
 def part_of(text: str) -> Part:
     """The part that K/N says. Raises RecipeError where it says none."""
     number, _, of = text.partition("/")
-    if not (number.isdigit() and of.isdigit() and 1 <= int(number) <= int(of)):
+    if not re.fullmatch(r"[0-9]{1,9}/[0-9]{1,9}", text) or not 1 <= int(number) <= int(of):
         remedy = "give K/N, from 1/N to N/N: 3/16 is the third of sixteen"
         raise RecipeError(f"{text!r} is no part of a set", remedy)
     return Part(int(number), int(of))
@@ -97,7 +101,17 @@ def shard(request: Request, part: Part, out: Path, *, progress: Progress = silen
     Raises as `surveyed` does, and RecipeError where nothing can be written to `out`.
     """
     check(out)
+    request = replace(request, recipe=with_preset(request.recipe))  # what it stands for is asked in the merge
     return measure(surveyed(request), request, part, out, progress)
+
+
+def refuse_budget(recipe: Recipe) -> None:
+    """Raises RecipeError where a set that is shared out has a budget."""
+    if recipe.run.budget:
+        raise RecipeError(
+            "run.budget cannot be kept by parts: each machine would leave out something else",
+            "leave the budget out, or name run.preset",
+        )
 
 
 def surveyed(request: Request) -> Audit:
@@ -107,11 +121,7 @@ def surveyed(request: Request) -> Audit:
     would be another choice on each machine.
     """
     recipe = with_preset(request.recipe)
-    if recipe.run.budget:
-        raise RecipeError(
-            "run.budget cannot be kept by parts: each machine would leave out something else",
-            "leave the budget out, or name run.preset",
-        )
+    refuse_budget(recipe)
     before = Before.of(recipe.model_copy(update={"history": None}), request.baseline, Path())
     asked = (request.checkpoint, request.images, request.limit, request.save_maps)
     return prepare(recipe, *asked, before.answers)
@@ -120,6 +130,7 @@ def surveyed(request: Request) -> Audit:
 def measure(audit: Audit, request: Request, part: Part, out: Path, progress: Progress = silent) -> Path:
     """Measures a part of an audit that `surveyed` gave, into the folder `out`, which is returned."""
     with workspace(out) as folder, kept_whole(out, folder):
+        (folder / PART).unlink(missing_ok=True)  # of what was asked there before
         measure_part(audit, folder / "evidence", part, progress)
         body = {
             "schema": SCHEMA,
@@ -127,6 +138,7 @@ def measure(audit: Audit, request: Request, part: Part, out: Path, progress: Pro
             "of": part.of,
             "key": audit.key(audit.main),
             "request": request.as_json(),
+            "shards": _hashes(folder / "evidence"),
         }
         write_whole(folder / PART, canonical_json(body))
     return out
@@ -195,7 +207,7 @@ def gather(parts: Sequence[Measured], audit: Audit, evidence: Path) -> None:
     """
     key = audit.key(audit.main)
     for part in parts:
-        if part.key != key:
+        if part.key != key or not _has_key(part.evidence, key):
             raise InputError(
                 f"{part.shown} was measured by another recipe, checkpoint or image set than there is now",
                 "measure the parts again, or put back what they were measured by",
@@ -205,7 +217,7 @@ def gather(parts: Sequence[Measured], audit: Audit, evidence: Path) -> None:
         evidence.mkdir(parents=True)
         write_whole(evidence / "key", key.encode())
     for part in parts:
-        for name in _names(part.evidence):
+        for name in part.shards:
             _take(part, name, evidence)
 
 
@@ -214,13 +226,20 @@ def _take(part: Measured, name: str, evidence: Path) -> None:
     if (evidence / f"{name}.json").exists():
         return
     body, arrays = part.evidence / f"{name}.json", part.evidence / f"{name}.safetensors"
-    if not is_whole(body):
+    if not body.is_file() and not arrays.is_file():
+        return  # the run measures it again
+    if not is_whole(body) or sha256_of(body) != part.shards[name]:
         raise InputError(
             f"{part.shown}: the shard {name} is not as it was written",
             f"remove the folder, and measure `reportgen shard {part.part}` again",
         )
     for file in (arrays, body):
         _copied(file, evidence / file.name)
+
+
+def _anywhere(path: Path) -> str:
+    """A path from the root of the file system, links as they are, or an address as it is."""
+    return str(path) if address_of(path) else os.path.abspath(path)
 
 
 def _copied(file: Path, to: Path) -> None:
@@ -234,11 +253,14 @@ def _copied(file: Path, to: Path) -> None:
     half.replace(to)
 
 
-def _names(evidence: Path) -> Iterator[str]:
-    """The names of a part's shards of images."""
-    for path in sorted(evidence.glob("*.json")):
-        if shards.is_of(path.stem, shards.SCORE, shards.BATCH):
-            yield path.stem
+def _hashes(evidence: Path) -> dict[str, str]:
+    """The shards of images of a part, by name, with the hash of what each says of its images and arrays."""
+    files = sorted(evidence.glob("*.json"))
+    return {file.stem: sha256_of(file) for file in files if _is_of_images(file.stem)}
+
+
+def _is_of_images(shard: str) -> bool:
+    return shards.is_of(shard, shards.SCORE, shards.BATCH)
 
 
 def _has_key(evidence: Path, key: str) -> bool:
@@ -257,8 +279,11 @@ def _read(folder: Path) -> Measured:
         if told["schema"] != SCHEMA:
             raise ValueError(told["schema"])
         part = Part(int(told["part"]), int(told["of"]))
-        return Measured(part, str(told["key"]), dict(told["request"]), work / "evidence", folder)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        hashes = {str(name): str(digest) for name, digest in told["shards"].items()}
+        if not all(SHARD.fullmatch(name) and _is_of_images(name) for name in hashes):
+            raise ValueError(folder)
+        return Measured(part, str(told["key"]), dict(told["request"]), hashes, work / "evidence", folder)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"{folder} holds no part that is wholly measured",
             "`reportgen shard K/N … --out DIR` writes one, and goes on where it was interrupted",
