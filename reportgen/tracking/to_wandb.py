@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,17 +37,32 @@ def track(facts: Facts, project: str, folder: Path) -> Path:
         )
     # the files to send stay with the run, not in the home of whoever ran this
     place = folder.resolve() / "wandb"
-    os.environ.update({**QUIET, **{name: str(place / room) for name, room in ROOMS.items()}})
+    with _environment({**QUIET, **{name: str(place / room) for name, room in ROOMS.items()}}):
+        try:
+            import wandb
+        except ImportError as error:
+            raise RecipeError("wandb is not installed", with_extra("wandb")) from error
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            return _written(wandb, facts, project, folder)
+        except (wandb.errors.Error, OSError) as error:
+            words = " ".join(str(error).split())[:200]
+            raise RecipeError(f"W&B in {folder}: {words}", "name another folder (--wandb-dir)") from error
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Sets variables for a while: a program that calls this may go on to send runs of its own."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
     try:
-        import wandb
-    except ImportError as error:
-        raise RecipeError("wandb is not installed", with_extra("wandb")) from error
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        return _written(wandb, facts, project, folder)
-    except (wandb.errors.Error, OSError) as error:
-        words = " ".join(str(error).split())[:200]
-        raise RecipeError(f"W&B in {folder}: {words}", "name another folder (--wandb-dir)") from error
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def _written(wandb: Any, facts: Facts, project: str, folder: Path) -> Path:

@@ -94,6 +94,12 @@ def test_the_job_of_gitlab_has_test_results() -> None:
     (job,) = read("gitlab-ci.yml").values()
     assert job["artifacts"]["reports"]["junit"].endswith("junit.xml")
     assert any("nightly.sh" in line for line in job["script"])
+    # the same bare image as the container's, and what the PDF needs in it
+    recipe = (EXAMPLE / "Dockerfile").read_text()
+    libraries = set(re.findall(r"\blib[a-z0-9.-]+\b", recipe.partition("install")[2].partition("&&")[0]))
+    assert "libpango-1.0-0" in libraries
+    assert libraries <= set(" ".join(job["before_script"]).split())
+    assert f"FROM {job['image']}" in recipe
 
 
 def test_the_cron_job_of_kubernetes_runs_one_at_a_time_and_gives_it_time_to_stop() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -114,7 +115,9 @@ def test_passwords_are_not_printed() -> None:
 
 
 def test_an_offline_run_of_wandb_has_numbers_verdict_and_files(report: Path, tmp_path: Path) -> None:
+    before = dict(os.environ)
     folder = tracked(report, Places(wandb="digits", wandb_dir=tmp_path)).wandb
+    assert dict(os.environ) == before
     assert folder is not None
     assert folder.parent == tmp_path / "wandb"
     (file,) = folder.glob("run-*.wandb")

@@ -15,15 +15,16 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+from reportgen import files as regular
 from reportgen.errors import InputError, RecipeError
 from reportgen.inputs.checkpoints.shards import find_shards
 from reportgen.version import with_extra
 
 NAME = "model.sig"
-LARGEST_BYTES = 50_000_000
+LARGEST_BYTES, LARGEST_KEY_BYTES = 50_000_000, 1_000_000
 ITSELF = "."  # how a signature of one file calls it
 AGAIN = "get checkpoint and signature again from whoever signed them; reportgen audits nothing else under it"
 CERTIFICATE, PUBLIC_KEY = (f"-----BEGIN {what}-----".encode() for what in ("CERTIFICATE", "PUBLIC KEY"))
@@ -51,6 +52,7 @@ def checked(checkpoint: Path, signed_by: str | None, folder: Path) -> Signature 
     `signed_by` is a public key or certificates in PEM, relative to `folder`. Raises InputError where the
     checkpoint is not what was signed or somebody else signed it, RecipeError where it cannot be looked at.
     """
+    checkpoint = _with_a_name(checkpoint)
     bundle = find(checkpoint)
     if bundle is None:
         if signed_by is None or not checkpoint.exists():
@@ -77,9 +79,17 @@ def checked(checkpoint: Path, signed_by: str | None, folder: Path) -> Signature 
 
 def find(checkpoint: Path) -> Path | None:
     """The bundle of a checkpoint: beside its file, by the file's name or as model.sig, or in its folder."""
+    checkpoint = _with_a_name(checkpoint)
+    if not checkpoint.name:  # the root of the disk: nothing lies beside it
+        return None
     beside = (checkpoint.with_name(f"{checkpoint.name}.sig"), checkpoint.with_name(NAME))
     places = (checkpoint / NAME, beside[0]) if checkpoint.is_dir() else beside
     return next((place for place in places if place.is_file()), None)
+
+
+def _with_a_name(checkpoint: Path) -> Path:
+    """A path whose last part is the checkpoint's own name, and neither `.` nor `..`."""
+    return checkpoint if checkpoint.name not in ("", "..") else checkpoint.resolve()
 
 
 def _installed(asked: bool) -> bool:
@@ -95,9 +105,10 @@ def _installed(asked: bool) -> bool:
 def _key(signed_by: str, folder: Path) -> Path:
     path = folder / signed_by
     try:
-        text = path.read_bytes()
-    except OSError as error:
-        raise RecipeError(f"model.signed_by: {path} cannot be read: {error.strerror}", "check it") from error
+        text = regular.read(path, LARGEST_KEY_BYTES)
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the path
+        why = getattr(error, "strerror", None) or error
+        raise RecipeError(f"model.signed_by: {path} cannot be read: {why}", "check it") from error
     if CERTIFICATE not in text and PUBLIC_KEY not in text:
         raise RecipeError(
             f"model.signed_by: {path} is no public key and no certificate in PEM",
@@ -109,9 +120,7 @@ def _key(signed_by: str, folder: Path) -> Path:
 def _read(bundle: Path) -> tuple[Mapping[str, Any], str, str]:
     """A bundle's statement, what it was signed with, and its hash. Raises InputError where it is none."""
     try:
-        if bundle.stat().st_size > LARGEST_BYTES:
-            raise ValueError("it is larger than 50 MB")
-        data = bundle.read_bytes()
+        data = regular.read(bundle, LARGEST_BYTES)
         content = json.loads(data)
         statement = json.loads(base64.b64decode(content["dsseEnvelope"]["payload"], validate=True))
         material = content["verificationMaterial"]
@@ -146,7 +155,8 @@ def _covered(checkpoint: Path, bundle: Path, statement: Mapping[str, Any]) -> Pa
     signed = {name.split(":")[0] for name in _names(statement)}
     if signed == {ITSELF} and len(files) == 1:
         return files[0]
-    root = bundle.parent
+    # a folder's bundle lies in it, or beside it by its name: the names in it are relative to the folder
+    root = checkpoint if checkpoint.is_dir() else bundle.parent
     for file in files:
         if file.relative_to(root).as_posix() not in signed:
             raise InputError(f"{bundle} does not cover {file.name}: it is of other files", AGAIN)
@@ -156,6 +166,7 @@ def _covered(checkpoint: Path, bundle: Path, statement: Mapping[str, Any]) -> Pa
 def _compared(root: Path, bundle: Path, statement: Mapping[str, Any]) -> None:
     """Holds the files against the hashes of a statement, whoever signed it. Raises InputError."""
     expected = {str(one["name"]): str(one["digest"]) for one in statement["predicate"]["resources"]}
+    _all_inside(root, bundle, statement)
     try:
         found = _hashing(root, statement).hash(root)
     except (ValueError, KeyError, OSError) as error:
@@ -165,6 +176,17 @@ def _compared(root: Path, bundle: Path, statement: Mapping[str, Any]) -> None:
         if actual.get(name) != digest:
             which = root.name if name == ITSELF else name
             raise InputError(f"{which} is not what was signed: its hash is not that of {bundle}", AGAIN)
+
+
+def _all_inside(root: Path, bundle: Path, statement: Mapping[str, Any]) -> None:
+    """Raises InputError where a statement names what lies outside of its folder, or no file: nothing else is
+    opened, a device would be read without end."""
+    for name in _names(statement):
+        path = PurePosixPath(name.split(":")[0])
+        if path.is_absolute() or ".." in path.parts:
+            raise InputError(f"{bundle} names {name[:80]}, which lies outside of {root}", AGAIN)
+        if kind := regular.what_else(root / path):
+            raise InputError(f"{bundle} names {name[:80]}, which cannot be read: {kind}", AGAIN)
 
 
 def _hashing(root: Path, statement: Mapping[str, Any]) -> Any:

@@ -82,12 +82,20 @@ def surveyed(
     if limit is not None and limit < len(files):
         notes.append(f"The first {limit} of {len(files)} images are used (--limit).")
         files = files[:limit]
-    files = [hashed(file) for file in files]
+    files = _hashed(files, blobs)
     files = with_masks(files, root, masks) if masks else files
     notes += _contradicted(files)
     if all(file.reason for file in files):
         raise none_readable(images, [(file.shown, file.reason or "") for file in files])
     return Surveyed(files, tuple(notes), folders.readings, read.head)
+
+
+def _hashed(files: Sequence[ImageFile], blobs: Mapping[Path, Blob]) -> list[ImageFile]:
+    """The files with their hashes, in their order; what is packed is read in the order that it lies in."""
+    stored = {path: place for place, path in enumerate(blobs)}
+    in_turn = sorted(files, key=lambda file: stored.get(file.path, file.number))
+    done = {file.number: hashed(file) for file in in_turn}
+    return [done[file.number] for file in files]
 
 
 def survey(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -116,7 +118,6 @@ def test_somebody_elses_signature_is_an_error(signed: Signed) -> None:
 
 def test_a_statement_that_was_changed_after_it_was_signed_is_an_error(signed: Signed) -> None:
     """The file was changed, and its new hash entered: only the signature itself tells."""
-    import base64
     import hashlib
 
     signed.file.write_bytes(b"another network")
@@ -211,7 +212,7 @@ def test_what_is_no_signature_is_an_error(signed: Signed, spoil: Callable[[str],
         signed.found(signed_by=None)
 
 
-@pytest.mark.parametrize("signed_by", ["gone.pub", "model.safetensors"])
+@pytest.mark.parametrize("signed_by", ["gone.pub", "model.safetensors", "/dev/zero", "a\0b"])
 def test_what_is_no_key_is_an_error_of_the_recipe(signed: Signed, signed_by: str) -> None:
     with pytest.raises(RecipeError, match=r"model\.signed_by"):
         signed.found(signed_by)
@@ -238,3 +239,38 @@ def test_it_stands_in_the_report_and_verify_looks_again(two_at: Any, tmp_path: P
     (tmp_path / "model.sig").unlink()
     again = CliRunner().invoke(app, command)
     assert (again.exit_code, f"changed: {tmp_path / 'model.sig'}" in again.stdout) == (1, True)
+
+
+def test_a_folder_is_signed_by_a_bundle_beside_it_or_named_as_the_working_folder(
+    signed: Signed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = signed.folder / "saved"
+    folder.mkdir()
+    shutil.copy(signed.file, folder / "model.safetensors")
+    (signed.folder / "model.sig").unlink()
+    signed.sign(folder, signed.folder / "saved.sig")
+    monkeypatch.chdir(folder)
+    for model in (folder, Path()):
+        for key in ("mine.pub", None):
+            assert signed.found(key, model) is not None
+    (folder / "model.safetensors").write_bytes(b"another network")
+    with pytest.raises(InputError, match=r"model\.safetensors is not what was signed"):
+        signed.found("mine.pub", Path())
+
+
+@pytest.mark.parametrize("name", ["/dev/zero", "../mine.pem", "pipe"])
+def test_a_statement_opens_no_file_but_those_of_its_folder(signed: Signed, name: str) -> None:
+    """A bundle that nobody has verified yet must not have a device read, a pipe waited for, or a secret."""
+    folder = signed.folder / "saved"
+    folder.mkdir()
+    shutil.copy(signed.file, folder / "model.safetensors")
+    signed.sign(folder, folder / "model.sig")
+    os.mkfifo(folder / "pipe")
+    bundle = json.loads((folder / "model.sig").read_bytes())
+    statement = json.loads(base64.b64decode(bundle["dsseEnvelope"]["payload"]))
+    resources = statement["predicate"]["resources"]
+    resources.append({**resources[0], "name": name})
+    bundle["dsseEnvelope"]["payload"] = base64.b64encode(json.dumps(statement).encode()).decode()
+    (folder / "model.sig").write_text(json.dumps(bundle))
+    with pytest.raises(InputError, match=r"model\.sig names"):
+        signed.found(None, folder)

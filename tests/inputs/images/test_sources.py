@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import http.server
 import io
+import os
+import shutil
 import tarfile
 import threading
 from collections.abc import Callable
@@ -300,11 +303,138 @@ def test_without_the_package_the_extra_is_named(tmp_path: Path, monkeypatch: pyt
     assert "[sources]" in raised.value.remedy
 
 
-def test_only_the_last_parts_stay_in_memory(tmp_path: Path) -> None:
+def test_only_the_last_parts_stay_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrow, "KEPT_BYTES", 1)
     for file in look(in_parquet(tmp_path / "set.parquet")).files:
         assert file.blob is not None
         file.blob.read()
     assert len(arrow._PARTS.kept) <= arrow.PARTS_KEPT
+
+
+def test_rows_in_any_order_have_each_group_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = in_parquet(tmp_path / "set.parquet", [PICTURES[n] for n in (4, 0, 8, 2, 6, 1, 5, 3, 7)])
+    read: list[int] = []
+    part_of = arrow._part
+    monkeypatch.setattr(arrow, "_part", lambda *which: (read.append(which[1]), part_of(*which))[1])
+    monkeypatch.setattr(arrow, "KEPT_BYTES", 1)
+    files = look(images).files
+    assert read == [0, 1, 2] * 2  # the words of the rows, then the pictures
+    monkeypatch.undo()
+    monkeypatch.setattr(arrow, "_part", lambda *which: (read.append(which[1]), part_of(*which))[1])
+    read.clear()
+    for file in files:
+        assert file.blob is not None
+        file.blob.read()
+    assert sorted(read) == sorted(set(read))
+
+
+@pytest.mark.parametrize("address", [False, True])
+def test_a_file_that_was_written_anew_gives_its_new_pictures(tmp_path: Path, address: bool) -> None:
+    for pictures in (PICTURES[:3], [(name, picture(99), *more) for name, _, *more in PICTURES[:3]]):
+        images = in_parquet(tmp_path / "set.parquet", pictures)
+        images = at_address(images) if address else images
+        expected = {hashlib.sha256(data).hexdigest() for _, data, *_ in pictures}
+        assert {file.sha256 for file in look(images).files} == expected
+
+
+def write(file: Path, columns: dict[str, Any]) -> Path:
+    table = pyarrow.table(columns)
+    if file.suffix == ".parquet":
+        pyarrow.parquet.write_table(table, file)
+    else:
+        with pyarrow.OSFile(str(file), "wb") as sink, pyarrow.ipc.new_file(sink, table.schema) as writer:
+            writer.write_table(table)
+    return file
+
+
+NAMES = ["a.png", "b.png", "c.png"]
+BYTES = [picture(n) for n in range(3)]
+SHAPES: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "nothing else": ({"image": BYTES}, ["00000000", "00000001", "00000002"]),
+    "two names": ({"image": BYTES, "file_name": NAMES, "path": ["x", "x", "y"]}, NAMES),
+    "numbers called path": ({"image": BYTES, "path": [7, 8, 9], "file": NAMES}, NAMES),
+    "names by dictionary": ({"image": BYTES, "path": pyarrow.array(NAMES).dictionary_encode()}, NAMES),
+    "pictures by dictionary": ({"image": pyarrow.array(BYTES).dictionary_encode(), "path": NAMES}, NAMES),
+    "a dot in a name": ({"image.width": [1, 2, 3], "meta.size": NAMES, "image": BYTES, "path": NAMES}, NAMES),
+    "a dot beside structs": (
+        {
+            "meta.size": [1, 2, 3],
+            "image": [{"bytes": data, "path": name} for name, data in zip(NAMES, BYTES, strict=True)],
+        },
+        NAMES,
+    ),
+    "paths and names": ({"image": ["one.bin", "two.bin", "three.bin"], "file_name": NAMES}, NAMES),
+}
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".arrow"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_columns_of_any_shape_give_names_and_pictures(shape: str, suffix: str, tmp_path: Path) -> None:
+    columns, names = SHAPES[shape]
+    for name, data in zip(("one.bin", "two.bin", "three.bin"), BYTES, strict=True):
+        (tmp_path / name).write_bytes(data)
+    files = look(write(tmp_path / f"set{suffix}", columns)).files
+    assert [file.shown for file in files] == names
+    assert [file.sha256 for file in files] == [hashlib.sha256(data).hexdigest() for data in BYTES]
+
+
+def test_a_row_that_names_no_file_is_rejected_and_nothing_is_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "good.png").write_bytes(picture(1))
+    columns = {"image": ["/dev/zero", "good.png", "pipe", None, "/proc/kmsg"], "file_name": list("abcde")}
+    files = look(write(tmp_path / "set.parquet", columns)).files
+    assert [file.reason for file in files] == [
+        "cannot be opened: it is a device, not a file",
+        None,
+        "cannot be opened: it is a pipe, not a file",
+        "cannot be opened: it is a folder",
+        "cannot be opened: it is made up by the kernel as it is read, no file of a disk",
+    ]
+
+
+@pytest.mark.parametrize("name", ["set.parquet", "set.arrow", "set.tar"])
+def test_a_pipe_among_shards_is_one_error(name: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(InputError, match="it is a pipe"):
+        look(tmp_path)
+
+
+def test_a_folder_of_datasets_is_the_files_that_it_names(tmp_path: Path) -> None:
+    saved = in_dataset(tmp_path / "saved")
+    expected = told(saved)
+    (data,) = saved.glob("*.arrow")
+    shutil.copy(data, saved / "cache-0123456789abcdef.arrow")
+    assert told(saved) == expected
+    (saved / "state.json").write_text('{"_data_files": [{"filename": "../secret.arrow"}]}')
+    with pytest.raises(InputError, match=r"state\.json names no files of its folder"):
+        look(saved)
+
+
+@pytest.mark.parametrize("kind", ["file", "local"])
+def test_an_address_of_this_machine_begins_at_the_root(kind: str, tmp_path: Path) -> None:
+    here = in_tar(tmp_path / "set.tar")
+    assert told(Path(f"{kind}://{here}")) == told(here)
+
+
+class Torn(io.BytesIO):
+    """A connection that ends after so many bytes, with an error of its package's own."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if self.tell() > 0:
+            raise RuntimeError("ClientPayloadError")
+        return super().read(size)
+
+
+@pytest.mark.parametrize("make", [in_tar, in_parquet])
+def test_whatever_a_store_raises_is_one_error(
+    make: Callable[[Path], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = make(tmp_path / ("set.tar" if make is in_tar else "set.parquet"))
+    there = at_address(here)
+    system = type(fsspec.filesystem("memory"))
+    monkeypatch.setattr(system, "open", lambda *_, **__: Torn(here.read_bytes()))
+    with pytest.raises(InputError, match="ClientPayloadError"):
+        look(there)
 
 
 def test_an_audit_of_a_tar_is_that_of_the_folder(tmp_path: Path, two_at: Any) -> None:

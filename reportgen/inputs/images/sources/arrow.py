@@ -15,13 +15,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from reportgen import files
 from reportgen.errors import InputError, RecipeError
+from reportgen.inputs.images.listing import LARGEST_FILE_BYTES
 from reportgen.inputs.images.sources.packed import LABEL, PATH, Blob, Entry, text
-from reportgen.inputs.images.sources.places import opened
+from reportgen.inputs.images.sources.places import line, opened, regular
 from reportgen.version import with_extra
 
 USUAL = ("image", "img", "picture", "jpg", "png", "bytes", "content", "pixels")
-PARTS_KEPT = 2  # row groups whose pictures stay in memory: images are read one after the other
+# row groups whose pictures stay in memory: as many as fit, and at least two. Images are read by name: where
+# rows stand in another order, a group would be read anew for each of its images
+PARTS_KEPT, KEPT_BYTES = 2, 1 << 28
 
 
 def library() -> Any:
@@ -39,24 +43,46 @@ def library() -> Any:
 
 
 class _Parts:
-    """The columns of pictures that were read last, by file and part."""
+    """The columns of pictures that were read last, by file and part, as long as the file stays what it is."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.kept: OrderedDict[tuple[str, int, str], Any] = OrderedDict()
+        self.kept: OrderedDict[tuple[object, ...], Any] = OrderedDict()
 
     def column(self, place: str, part: int, column: str) -> Any:
         with self.lock:
-            key = (place, part, column)
+            key = (place, _version(place), part, column)
             if key not in self.kept:
-                self.kept[key] = _part(place, part, [column]).column(0)
-                while len(self.kept) > PARTS_KEPT:
-                    self.kept.popitem(last=False)
+                self.kept[key] = _part(place, part, [column]).column(column)
+                self._make_room()
             self.kept.move_to_end(key)
             return self.kept[key]
 
+    def clear(self) -> None:
+        with self.lock:
+            self.kept.clear()
+
+    def _make_room(self) -> None:
+        taken = sum(column.nbytes for column in self.kept.values())
+        while taken > KEPT_BYTES and len(self.kept) > PARTS_KEPT:
+            _, left = self.kept.popitem(last=False)
+            taken -= left.nbytes
+
+
+def _version(place: str) -> tuple[int, ...]:
+    """What changes where a file is written anew; of an address nothing tells that without a request."""
+    if "://" in place:
+        return ()
+    status = os.stat(place)
+    return (status.st_mtime_ns, status.st_size, status.st_ino)
+
 
 _PARTS = _Parts()
+
+
+def forget() -> None:
+    """Lets go of what was read of the files so far: a set is looked at anew."""
+    _PARTS.clear()
 
 
 @dataclass(frozen=True)
@@ -89,7 +115,7 @@ class Beside:
         return os.stat(self.path).st_size
 
     def read(self) -> bytes:
-        return Path(self.path).read_bytes()
+        return files.read(Path(self.path), LARGEST_FILE_BYTES)
 
 
 def entries(places: Sequence[str], root: Path) -> Iterator[Entry]:
@@ -101,8 +127,8 @@ def entries(places: Sequence[str], root: Path) -> Iterator[Entry]:
     for place in places:
         try:
             yield from _rows(place, root)
-        except (pyarrow.ArrowException, OSError, ValueError) as error:
-            words = " ".join(str(error).split())[:120]
+        except (pyarrow.ArrowException, OSError, ValueError, LookupError, ArithmeticError) as error:
+            words = line(error)[:120]
             remedy = "a damaged file must be copied again"
             if "://" in place:
                 remedy += "; where the server gives no parts of a file, copy it to this machine"
@@ -115,6 +141,7 @@ def _rows(place: str, root: Path) -> Iterator[Entry]:
     named, names = _paths(schema, column), _class_names(schema)
     others = [field.name for field in schema if field.name not in (column, named) and not _is_picture(field)]
     in_struct = _is_struct(schema.field(column))
+    by_path = _holds_paths(schema.field(column))
     for part in range(parts):
         table = _part(place, part, [*others, *([named] if named else []), *_of_struct(column, schema)])
         values = {name: table.column(name).to_pylist() for name in table.column_names}
@@ -123,8 +150,8 @@ def _rows(place: str, root: Path) -> Iterator[Entry]:
         for row in range(table.num_rows):
             path = text(paths[row]) if paths else ""
             blob: Blob = Cell(place, part, row, column)
-            if _holds_paths(schema.field(column)):
-                blob = Beside(str(root / path))
+            if by_path:
+                blob = Beside(str(root / text(values[column][row])))
             yield Entry(path, place, blob, {key: said[row] for key, said in cells.items()})
 
 
@@ -150,23 +177,30 @@ def _schema(place: str) -> tuple[Any, int]:
 
 
 def _part(place: str, part: int, columns: Sequence[str]) -> Any:
-    """Some columns of a part, a struct's field by `column.field`."""
+    """Some columns of a part, a struct's field by `column.field` where no column has that name. It has the
+    part's rows, if it has no column."""
     pyarrow = library()
     if place.endswith(".parquet"):
         with opened(place) as file:
             return pyarrow.parquet.ParquetFile(file).read_row_group(part, columns=list(columns))
     table = pyarrow.Table.from_batches([_batches(place).to_batches()[part]])
-    known = {}
+    chosen = table.select([])
     for column in columns:
-        whole, _, field = column.partition(".")
-        # a field of a struct alone: its neighbour holds the pictures
-        known[whole] = pyarrow.compute.struct_field(table[whole], [field]) if field else table[whole]
-    return pyarrow.table(known)
+        name = column
+        if column in table.column_names:
+            values = table[column]
+        else:  # a field of a struct alone: its neighbour holds the pictures
+            name, _, field = column.rpartition(".")
+            values = pyarrow.compute.struct_field(table[name], [field])
+        chosen = chosen.append_column(name, values)
+    return chosen
 
 
 def _batches(place: str) -> Any:
     """An Arrow file, stream or not; on this machine it is mapped, not read."""
     pyarrow = library()
+    if "://" not in place:
+        regular(place)
     source = pyarrow.memory_map(place) if "://" not in place else pyarrow.BufferReader(opened(place).read())
     try:
         return pyarrow.ipc.open_stream(source).read_all()
@@ -210,9 +244,8 @@ def _is_picture(field: Any) -> bool:
     types = library().types
     if _is_struct(field):
         return any(inner.name == "bytes" for inner in field.type)
-    return bool(
-        types.is_binary(field.type) or types.is_large_binary(field.type) or types.is_binary_view(field.type)
-    )
+    kind = _plain(field.type)
+    return bool(types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind))
 
 
 def _is_struct(field: Any) -> bool:
@@ -220,10 +253,13 @@ def _is_struct(field: Any) -> bool:
 
 
 def _holds_paths(field: Any) -> bool:
-    types = library().types
-    return bool(
-        types.is_string(field.type) or types.is_large_string(field.type) or types.is_string_view(field.type)
-    )
+    types, kind = library().types, _plain(field.type)
+    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
+
+
+def _plain(kind: Any) -> Any:
+    """A column's type; of one that is written as a dictionary that of its values."""
+    return kind.value_type if library().types.is_dictionary(kind) else kind
 
 
 def _of_struct(column: str, schema: Any) -> list[str]:

@@ -61,11 +61,11 @@ def packed(images: Path, root: Path, entries: Iterable[Entry], notes: Iterable[s
     if not every:
         raise InputError(f"{shown(images)} holds no image", "name files that hold pictures")
     names = list(_names(every))
-    columns = list(dict.fromkeys(column for entry in every for column in entry.cells))
+    columns = list(dict.fromkeys(column for entry in every for column in entry.cells if column != PATH))
     rows = tuple(
         (
             f"{entry.file}: image {place}",
-            {PATH: name, **{column: entry.cells.get(column, "") for column in columns}},
+            {**{column: entry.cells.get(column, "") for column in columns}, PATH: name},
         )
         for place, (name, entry) in enumerate(zip(names, every, strict=True))
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from reportgen import files
 from reportgen.errors import InputError
 from reportgen.inputs.images.listing import suffixes
 from reportgen.inputs.images.sources import arrow, tars
@@ -20,6 +22,7 @@ COMPRESSED = (".tgz", ".tar.gz", ".tar.zst", ".tar.bz2", ".tar.xz")
 SHARD = re.compile(r"(?P<split>.*?)[-_.]?(\d+)?([-_]of[-_]\d+)?(\.\w+)")
 SAVED = ("state.json", "dataset_info.json")  # of a folder that `datasets` saved
 SPLITS = "dataset_dict.json"
+LARGEST_STATE_BYTES = 50_000_000
 
 
 def packed_at(images: Path) -> Packed | None:
@@ -27,6 +30,7 @@ def packed_at(images: Path) -> Packed | None:
 
     A name with * stands for every file that it fits. Raises InputError and RecipeError.
     """
+    arrow.forget()  # the files of the same names may be others by now
     address = address_of(images)
     if address is not None:
         return _at_address(address, images)
@@ -58,7 +62,7 @@ def _in_folder(folder: Path) -> list[str]:
             else InputError(f"{folder} has {SPLITS} and no split", "copy it again")
         )
     if all((folder / name).is_file() for name in SAVED):
-        return sorted(str(path) for path in folder.glob("*.arrow"))
+        return _data_files(folder)
     readable, shards = suffixes(), []
     for here, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
@@ -68,6 +72,21 @@ def _in_folder(folder: Path) -> list[str]:
             if name.lower().endswith(KINDS):
                 shards.append(os.path.join(here, name))
     return sorted(shards)
+
+
+def _data_files(folder: Path) -> list[str]:
+    """The files that a folder of `datasets` says it has: what `map` computed may lie beside them."""
+    state = folder / SAVED[0]
+    try:
+        content = json.loads(files.read(state, LARGEST_STATE_BYTES))
+        names = [str(one["filename"]) for one in content["_data_files"]]
+    except OSError as error:
+        raise InputError(f"{state} cannot be read: {error.strerror}", "copy the folder again") from error
+    except (ValueError, LookupError, TypeError, RecursionError):
+        names = []
+    if not names or any(Path(name).name != name for name in names):
+        raise InputError(f"{state} names no files of its folder", "save the data set again (save_to_disk)")
+    return [str(folder / name) for name in names]
 
 
 def _at_address(address: str, images: Path) -> Packed:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from reportgen.errors import InputError
 from reportgen.inputs.images.listing import LARGEST_FILE_BYTES, suffixes
 from reportgen.inputs.images.sources.packed import LABEL, Entry, text
-from reportgen.inputs.images.sources.places import opened, part_of
+from reportgen.inputs.images.sources.places import line, opened, part_of
 
 LARGEST_WORDS_BYTES = 1 << 20  # of a label or a record beside a picture
 CLASS, TEXT, RECORD = ("cls", "cls.txt"), ("txt",), ("json",)
@@ -42,7 +42,7 @@ def entries(places: Sequence[str]) -> Iterator[Entry]:
                 yield from _samples(tar, place)
         except (tarfile.TarError, OSError, EOFError) as error:
             raise InputError(
-                f"{place} is not a tar that can be read: {' '.join(str(error).split())[:120]}",
+                f"{place} is not a tar that can be read: {line(error)[:120]}",
                 "a compressed one is unpacked first (gunzip); a damaged one must be copied again",
             ) from error
 
