@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import BinaryIO
 
 KERNEL = ("/proc", "/sys")
@@ -91,10 +91,16 @@ def leads_out(path: Path, root: Path) -> str | None:
     """Where a link leads that a path goes by, out of the folder that it is named in: `root`, where the path
     lies below that as it is written, else its own folder. None where none does."""
     written, top = os.path.abspath(path), os.path.abspath(root)
-    if os.path.commonpath([written, top]) != top:
+    if not is_below(written, top):
         top = os.path.dirname(written)
     real, real_top = os.path.realpath(written), os.path.realpath(top)
-    return None if os.path.commonpath([real, real_top]) == real_top else real
+    return None if is_below(real, real_top) else real
+
+
+def is_below(path: str, top: str) -> bool:
+    """Whether an absolute path is a folder or lies below it, as both are written. On another drive it does
+    not, which `os.path.commonpath` raises for."""
+    return PurePath(path).is_relative_to(top)
 
 
 def what_else(path: Path) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import pytest
 
@@ -47,3 +47,11 @@ def test_what_comes_counts_and_not_the_size_that_the_system_told(
         for at_most in (0, 1, 3, 4):
             with pytest.raises(files.TooLarge):
                 files.read(file, at_most)
+
+
+def test_what_lies_on_another_drive_is_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert files.is_below("/a/b", "/a") and files.is_below("/a", "/a") and files.is_below("/a", "/")
+    assert not files.is_below("/ab", "/a") and not files.is_below("/a", "/a/b")
+    monkeypatch.setattr(files, "PurePath", PureWindowsPath)
+    assert files.is_below("C:\\models\\net.py", "c:\\Models")
+    assert not files.is_below("D:\\models\\net.py", "C:\\models")
