@@ -48,8 +48,8 @@ def read(path: Path, at_most: int) -> bytes:
 
 
 def _whole(stream: BinaryIO, size: int, at_most: int) -> bytes:
-    """All bytes of a stream that should have `size`. Memory is taken for these alone, not for `at_most`, which
-    may be all that is free; a file that grows, or whose system tells no size, is read on by blocks."""
+    """All bytes of a stream that should have `size`. Memory is taken for these alone, not for `at_most`,
+    which may be all that is free; a file that grows, or whose system tells no size, is read on by blocks."""
     blocks = [stream.read(min(at_most, size) + 1)]
     read = len(blocks[0])
     while read > size and read <= at_most:
