@@ -9,9 +9,11 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import BinaryIO
 
 KERNEL = ("/proc", "/sys")
+BLOCK = 1 << 20  # bytes
 KINDS = (
     (stat.S_ISDIR, "it is a folder"),
     (stat.S_ISFIFO, "it is a pipe, not a file"),
@@ -42,10 +44,22 @@ def read(path: Path, at_most: int) -> bytes:
     with os.fdopen(descriptor, "rb") as stream:
         status = os.fstat(descriptor)
         _check(status, path, at_most)  # another may lie there by now
-        data = stream.read(at_most + 1)
-    if len(data) > at_most:
+        return _whole(stream, status.st_size, at_most)
+
+
+def _whole(stream: BinaryIO, size: int, at_most: int) -> bytes:
+    """All bytes of a stream that should have `size`. Memory is taken for these alone, not for `at_most`,
+    which may be all that is free; a file that grows, or whose system tells no size, is read on by blocks."""
+    blocks = [stream.read(min(at_most, size) + 1)]
+    read = len(blocks[0])
+    while read > size and read <= at_most:
+        blocks.append(stream.read(BLOCK))
+        if not blocks[-1]:
+            break
+        read += len(blocks[-1])
+    if read > at_most:
         raise TooLarge(at_most)
-    return data
+    return blocks[0] if len(blocks) == 1 else b"".join(blocks)
 
 
 def beginning(path: Path, size: int) -> bytes:
@@ -77,10 +91,16 @@ def leads_out(path: Path, root: Path) -> str | None:
     """Where a link leads that a path goes by, out of the folder that it is named in: `root`, where the path
     lies below that as it is written, else its own folder. None where none does."""
     written, top = os.path.abspath(path), os.path.abspath(root)
-    if os.path.commonpath([written, top]) != top:
+    if not is_below(written, top):
         top = os.path.dirname(written)
     real, real_top = os.path.realpath(written), os.path.realpath(top)
-    return None if os.path.commonpath([real, real_top]) == real_top else real
+    return None if is_below(real, real_top) else real
+
+
+def is_below(path: str, top: str) -> bool:
+    """Whether an absolute path is a folder or lies below it, as both are written. On another drive it does
+    not, which `os.path.commonpath` raises for."""
+    return PurePath(path).is_relative_to(top)
 
 
 def what_else(path: Path) -> str | None:

@@ -298,7 +298,8 @@ def _sign(work: Path, lock: int) -> None:
     """Writes the marker, where it is not whole yet, and who holds the lock. Raises OSError."""
     if os.fstat(lock).st_size != len(MARK):
         os.ftruncate(lock, 0)
-        if os.pwrite(lock, MARK, 0) != len(MARK):
+        os.lseek(lock, 0, os.SEEK_SET)  # pwrite is not on every system
+        if os.write(lock, MARK) != len(MARK):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     write_whole(work / HOLDER, canonical_json(_holder()))
 

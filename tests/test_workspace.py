@@ -221,6 +221,16 @@ def test_a_folder_of_the_work_folder_s_name_is_taken_over_only_with_our_marker(t
     assert (out / "report.html").read_text() == "new"
 
 
+def test_the_marker_is_whole_where_a_system_has_no_pwrite(tmp_path, monkeypatch):
+    monkeypatch.delattr(os, "pwrite", raising=False)
+    work = tmp_path / "out" / WORK
+    for before in (b"", b"half a marker of a run that was ended", room.MARK):
+        work.mkdir(parents=True, exist_ok=True)
+        (work / room.MARKER).write_bytes(before[: len(room.MARK)])
+        with workspace(tmp_path / "out") as folder:
+            assert (folder / room.MARKER).read_bytes() == room.MARK
+
+
 def test_two_runs_never_write_the_same_report(tmp_path):
     out = tmp_path / "out"
     (tmp_path / "link").symlink_to("out")

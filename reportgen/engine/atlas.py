@@ -22,6 +22,7 @@ from reportgen.engine.tape import BatchTape
 from reportgen.findings import Array, Tally
 from reportgen.projection import projected
 
+COMPARED = 8  # images whose means and logits are kept, to tell how the one makes the other
 ANSWER = 1  # columns of a row before the activation: the class that the image was answered with
 
 
@@ -30,14 +31,20 @@ def key(need: PlacesDrawn) -> str:
     return f"{need.layer} {need.places} {need.seed}/"
 
 
+def _key_of_means(need: PlacesDrawn) -> str:
+    return f"{need.layer} {need.places} {need.seed} means/"
+
+
 def keep(plan: Plan, tape: BatchTape, numbers: Sequence[int], readable: Sequence[int]) -> Tally | None:
     """What a batch gives to the plan's `PlacesDrawn`: rows (k, 1 + C) of the class that was answered and the
     activation, under the image's number, of those of its images that are drawn of the `readable` ones of the
-    set; None where nothing is asked for. What is not finite is left out."""
+    set; None where nothing is asked for. What is not finite is left out. Of the first few of these images
+    also the means of the layer's maps and the logits, a row (C + classes,)."""
     rows: dict[str, Array] = {}
     answered = answers(tape.logits).tolist()
     for need in plan.of(PlacesDrawn):
         each, chosen = share(need, readable)
+        first_few = sorted(chosen)[:COMPARED]
         a = tape[Activation(need.layer)]  # (N, C, h, w)
         for row, number in enumerate(numbers):
             if number in chosen and answered[row] >= 0:
@@ -45,6 +52,9 @@ def keep(plan: Plan, tape: BatchTape, numbers: Sequence[int], readable: Sequence
                 kept = kept[np.isfinite(kept).all(1)]
                 first = np.full((len(kept), ANSWER), float(answered[row]))
                 rows[f"{key(need)}{number:06d}"] = np.concatenate([first, kept], 1)
+                if number in first_few:
+                    pair = torch.cat([a[row].double().flatten(1).mean(1), tape.logits[row].double()])
+                    rows[f"{_key_of_means(need)}{number:06d}"] = pair.cpu().numpy()
     return Tally(sums=rows) if rows else None
 
 
@@ -115,7 +125,7 @@ def charted(needs: Sequence[Atlas], tally: Tally | None, climber: Climber) -> di
 
 def _charted(need: Atlas, tally: Tally | None, climber: Climber) -> Charted:
     sheet = Sheet.of(need.drawn, tally) if tally else None
-    if sheet is None:
+    if tally is None or sheet is None:
         return Charted((), 0, 0, 0, "")
     positions, words = projected(sheet.vectors, need.climb.seed, "places")
     cells = cells_of(positions, need.side, need.fewest)
@@ -126,13 +136,24 @@ def _charted(need: Atlas, tally: Tally | None, climber: Climber) -> Charted:
     }
     ended = climber.run(list(dict.fromkeys(ascents.values())))
     made = tuple(_cells(sheet, cells, ascents, ended))
+    means, logits = compared(need.drawn, tally, sheet.vectors.shape[1])
     return Charted(
         cells=made,
         places=len(sheet.vectors),
         images=len(np.unique(sheet.numbers)),
         shown=sum(cell.places for cell in made),
         words=words,
+        means=means,
+        logits=logits,
     )
+
+
+def compared(need: PlacesDrawn, tally: Tally, channels: int) -> tuple[Array, Array]:
+    """The means (n, C) and the logits (n, classes) of the images that both are kept of, all finite."""
+    pairs = [tally.sums[name] for name in sorted(tally.sums) if name.startswith(_key_of_means(need))]
+    finite = [pair for pair in pairs if np.isfinite(pair).all()]
+    together = np.stack(finite) if finite else np.zeros((0, channels))
+    return together[:, :channels], together[:, channels:]
 
 
 def _direction(need: Atlas, mean: Array, inverse: Array) -> Direction:

@@ -5,7 +5,6 @@ from typing import Annotated
 
 import numpy as np
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
-from torch import Tensor
 
 from reportgen.engine.needs import (
     AUTO,
@@ -21,8 +20,9 @@ from reportgen.engine.needs import (
     PlacesDrawn,
     Weights,
     linear_head,
+    reads_means,
 )
-from reportgen.findings import Finding, Flag, NotApplicable, PictureGrid, Remark, Scalar, Table, nth
+from reportgen.findings import Array, Finding, Flag, NotApplicable, PictureGrid, Remark, Scalar, Table, nth
 from reportgen.probes import probe
 
 NAMED = 2  # classes under a picture
@@ -39,9 +39,10 @@ class AtlasOfLayer:
     answers in each cell with at least `fewest` places are averaged, v, and a picture is made from noise by
     gradient ascent, as for activation maximisation, but up (a·u)·max(0.1, cos(a, u))^`power`, in the mean
     over the picture's places: a is the answer at a place, and u is v times the inverse of the second
-    moments of all places, shrunk as Ledoit & Wolf 2004 have it, at length 1. Where the layer's maps
-    are averaged and read by one linear layer, a cell votes for the classes of its highest W·v, without the
-    bias; elsewhere the answers to its images stand there.
+    moments of all places, shrunk as Ledoit & Wolf 2004 have it, at length 1. Where one
+    linear layer reads the means of the layer's maps, which the logits of a few images are held against, a
+    cell votes for the classes of its highest W·v, without the bias; elsewhere the answers to its images
+    stand there.
 
     Reading. Neighbours are alike to the layer; a region is a concept, and what lies between two regions
     is what they share. Look for pictures that two classes have in common, and for regions that vote
@@ -78,10 +79,9 @@ class AtlasOfLayer:
         findings: list[Finding] = []
         for number, layer in enumerate(tape.model.spatial_layers(self.layer)):
             charted = tape[self._atlas(layer)]
-            head = linear_head(tape.model, layer)
-            weight = tape[Weights(head.name)] if head else None
+            weight = _weight(tape, layer, charted)
             findings += _findings(charted, layer, weight, tape.model, number)
-            findings.append(Remark(nth("how", number), self._words(charted, layer, head)))
+            findings.append(Remark(nth("how", number), self._words(charted, layer, weight is not None)))
         return tuple(findings)
 
     def _atlas(self, layer: LayerFacts) -> Atlas:
@@ -91,8 +91,8 @@ class AtlasOfLayer:
         drawn = PlacesDrawn(layer.name, self.places, self.seed)
         return Atlas(drawn, self.side, self.fewest, self.power, climb)
 
-    def _words(self, charted: Charted, layer: LayerFacts, head: LayerFacts | None) -> str:
-        below = "the classes that it votes for" if head else "the most frequent answers to its images"
+    def _words(self, charted: Charted, layer: LayerFacts, voted: bool) -> str:
+        below = "the classes that it votes for" if voted else "the most frequent answers to its images"
         cells = f"{len(charted.cells)} cells of at least {self.fewest}"
         laid = "too few"
         if charted.words:
@@ -103,8 +103,15 @@ class AtlasOfLayer:
         )
 
 
+def _weight(tape: Bench, layer: LayerFacts, charted: Charted) -> Array | None:
+    """The weights (classes, C) that read the means of the layer's maps; None where none do."""
+    head = linear_head(tape.model, layer)
+    weight = tape[Weights(head.name)].double().numpy() if head else None
+    return weight if weight is not None and reads_means(weight, charted) else None
+
+
 def _findings(
-    charted: Charted, layer: LayerFacts, weight: Tensor | None, model: ModelFacts, number: int
+    charted: Charted, layer: LayerFacts, weight: Array | None, model: ModelFacts, number: int
 ) -> list[Finding]:
     cells = charted.cells
     few = Flag(
@@ -141,11 +148,11 @@ def _findings(
     ]
 
 
-def _votes(cell: Cell, weight: Tensor | None, model: ModelFacts) -> list[tuple[str, str]]:
+def _votes(cell: Cell, weight: Array | None, model: ModelFacts) -> list[tuple[str, str]]:
     """The classes that a cell speaks for, the first first, and how much: W·v, or answers to its images."""
     if weight is None:
         return [(model.classes[index], f"({count})") for index, count in cell.answers[:TABLED]]
-    scores = weight.double().numpy() @ cell.mean  # (classes,)
+    scores = weight @ cell.mean  # (classes,)
     best = np.argsort(-scores, kind="stable")[:TABLED]
     return [(model.classes[index], f"({scores[index]:.3g})") for index in best.tolist()]
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
 from sklearn.covariance import LedoitWolf
 from torch import Tensor, nn
+from torch.nn import functional
 
 from reportgen.engine import atlas
 from reportgen.engine.ascent import Climber
@@ -21,6 +23,8 @@ from reportgen.engine.needs import (
     ModelFacts,
     Normalisation,
     PlacesDrawn,
+    linear_head,
+    reads_means,
 )
 from reportgen.engine.network.trace import trace
 from reportgen.engine.onepass import frozen
@@ -116,8 +120,10 @@ def test_a_place_is_what_the_layer_answered_there_and_its_border_is_left_out(
     x = images()
     a = tape_of(network, facts, x)[Activation("1")]
     kept = atlas.keep(Plan((DRAWN,), facts, 1), tape_of(network, facts, x), range(12), range(12))
-    assert kept and len(kept.sums) == 12
-    for name, rows in kept.sums.items():
+    assert kept
+    drawn = {name: rows for name, rows in kept.sums.items() if name.startswith(atlas.key(DRAWN))}
+    assert len(drawn) == 12
+    for name, rows in drawn.items():
         number = int(name[-6:])
         assert len(rows) == 10  # 120 places of 12 images
         assert set(rows[:, 0]) == {float(number >= 6)}  # the answer
@@ -187,8 +193,61 @@ def test_an_image_without_an_answer_gives_no_place(network: nn.Sequential, facts
     x = images()
     x[0, :, 0, 0] = torch.nan
     kept = atlas.keep(Plan((DRAWN,), facts, 1), tape_of(network, facts, x), range(12), range(12))
-    assert kept and [int(name[-6:]) for name in sorted(kept.sums)] == list(range(1, 12))
+    assert kept
+    names = sorted(name for name in kept.sums if name.startswith(atlas.key(DRAWN)))
+    assert [int(name[-6:]) for name in names] == list(range(1, 12))
     with frozen(network):
         climber = Climber(network, facts, NORMAL, torch.device("cpu"), 8)
         nothing = atlas.charted([wished()], None, climber)[wished()]
     assert (nothing.cells, nothing.places) == ((), 0)
+
+
+class Written(nn.Module):
+    """What stands between the maps and the linear layer is written into the forward: no module tells."""
+
+    def __init__(self, between: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.maps, self.head, self.between = nn.Conv2d(3, 6, 3), nn.Linear(6, 4), between
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.between(self.maps(x)))
+
+
+@pytest.mark.parametrize(
+    ("between", "means"),
+    [
+        (lambda a: a.mean((2, 3)), True),
+        (lambda a: functional.adaptive_avg_pool2d(a, 1).flatten(1), True),
+        (lambda a: functional.avg_pool2d(a, 2).mean((2, 3)), True),
+        (lambda a: a.mean((2, 3)) + 1, True),  # as good as a bias
+        (lambda a: a.relu().mean((2, 3)), False),  # as densenet has it
+        (lambda a: a.mean((2, 3)).relu(), False),
+        (lambda a: functional.max_pool2d(a, 2).mean((2, 3)), False),
+        (lambda a: a.amax((2, 3)), False),
+        (lambda a: a[:, :, 2, 2], False),
+        (lambda a: functional.layer_norm(a.mean((2, 3)), (6,)), False),
+        (lambda a: 2 * a.mean((2, 3)), False),
+    ],
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_what_reads_the_means_is_told_by_numbers(
+    between: Callable[[Tensor], Tensor], means: bool, dtype: torch.dtype
+) -> None:
+    network = Written(between).eval()
+    facts = trace(network, (3, 8, 8))
+    assert linear_head(facts, facts.layer("maps")) is not None  # the modules alone do not tell
+    generator, network = torch.Generator().manual_seed(3), network.to(dtype)
+    x = torch.randn(12, 3, 8, 8, generator=generator) + torch.randn(12, 3, 1, 1, generator=generator)
+    need = PlacesDrawn("maps", 50)
+    with torch.no_grad():
+        a, logits = network.maps(x.to(dtype)).float(), network(x.to(dtype)).float()
+    none = torch.full((12,), -1)
+    tape = BatchTape(facts, NORMAL, x, logits, logits.argmax(1), none, {}, {Activation("maps"): a})
+    tally = atlas.keep(Plan((need,), facts, 1), tape, range(12), range(12))
+    assert tally is not None
+    compared = atlas.compared(need, tally, 6)
+    assert [len(x) for x in compared] == [atlas.COMPARED] * 2
+    weight = network.head.weight.detach().double().numpy()
+    assert reads_means(weight, Charted((), 0, 0, 0, "", *compared)) is means
+    assert not reads_means(weight, Charted((), 0, 0, 0, "", *(x[:1] for x in compared)))  # one image alone

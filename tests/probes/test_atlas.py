@@ -37,11 +37,19 @@ def cell(row: int, column: int, mean: list[float], answers: tuple[tuple[int, int
     return Cell(row, column, 5, 2, torch.tensor(mean).numpy(), answers, picture, 0.0, 1.0)
 
 
+def compared(network: nn.Module, channels: int) -> dict[str, object]:
+    """The means of layer 1's maps and the logits of a few images."""
+    x = torch.randn(4, channels, 16, 16, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        return {"means": network[:2](x).mean((2, 3)).numpy(), "logits": network(x).numpy()}  # type: ignore[index]
+
+
 def measured(network: nn.Module, charted: Charted, channels: int = 3) -> dict[str, object]:
     facts = replace(trace(network, (channels, 16, 16)), classes=("ant", "bee", "cat"))
     probe, bench = AtlasOfLayer(layer="1"), Bench()
     bench.model = facts  # type: ignore[assignment]
     modules = dict(network.named_modules())
+    charted = replace(charted, **compared(network, channels))
     for need in probe.needs(facts):
         if isinstance(need, Atlas):
             bench[need] = charted
@@ -78,6 +86,16 @@ def test_where_another_layer_stands_between_the_answers_to_its_images_stand_ther
     assert "answers" in found["cells-of"].columns  # type: ignore[attr-defined]
 
 
+def test_where_something_else_than_means_is_read_the_answers_stand_there() -> None:
+    network = small(nn.Linear(4, 3))
+    network[4].forward = lambda x: nn.functional.linear(x.square(), network[4].weight)  # type: ignore[index]
+    facts = trace(network, (3, 16, 16))
+    assert linear_head(facts, facts.layer("1")) is not None
+    found = measured(network, CHARTED)
+    assert found["atlas"].labels == ("cat", "ant, bee")  # type: ignore[attr-defined]
+    assert "most frequent answers" in str(found["how"]) and "answers" in found["cells-of"].columns  # type: ignore[attr-defined]
+
+
 def test_too_few_places_are_said_and_drawn_as_nothing() -> None:
     found = measured(small(nn.Linear(4, 3)), Charted((), 0, 0, 0, ""))
     assert "atlas" not in found and found["too-few"].values  # type: ignore[attr-defined]
@@ -103,7 +121,8 @@ def test_it_reaches_evidence_page_and_results_with_its_cost(tmp_path: Path) -> N
         encoding="utf-8",
     )
     checkpoint = MNIST / "checkpoints" / "epoch-10.safetensors"
-    out = run(load(recipe), checkpoint, MNIST / "digits", tmp_path / "out", limit=12).folder
+    loaded = load(recipe, allow_code=[str(MNIST / "network.py")])
+    out = run(loaded, checkpoint, MNIST / "digits", tmp_path / "out", limit=12).folder
     evidence = Evidence(out / "evidence")
     found = {f.name: f for f in evidence.model_findings()["atlas"][0]}
     grid = found["atlas"]

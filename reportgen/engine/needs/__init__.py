@@ -11,7 +11,7 @@ from reportgen.engine.needs.ascent import (
     Climb,
     Parametrisation,
 )
-from reportgen.engine.needs.atlas import Atlas, Cell, Charted, PlacesDrawn, linear_head
+from reportgen.engine.needs.atlas import Atlas, Cell, Charted, PlacesDrawn, linear_head, reads_means
 from reportgen.engine.needs.attention import (
     Attention,
     AttentionBackward,
@@ -187,6 +187,7 @@ __all__ = [
     "channel_of",
     "class_logit",
     "linear_head",
+    "reads_means",
     "rule_of",
     "score_of",
     "taken",

@@ -6,8 +6,9 @@ Carter et al. 2019, Activation Atlas (doi:10.23915/distill.00015).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import numpy as np
 from torch import Tensor
 
 from reportgen.engine.needs.ascent import Climb
@@ -17,16 +18,29 @@ from reportgen.findings import Array
 
 # layers that hand a mean of maps on as it is
 SILENT = ("AdaptiveAvgPool2d", "AvgPool2d", "Flatten", "Dropout", "Identity")
+TOLERANCE = 0.02
 
 
 def linear_head(model: ModelFacts, layer: LayerFacts) -> LayerFacts | None:
-    """The linear layer that reads the mean of a layer's maps, a row of weights a class; None where another
-    layer stands between, or where the outputs are no scores of classes."""
+    """The linear layer that may read the mean of a layer's maps, a row of weights a class; None where another
+    layer stands between, or where the outputs are no scores of classes. What is in no layer (a functional
+    rectifier, a maximum over places) is not seen here: `reads_means` tells by numbers."""
     head, exclusive = model.leaves()[-1], model.head.kind in ("classes", "labels")
     between = [x for x in model.leaves()[:-1] if x.finished > layer.finished]
     reads = head.type == "Linear" and head.weight_shape == (model.class_count, layer.maps)
     silent = all(x.type in SILENT for x in between)
     return head if reads and silent and exclusive and model.head.form == "logits" else None
+
+
+def reads_means(weight: Array, charted: Charted) -> bool:
+    """Whether the logits are W·m + b of the means m of the layer's maps, W (classes, C) the weights and b the
+    same for all images: what is left of the logits then does not differ between images. A share of
+    `TOLERANCE` of how they differ is rounding, of a network in bfloat16 too. It takes two images."""
+    if len(charted.means) < 2:
+        return False
+    left = charted.logits - charted.means @ weight.T  # (n, classes)
+    differ, remain = (float(np.linalg.norm(x - x.mean(0))) for x in (charted.logits, left))
+    return 0 < differ < np.inf and remain <= TOLERANCE * differ
 
 
 @dataclass(frozen=True)
@@ -95,10 +109,13 @@ class Cell:
 @dataclass(frozen=True)
 class Charted:
     """An atlas: its cells by row and column, of how many places and images it is made, how many of the places
-    lie in a cell, and by what they were laid out, in words."""
+    lie in a cell, and by what they were laid out, in words; of a few of its images the means of the layer's
+    maps (n, C) and the logits (n, classes)."""
 
     cells: tuple[Cell, ...]
     places: int
     images: int
     shown: int
     words: str
+    means: Array = field(default_factory=lambda: np.zeros((0, 0)))
+    logits: Array = field(default_factory=lambda: np.zeros((0, 0)))

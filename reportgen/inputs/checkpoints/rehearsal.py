@@ -32,6 +32,7 @@ SPARE_SECONDS, BYTES_A_SECOND = 20, 20_000_000  # of the processor's time
 WAITED = 10  # times as long by the clock, for a machine that has more to do
 # elsewhere a fork beside the system's own threads may hang, or there is none
 REHEARSES = hasattr(os, "fork") and sys.platform != "darwin"
+FREE = "free memory, or give the process more of it, and give the same command again"
 WORDS = 2000  # of a cause or remedy that the child hands over
 
 
@@ -89,8 +90,10 @@ def _heard(listen: int, until: float) -> bytes | None:
 def _judge(told: bytes | None, status: int, name: str, seconds: int, memory: int) -> None:
     """Raises InputError unless the child read the file."""
     ended = os.waitstatus_to_exitcode(status)
-    if told is None or ended in (-signal.SIGXCPU, -signal.SIGKILL):
+    if told is None or ended == -signal.SIGXCPU:
         raise InputError(f"{name} takes more than {seconds} seconds to read: no weights do", SAVE_AGAIN)
+    if ended == -signal.SIGKILL:  # by the system, whose memory is spent: no limit of ours sends that
+        raise InputError(f"too little memory to read {name}: the system ended the process that does", FREE)
     if ended != 0 or not told:
         raise InputError(f"{name} ends the process that reads it: it is damaged or an attack", SAVE_AGAIN)
     said = json.loads(told)
@@ -143,5 +146,7 @@ def _limit(seconds: int, memory: int) -> None:
         limits[resource.RLIMIT_AS] = pages * resource.getpagesize() + memory
     for kind, wanted in limits.items():
         hard = resource.getrlimit(kind)[1]
+        if kind == resource.RLIMIT_CPU and hard != resource.RLIM_INFINITY:
+            wanted = min(wanted, max(0, hard - 1))  # SIGXCPU, before the SIGKILL of an inherited hard limit
         most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(kind, (most, hard))

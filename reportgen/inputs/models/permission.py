@@ -123,7 +123,7 @@ def _within(path: Path, place: Path) -> bool:
 
 def _is_written_below(file: Path, base: Path) -> bool:
     top = os.path.abspath(base)
-    return os.path.commonpath([os.path.abspath(file), top]) == top
+    return files.is_below(os.path.abspath(file), top)
 
 
 def _is_beside(top: str, base: Path) -> bool:
