@@ -18,7 +18,7 @@ from reportgen import files
 from reportgen.errors import InputError, RecipeError
 from reportgen.evidence import canonical_json, shards, write_whole
 from reportgen.evidence.files import is_whole
-from reportgen.inputs.models.permission import LIBRARIES
+from reportgen.inputs.models.installed import LIBRARIES
 from reportgen.measure import measure_part
 from reportgen.measure.audit import Audit, prepare
 from reportgen.measure.spans import Part
