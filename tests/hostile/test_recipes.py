@@ -4,6 +4,7 @@ read without an end. Promise 3: nothing that one asks for has no bound."""
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from reportgen import files
 from reportgen.checks import questions
 from reportgen.cli.options import allowed_code
 from reportgen.errors import InputError, RecipeError, ReportgenError
@@ -328,6 +330,32 @@ def test_promise_2_links_out_of_the_recipe_s_folder_are_said(tmp_path: Path) -> 
     (tmp_path / "r" / "recipe.yaml").write_text("model: {classes: classes.txt}\n")
     (said,) = load(tmp_path / "r" / "recipe.yaml").links()
     assert "'classes.txt'" in said and "names.txt" in said
+
+
+def test_promise_2_only_what_names_a_file_is_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").write_text("x")
+    room = tmp_path / "r"
+    room.mkdir()
+    for name in ("cat", "a.pt", "log.csv", "theme", "labels.csv", "own.txt", "past", "auto"):
+        (room / name).symlink_to(tmp_path / "elsewhere")
+    classes = [f"class {n}" for n in range(5_000)]
+    data = {
+        "title": "cat", "targets": ["cat"], "model": {"classes": [*classes, "cat"]},
+        "beside": {"checkpoint": "a.pt", "model": {"classes": "own.txt"}},
+        "images": {"labels": "labels.csv", "groups": ["cat"]}, "output": {"theme": "theme"}, "history": "past",
+        "visualizations": ["saliency", {"evolution": {"checkpoints": ["a.pt"], "log": "log.csv"}}],
+    }  # fmt: skip
+    (room / "recipe.yaml").write_text(json.dumps(data))
+    asked: list[Path] = []
+    real = files.leads_out
+    monkeypatch.setattr(files, "leads_out", lambda path, root: asked.append(path) or real(path, root))
+    said = load(room / "recipe.yaml").links()
+    assert sorted(path.name for path in asked) == [
+        "a.pt", "labels.csv", "log.csv", "own.txt", "past", "theme",
+    ]  # fmt: skip
+    assert len(said) == 6 and not any("'cat'" in note for note in said)
 
 
 # -- promise 3 ----------------------------------------------------------------------------------------
