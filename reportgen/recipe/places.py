@@ -36,7 +36,8 @@ def named_files(data: Mapping[str, Any]) -> list[str]:
         for options in one.values() if isinstance(one, Mapping) else ():
             if isinstance(options, Mapping):
                 found |= {text for key in OPTIONS for text in _texts(options.get(key))}
-    return sorted(text for text in found if 0 < len(text) <= LONGEST and text.isprintable() and "://" not in text)
+    paths = (text for text in found if 0 < len(text) <= LONGEST and "://" not in text)
+    return sorted(path for path in paths if path.isprintable())
 
 
 def _at(data: Any, key: tuple[str, ...]) -> Iterator[str]:

@@ -344,7 +344,8 @@ def test_promise_2_only_what_names_a_file_is_looked_for(
     data = {
         "title": "cat", "targets": ["cat"], "model": {"classes": [*classes, "cat"]},
         "beside": {"checkpoint": "a.pt", "model": {"classes": "own.txt"}},
-        "images": {"labels": "labels.csv", "groups": ["cat"]}, "output": {"theme": "theme"}, "history": "past",
+        "images": {"labels": "labels.csv", "groups": ["cat"]}, "output": {"theme": "theme"},
+        "history": "past",
         "visualizations": ["saliency", {"evolution": {"checkpoints": ["a.pt"], "log": "log.csv"}}],
     }  # fmt: skip
     (room / "recipe.yaml").write_text(json.dumps(data))
