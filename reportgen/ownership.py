@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
+from reportgen import files
 from reportgen.errors import RecipeError
 from reportgen.evidence import BESIDE, write_whole
 from reportgen.evidence.writer import SHARD
@@ -27,6 +28,7 @@ EVIDENCE = "evidence"
 BEFORE = ("baseline.json", "baseline.safetensors", "history.json")
 FOLDERS = (EVIDENCE, f"{EVIDENCE}/{BESIDE}", MAPS, f"{MAPS}/{BESIDE}", PAGE_FILES)
 OURS = "reportgen.evidence/"  # how the schema of a manifest of ours begins, whatever its version
+LARGEST_BYTES = 1 << 28  # of a manifest or a seal: of a million images
 UNKNOWN = "0" * 64  # the hash of a file that is claimed and not written yet
 MARKER = "reportgen-work"
 MARK = b"reportgen.work/1\nHere reportgen builds the report of the folder around; it goes when it is whole.\n"
@@ -58,7 +60,7 @@ def owned(folder: Path) -> frozenset[str]:
     known = _listed(folder)
     names = {SUMS, *_evidence(folder / EVIDENCE), *(_documents(folder) if known is None else known)}
     root = os.path.realpath(folder)
-    return frozenset(name for name in names if NAMES.fullmatch(name) and _is_plain(root, name))
+    return frozenset(name for name in names if NAMES.fullmatch(name) and is_plain(root, name))
 
 
 class Reports:
@@ -148,7 +150,7 @@ def text_of(digests: Mapping[str, str]) -> bytes:
 
 def listed(folder: Path) -> dict[str, str]:
     """The seal's hashes by name. Raises OSError and ValueError where it cannot be read."""
-    lines = (folder / SUMS).read_bytes().decode().split("\n")
+    lines = files.read(folder / SUMS, LARGEST_BYTES).decode().split("\n")
     return {name: digest for digest, name in (line.split("  ", 1) for line in lines if line)}
 
 
@@ -178,16 +180,16 @@ def is_work(work: Path) -> bool:
     marker = work / MARKER
     if not marker.is_file() or marker.is_symlink():
         return not inside
-    mark = marker.read_bytes()
+    mark = files.beginning(marker, len(MARK) + 1)
     return mark == MARK or (MARK.startswith(mark) and inside == [MARKER])
 
 
 def _manifest(evidence: Path) -> dict[str, object] | None:
     """The manifest of evidence of ours, of any version; None where there is none."""
     try:
-        found = json.loads((evidence / "manifest.json").read_bytes())
+        found = json.loads(files.read(evidence / "manifest.json", LARGEST_BYTES))
         return dict(found) if str(found["schema"]).startswith(OURS) else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):  # a folder that only looks like ours
         return None
 
 
@@ -198,8 +200,9 @@ def _evidence(evidence: Path, room: str = EVIDENCE) -> Iterator[str]:
         return
     yield from (f"{room}/{name}" for name in ("manifest.json", "timing.json", "key"))
     shards = manifest.get("shards")
-    for shard in shards if isinstance(shards, list) else ():
-        yield from (f"{room}/{shard['name']}.{ending}" for ending in ("json", "safetensors"))
+    known = [shard for shard in shards if isinstance(shard, dict)] if isinstance(shards, list) else []
+    for shard in known:
+        yield from (f"{room}/{shard.get('name')}.{ending}" for ending in ("json", "safetensors"))
     if room == EVIDENCE:
         yield from _evidence(evidence / BESIDE, f"{room}/{BESIDE}")
 
@@ -224,7 +227,7 @@ def _expected(name: str) -> bool:
     return not name.startswith(EVIDENCE) or SHARDS.fullmatch(name) is not None
 
 
-def _is_plain(root: str, name: str) -> bool:
+def is_plain(root: str, name: str) -> bool:
     """Whether a name is free, or a regular file's that is reached through no link."""
     path = os.path.join(root, name)
     if not os.path.lexists(path):

@@ -21,8 +21,29 @@ LAYOUT = frozenset("\n\t")  # what prose may have besides
 SPACES = frozenset({"Zs"})
 JOINERS = "\u200c\u200d"
 SCRIPTS = "\u0600-\u1fff\u2600-\U0001faff"  # those whose letters join, and emoji
-JOINED = re.compile(f"(?<=[{SCRIPTS}])([{JOINERS}])(?=[{SCRIPTS}])")  # parts of letters, and not hidden
-BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")  # printable, and nothing to see
+COLOURED = "\ufe0f"  # makes an emoji of what is a sign of text else, and is seen there alone (Unicode TS 51)
+SIGNS = (  # those that it does that to
+    "\u00a9\u00ae\u203c\u2049\u2122\u2139\u2194-\u2199\u21a9\u21aa\u2328\u23cf\u23ed-\u23ef\u23f1\u23f2\u23f8-\u23fa\u24c2"
+    "\u25aa\u25ab\u25b6\u25c0\u25fb\u25fc\u2600-\u2604\u260e\u2611\u2618\u261d\u2620\u2622\u2623\u2626\u262a\u262e\u262f"
+    "\u2638-\u263a\u2640\u2642\u265f\u2660\u2663\u2665\u2666\u2668\u267b\u267e\u2692\u2694-\u2697\u2699\u269b\u269c\u26a0"
+    "\u26a7\u26b0\u26b1\u26c8\u26cf\u26d1\u26d3\u26e9\u26f0\u26f1\u26f4\u26f7-\u26f9\u2702\u2708\u2709\u270c\u270d\u270f"
+    "\u2712\u2714\u2716\u271d\u2721\u2733\u2734\u2744\u2747\u2763\u2764\u27a1\u2934\u2935\u2b05-\u2b07\u3030\u303d\u3297"
+    "\u3299\U0001f170\U0001f171\U0001f17e\U0001f17f\U0001f202\U0001f237\U0001f321\U0001f324-\U0001f32c\U0001f336"
+    "\U0001f37d\U0001f396\U0001f397\U0001f399-\U0001f39b\U0001f39e\U0001f39f\U0001f3cb-\U0001f3ce"
+    "\U0001f3d4-\U0001f3df\U0001f3f3\U0001f3f5\U0001f3f7\U0001f43f\U0001f441\U0001f4fd\U0001f549\U0001f54a"
+    "\U0001f56f\U0001f570\U0001f573-\U0001f579\U0001f587\U0001f58a-\U0001f58d\U0001f590\U0001f5a5\U0001f5a8"
+    "\U0001f5b1\U0001f5b2\U0001f5bc\U0001f5c2-\U0001f5c4\U0001f5d1-\U0001f5d3\U0001f5dc-\U0001f5de\U0001f5e1"
+    "\U0001f5e3\U0001f5e8\U0001f5ef\U0001f5f3\U0001f5fa\U0001f6cb\U0001f6cd-\U0001f6cf\U0001f6e0-\U0001f6e5"
+    "\U0001f6e9\U0001f6f0\U0001f6f3"
+)
+KEPT = re.compile(  # parts of letters and emoji, and not hidden
+    f"((?<=[{SCRIPTS}])[{JOINERS}](?=[{SCRIPTS}])|(?<=[{SIGNS}]){COLOURED}|(?<=[0-9#*]){COLOURED}(?=\u20e3))"
+)
+VARIANTS = (range(0x180B, 0x1810), range(0xFE00, 0xFE10), range(0xE0100, 0xE01F0))  # selectors of a form
+BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\U00016fe4\U0001d159").union(
+    *(map(chr, codes) for codes in VARIANTS)
+)  # printable, and nothing to see
+UNSEEN = re.compile("^ | $|(?<= ) ")  # spaces of a name that a page or an eye leaves out
 BYTE = range(0xDC80, 0xDD00)  # how Python keeps a byte that is no UTF-8
 # what a name that is plain text must not look like
 ESCAPED = re.compile(r"\\(?:\\|[nrt]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})")
@@ -42,8 +63,9 @@ def visible(text: str) -> str:
 
 
 def named(name: str, at_most: int = NAME) -> str:
-    """A name in one visible line. Two names that differ are shown differently: a backslash that would look
-    like one of the escapes is doubled, and a long name has its length and part of its SHA-256 in it."""
+    """A name in one visible line. Two names that differ are shown by different characters: a backslash that
+    would look like one of the escapes is doubled, a space at an end or behind another is one, and a long
+    name has its length and part of its SHA-256 in it."""
     text = _escaped(name)
     if len(text) <= at_most:
         return text
@@ -102,19 +124,20 @@ def _prints(c: str) -> bool:
 
 
 def _escaped(name: str) -> str:
-    if all(map(_prints, set(name))) and not ESCAPED.search(name):
+    if all(map(_prints, set(name))) and not ESCAPED.search(name) and not UNSEEN.search(name):
         return SHORTENED.sub(r"\\u2026", name)
     doubled = name.replace("\\", "\\\\")
     hidden = {ord(c): escape(c) for c in set(doubled) if not _prints(c)}
-    return SHORTENED.sub(r"\\u2026", _translated(doubled, hidden))
+    spaced = UNSEEN.sub(r"\\x20", _translated(doubled, hidden))
+    return SHORTENED.sub(r"\\u2026", spaced)
 
 
 def _translated(text: str, hidden: dict[int, str]) -> str:
-    """A text with escapes for what is hidden, but for joiners that are parts of letters."""
+    """A text with escapes for what is hidden, but for what is part of a letter or an emoji."""
     if not hidden:
         return text
-    if hidden.keys() & set(map(ord, JOINERS)):
-        parts = JOINED.split(text)  # every second is such a joiner
+    if hidden.keys() & set(map(ord, JOINERS + COLOURED)):
+        parts = KEPT.split(text)  # every second is such a part
         return "".join(part if n % 2 else part.translate(hidden) for n, part in enumerate(parts))
     return text.translate(hidden)
 

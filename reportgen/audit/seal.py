@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from reportgen import files
 from reportgen.errors import InputError
 from reportgen.evidence import BESIDE, Evidence, sha256_of
 from reportgen.formats import MAPS
@@ -13,8 +14,11 @@ from reportgen.ownership import (
     BEFORE,
     DOCUMENTS,
     EVIDENCE,
+    LARGEST_BYTES,
+    NAMES,
     PAGE_FILES,
     SUMS,
+    is_plain,
     is_work,
     listed,
     owned,
@@ -40,8 +44,8 @@ def _sealed(folder: Path) -> list[str]:
     rooms = (EVIDENCE, f"{EVIDENCE}/{BESIDE}")
     named = (*DOCUMENTS, *(f"{room}/{name}" for room in rooms for name in UNHASHED))
     named += tuple(f"{EVIDENCE}/{name}" for name in BEFORE)
-    files = (*folder.glob(f"{MAPS}/**/*.npz"), *folder.glob(f"{PAGE_FILES}/*"))
-    more = sorted(path.relative_to(folder).as_posix() for path in files)
+    pages = (*folder.glob(f"{MAPS}/**/*.npz"), *folder.glob(f"{PAGE_FILES}/*"))
+    more = sorted(path.relative_to(folder).as_posix() for path in pages)
     return [name for name in (*named, *more) if (folder / name).is_file()]
 
 
@@ -58,9 +62,12 @@ def verify(
     evidence = Evidence(folder / EVIDENCE)
     altered = [f"{EVIDENCE}/{name}" for name in evidence.altered()]
     written = sums(folder)
-    if (folder / SUMS).read_bytes() != text_of(written):  # lines that say nothing, or one thing twice
+    if files.read(folder / SUMS, LARGEST_BYTES) != text_of(written):
+        # lines that say nothing, or one thing twice
         altered.append(SUMS)
-    altered += [name for name, digest in written.items() if _digest(folder / name) != digest]
+    root = os.path.realpath(folder)  # a name that no report's file has, or a link, is not opened
+    plain = {name for name in written if NAMES.fullmatch(name) and is_plain(root, name)}
+    altered += [n for n, digest in written.items() if n not in plain or _digest(folder / n) != digest]
     altered += [name for name in _sealed(folder) if name not in written]
     audited = evidence.manifest["checkpoint"]["sha256"]
     if checkpoint is not None and (hash_at or _digest)(checkpoint) != audited:
@@ -73,11 +80,11 @@ def added(folder: Path) -> list[str]:
     not of what a run that is under way, or was stopped, has built there."""
     ours = owned(folder)
     found: list[str] = []
-    for here, folders, files in os.walk(folder):
+    for here, folders, names in os.walk(folder):
         room = Path(here)
         links = [name for name in folders if (room / name).is_symlink()]
         folders[:] = [name for name in folders if name not in links and not is_work(room / name)]
-        found += [(room / name).relative_to(folder).as_posix() for name in (*files, *links)]
+        found += [(room / name).relative_to(folder).as_posix() for name in (*names, *links)]
     return sorted(name for name in found if name not in ours)
 
 

@@ -112,12 +112,16 @@ RECIPE_KEYS: dict[str, tuple[str, Callable[[Any, Path], Any]]] = {
 }
 
 
+NETWORKS = ("torchvision", "timm")  # torchvision:resnet18 names one of its networks, and no code of it
+
+
 def allowed_code(given: Mapping[str, Any]) -> tuple[str, ...]:
     """What a recipe's source may call besides what always may: what the command line allows, and what it
-    names itself as a model."""
+    names itself as a model; not all of a library where that is one of its networks."""
     named = [given.get(option) for option in ("model", "beside_model")]
     places = [source.rpartition(":")[0] for source in named if source]
-    return (*(given.get("allow_code") or ()), *filter(None, places))
+    named_too = [place for place in places if place and place not in NETWORKS]
+    return (*(given.get("allow_code") or ()), *named_too)
 
 
 def recipe_values(given: Mapping[str, Any], folder: Path) -> dict[str, object]:

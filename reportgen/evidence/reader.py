@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from reportgen import files
 from reportgen.errors import InputError
 from reportgen.evidence.arrays import Stored
 from reportgen.evidence.files import is_whole, sha256_of
@@ -33,6 +34,8 @@ from reportgen.evidence.shards import (
 from reportgen.findings import Array, Finding, Verdict, explaining
 from reportgen.findings.verdicts import from_json
 
+LARGEST_BYTES = 1 << 28  # of a manifest: of a million images
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -44,8 +47,8 @@ class Evidence:
     def manifest(self) -> Manifest:
         """Raises InputError where the folder holds no complete evidence."""
         try:
-            manifest = json.loads((self.folder / "manifest.json").read_bytes())
-        except (OSError, ValueError) as error:
+            manifest = json.loads(files.read(self.folder / "manifest.json", LARGEST_BYTES))
+        except (OSError, ValueError, RecursionError) as error:
             raise InputError(
                 f"{self.folder} holds no complete evidence ({type(error).__name__})",
                 "name the folder that `reportgen run` wrote, or run it again to finish it",
@@ -60,7 +63,7 @@ class Evidence:
     @cached_property
     def timing(self) -> Timing:
         """Durations in seconds and peak memory in bytes."""
-        return cast(Timing, json.loads((self.folder / "timing.json").read_bytes()))
+        return cast(Timing, json.loads(files.read(self.folder / "timing.json", LARGEST_BYTES)))
 
     @cached_property
     def beside(self) -> Evidence | None:
@@ -70,7 +73,7 @@ class Evidence:
     @cached_property
     def _shards(self) -> dict[str, dict[str, Any]]:
         return {
-            shard["name"]: json.loads((self.folder / f"{shard['name']}.json").read_bytes())
+            shard["name"]: json.loads(files.read(self.folder / f"{shard['name']}.json", files.largest()))
             for shard in self.manifest["shards"]
         }
 
@@ -182,16 +185,21 @@ class Evidence:
         """The names of files that are not as they were written (or are gone)."""
         for shard in self.manifest["shards"]:
             path = self.folder / f"{shard['name']}.json"
-            if not path.exists() or sha256_of(path) != shard["sha256"]:
+            if path.parent != self.folder or not _is_plain(path) or sha256_of(path) != shard["sha256"]:
                 yield path.name
-            elif not is_whole(path):
+            elif not _is_plain(path.with_suffix(".safetensors")) or not is_whole(path):
                 yield path.with_suffix(".safetensors").name
         if self.beside is not None:
             yield from (f"{BESIDE}/{name}" for name in self._altered_beside(self.beside))
 
     def _altered_beside(self, other: Evidence) -> Iterator[str]:
         sealed = other.folder / "manifest.json"
-        if sealed.exists() and sha256_of(sealed) == self.manifest["beside"]["manifest_sha256"]:
+        if _is_plain(sealed) and sha256_of(sealed) == self.manifest["beside"]["manifest_sha256"]:
             yield from other.altered()
         else:  # what it says of its shards is not to be relied on
             yield sealed.name
+
+
+def _is_plain(path: Path) -> bool:
+    """Whether it is a regular file and no link, which may lead to what has no end."""
+    return path.is_file() and not path.is_symlink()

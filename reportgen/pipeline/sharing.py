@@ -21,7 +21,7 @@ from reportgen.evidence import canonical_json, sha256_of, shards, write_whole
 from reportgen.evidence.files import is_whole
 from reportgen.evidence.writer import SHARD
 from reportgen.inputs.images.sources.places import address_of
-from reportgen.inputs.models.permission import LIBRARIES
+from reportgen.inputs.models.installed import LIBRARIES
 from reportgen.measure import measure_part
 from reportgen.measure.audit import Audit, prepare
 from reportgen.measure.spans import Part

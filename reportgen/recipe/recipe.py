@@ -34,6 +34,7 @@ from reportgen.recipe.fields import (
     default_visualizations,
 )
 from reportgen.recipe.gates import Gate, TrustRecipe, tested_check, tested_method
+from reportgen.recipe.places import named_files
 from reportgen.recipe.second_model import BesideRecipe, as_main, merged
 from reportgen.recipe.source import KeyPath, Source, read
 
@@ -227,7 +228,7 @@ class Recipe(Part):
 
     def links(self) -> list[str]:
         """Notes on files that the recipe names by links which lead out of its folder."""
-        texts = sorted(_texts(self._source.data)) if self._source else []
+        texts = named_files(self._source.data) if self._source else []
         leading = [(text, files.leads_out(self.folder / text, self.folder)) for text in texts]
         return [f"'{text}', which the recipe names, is a link to {real}." for text, real in leading if real]
 
@@ -297,14 +298,6 @@ class Recipe(Part):
         for key in path:
             value = value[key]
         return value
-
-
-def _texts(value: Any) -> set[str]:
-    """The texts in a recipe that are names of files there may be: one line, and not longer than such are."""
-    if isinstance(value, str):
-        return {value} if 0 < len(value) <= 255 and value.isprintable() else set()
-    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
-    return set().union(*map(_texts, inner))
 
 
 def _is(value: Any, name: object) -> bool:

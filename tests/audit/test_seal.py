@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -106,6 +107,31 @@ def test_a_seal_that_says_a_thing_twice_is_no_seal_of_ours(sealed: Path) -> None
     first = seal_file.read_text().splitlines(keepends=True)[0]
     seal_file.write_text(first.replace(first[:64], "0" * 64) + seal_file.read_text())
     assert verify(sealed) == ["SHA256SUMS"]
+
+
+@pytest.mark.parametrize("name", ["/proc/kcore", "../net.pt", "evidence/../../net.pt", "notes.md"])
+def test_a_name_that_no_file_of_a_report_has_is_altered_and_not_opened(
+    sealed: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seal_file = sealed / "SHA256SUMS"
+    (sealed / "notes.md").write_bytes(b"weights")
+    digest = sha256_of(sealed.parent / "net.pt")
+    seal_file.write_text(seal_file.read_text() + f"{digest}  {name}\n")
+    opened: list[Path] = []
+    monkeypatch.setattr("reportgen.audit.seal.sha256_of", lambda path: opened.append(path) or sha256_of(path))
+    assert verify(sealed) == [name]
+    assert sealed / name not in opened
+
+
+@pytest.mark.parametrize("name", [FILES[0], *FILES[5:7]])
+@pytest.mark.parametrize("kind", ["pipe", "/dev/zero"])
+def test_what_has_no_end_in_place_of_a_file_is_altered(sealed: Path, name: str, kind: str) -> None:
+    (sealed / name).unlink()
+    if kind == "pipe":
+        os.mkfifo(sealed / name)
+    else:
+        (sealed / name).symlink_to(kind)
+    assert verify(sealed) == [name]
 
 
 STRANGERS = ("notes.md", ".hidden", "evidence/more.json", "evidence/beside/key", "maps/a/b.npz", "maps/x.npz")

@@ -11,7 +11,8 @@ FORMATS = [
     *map(chr, (0xFEFF, 0xFFF9, 0xFFFA, 0xFFFB, 0xE0001, 0xE0041, 0xE007F)),
 ]
 HALVES = [chr(code) for code in (0xD800, 0xDBFF, 0xDC00, 0xDC80, 0xDCFF, 0xDFFF)]
-BLANKS = ["\u3164", "\u115f", "\u2800", "\u00a0", "\u2003", "\u3000", "\u034f"]
+VARIANTS = [*map(chr, (0x180B, 0x180F, 0xFE00, 0xFE0E, 0xFE0F, 0xE0100, 0xE01EF)), "\U0001d159"]
+BLANKS = ["\u3164", "\u115f", "\u2800", "\u00a0", "\u2003", "\u3000", "\u034f", *VARIANTS, "  ", " "]
 NOTHINGS = ["\ue000", "\uffff", "\ufdd0", "\U0010ffff", "\u0378"]
 MARKUP = (
     "<script>alert(1)</script>|</title><h1>PASSED</h1>|--></style>|<img src=x onerror=alert(1)>|&lt;b&gt;"
@@ -44,5 +45,6 @@ def texts() -> list[str]:
 
 # what no text that is shown may hold: controls but line ends and tabs, what turns or hides text, halves
 HIDDEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff"
+    "\u180b-\u180f\ufe00-\ufe0e\U000e0100-\U000e01ef]|(?<=[a-z \u3040-\u9fff\U0001f600-\U0001f64f])\ufe0f"
 )

@@ -243,3 +243,26 @@ def test_promise_2_a_walk_ends_and_stays(tmp_path: Path) -> None:
     assert {path.name for path in found} == {"x.png"} and len(found) == 1
     assert any("were not followed: 3" in note for note in notes)
     assert [file.number for file in numbered(found, top)] == [0]
+
+
+@pytest.mark.parametrize("room", ["", "evidence", "maps"])
+@pytest.mark.parametrize("name", ["evidence/manifest.json", "SHA256SUMS", "both"])
+@pytest.mark.parametrize("kind", ["pipe", "/dev/zero", "deep", "strange"])
+def test_promise_2_what_looks_like_a_report_around_the_images_is_not_waited_for(
+    room: str, name: str, kind: str, tmp_path: Path
+) -> None:
+    """A walk asks whether the folders are reports of ours, whose files are no images of the set."""
+    for each in ("evidence/manifest.json", "SHA256SUMS") if name == "both" else (name,):
+        path = tmp_path / each
+        path.parent.mkdir(exist_ok=True)
+        if kind == "pipe":
+            os.mkfifo(path)
+        elif kind.startswith("/"):
+            path.symlink_to(kind)
+        else:
+            strange = '{"schema": "reportgen.evidence/1", "shards": [{}, 7, {"name": [1]}]}'
+            path.write_text(strange if kind == "strange" else "[" * 100_000)
+    (tmp_path / room).mkdir(exist_ok=True)
+    (tmp_path / room / "a.png").write_bytes(encoded("PNG"))
+    found, _ = walk(tmp_path / room)
+    assert [path.name for path in found] == ["a.png"]

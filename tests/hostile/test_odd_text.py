@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -15,7 +16,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from hostile.forked import RECIPE, forked, is_told, material
-from hostile.odd import HIDDEN, LONG, texts
+from hostile.odd import HIDDEN, LONG, VARIANTS, texts
 from reportgen.cli.commands import app
 from reportgen.report.render.templates import environment
 from reportgen.shown import LINE, NAME, line, named, visible, visible_json
@@ -47,7 +48,18 @@ def test_nothing_is_hidden_in_what_is_shown(shown: Any) -> None:
 
 def test_plain_names_stay_what_they_are() -> None:
     plain = "tench|great white shark|C:\\data|猫|a\\b|é|naïve (2)|“x”|👩\u200d🔬|می\u200cخواهم|x…y".split("|")
+    plain += ["❤\ufe0f", "🏳\ufe0f\u200d🌈", "1\ufe0f\u20e3"]
     assert [named(text) for text in plain] == plain == [visible(text) for text in plain]
+
+
+def test_what_shows_nothing_makes_no_two_names_alike() -> None:
+    """As an eye sees them: without what has no form, and with one space for several."""
+    spaces = ("a b", "a  b", "a   b", " a b", "a b ", "a b  ", r"a \x20b", "a\u00a0b")
+    names = [*spaces, *(f"{base}{c}" for base in ("猫", "😺", "x") for c in ("", *VARIANTS, "\ufe0f\ufe0f"))]
+    distinct = list(dict.fromkeys(names))
+    formless = re.compile("[\ufe00-\ufe0f\u180b-\u180f\U000e0100-\U000e01ef]")
+    seen = {" ".join(formless.sub("", named(name)).split()) for name in distinct}
+    assert len(seen) == len(distinct)
 
 
 def test_json_holds_what_is_shown() -> None:

@@ -4,6 +4,7 @@ read without an end. Promise 3: nothing that one asks for has no bound."""
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +17,9 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from reportgen import files
 from reportgen.checks import questions
+from reportgen.cli.options import allowed_code
 from reportgen.errors import InputError, RecipeError, ReportgenError
 from reportgen.inputs.models.permission import permission
 from reportgen.inputs.models.sources import build
@@ -187,6 +190,97 @@ def test_promise_1_a_file_elsewhere_is_called_where_the_command_line_names_it(tm
     assert "allowed on the command line" in may.words
 
 
+def written(path: Path, text: str = "import os\nrun = os.system\n") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+INSTALLED = (
+    ".venv/lib/python3.11/site-packages/lib/run.py", "env/Lib/site-packages/run.py",
+    "bare/lib/python3.12/run.py", "usr/lib/python3/dist-packages/run.py", "__pypackages__/3.11/lib/run.py",
+    "vendor/run.py", "other/bin/run.py", "node_modules/gyp/run.py", "deps/run.py",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", INSTALLED)
+def test_promise_1_what_is_installed_below_the_recipe_is_not_beside_it(name: str, tmp_path: Path) -> None:
+    """By name, by what lies in its folder, or by where a link leads."""
+    if name.startswith("deps"):
+        written(tmp_path / ".venv/lib/python3.11/site-packages/run.py")
+        (tmp_path / "deps").symlink_to(tmp_path / ".venv/lib/python3.11/site-packages")
+    file = written(tmp_path / name, "def run(): ...\n") if not (tmp_path / name).exists() else tmp_path / name
+    written(tmp_path / "vendor/lib-1.dist-info/METADATA")
+    written(tmp_path / "other/pyvenv.cfg")
+    with pytest.raises(RecipeError, match="is installed"):
+        permission(f"{name}:run", tmp_path, ())
+    assert "allowed on the command line" in permission(f"{name}:run", tmp_path, (str(file),)).words
+    named = permission(f"{name}:run", tmp_path, (str(file.parent),)).words
+    assert "allowed on the command line" in named
+
+
+def test_promise_1_this_python_s_own_modules_are_beside_no_recipe_above_them(tmp_path: Path) -> None:
+    for file in (os.__file__, torch.__file__, pytest.__file__):
+        for base in (Path("/"), Path(file).parent.parent):
+            with pytest.raises(RecipeError, match="is installed"):
+                permission(f"{file}:run", base, ())
+
+
+def test_promise_1_a_recipe_in_an_installed_package_has_its_own_beside_it(tmp_path: Path) -> None:
+    base = tmp_path / ".venv/lib/python3.11/site-packages/package/examples"
+    written(base / "net.py", NET)
+    assert build("net.py:Net", {}, base, permission("net.py:Net", base, ())) is not None
+    (tmp_path / "link").symlink_to(base)
+    assert build("net.py:Net", {}, tmp_path / "link", permission("net.py:Net", tmp_path / "link", ()))
+
+
+def test_promise_1_what_a_file_takes_from_elsewhere_is_called_where_the_remedy_is_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(tmp_path / "lib" / "otherlib" / "core.py", NET)
+    written(tmp_path / "lib" / "otherlib" / "__init__.py", "from otherlib.core import Net\n")
+    net = written(tmp_path / "room" / "net.py", "from otherlib import Net\n")
+    monkeypatch.syspath_prepend(tmp_path / "lib")
+    source, base = "net.py:Net", tmp_path / "room"
+    with pytest.raises(RecipeError, match=r"otherlib\.core") as refused:
+        build(source, {}, base, permission(source, base, (str(net),)))
+    named = refused.value.remedy.partition("--allow-code ")[2].partition(";")[0]
+    assert named == "otherlib.core"
+    for allowed in ((named,), ("otherlib",), (str(net), named), (str(net), str(tmp_path / "lib"))):
+        assert build(source, {}, base, permission(source, base, allowed)) is not None
+    for given in ({"model": source, "allow_code": ["otherlib"]}, {"allow_code": ["net.py", "otherlib"]}):
+        assert build(source, {}, base, permission(source, base, allowed_code(given))) is not None
+
+
+def test_promise_1_the_command_line_s_network_of_a_library_allows_no_more_of_it(tmp_path: Path) -> None:
+    allowed = allowed_code({"model": "torchvision:resnet18"})
+    source = "torchvision.io:write_file"
+    with pytest.raises(RecipeError, match="not allowed"):
+        build(source, {"filename": "canary"}, tmp_path, permission(source, tmp_path, allowed))
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["torchvision.models.detection:ssdlite320_mobilenet_v3_large", "detect.py:lraspp", "detect.py:part"],
+)
+@pytest.mark.parametrize("everything", [False, True])
+def test_promise_1_a_library_s_network_fetches_nothing(
+    source: str, everything: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some fetch the weights of their first layers unless they are told."""
+    text = "from torchvision.models.segmentation import lraspp_mobilenet_v3_large as lraspp\n"
+    written(tmp_path / "detect.py", text + "from functools import partial\npart = partial(lraspp)\n")
+
+    def refused(*_: Any, **__: Any) -> None:
+        raise AssertionError("fetched")
+
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", refused)
+    may = permission(source, tmp_path, None if everything else ())
+    assert build(source, {}, tmp_path, may) is not None
+    with pytest.raises(RecipeError, match="would fetch"):
+        build(source, {"weights_backbone": "DEFAULT"}, tmp_path, may)
+
+
 # -- promise 2 ----------------------------------------------------------------------------------------
 
 NAMED = {
@@ -236,6 +330,33 @@ def test_promise_2_links_out_of_the_recipe_s_folder_are_said(tmp_path: Path) -> 
     (tmp_path / "r" / "recipe.yaml").write_text("model: {classes: classes.txt}\n")
     (said,) = load(tmp_path / "r" / "recipe.yaml").links()
     assert "'classes.txt'" in said and "names.txt" in said
+
+
+def test_promise_2_only_what_names_a_file_is_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").write_text("x")
+    room = tmp_path / "r"
+    room.mkdir()
+    for name in ("cat", "a.pt", "log.csv", "theme", "labels.csv", "own.txt", "past", "auto"):
+        (room / name).symlink_to(tmp_path / "elsewhere")
+    classes = [f"class {n}" for n in range(5_000)]
+    data = {
+        "title": "cat", "targets": ["cat"], "model": {"classes": [*classes, "cat"]},
+        "beside": {"checkpoint": "a.pt", "model": {"classes": "own.txt"}},
+        "images": {"labels": "labels.csv", "groups": ["cat"]}, "output": {"theme": "theme"},
+        "history": "past",
+        "visualizations": ["saliency", {"evolution": {"checkpoints": ["a.pt"], "log": "log.csv"}}],
+    }  # fmt: skip
+    (room / "recipe.yaml").write_text(json.dumps(data))
+    asked: list[Path] = []
+    real = files.leads_out
+    monkeypatch.setattr(files, "leads_out", lambda path, root: asked.append(path) or real(path, root))
+    said = load(room / "recipe.yaml").links()
+    assert sorted(path.name for path in asked) == [
+        "a.pt", "labels.csv", "log.csv", "own.txt", "past", "theme",
+    ]  # fmt: skip
+    assert len(said) == 6 and not any("'cat'" in note for note in said)
 
 
 # -- promise 3 ----------------------------------------------------------------------------------------

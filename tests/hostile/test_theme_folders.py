@@ -24,7 +24,7 @@ CHAIN = "<{0} id='{1}'><rect {2}='url(#{3})'/><rect {2}='url(#{3})'/></{0}>"
 def chain(tag: str, attribute: str) -> str:
     """Thirty of a kind, each of which draws the next one twice: a thousand million at the end."""
     links = (CHAIN.format(tag, f"a{n}", attribute, f"a{n + 1}") for n in range(30))
-    return SVG.format("".join(links) + f"<rect {attribute}='url(#a0)'/>")
+    return SVG.format("".join(links) + f"<{tag} id='a30'/><rect {attribute}='url(#a0)'/>")
 
 
 def png(side: int, mode: str = "1") -> bytes:
@@ -88,10 +88,31 @@ REFUSED: dict[str, tuple[str, str | bytes]] = {
     "masks of masks": ("logo.svg", chain("mask", "mask")),
     "clips of clips": ("logo.svg", chain("clipPath", "clip-path")),
     "patterns of patterns": ("logo.svg", chain("pattern", "fill")),
-    "uses of uses": ("logo.svg", SVG.format("<g id='a'><use href='#b'/></g><g id='b'/><use href='#a'/>" * 9)),
+    "uses of uses": ("logo.svg", SVG.format("<g id='a'><use href='#b'/></g><g id='b'/><use href='#a'/>")),
     "a use of what is around it": ("logo.svg", SVG.format("<g id='a'><rect/><use href='#a'/></g>")),
     "many elements": ("logo.svg", SVG.format("<rect/>" * 5_000)),
     "many copies": ("logo.svg", SVG.format(f"<g id='a'>{'<rect/>' * 900}</g>" + "<use href='#a'/>" * 60)),
+    "two of one id": ("logo.svg", SVG.format("<g id='a'><use href='#b'/></g><g id='b'/><g id='a'/>")),
+    "uses of uses, in percents": ("logo.svg", SVG.format("<g id='a'><use href='#%61'/></g><use href='#a'/>")),
+    "masks of masks, with blanks": ("logo.svg", chain("mask", "mask").replace(")'", " )'")),
+    "masks of masks, in capitals": ("logo.svg", chain("mask", "mask").replace("url(", "URL( ")),
+    "clips of clips, in a style": (
+        "logo.svg", re.sub(r"clip-path=('[^']*)", r"style=\1", chain("clipPath", "clip-path")).replace(
+            "style='", "style='clip-path: ")
+    ),
+    "an id that nothing has": ("logo.svg", SVG.format("<rect fill='url(#b)'/>")),
+    "an id with a blank": ("logo.svg", SVG.format("<g id=' a'/><use href='# a'/>")),
+    "an id in percents": ("logo.svg", SVG.format("<g id='%61'/><g id='a'/><use href='#%61'/>")),
+    "many masks": ("logo.svg", SVG.format("<mask id='a'/>" + "<rect mask='url(#a)'/>" * 65)),
+    "many clips": ("logo.svg", SVG.format("<clipPath id='a'/>" + "<rect clip-path='url( #a )'/>" * 65)),
+    "much filled": (
+        "logo.svg",
+        SVG.format(f"<radialGradient id='a'>{'<stop/>' * 60}</radialGradient>" + "<g fill='url(#a)'/>" * 400),
+    ),
+    "gradients of themselves": (
+        "logo.svg",
+        SVG.format("<linearGradient id='a' href='#b'/><linearGradient id='b' href='#a'/><g fill='url(#a)'/>"),
+    ),
     "deep": ("logo.svg", SVG.format("<g>" * 5_000 + "</g>" * 5_000)),
     "a large number": ("logo.svg", SVG.format("<rect width='1e9' height='1e9'/>")),
     "small dashes": ("logo.svg", SVG.format("<path d='M0 0L9 9' stroke='red' stroke-dasharray='1e-9'/>")),
@@ -154,6 +175,19 @@ def test_comments_and_instructions_of_what_is_allowed_are_gone(own: Path) -> Non
     for gone in (b"<!--", b"<?", b"data-e", b"class", b"php"):
         assert gone not in drawn.data
     assert b'<rect width="1" height="1">' in drawn.data
+
+
+def test_a_drawing_may_refer_to_itself_within_bounds(own: Path) -> None:
+    """Gradients of gradients, masks, clips, copies, and names that nobody refers to."""
+    inside = (
+        "<g id='Group 3'/><linearGradient id='a'><stop offset='0'/></linearGradient>"
+        "<linearGradient id='b' href='#a'/><clipPath id='c.1'><rect width='9' height='9'/></clipPath>"
+        '<mask id="m"><rect fill="url(&quot;#b&quot;)"/></mask><path id="p" d="M0 0L9 9"/>'
+        "<g mask='url(#m)' clip-path='url( #c.1 )'><use href='#p' style='fill: url(#b)'/></g>"
+    )
+    (own / "logo.svg").write_text(SVG.format(inside + "<rect fill='url(#b)' width='1' height='1'/>" * 100))
+    drawn = themes.theme(str(own)).logo()
+    assert drawn is not None and b"Group 3" not in drawn.data and b"#c.1" in drawn.data
 
 
 @pytest.mark.parametrize("kind", [b"tEXt", b"iTXt", b"eXIf", b"zTXt"])

@@ -1,7 +1,8 @@
 """Whose code a recipe may call: a recipe is data of whoever wrote it, and `model.source` names a callable.
 
 By default that is code beside the recipe, and the networks of torchvision, timm and transformers. Anything
-else is asked for on the command line: `--allow-code MODULE|FILE`.
+else is asked for on the command line: `--allow-code MODULE|FILE`. What is installed below the recipe's folder
+is not beside it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import importlib.machinery
 import inspect
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MethodType, ModuleType
@@ -21,19 +22,21 @@ from torch import nn
 
 from reportgen import files
 from reportgen.errors import RecipeError
+from reportgen.inputs.models.installed import LIBRARIES, is_installed
 
-LIBRARIES = ("torchvision", "timm", "transformers")
 FETCHES = ("weights", "weights_backbone", "pretrained", "pretrained_backbone", "checkpoint_path")
 
 
 @dataclass(frozen=True)
 class Permission:
-    """What one source may call. `words` say it for the report; `places` are the folders and files, `modules`
-    the dotted names whose code it is; `everything` where a program made the recipe itself."""
+    """What one source may call. `words` say it for the report; `places` are the folders and files beside the
+    recipe, `named` those of the command line, and `modules` the dotted names whose code it is; `everything`
+    where a program made the recipe itself."""
 
     source: str
     words: str
     places: tuple[Path, ...] = ()
+    named: tuple[Path, ...] = ()
     modules: tuple[str, ...] = ()
     everything: bool = False
 
@@ -41,7 +44,7 @@ class Permission:
         """Raises RecipeError where a name led to another module than the one that was permitted."""
         name = module.__name__
         if not (self.everything or self._is_ours(name) or _in_library(name)):
-            raise refusal(self.source, f"'{name}' is another module than the one beside the recipe")
+            raise refusal(self.source, f"'{name}' is another module than the one beside the recipe", name)
 
     def check(self, found: Any) -> None:
         """Raises RecipeError for what is to be called and was defined elsewhere, as `net.py:os.system`."""
@@ -50,13 +53,21 @@ class Permission:
         home = _home(found)
         if home is not None and (self._is_ours(home) or _makes_a_network(found, home)):
             return
-        raise refusal(self.source, f"it is defined in {home or 'no module'}")
+        if home is None:
+            raise RecipeError(
+                f"model.source: '{self.source}' is not allowed: it is defined in no module",
+                "name a class or function of a file beside the recipe (--allow-code allows modules, files)",
+            )
+        raise refusal(self.source, f"it is defined in {home}", home)
 
     def _is_ours(self, name: str) -> bool:
         if any(name == one or name.startswith(f"{one}.") for one in self.modules):
             return True
         file = getattr(sys.modules.get(name), "__file__", None)
-        return file is not None and any(_within(Path(file), place) for place in self.places)
+        if file is None:
+            return False
+        beside = any(_is_beside(Path(file), place) for place in self.places)
+        return beside or any(_within(Path(file), place) for place in self.named)
 
 
 def permission(source: str, base: Path, allowed: Iterable[str] | None) -> Permission:
@@ -70,31 +81,33 @@ def permission(source: str, base: Path, allowed: Iterable[str] | None) -> Permis
         return Permission(source, "code of the program that made the recipe", everything=True)
     if where in LIBRARIES:
         return Permission(source, f"networks of {where}, as installed")
-    named = tuple(allowed)
+    top, named = where.partition(".")[0], tuple(allowed)
+    places = tuple(Path(one).resolve() for one in named if os.path.exists(one))
+    modules = tuple(one for one in named if not one.endswith(".py"))
     if where.endswith(".py"):
-        return _of_file(source, base / where, base, named)
-    if any(where == one or where.startswith(f"{one}.") for one in named):
-        top = where.partition(".")[0]
-        return Permission(source, f"the module {where}, allowed on the command line", modules=(top,))
-    top = where.partition(".")[0]
+        words, beside = _of_file(source, base / where, base, places)
+        return Permission(source, words, beside, places, modules)
+    if any(where == one or where.startswith(f"{one}.") for one in modules):
+        words = f"the module {where}, allowed on the command line"
+        return Permission(source, words, named=places, modules=(top, *modules))
     if top in LIBRARIES:
         return Permission(source, f"networks of {top}, as installed")
-    if _is_beside(top, base):
-        return Permission(source, f"the module {where}, beside the recipe", places=(base.resolve(),))
+    if _has_module(where, base):
+        words = f"the module {where}, beside the recipe"
+        return Permission(source, words, (base.absolute(),), places, modules)
     raise refusal(source, f"it is code of the module {where}, which is not beside the recipe", where)
 
 
-def _of_file(source: str, file: Path, base: Path, named: tuple[str, ...]) -> Permission:
-    places = tuple(Path(one).resolve() for one in named if os.path.exists(one))
-    if any(_within(file, place) for place in places):
-        return Permission(
-            source, f"the file {file.name}, allowed on the command line", (*places, file.resolve().parent)
-        )
-    if _is_written_below(file, base):  # a link there is as good as a file: both were put beside the recipe
+def _of_file(source: str, file: Path, base: Path, named: tuple[Path, ...]) -> tuple[str, tuple[Path, ...]]:
+    """What a file is, in words, and the places whose code it may lend."""
+    if any(_within(file, place) for place in named):
+        return f"the file {file.name}, allowed on the command line", (file.resolve().parent,)
+    if _is_written_below(file, base) and not is_installed(file, base):
+        # a link there is as good as a file: both were put beside the recipe
         link = f", a link to {real}" if (real := files.leads_out(file, base)) else ""
-        places = (base.resolve(), file.resolve())
-        return Permission(source, f"the file {file.name}{link}, beside the recipe", places)
-    raise refusal(source, f"{file} is not beside the recipe", str(file))
+        return f"the file {file.name}{link}, beside the recipe", (base.absolute(), file.resolve())
+    lies = "is installed, and not" if _is_written_below(file, base) else "is not"
+    raise refusal(source, f"{file} {lies} beside the recipe", str(file))
 
 
 def refusal(source: str, why: str, name: str | None = None) -> RecipeError:
@@ -107,13 +120,29 @@ def refusal(source: str, why: str, name: str | None = None) -> RecipeError:
     )
 
 
-def refuse_fetching(arguments: Iterable[str], source: str) -> None:
+def refuse_fetching(arguments: Mapping[str, Any]) -> None:
     """Raises RecipeError for arguments that make a library fetch or read weights of its own."""
-    if fetching := [key for key in arguments if key in FETCHES]:
+    if fetching := [key for key, value in arguments.items() if value and key in FETCHES]:
         raise RecipeError(
             f"model.arguments: '{fetching[0]}' would fetch other weights",
             "leave it out: the weights are the checkpoint's",
         )
+
+
+def unfetched(found: Any) -> dict[str, Any]:
+    """The arguments with which a library's callable fetches no weights: some do unless they are told."""
+    if not is_of_library(found):
+        return {}
+    try:
+        takes = inspect.signature(found).parameters
+    except (TypeError, ValueError):
+        return {}
+    return {key: False if key.startswith("pretrained") else None for key in FETCHES if key in takes}
+
+
+def is_of_library(found: Any) -> bool:
+    """Whether what is to be called was defined in a library that can fetch weights."""
+    return not isinstance(found, nn.Module) and _in_library(_home(found) or "")
 
 
 def _within(path: Path, place: Path) -> bool:
@@ -126,13 +155,20 @@ def _is_written_below(file: Path, base: Path) -> bool:
     return files.is_below(os.path.abspath(file), top)
 
 
-def _is_beside(top: str, base: Path) -> bool:
+def _is_beside(file: Path, place: Path) -> bool:
+    """Whether a module's file is, or lies below, a place, and was not installed there."""
+    return _within(file, place) and not is_installed(file, place)
+
+
+def _has_module(where: str, base: Path) -> bool:
     """Whether a module or package of that name lies in the folder itself. Nothing is imported."""
-    spec = importlib.machinery.PathFinder.find_spec(top, [str(base.resolve())])
+    if is_installed(base.joinpath(*where.split(".")), base):
+        return False
+    spec = importlib.machinery.PathFinder.find_spec(where.partition(".")[0], [str(base.resolve())])
     if spec is None:
         return False
     places = [spec.origin] if spec.origin else list(spec.submodule_search_locations or ())
-    return bool(places) and all(_within(Path(place), base) for place in places)
+    return bool(places) and all(_is_beside(Path(place), base) for place in places)
 
 
 def _home(found: Any) -> str | None:

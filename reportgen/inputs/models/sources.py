@@ -21,7 +21,13 @@ from torch import nn
 
 from reportgen.errors import InputError, RecipeError, did_you_mean, nearest
 from reportgen.inputs.models.optional import offline
-from reportgen.inputs.models.permission import Permission, permission, refuse_fetching
+from reportgen.inputs.models.permission import (
+    Permission,
+    is_of_library,
+    permission,
+    refuse_fetching,
+    unfetched,
+)
 
 FORMS = "torchvision:resnet50, timm:NAME, package.module:callable or file.py:callable"
 TO_RUN = "reportgen run FOLDER IMAGES --out REPORT"
@@ -41,7 +47,7 @@ def build(
         raise RecipeError(f"model.source: {source!r} does not name a model", f"write {FORMS}")
     _refuse_places(source)
     if where in ("torchvision", "timm"):
-        refuse_fetching([key for key, value in arguments.items() if value], source)
+        refuse_fetching(arguments)
         return _torchvision(name, arguments) if where == "torchvision" else _timm(name, arguments)
     may = allowed or permission(source, base, None)
     with _user_code(source, base):
@@ -49,9 +55,9 @@ def build(
         may.check_module(module)
         found = _attribute(module, name, source)
         may.check(found)
-        if not (may.everything or may.places or may.modules):  # of a library
-            refuse_fetching([key for key, value in arguments.items() if value], source)
-        return _call(found, arguments, source)
+        if is_of_library(found):
+            refuse_fetching(arguments)
+        return _call(found, {**arguments, **unfetched(found)}, source)
 
 
 def _refuse_places(source: str) -> None:
@@ -89,9 +95,7 @@ def _torchvision(name: str, arguments: Mapping[str, Any]) -> nn.Module:
             " segmentation or detection",
         )
     builder = models.get_model_builder(name.lower())
-    fixed: dict[str, Any] = {"weights": None}
-    if name.lower() in dense:
-        fixed["weights_backbone"] = None  # else they are fetched
+    fixed = unfetched(builder)
     if name.lower() in ("googlenet", "inception_v3"):
         fixed["init_weights"] = False  # slow, and the checkpoint overwrites it
     return _call(builder, {**arguments, **fixed}, f"torchvision:{name}")

@@ -27,7 +27,8 @@ MOST_PIXELS = 4_194_304
 MOST_SIDE = 4_096  # pixels
 MOST_ELEMENTS = 2_000
 MOST_DRAWN = 20_000  # with every copy
-MOST_USES = 64  # copies of copies would be drawn without end
+MOST_USES = 64  # and masks and clips: copies of copies would be drawn without end
+MOST_GRADIENTS = 8  # one that takes its colours from the next
 DEEPEST = 32
 LARGEST = 1e5  # of a number
 LEAST_DASH = 0.01  # a longer line has dashes without end
@@ -52,7 +53,8 @@ ATTRIBUTES = PRESENTATION | frozenset(
 FUNCTION = re.compile(r"([\w-]+)\s*\(\s*([^)]*)")
 FUNCTIONS = frozenset("rgb rgba hsl hsla matrix translate scale rotate skewx skewy".split())
 NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
-REFERENCE = re.compile(r"url\(\s*[\"']?#([^\"')]*)")
+REFERENCE = re.compile(r"url\(\s*[\"']?\s*#([^)]*)", re.I)
+NAME = re.compile(r"[A-Za-z_][\w.-]*")  # an id that is read alike everywhere
 XLINK = "{http://www.w3.org/1999/xlink}href"  # what SVG 1.1 calls href
 
 
@@ -190,27 +192,69 @@ def _bounded(name: str, value: str) -> bool:
 
 
 def _count(root: ElementTree.Element) -> None:
-    """Raises where what is copied, or masks and clips, refers to something that does itself, or where too
-    much is drawn: each reference draws all that it names once more."""
-    named = {element.get("id"): element for element in root.iter() if element.get("id")}
-    uses = sum(1 for _ in root.iter(f"{SVG}use"))
-    drawn = 0
+    """Raises where a reference is not surely one to one thing, where what is copied, masks or clips refers to
+    something that does itself, or where too much is drawn: each reference draws what it names once more."""
+    named = _named(root)
+    uses = drawn = 0
     for element in root.iter():
-        for target in (named.get(name) for name in _references(element)):
-            if target is None or str(target.tag).removeprefix(SVG) not in COPIED:
-                continue
+        for target in _targets(element, named):
             inside = list(target.iter())
             drawn += len(inside)
-            copies = (named.get(name) for part in inside for name in _references(part))
-            if any(copy is not None and str(copy.tag).removeprefix(SVG) in COPIED for copy in copies):
+            if not _is_copied(target):  # a gradient
+                _follow(target, named)
+                continue
+            uses += 1
+            if any(_is_copied(copy) for part in inside for copy in _targets(part, named)):
                 raise _Unfit("its <use> copies copies, or more than it may: a reference leads to another")
     if uses > MOST_USES or drawn > MOST_DRAWN:
         raise _Unfit("its <use> copies copies, or more than it may")
 
 
+def _named(root: ElementTree.Element) -> dict[str, ElementTree.Element]:
+    """The elements by their ids. Names that no reference of ours has are left out of the drawing, and a name
+    that two have is refused: who draws it takes the first, or the last."""
+    named: dict[str, ElementTree.Element] = {}
+    for element in root.iter():
+        name = element.get("id")
+        if name is None:
+            continue
+        if not NAME.fullmatch(name):
+            del element.attrib["id"]
+        elif name in named:
+            raise _Unfit(f"two of its elements have the id {name[:40]!r}")
+        else:
+            named[name] = element
+    return named
+
+
+def _targets(
+    element: ElementTree.Element, named: dict[str, ElementTree.Element]
+) -> Iterator[ElementTree.Element]:
+    """What an element refers to. Raises _Unfit where that is nothing."""
+    for name in _references(element):
+        if name not in named:
+            raise _Unfit(f"it refers to {name[:40]!r}, and nothing in it has that id")
+        yield named[name]
+
+
 def _references(element: ElementTree.Element) -> Iterator[str]:
-    """The ids that an element refers to."""
+    """The ids that an element refers to, by whatever attribute that is drawn."""
     for key, value in element.items():
-        if key.endswith("href"):
-            yield value[1:]
-        yield from REFERENCE.findall(value)
+        if key in ("href", XLINK):
+            yield value[1:].strip()
+        elif key in ATTRIBUTES:
+            yield from (found.strip(" \t\r\n\f\"'") for found in REFERENCE.findall(value))
+
+
+def _is_copied(element: ElementTree.Element) -> bool:
+    return str(element.tag).removeprefix(SVG) in COPIED
+
+
+def _follow(gradient: ElementTree.Element, named: dict[str, ElementTree.Element]) -> None:
+    """Raises where a gradient takes its colours from another, that from another, and so on without end."""
+    above = [gradient]
+    for _ in range(MOST_GRADIENTS):
+        above = list(dict.fromkeys(target for one in above for target in _targets(one, named)))
+        if not above:
+            return
+    raise _Unfit("its gradients refer to one another")
