@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-LEFT_OUT = "not matrix"  # as pyproject.toml has it in addopts
+LEFT_OUT = "not matrix and not faults"  # as pyproject.toml has it in addopts
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from reportgen import files
 from reportgen.errors import InputError
 from reportgen.evidence import sha256_of
 from reportgen.evidence.records import ReadFile
+from reportgen.inputs.images.listing import LARGEST_LIST_BYTES
 from reportgen.measure.models import ModelUnderAudit
 from reportgen.recipe import Recipe
 from reportgen.shown import named
@@ -19,7 +21,16 @@ def lists_of(recipe: Recipe, images: Path) -> dict[str, tuple[Path, str]]:
     """By the recipe's key the lists that it names, and the one that the images come from, with their hashes
     at the moment. What is no regular file is none of them, and is complained of where it is read."""
     found = {"images": images, **dict(_named(recipe))}
-    return {key: (path, sha256_of(path)) for key, path in found.items() if path.is_file()}
+    hashed = ((key, path, _hash(path)) for key, path in found.items())
+    return {key: (path, sha256) for key, path, sha256 in hashed if sha256 is not None}
+
+
+def _hash(path: Path) -> str | None:
+    """The hash of a list, None of what is no regular file of a list's size: a device may have no end."""
+    try:
+        return sha256_of(files.read(path, LARGEST_LIST_BYTES))
+    except OSError:
+        return None
 
 
 def _named(recipe: Recipe) -> Iterator[tuple[str, Path]]:
@@ -40,7 +51,7 @@ def read_files(lists: Mapping[str, tuple[Path, str]], model: ModelUnderAudit) ->
     """
     found: list[ReadFile] = []
     for key, (path, sha256) in lists.items():
-        if not path.is_file() or sha256_of(path) != sha256:
+        if _hash(path) != sha256:
             raise InputError(
                 f"{key}: {path} was changed while the run lasted",
                 "give the same command again: what depends on it is measured anew",

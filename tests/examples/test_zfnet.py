@@ -156,6 +156,7 @@ def test_the_recipe_is_whole_and_inspect_tells_the_graph(
 ) -> None:
     assert "architecture" in load(EXAMPLE / "recipe.yaml").resolved()["visualizations"][0]
     words = ["inspect", str(checkpoint), "--recipe", str(recipe(tmp_path, switches=True))]
+    words += ["--allow-code", str(EXAMPLE / "network.py")]
     assert not app(words, standalone_mode=False)
     told = capsys.readouterr().out
     assert "5 convolutions, 3 linear layers, 3 pools" in told

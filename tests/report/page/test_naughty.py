@@ -20,6 +20,7 @@ from reportgen.findings import Flag, Gallery, Heatmap, Remark, Scalar, Table
 from reportgen.report import write_report
 from reportgen.report.render import templates
 from reportgen.report.render.themes import folder
+from reportgen.shown import visible
 
 pytest.importorskip("playwright.sync_api")
 
@@ -27,6 +28,7 @@ NAUGHTY: list[str] = json.loads((Path(__file__).parent / "naughty.json").read_te
 MEASURED, SIDE = 3, 96  # images with a card, and their pixels: as conftest.py writes them
 COUNT = len(NAUGHTY)
 ALL = " ¦ ".join(NAUGHTY)  # what breaks out of a place does so among others, too
+SHOWN = [visible(name) for name in NAUGHTY]  # what is hidden in a name stands there as an escape
 SHIFT = 7  # a label is another name than the answer
 MAPS = 40  # names that a card's figures carry; each has its own title, quantity and layer
 
@@ -183,7 +185,7 @@ def test_the_page_has_no_element_that_a_name_made(opened: Any, hostile: Path) ->
     ],
 )
 def test_the_text_shown_is_the_text_given(opened: Any, field: str, selector: str, shift: int) -> None:
-    assert texts(opened, selector) == NAUGHTY[shift:] + NAUGHTY[:shift], field
+    assert texts(opened, selector) == SHOWN[shift:] + SHOWN[:shift], field
 
 
 def test_layers_titles_and_quantities_of_figures_are_as_given(opened: Any) -> None:
@@ -194,13 +196,14 @@ def test_layers_titles_and_quantities_of_figures_are_as_given(opened: Any) -> No
 
 
 def test_long_fields_hold_all_names_as_they_are(opened: Any) -> None:
-    assert opened.locator("h1").evaluate("held => held.textContent") == ALL
-    assert opened.evaluate("document.head.querySelector('title').textContent") == ALL
-    assert ALL in texts(opened, ".checkpoint span")
-    assert ALL in "".join(texts(opened, "#provenance ~ .sheets dd"))
-    assert ALL in texts(opened, "#how-grad-cam .source")
-    assert any(ALL in text for text in texts(opened, "#i000000 .detail.said"))
-    assert any(ALL in text for text in texts(opened, ".findings .said"))
+    every = visible(ALL)
+    assert opened.locator("h1").evaluate("held => held.textContent") == every
+    assert opened.evaluate("document.head.querySelector('title').textContent") == every
+    assert every in texts(opened, ".checkpoint span")
+    assert every in "".join(texts(opened, "#provenance ~ .sheets dd"))
+    assert every in texts(opened, "#how-grad-cam .source")
+    assert any(every in text for text in texts(opened, "#i000000 .detail.said"))
+    assert any(every in text for text in texts(opened, ".findings .said"))
 
 
 def test_a_name_from_right_to_left_turns_nothing_around_it(opened: Any) -> None:
@@ -210,8 +213,8 @@ def test_a_name_from_right_to_left_turns_nothing_around_it(opened: Any) -> None:
 
 def test_the_recipe_reads_back_as_it_was(opened: Any) -> None:
     shown = yaml.safe_load(texts(opened, "#provenance ~ details pre")[-1])
-    assert shown["model"]["classes"] == NAUGHTY
-    assert shown["title"] == shown["model"]["source"] == ALL
+    assert shown["model"]["classes"] == SHOWN
+    assert shown["title"] == shown["model"]["source"] == visible(ALL)
 
 
 def test_style_and_script_elements_hold_nothing_but_what_is_rebuilt_or_ours() -> None:
@@ -230,7 +233,7 @@ def test_style_and_script_elements_hold_nothing_but_what_is_rebuilt_or_ours() ->
 @pytest.mark.parametrize("start", range(0, COUNT, COUNT // 4))
 def test_search_finds_each_name_and_its_link_says_it(opened: Any, start: int) -> None:
     field = opened.locator(".find [name=q]")
-    for name in NAUGHTY[start : start + 12]:
+    for name in SHOWN[start : start + 12]:
         field.fill(name)
         if not field.input_value().strip():
             continue
@@ -241,8 +244,8 @@ def test_search_finds_each_name_and_its_link_says_it(opened: Any, start: int) ->
 
 def test_the_class_filter_offers_each_name_and_its_address_leads_back(opened: Any) -> None:
     offered = texts(opened, ".find [name=class] option")[1:]
-    assert sorted(offered) == sorted(NAUGHTY)
-    for name in NAUGHTY[::9]:
+    assert sorted(offered) == sorted(SHOWN)
+    for name in SHOWN[::9]:
         opened.locator(".find [name=class]").evaluate(
             """(held, name) => {
               held.value = name;
@@ -262,12 +265,12 @@ def test_downloads_hold_each_name_and_no_formula(opened: Any) -> None:
     with opened.expect_download() as caught:
         opened.get_by_role("button", name="JSON").click()
     held = json.loads(Path(caught.value.path()).read_bytes())
-    assert [row["file"] for row in held] == NAUGHTY
+    assert [row["file"] for row in held] == SHOWN
     with opened.expect_download() as caught:
         opened.get_by_role("button", name="CSV", exact=True).click()
     text = Path(caught.value.path()).read_bytes().decode("utf-8-sig")
     read = list(csv.DictReader(io.StringIO(text, newline="")))
-    assert [row["file"].removeprefix("'") for row in read] == [name.removeprefix("'") for name in NAUGHTY]
+    assert [row["file"].removeprefix("'") for row in read] == [name.removeprefix("'") for name in SHOWN]
     cells = [value for row in read for key, value in row.items() if key != "probability"]
     assert not [value for value in cells if value.lstrip()[:1] in tuple("=+-@＝＋－＠")]
 
