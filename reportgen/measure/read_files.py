@@ -8,6 +8,7 @@ from pathlib import Path
 from reportgen.errors import InputError
 from reportgen.evidence import sha256_of
 from reportgen.evidence.records import ReadFile
+from reportgen.files import is_kernel
 from reportgen.measure.models import ModelUnderAudit
 from reportgen.recipe import Recipe
 from reportgen.shown import named
@@ -19,7 +20,8 @@ def lists_of(recipe: Recipe, images: Path) -> dict[str, tuple[Path, str]]:
     """By the recipe's key the lists that it names, and the one that the images come from, with their hashes
     at the moment. What is no regular file is none of them, and is complained of where it is read."""
     found = {"images": images, **dict(_named(recipe))}
-    return {key: (path, sha256_of(path)) for key, path in found.items() if path.is_file()}
+    read = {key: path for key, path in found.items() if path.is_file() and not is_kernel(path)}
+    return {key: (path, sha256_of(path)) for key, path in read.items()}
 
 
 def _named(recipe: Recipe) -> Iterator[tuple[str, Path]]:
