@@ -181,7 +181,8 @@ def test_what_a_load_would_convert_silently_is_refused(tmp_path, value):
 
 def test_a_stretched_view_of_absurd_size_costs_nothing(tmp_path):
     vast = torch.zeros(1).expand(10**6, 10**6)
-    assert "(1000000, 1000000)" in differs(tmp_path, {**network().state_dict(), "fc.weight": vast}).cause
+    cause = differs(tmp_path, {**network().state_dict(), "fc.weight": vast}).cause
+    assert "holds tensors of more values than the file has: 3,999,999,999,996 bytes more" in cause
 
 
 def test_a_lazy_layer_takes_the_shape_of_the_file(tmp_path):
