@@ -106,7 +106,7 @@ def saved(transformers, folder: Path, kind: str = "ViT", **more):
 
 
 def subject_of(folder: Path, **model):
-    recipe = load_recipe(None)
+    recipe = load_recipe(None, [str(folder)])
     return load_subject(recipe.model_copy(update={"model": ModelRecipe(**model)}), folder)
 
 
