@@ -31,7 +31,7 @@ from bench.sheet import Sheet
 from bench.timing import REPEATS, Times
 
 QUICKER = "trust: false\nchecks: false\n"
-EVERY_CARD = "images: {show: {at_most: 100000}}\noutput: {html: {at_most_mb: 100000}}\n"
+EVERY_CARD = "images: {show: {at_most: 100000}}\noutput: {html: {at_most_mb: 2000}}\n"
 WIDE = "occlusion: {window_px: 64, stride_px: 64}"  # few windows: the card is what is measured
 
 
