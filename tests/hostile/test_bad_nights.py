@@ -59,14 +59,15 @@ def changes(event: str, arguments: tuple[object, ...]) -> bool:
 
 
 def killed_at(point: int) -> Callable[[], None]:
-    """Ends the process, as a lack of power would, before the disk is changed for the `point`th time."""
+    """Ends the process, as a lack of power would, before the disk is changed for the `point`th time. What a
+    child of it does (it reads a checkpoint first, and changes nothing) is not counted."""
 
     def arm() -> None:
-        left = point
+        left, armed = point, os.getpid()
 
         def hook(event: str, arguments: tuple[object, ...]) -> None:
             nonlocal left
-            if changes(event, arguments):
+            if os.getpid() == armed and changes(event, arguments):
                 left -= 1
                 if left < 0:
                     os.kill(os.getpid(), signal.SIGKILL)
@@ -83,8 +84,10 @@ def counted(room: Path, arguments: Sequence[str]) -> int:
     told, tell = os.pipe()
 
     def arm() -> None:
+        armed = os.getpid()
+
         def hook(event: str, given: tuple[object, ...]) -> None:
-            if changes(event, given):
+            if os.getpid() == armed and changes(event, given):
                 os.write(tell, b".")
 
         sys.addaudithook(hook)
