@@ -29,6 +29,7 @@ from pathlib import Path
 
 from reportgen.errors import RecipeError
 from reportgen.evidence import canonical_json, write_whole
+from reportgen.evidence.files import at_second_place
 from reportgen.ownership import (
     EVIDENCE,
     MARK,
@@ -205,20 +206,12 @@ def rendering(out: Path) -> Iterator[Path]:
                 for name in sorted(owned(folder)):
                     if name.startswith(f"{EVIDENCE}/") and (folder / name).is_file():
                         (again / name).parent.mkdir(parents=True, exist_ok=True)
-                        _linked(folder / name, again / name)
+                        at_second_place(folder / name, again / name)
             with kept_whole(out, again):
                 yield again
         finally:
             if not (again / JOURNAL).exists():  # else the old report's files are on their way
                 shutil.rmtree(again, ignore_errors=True)
-
-
-def _linked(file: Path, place: Path) -> None:
-    """The file at a second place; a copy where the file system has no links."""
-    try:
-        os.link(file, place)
-    except OSError:
-        shutil.copy2(file, place)
 
 
 def publish(work: Path, out: Path) -> None:

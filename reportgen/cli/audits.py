@@ -47,7 +47,16 @@ from reportgen.errors import Fault
 
 if TYPE_CHECKING:
     from reportgen import Outcome
-    from reportgen.recipe import Recipe
+    from reportgen.pipeline.sharing import Request
+
+
+@dataclass(frozen=True)
+class Told:
+    """What is told of a run: no progress, its results as JSON, a fault of a check as an error."""
+
+    quiet: bool
+    as_json: bool
+    strict: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,27 +109,10 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Measure a model on images and write the report."""
-    from reportgen.recipe import load
-
     watch = watch_sigterm()
-    loaded = load(recipe, allowed_code(ctx.params))
-    loaded = loaded.with_values(recipe_values(ctx.params, loaded.folder))
-    _audit(
-        loaded,
-        checkpoint,
-        images,
-        folder_of(out),
-        limit,
-        save_maps,
-        quiet,
-        as_json,
-        watch,
-        strict,
-        baseline,
-        Row(latest, keep),
-        workers,
-        engine,
-    )
+    request = requested(ctx, checkpoint, images, recipe, limit, save_maps, baseline)
+    told = Told(quiet, as_json, strict)
+    audited(request, folder_of(out), watch, told, Row(latest, keep), workers=workers, engine=engine)
 
 
 def demo(
@@ -137,6 +129,7 @@ def demo(
 ) -> None:
     """A real ImageNet classifier on real photographs, offline."""
     from reportgen.cli.demo import CODE, prepare
+    from reportgen.pipeline.sharing import Request
     from reportgen.recipe import load
 
     watch = watch_sigterm()
@@ -145,51 +138,51 @@ def demo(
     file, checkpoint, images = prepare(folder.with_name(folder.name + "-input"))
     loaded = load(file, CODE)
     loaded = loaded.with_values(recipe_values(ctx.params, loaded.folder))
-    _audit(loaded, checkpoint, images, place, None, save_maps, quiet, as_json, watch)
+    request = Request(loaded, checkpoint, images, save_maps=save_maps)
+    audited(request, place, watch, Told(quiet, as_json))
 
 
-def _audit(
-    recipe: Recipe,
+def requested(
+    ctx: typer.Context,
     checkpoint: Path,
     images: Path,
-    out: Path,
+    file: Path | None,
     limit: int | None,
     save_maps: bool,
-    quiet: bool,
-    as_json: bool,
-    watch: Watch,
-    strict: bool = False,
-    baseline: Path | None = None,
-    row: Row | None = None,
-    workers: int | None = None,
-    engine: Any = "local",
+    baseline: Path | None,
+) -> Request:
+    """What a command's parameters ask for, by the recipe of a file. Raises RecipeError."""
+    from reportgen.recipe import load
+
+    loaded = load(file, allowed_code(ctx.params))
+    loaded = loaded.with_values(recipe_values(ctx.params, loaded.folder))
+    from reportgen.pipeline.sharing import Request  # it loads torch: a wrong recipe is told before
+
+    return Request(loaded, checkpoint, images, limit, save_maps, baseline)
+
+
+def audited(
+    request: Request, out: Path, watch: Watch, told: Told, row: Row | None = None, **how: Any
 ) -> None:
+    """Measures, writes the report, tells what became of it, and ends with the exit code that says so. `how`
+    says who measures, as `reportgen.run` has it."""
     from reportgen import run as audit
     from reportgen.cli.terminal import progress
 
-    with progress(quiet) as shown:
+    with progress(told.quiet) as shown:
         outcome = audit(
-            recipe,
-            checkpoint,
-            images,
+            request.recipe,
+            request.checkpoint,
+            request.images,
             out,
-            limit=limit,
-            save_maps=save_maps,
-            baseline=baseline,
-            workers=workers,
-            engine=engine,
+            limit=request.limit,
+            save_maps=request.save_maps,
+            baseline=request.baseline,
+            **how,
             progress=watch.over(shown),
         )
-    finished(outcome, out, strict, as_json, quiet, row)
-
-
-def finished(
-    outcome: Outcome, out: Path, strict: bool, as_json: bool, quiet: bool, row: Row | None = None
-) -> None:
-    """Tells what became of a run, and ends with the exit code that says so. `strict` makes a fault of a check
-    that failed itself; `row` says what becomes of the reports beside."""
-    failed = _failed_checks(outcome) if strict else []
-    _tell(outcome, as_json, quiet)
+    failed = _failed_checks(outcome) if told.strict else []
+    _tell(outcome, told.as_json, told.quiet)
     if row is not None:
         row.tidied(outcome, out, outcome.gates_passed and not failed)
     if failed:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from reportgen.cli.audits import Row, finished
+from reportgen.cli.audits import Row, Told, audited, requested
 from reportgen.cli.failures import watch_sigterm
 from reportgen.cli.options import (
     AllowCode,
@@ -33,9 +33,7 @@ from reportgen.cli.options import (
     SaveMaps,
     Strict,
     Verbose,
-    allowed_code,
     folder_of,
-    recipe_values,
 )
 from reportgen.cli.terminal import tell
 
@@ -69,14 +67,12 @@ def shard(
 ) -> None:
     """Measure one part of the images, on any machine; merge makes the report of all parts."""
     from reportgen.cli.terminal import progress
-    from reportgen.pipeline import sharing
-    from reportgen.recipe import load
 
     watch = watch_sigterm()
-    loaded = load(recipe, allowed_code(ctx.params))
-    loaded = loaded.with_values(recipe_values(ctx.params, loaded.folder))
     place = folder_of(out)
-    request = sharing.Request(loaded, checkpoint, images, limit, save_maps, baseline)
+    request = requested(ctx, checkpoint, images, recipe, limit, save_maps, baseline)
+    from reportgen.pipeline import sharing
+
     with progress(quiet) as shown:
         sharing.shard(request, sharing.part_of(part), place, progress=watch.over(shown))
     tell(str(place))
@@ -94,23 +90,8 @@ def merge(
     as_json: Json = False,
 ) -> None:
     """Make the report of a set whose parts were measured by shard."""
-    from reportgen import run as audit
-    from reportgen.cli.terminal import progress
     from reportgen.pipeline.sharing import asked
 
     watch = watch_sigterm()
-    place = folder_of(out)
     request = asked(parts, allow_code or ())
-    with progress(quiet) as shown:
-        outcome = audit(
-            request.recipe,
-            request.checkpoint,
-            request.images,
-            place,
-            limit=request.limit,
-            save_maps=request.save_maps,
-            baseline=request.baseline,
-            parts=parts,
-            progress=watch.over(shown),
-        )
-    finished(outcome, place, strict, as_json, quiet, Row(latest, keep))
+    audited(request, folder_of(out), watch, Told(quiet, as_json, strict), Row(latest, keep), parts=parts)

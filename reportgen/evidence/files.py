@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -66,6 +67,19 @@ def _write(partial: Path, data: bytes | Iterable[bytes]) -> None:
         file.writelines((data,) if isinstance(data, bytes) else data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def at_second_place(file: Path, place: Path) -> None:
+    """A file at a second place too, never half: a link where the file system has them, else a copy."""
+    half = place.with_name(f".{place.name[:100]}.{secrets.token_hex(8)}.tmp")
+    try:
+        try:
+            os.link(file, half)
+        except OSError:
+            shutil.copy2(file, half)
+        half.replace(place)
+    finally:
+        half.unlink(missing_ok=True)
 
 
 def is_whole(shard: Path) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -113,14 +113,10 @@ def run(
             audit = _within_budget(audit, folder, progress, again)
         if shared:
             request = Request(recipe, checkpoint, images, limit, save_maps, baseline)
-            share = ENGINES[engine]
-            found = measured(share(request, workers, folder / PARTS, progress))
+            found = measured(ENGINES[engine](request, workers, folder / PARTS, progress))
         if found:
             gather(found, audit, folder / "evidence")
-        for line in audit.lines(audit.main):
-            progress("plan", 0, 0, line)
-        for note in before.unasked(recipe):
-            progress("gates", 0, 0, note)
+        _told(audit, before.unasked(recipe), progress)
         _measured(audit, folder / "evidence", progress, begun)
         before.keep(folder / "evidence", target(out))
         progress("render", 0, 1)
@@ -130,6 +126,14 @@ def run(
         if whole:
             publish(folder, out)
     return Outcome(out if whole else folder, rendered.results, rendered.problem, rendered.status)
+
+
+def _told(audit: Audit, unasked: Iterable[str], progress: Progress) -> None:
+    """Tells the plan, and the limits that nothing can be held against."""
+    for line in audit.lines(audit.main):
+        progress("plan", 0, 0, line)
+    for note in unasked:
+        progress("gates", 0, 0, note)
 
 
 def _within_budget(audit: Audit, folder: Path, progress: Progress, again: Callable[[Recipe], Audit]) -> Audit:

@@ -18,7 +18,7 @@ from typing import Any
 from reportgen import files
 from reportgen.errors import InputError, RecipeError
 from reportgen.evidence import canonical_json, sha256_of, shards, write_whole
-from reportgen.evidence.files import is_whole
+from reportgen.evidence.files import at_second_place, is_whole
 from reportgen.evidence.writer import SHARD
 from reportgen.inputs.images.sources.places import address_of
 from reportgen.inputs.models.installed import LIBRARIES
@@ -234,23 +234,12 @@ def _take(part: Measured, name: str, evidence: Path) -> None:
             f"remove the folder, and measure `reportgen shard {part.part}` again",
         )
     for file in (arrays, body):
-        _copied(file, evidence / file.name)
+        at_second_place(file, evidence / file.name)
 
 
 def _anywhere(path: Path) -> str:
     """A path from the root of the file system, links as they are, or an address as it is."""
     return str(path) if address_of(path) else os.path.abspath(path)
-
-
-def _copied(file: Path, to: Path) -> None:
-    """A file in another place too: without a copy where the file system can, and never half."""
-    half = to.with_name(f".{to.name}.tmp")
-    half.unlink(missing_ok=True)
-    try:
-        os.link(file, half)
-    except OSError:
-        shutil.copyfile(file, half)
-    half.replace(to)
 
 
 def _hashes(evidence: Path) -> dict[str, str]:
