@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -17,6 +17,8 @@ from reportgen.report.triage import CHECK, THRESHOLD, is_referred
 from reportgen.report.values.card import Level, Sign
 from reportgen.report.values.summary import Requirement
 from reportgen.report.wording import NONE, number, plural, sentence, share, view
+
+LINE = 160  # letters of a fault's sentence that stand in the first line
 
 Results = Mapping[str, Any]
 WORDS = {
@@ -95,13 +97,14 @@ def counts(results: Results) -> Iterator[str]:
 
 
 def _fault(asked: Sequence[Results]) -> Iterator[str]:
-    """The beginning of the sentence of the first fault that follows from no other: what is to be known before
-    how many answers are right, which may be right for that reason."""
+    """The sentence of the first fault that follows from no other, as far as a line takes it: what is to be
+    known before how many answers are right, which may be right for that reason. It is cut between words only,
+    as a class may have a name with points and colons."""
     faults = [check for check in asked if check["status"] == "fault" and not check["explained_by"]]
     if faults:
-        begins = re.split(r"[:;] |\.(?: |$)", faults[0]["sentence"])[0]
-        more = f", and {plural(len(faults) - 1, 'more fault')}" if len(faults) > 1 else ""
-        yield f"Fault: {begins}{more}"
+        told = textwrap.shorten(faults[0]["sentence"], LINE, placeholder=" …")
+        more = f" And {plural(len(faults) - 1, 'more fault')}." if len(faults) > 1 else ""
+        yield f"Fault: {told}{more}"
 
 
 def straddled(gate: Results) -> bool:

@@ -164,8 +164,13 @@ def test_the_first_line_begins_with_the_fault_and_not_with_how_many_are_right() 
     results = {**judged(9, 10, {"metric": "accuracy", "min": 0.5}), "checks": checks}
     results["metrics"] = {**results["metrics"], "right": 9, "rejected": 0}
     said = list(requirements.counts(results))
-    assert said[0] == "Fault: 3 rests on the lower left corner (9×9 px), and 1 more fault"
+    pasted = "3 rests on the lower left corner (9×9 px): pasted, it makes 58.9 % of them 3."
+    assert said[0] == f"Fault: {pasted} And 1 more fault."
     assert said[1] == "9 of 10 labelled answers right"
     others = list(requirements.counts({**results, "checks": [checks[3]]}))
-    assert others[0] == "Fault: 1.5 % of the pictures have copies"
+    assert others[0] == "Fault: 1.5 % of the pictures have copies. They count twice."
+    named = {**results, "checks": [check("fault", "St. Bernard: a dog rests on " + "its collar and " * 30)]}
+    (first, *_) = requirements.counts(named)
+    assert first.startswith("Fault: St. Bernard: a dog rests on its collar and") and first.endswith(" …")
+    assert len(first) <= 200
     assert list(requirements.counts({**results, "checks": checks[:2]})) == said[1:]
