@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -35,35 +36,51 @@ def _key_of_means(need: PlacesDrawn) -> str:
     return f"{need.layer} {need.places} {need.seed} means/"
 
 
-def keep(plan: Plan, tape: BatchTape, numbers: Sequence[int], readable: Sequence[int]) -> Tally | None:
-    """What a batch gives to the plan's `PlacesDrawn`: rows (k, 1 + C) of the class that was answered and the
-    activation, under the image's number, of those of its images that are drawn of the `readable` ones of the
-    set; None where nothing is asked for. What is not finite is left out. Of the first few of these images
+def drawn_of(plan: Plan, readable: Sequence[int]) -> dict[PlacesDrawn, Drawn]:
+    """By need of the plan, the images that are drawn of the `readable` ones of the set."""
+    return {need: share(need, readable) for need in plan.of(PlacesDrawn)}
+
+
+def keep(drawn: Mapping[PlacesDrawn, Drawn], tape: BatchTape, numbers: Sequence[int]) -> Tally | None:
+    """What a batch gives to the needs `PlacesDrawn`: rows (k, 1 + C) of the class that was answered and the
+    activation, under the image's number, of those of its images that are drawn of the set (`drawn_of`); None
+    where nothing is asked for. What is not finite is left out. Of the first few of these images
     also the means of the layer's maps and the logits, a row (C + classes,)."""
     rows: dict[str, Array] = {}
     answered = answers(tape.logits).tolist()
-    for need in plan.of(PlacesDrawn):
-        each, chosen = share(need, readable)
-        first_few = sorted(chosen)[:COMPARED]
+    for need, which in drawn.items():
         a = tape[Activation(need.layer)]  # (N, C, h, w)
         for row, number in enumerate(numbers):
-            if number in chosen and answered[row] >= 0:
-                kept = _places(a[row], need.seed, number, each)
+            if number in which.images and answered[row] >= 0:
+                kept = _places(a[row], need.seed, number, which.places)
                 kept = kept[np.isfinite(kept).all(1)]
                 first = np.full((len(kept), ANSWER), float(answered[row]))
                 rows[f"{key(need)}{number:06d}"] = np.concatenate([first, kept], 1)
-                if number in first_few:
+                if number in which.first_few:
                     pair = torch.cat([a[row].double().flatten(1).mean(1), tape.logits[row].double()])
                     rows[f"{_key_of_means(need)}{number:06d}"] = pair.cpu().numpy()
     return Tally(sums=rows) if rows else None
 
 
-def share(need: PlacesDrawn, readable: Sequence[int]) -> tuple[int, frozenset[int]]:
-    """How many places are drawn of an image, and of which images of the set."""
+@dataclass(frozen=True)
+class Drawn:
+    """How many `places` are drawn of each of which `images` of the set, by number."""
+
+    places: int
+    images: frozenset[int]
+
+    @cached_property
+    def first_few(self) -> tuple[int, ...]:
+        """The images whose means and logits are kept besides."""
+        return tuple(sorted(self.images)[:COMPARED])
+
+
+def share(need: PlacesDrawn, readable: Sequence[int]) -> Drawn:
+    """What is drawn of the readable images of a set, for one need."""
     numbers = sorted(readable)
     count = min(len(numbers), need.places)
     chosen = np.random.default_rng(need.seed).choice(numbers, count, replace=False) if count else ()
-    return max(1, need.places // max(1, count)), frozenset(int(number) for number in chosen)
+    return Drawn(max(1, need.places // max(1, count)), frozenset(int(number) for number in chosen))
 
 
 def _places(a: Tensor, seed: int, number: int, count: int) -> Array:

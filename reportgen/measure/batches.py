@@ -160,7 +160,7 @@ def tallies_of_set(m: Measurement, tape: BatchTape, images: list[Decoded]) -> di
     kept: dict[str, Tally] = {v.name: v.probe.measure(tape) for v in m.model.visualizations.of_scope("set")}
     numbers = [image.file.number for image in images]
     best = top_images.rank(m.model.plan, tape, numbers)
-    drawn = atlas.keep(m.model.plan, tape, numbers, m.audit.numbers)
+    drawn = atlas.keep(m.drawn, tape, numbers)
     return kept | ({RANKS: best} if best else {}) | ({PLACES: drawn} if drawn else {})
 
 

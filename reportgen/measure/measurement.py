@@ -12,7 +12,9 @@ from typing import TypeVar
 import numpy as np
 import torch
 
+from reportgen.engine import atlas
 from reportgen.engine import device as devices
+from reportgen.engine.needs import PlacesDrawn
 from reportgen.engine.onepass import OnePass
 from reportgen.engine.perturb.asking import Counter
 from reportgen.engine.perturb.part_boxes import PartBoxes
@@ -83,6 +85,11 @@ class Measurement:
         show, seed = self.model.recipe.images.show, self.model.recipe.run.seed
         records = self.writer.of_set()
         return choose(records, show.at_most, show.choose, seed, changed(records, self.before))
+
+    @cached_property
+    def drawn(self) -> dict[PlacesDrawn, atlas.Drawn]:
+        """The images of the set that single places are drawn of, by what asks for them."""
+        return atlas.drawn_of(self.model.plan, self.audit.numbers)
 
     @cached_property
     def ranked(self) -> RankedSet:

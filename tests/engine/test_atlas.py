@@ -80,8 +80,9 @@ def climbed(
     network: nn.Sequential, facts: ModelFacts, need: Atlas, x: Tensor, size: int = 12
 ) -> Charted:
     plan, numbers = Plan((need,), facts, 1), range(len(x))
+    drawn = atlas.drawn_of(plan, numbers)
     tallies = [
-        atlas.keep(plan, tape_of(network, facts, x[n : n + size]), numbers[n : n + size], numbers)
+        atlas.keep(drawn, tape_of(network, facts, x[n : n + size]), numbers[n : n + size])
         for n in range(0, len(x), size)
     ]
     whole = Tally()
@@ -119,7 +120,8 @@ def test_a_place_is_what_the_layer_answered_there_and_its_border_is_left_out(
 ) -> None:
     x = images()
     a = tape_of(network, facts, x)[Activation("1")]
-    kept = atlas.keep(Plan((DRAWN,), facts, 1), tape_of(network, facts, x), range(12), range(12))
+    drawn = atlas.drawn_of(Plan((DRAWN,), facts, 1), range(12))
+    kept = atlas.keep(drawn, tape_of(network, facts, x), range(12))
     assert kept
     drawn = {name: rows for name, rows in kept.sums.items() if name.startswith(atlas.key(DRAWN))}
     assert len(drawn) == 12
@@ -133,11 +135,11 @@ def test_a_place_is_what_the_layer_answered_there_and_its_border_is_left_out(
 
 
 def test_how_many_places_an_image_gives_depends_on_how_many_images_there_are() -> None:
-    each, chosen = atlas.share(PlacesDrawn("x", 10), range(100, 104))
-    assert (each, sorted(chosen)) == (2, [100, 101, 102, 103])
-    each, chosen = atlas.share(PlacesDrawn("x", 10), range(1000))
-    assert each == 1 and len(chosen) == 10
-    assert chosen != atlas.share(PlacesDrawn("x", 10, seed=1), range(1000))[1]
+    drawn = atlas.share(PlacesDrawn("x", 10), range(100, 104))
+    assert (drawn.places, sorted(drawn.images)) == (2, [100, 101, 102, 103])
+    drawn = atlas.share(PlacesDrawn("x", 10), range(1000))
+    assert drawn.places == 1 and len(drawn.images) == 10
+    assert drawn.images != atlas.share(PlacesDrawn("x", 10, seed=1), range(1000)).images
 
 
 def test_cells_against_a_loop() -> None:
@@ -192,7 +194,8 @@ def test_the_seed_alone_decides_and_not_the_batches(network: nn.Sequential, fact
 def test_an_image_without_an_answer_gives_no_place(network: nn.Sequential, facts: ModelFacts) -> None:
     x = images()
     x[0, :, 0, 0] = torch.nan
-    kept = atlas.keep(Plan((DRAWN,), facts, 1), tape_of(network, facts, x), range(12), range(12))
+    drawn = atlas.drawn_of(Plan((DRAWN,), facts, 1), range(12))
+    kept = atlas.keep(drawn, tape_of(network, facts, x), range(12))
     assert kept
     names = sorted(name for name in kept.sums if name.startswith(atlas.key(DRAWN)))
     assert [int(name[-6:]) for name in names] == list(range(1, 12))
@@ -244,7 +247,7 @@ def test_what_reads_the_means_is_told_by_numbers(
         a, logits = network.maps(x.to(dtype)).float(), network(x.to(dtype)).float()
     none = torch.full((12,), -1)
     tape = BatchTape(facts, NORMAL, x, logits, logits.argmax(1), none, {}, {Activation("maps"): a})
-    tally = atlas.keep(Plan((need,), facts, 1), tape, range(12), range(12))
+    tally = atlas.keep(atlas.drawn_of(Plan((need,), facts, 1), range(12)), tape, range(12))
     assert tally is not None
     compared = atlas.compared(need, tally, 6)
     assert [len(x) for x in compared] == [atlas.COMPARED] * 2
