@@ -2,7 +2,7 @@
 
 What is written holds nothing but what was understood: pixels, or shapes with the attributes listed here. What
 draws much for little is bounded: pixels, elements, depth, copies, numbers, and references within references
-(the "billion laughs" of patterns, masks and uses).
+(the "billion laughs" of masks, clips and uses).
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def logo(folder: Path) -> Encoded | None:
     """The theme's logo.svg or logo.png, or None. Raises RecipeError where it is not safe to show."""
     for name, media_type in (("logo.svg", "image/svg+xml"), ("logo.png", "image/png")):
         if (folder / name).is_symlink() or (folder / name).exists():
-            data = read(folder / name, LOGO_BYTES)
+            data = read(folder, name, LOGO_BYTES)
             try:
                 return Encoded(_svg(data) if name.endswith("svg") else _png(data), media_type)
             except _Unfit as error:

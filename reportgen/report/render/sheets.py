@@ -78,7 +78,7 @@ def stated(path: Path) -> frozenset[tuple[tuple[str, ...], str]]:
 
 def _read_text(path: Path) -> str:
     try:
-        return read_bytes(path, SHEET_BYTES).decode("utf-8-sig")
+        return read_bytes(path.parent, path.name, SHEET_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         cause = f"cannot read {str(path)!r}: it is not UTF-8 text"
         raise RecipeError(cause, "write it as a UTF-8 style sheet") from error

@@ -180,7 +180,7 @@ def _is_font(folder: Path, name: str) -> bool:
     if not FONT_FILE.fullmatch(name):
         return False
     try:
-        data = read(folder / name, FONT_BYTES)
+        data = read(folder, name, FONT_BYTES)
     except RecipeError:
         return False
     # bytes 16 to 20: how large it is when it is inflated

@@ -12,10 +12,10 @@ FONT_BYTES = 4_194_304
 REMEDY = "put a regular file there, in the theme's own folder"
 
 
-def read(file: Path, at_most: int) -> bytes:
-    """The bytes of a theme's file. Raises RecipeError where it is none that ends: a pipe, a device, a file
-    that is too large, or one that a link leads out of the folder to."""
-    folder = file.parent.parent if file.parent.name == "fonts" else file.parent
+def read(folder: Path, name: str, at_most: int) -> bytes:
+    """The bytes of a file of a theme's folder. Raises RecipeError where it is none that ends: a pipe, a
+    device, a file that is too large, or one that a link leads out of the folder to."""
+    file = folder / name
     try:
         if files.leads_out(file, folder):
             raise RecipeError(f"cannot read {str(file)!r}: a link leads out of the folder", REMEDY)
