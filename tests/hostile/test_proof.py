@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 from hostile.forked import RECIPE, RUN, forked, is_told, material
 from reportgen import measure, pipeline
@@ -24,9 +24,8 @@ def room(tmp_path: Path) -> Path:
     folder = material(tmp_path / "room")
     for name, text in LISTS.items():
         (folder / name).write_text(text)
-    shutil.copy(folder / "net.pt", folder / "epoch-1.pt")
-    with (folder / "epoch-1.pt").open("ab") as file:
-        file.write(b"")
+    state = torch.load(folder / "net.pt", weights_only=True)
+    torch.save({name: value + 1 for name, value in state.items()}, folder / "epoch-1.pt")
     recipe = json.dumps({"checkpoints": ["epoch-1.pt", "net.pt"]})
     text = RECIPE.replace("[predictions]", f"[predictions, evolution: {recipe}]")
     text = text.replace("  source:", "  classes: classes.txt\n  source:") + "images: {labels: labels.csv}\n"

@@ -26,20 +26,24 @@ def test_nobody_else_s_mark_is_taken_for_one():
 
 def test_only_so_many_wait_at_a_time():
     pieces: Deferred[int] = Deferred()
-    waiting, most, lock = 0, 0, threading.Lock()
+    let, marked = threading.Event(), threading.Semaphore(0)
 
     def work() -> int:
-        nonlocal waiting
-        with lock:
-            waiting -= 1
+        let.wait(60)
         return 1
 
-    for _ in range(5 * AHEAD):
-        with lock:
-            waiting += 1
-            most = max(most, waiting)
-        pieces.mark(work)
-    assert most <= 2 * AHEAD
+    def lay_out() -> None:
+        for _ in range(AHEAD + 1):
+            pieces.mark(work)
+            marked.release()
+
+    layout = threading.Thread(target=lay_out)
+    layout.start()
+    assert all(marked.acquire(timeout=60) for _ in range(AHEAD))
+    assert not marked.acquire(timeout=0.2), "one more waits for the first to be made"
+    let.set()
+    layout.join(60)
+    assert marked.acquire(timeout=60)
 
 
 def test_what_fails_is_raised_where_it_is_asked_for():
