@@ -7,7 +7,6 @@ is found by the hash of its seal, and a run that was cut short is completed.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from reportgen.errors import RecipeError
 from reportgen.tracking.facts import Facts
+from reportgen.tracking.surroundings import environment
 from reportgen.version import with_extra
 
 T = TypeVar("T")
@@ -47,22 +47,20 @@ def track(facts: Facts, uri: str, experiment: str | None = None) -> Tracked:
 
     Raises RecipeError where MLflow is not installed, cannot be reached or refuses something.
     """
-    os.environ.update(QUIET)
-    for name, value in UNLESS_SAID.items():
-        os.environ.setdefault(name, value)
-    try:
-        import mlflow
-        import requests
-    except ImportError as error:
-        raise RecipeError("mlflow is not installed", with_extra("mlflow")) from error
-    try:
-        client = mlflow.MlflowClient(tracking_uri=uri)
-        return _tracked(client, facts, experiment or facts.title)
-    except (mlflow.exceptions.MlflowException, requests.RequestException, OSError, ImportError) as error:
-        raise RecipeError(
-            f"MLflow at {without_password(uri)}: {_line(error)}",
-            "check the address and what MLflow's variables say; then the same command goes on",
-        ) from error
+    with environment(QUIET, UNLESS_SAID):
+        try:
+            import mlflow
+            import requests
+        except ImportError as error:
+            raise RecipeError("mlflow is not installed", with_extra("mlflow")) from error
+        try:
+            client = mlflow.MlflowClient(tracking_uri=uri)
+            return _tracked(client, facts, experiment or facts.title)
+        except (mlflow.exceptions.MlflowException, requests.RequestException, OSError, ImportError) as error:
+            raise RecipeError(
+                f"MLflow at {without_password(uri)}: {_line(error)}",
+                "check the address and what MLflow's variables say; then the same command goes on",
+            ) from error
 
 
 def _tracked(client: Any, facts: Facts, experiment: str) -> Tracked:

@@ -7,15 +7,13 @@ The run's id is that of the report, so that a report that is sent twice is one r
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from reportgen.errors import RecipeError
 from reportgen.tracking.facts import Facts
+from reportgen.tracking.surroundings import environment
 from reportgen.version import with_extra
 
 QUIET = {"WANDB_ERROR_REPORTING": "false", "DO_NOT_TRACK": "true", "WANDB_MODE": "offline"}
@@ -37,7 +35,7 @@ def track(facts: Facts, project: str, folder: Path) -> Path:
         )
     # the files to send stay with the run, not in the home of whoever ran this
     place = folder.resolve() / "wandb"
-    with _environment({**QUIET, **{name: str(place / room) for name, room in ROOMS.items()}}):
+    with environment({**QUIET, **{name: str(place / room) for name, room in ROOMS.items()}}):
         try:
             import wandb
         except ImportError as error:
@@ -48,21 +46,6 @@ def track(facts: Facts, project: str, folder: Path) -> Path:
         except (wandb.errors.Error, OSError) as error:
             words = " ".join(str(error).split())[:200]
             raise RecipeError(f"W&B in {folder}: {words}", "name another folder (--wandb-dir)") from error
-
-
-@contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Sets variables for a while: a program that calls this may go on to send runs of its own."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 def _written(wandb: Any, facts: Facts, project: str, folder: Path) -> Path:
