@@ -22,6 +22,7 @@ from reportgen.evidence.files import at_second_place, is_whole
 from reportgen.evidence.writer import SHARD
 from reportgen.inputs.images.sources.places import address_of
 from reportgen.inputs.models.installed import LIBRARIES
+from reportgen.inputs.models.permission import is_allowed
 from reportgen.measure import measure_part
 from reportgen.measure.audit import Audit, prepare
 from reportgen.measure.spans import Part
@@ -169,8 +170,7 @@ def _refuse_code_elsewhere(recipe: Recipe, shown: Path) -> None:
     is_library = where.partition(".")[0] in LIBRARIES and not where.endswith(".py")
     if not where or is_library or here == folder or here in folder.parents:
         return
-    file = (folder / where).resolve()
-    if not any(where == one or file == Path(one).resolve() for one in recipe.allowed_code or ()):
+    if not is_allowed(where, folder, recipe.allowed_code or ()):
         raise RecipeError(
             f"{shown} was measured with code of another folder, {folder}: {where}",
             f"run the merge there, or, where you trust that code, add --allow-code {where}",

@@ -87,7 +87,7 @@ def permission(source: str, base: Path, allowed: Iterable[str] | None) -> Permis
     if where.endswith(".py"):
         words, beside = _of_file(source, base / where, base, places)
         return Permission(source, words, beside, places, modules)
-    if any(where == one or where.startswith(f"{one}.") for one in modules):
+    if is_allowed(where, base, named):
         words = f"the module {where}, allowed on the command line"
         return Permission(source, words, named=places, modules=(top, *modules))
     if top in LIBRARIES:
@@ -96,6 +96,13 @@ def permission(source: str, base: Path, allowed: Iterable[str] | None) -> Permis
         words = f"the module {where}, beside the recipe"
         return Permission(source, words, (base.absolute(),), places, modules)
     raise refusal(source, f"it is code of the module {where}, which is not beside the recipe", where)
+
+
+def is_allowed(where: str, base: Path, named: Iterable[str]) -> bool:
+    """Whether the command line itself names code: a file or its folder, a module or its package."""
+    if where.endswith(".py"):
+        return any(_within(base / where, Path(one)) for one in named if os.path.exists(one))
+    return any(where == one or where.startswith(f"{one}.") for one in named if not one.endswith(".py"))
 
 
 def _of_file(source: str, file: Path, base: Path, named: tuple[Path, ...]) -> tuple[str, tuple[Path, ...]]:
