@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -9,6 +10,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 from typing_extensions import assert_never
+
+TOP = re.compile(r"top-([0-9]{1,9})")
 
 
 @dataclass(frozen=True)
@@ -65,14 +68,14 @@ def slots(
         text = str(wish)
         if not rivals and text in ("predicted", "label"):
             chosen.append(Slot("named", 0))
-        elif not rivals and text.startswith("top-") and text[4:].isdigit():
-            chosen += [Slot("named", k) for k in range(min(int(text[4:]), class_count))]
+        elif not rivals and (top := TOP.fullmatch(text)):
+            chosen += [Slot("named", k) for k in range(min(int(top[1]), class_count))]
         elif text == "predicted":
             chosen.append(Slot("predicted"))
         elif text == "label":
             chosen.append(Slot("label"))
-        elif text.startswith("top-") and text[4:].isdigit():
-            chosen += [Slot("predicted", k + 1) for k in range(min(int(text[4:]), class_count))]
+        elif top := TOP.fullmatch(text):
+            chosen += [Slot("predicted", k + 1) for k in range(min(int(top[1]), class_count))]
         else:
             chosen.append(Slot("named", index_of(wish)))
     return tuple(dict.fromkeys(chosen))

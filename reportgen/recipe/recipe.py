@@ -39,7 +39,7 @@ from reportgen.recipe.second_model import BesideRecipe, as_main, merged
 from reportgen.recipe.source import KeyPath, Source, read
 
 MOST_TARGETS = 100  # of an image: each has maps of its own
-TOP = re.compile(r"top-(\d+)")
+TOP = re.compile(r"top-([0-9]+)")
 TARGET = {"type": ["string", "integer"], "minimum": 0, "minLength": 1}
 
 
@@ -131,9 +131,10 @@ class Recipe(Part):
             if target in targets[:number]:
                 raise at((number,), f"the target {target!r} is there twice")
             top = TOP.fullmatch(target) if isinstance(target, str) else None
-            if top and int(top[1].lstrip("0")[:9] or 0) > MOST_TARGETS:
+            rank = int(top[1].lstrip("0")[:9] or 0) if top else None
+            if rank is not None and rank > MOST_TARGETS:
                 raise at((number,), f"{target!r:.24} is as many targets an image: at most {MOST_TARGETS}")
-            if (isinstance(target, int) and target < 0) or target in ("", "top-0"):
+            if (isinstance(target, int) and target < 0) or target == "" or rank == 0:
                 raise at((number,), f"{target!r} is no target: classes and K count from 0 and 1")
         return targets
 

@@ -46,6 +46,7 @@ def written(tmp_path: Path):
         ("images: {show: {choose: [wrogn]}}\n", "1:26", "did you mean 'wrong'?"),
         ("targets: [predicted, label, predicted]\n", "1:29", "there twice"),
         ("targets: top-0\n", "1:10", "no target"),
+        ("targets: top-00\n", "1:10", "no target"),
         ("targets: -1\n", "1:10", "no target"),
         ("targets: []\n", "1:10", "targets must be"),
         ("gates: [{metirc: loss, max: 1}]\n", "1:10", "did you mean 'metric'?"),
