@@ -15,6 +15,7 @@ from reportgen.errors import InputError, RecipeError
 from reportgen.measure.spans import Part
 from reportgen.pipeline.sharing import Request, measure, surveyed
 from reportgen.progress import Progress
+from reportgen.version import with_extra
 
 EACH = 4  # parts an actor, so that a slow or a lost one leaves little to wait for
 RETRIES = 3  # how often an actor that died is made again, and its part measured again
@@ -119,7 +120,7 @@ def installed() -> ModuleType:
     except ImportError as error:
         raise RecipeError(
             f"--engine ray needs the package ray ({error})",
-            'pip install "reportgen-audit[ray]", or leave --engine out',
+            f"{with_extra('ray')}; or leave --engine out",
         ) from error
     return ray
 

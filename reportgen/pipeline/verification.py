@@ -37,7 +37,7 @@ def _other_signature(folder: Path, checkpoint: Path) -> str | None:
     beside = find(checkpoint)
     if beside is not None and sha256_of(beside) == found["sha256"]:
         return None
-    return str(beside or checkpoint.with_name(found["name"]))
+    return str(beside or checkpoint.absolute().with_name(found["name"]))
 
 
 def added_files(folder: Path) -> list[str]:

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, cast
 
 from reportgen import files
 from reportgen.errors import InputError, RecipeError
+from reportgen.inputs.images.listing import LARGEST_FILE_BYTES
 from reportgen.version import with_extra
 
 # as a path writes one: two strokes have become one
@@ -123,8 +124,8 @@ class Remote:
         return self.bytes_there
 
     def read(self) -> bytes:
-        with opened(self.place) as file:
-            return file.read()
+        with opened(self.place) as file:  # one byte more than any picture has: it is refused by its size
+            return file.read(LARGEST_FILE_BYTES + 1)
 
 
 def listed(address: str) -> list[tuple[str, int | None]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from reportgen.errors import InputError
@@ -49,7 +49,7 @@ def entries(places: Sequence[str]) -> Iterator[Entry]:
 
 def _samples(tar: tarfile.TarFile, place: str) -> Iterator[Entry]:
     """A sample's files stand one after the other."""
-    key, files = None, {}
+    key, files, readable = None, {}, suffixes()
     for member in tar:
         folder, _, name = member.name.rpartition("/")
         stem, _, ending = name.partition(".")
@@ -57,18 +57,17 @@ def _samples(tar: tarfile.TarFile, place: str) -> Iterator[Entry]:
             continue
         here = f"{folder}/{stem}".strip("/")
         if here != key and key is not None:
-            yield from _entries(tar, place, key, files)
+            yield from _entries(tar, place, key, files, readable)
             files = {}
         key = here
         files[ending] = member
     if key is not None:
-        yield from _entries(tar, place, key, files)
+        yield from _entries(tar, place, key, files, readable)
 
 
 def _entries(
-    tar: tarfile.TarFile, place: str, key: str, files: dict[str, tarfile.TarInfo]
+    tar: tarfile.TarFile, place: str, key: str, files: dict[str, tarfile.TarInfo], readable: Collection[str]
 ) -> Iterator[Entry]:
-    readable = suffixes()
     pictures = [ending for ending in files if f".{ending.lower().rpartition('.')[2]}" in readable]
     if not pictures:
         return
