@@ -39,6 +39,8 @@ def _named(recipe: Recipe) -> Iterator[tuple[str, Path]]:
         ("model.classes", recipe.model.classes),
         ("images.labels", listed.labels),
         ("images.parts", listed.parts),
+        ("images.training", listed.training),
+        ("images.foreign", listed.foreign),
     ):
         if isinstance(value, str) and value not in KEYWORDS:
             yield key, recipe.folder / value

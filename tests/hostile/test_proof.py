@@ -15,7 +15,11 @@ from reportgen.audit.seal import verify
 from reportgen.evidence import sha256_of
 from reportgen.measure import checkpoints
 
-LISTS = {"classes.txt": "a\nb\nc\n", "labels.csv": "path,label\nimages/0.png,a\nimages/1.png,b\n"}
+LISTS = {
+    "classes.txt": "a\nb\nc\n",
+    "labels.csv": "path,label\nimages/0.png,a\nimages/1.png,b\n",
+    "foreign.csv": "path\nimages/2.png\n",
+}
 
 
 @pytest.fixture
@@ -28,7 +32,8 @@ def room(tmp_path: Path) -> Path:
     torch.save({name: value + 1 for name, value in state.items()}, folder / "epoch-1.pt")
     recipe = json.dumps({"checkpoints": ["epoch-1.pt", "net.pt"]})
     text = RECIPE.replace("[predictions]", f"[predictions, evolution: {recipe}]")
-    text = text.replace("  source:", "  classes: classes.txt\n  source:") + "images: {labels: labels.csv}\n"
+    text = text.replace("  source:", "  classes: classes.txt\n  source:")
+    text += "images: {labels: labels.csv, foreign: foreign.csv}\n"
     (folder / "recipe.yaml").write_text(text)
     return folder
 
