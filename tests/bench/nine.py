@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -16,10 +15,10 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from bench.networks import Known, photographs
-from bench.occlusion import FEW, by_captum
+from bench.occlusion import answered, by_captum, fastest, layouts
 from bench.passes import Pass, facts_of
 from bench.sheet import Sheet
-from bench.timing import REPEATS, in_turn, once, ratio, times
+from bench.timing import REPEATS, in_turn, ratio, times
 from bench.wanted import NINE
 from reportgen.engine.feed import tapped
 from reportgen.engine.needs import ModelFacts
@@ -41,7 +40,7 @@ LAYERS = 15  # that feature maps and hypercolumns are taken of
 
 
 def one_by_one(
-    network: nn.Module, facts: ModelFacts, x: Tensor, targets: Tensor, at_once: int
+    network: nn.Module, x: Tensor, *, facts: ModelFacts, targets: Tensor, at_once: int
 ) -> dict[str, Callable[[], Any]]:
     """What gives each with torch's hooks, captum and grad-cam; each package's own forwards are its own."""
     leaf = x.clone().requires_grad_()
@@ -78,25 +77,6 @@ def one_by_one(
     }
 
 
-def _fastest(
-    network: nn.Module,
-    facts: ModelFacts,
-    x: Tensor,
-    targets: Tensor,
-    at_once: Sequence[int],
-    device: torch.device,
-) -> int:
-    """How many windows at once captum is fastest with, by a sixteenth of them."""
-    windows = Occlusion()._windows(facts)
-    few = FEW * windows.stride_px
-
-    def tried(count: int) -> float:
-        return once(device, lambda: by_captum(network, x, targets, max(windows.window_px, few), few, count))
-
-    tried(at_once[0])  # unmeasured
-    return min(at_once, key=tried)
-
-
 def compare(
     sheet: Sheet,
     known: Known,
@@ -110,11 +90,11 @@ def compare(
     network, pixels = known.make(), photographs(images, known.side_px)
     facts = facts_of(network, known.side_px)
     ours = Pass(network, facts, {name: methods()[name].probe() for name in OF_IMAGES}, device)
-    theirs, x = copy.deepcopy(network).to(device), pixels.to(device)
-    with torch.no_grad():
-        targets = theirs(x).argmax(1)
-        best = _fastest(theirs, facts, x, targets, at_once, device)
-    works = one_by_one(theirs, facts, x, targets, best)
+    laid, windows = layouts(network, pixels, device), Occlusion()._windows(facts)
+    targets = answered(laid)
+    # most of their time is occlusion: all are run in the layout that it is fastest with
+    best, count = fastest(laid, targets, (windows.window_px, windows.stride_px), at_once, device)
+    works = one_by_one(*laid[best], facts=facts, targets=targets, at_once=count)
     with warnings.catch_warnings(), ours.open():
         warnings.simplefilter("ignore")  # captum tells of each hook that it sets
         taken = in_turn(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,43 @@ def by_captum(
     return attributed[:, 0].cpu()
 
 
+def layouts(
+    network: nn.Module, pixels: Tensor, device: torch.device
+) -> dict[Feed, tuple[nn.Module, Tensor]]:
+    """A network and its pictures on a device, in each of the two layouts of memory; the plain one first."""
+    return {
+        feed: (feed.placed(copy.deepcopy(network), device), feed.laid(pixels.to(device)))
+        for feed in (Feed(channels_last=False), Feed())
+    }
+
+
+def answered(laid: Mapping[Feed, tuple[nn.Module, Tensor]]) -> Tensor:
+    """The classes (N,) that the pictures are answered with."""
+    network, x = next(iter(laid.values()))
+    with torch.no_grad():
+        return network(x).argmax(1)
+
+
+def fastest(
+    laid: Mapping[Feed, tuple[nn.Module, Tensor]],
+    targets: Tensor,
+    windows: tuple[int, int],
+    each: Sequence[int],
+    device: torch.device,
+) -> tuple[Feed, int]:
+    """The layout, and how many windows at once, that captum's occlusion is fastest with: by fewer windows (of
+    a side and a stride), and larger ones where they would else leave gaps."""
+    side, few = windows[0], FEW * windows[1]
+
+    def captums(feed: Feed, at_once: int) -> Tensor:
+        with torch.no_grad():
+            return by_captum(*laid[feed], targets, max(side, few), few, at_once)
+
+    ways = [(feed, at_once) for feed in laid for at_once in each]
+    tried = {way: once(device, partial(captums, *way)) for way in (*ways[:1], *ways)}
+    return min(tried, key=tried.__getitem__)
+
+
 def compare(
     sheet: Sheet,
     known: Known,
@@ -69,26 +106,17 @@ def compare(
     facts = facts_of(network, known.side_px)
     probe = Occlusion(window_px=window, stride_px=stride, baseline="mean")
     ours = Pass(network, facts, {"occlusion": probe}, device, batch_size)
-    layouts = {
-        feed: (feed.placed(copy.deepcopy(network), device), feed.laid(pixels.to(device)))
-        for feed in (Feed(channels_last=False), Feed())
-    }
-    with torch.no_grad():
-        first, x = next(iter(layouts.values()))
-        targets = first(x).argmax(1)
-
-    def captums(feed: Feed, at_once: int, step: int) -> Tensor:
-        with torch.no_grad():
-            return by_captum(*layouts[feed], targets, max(window, step), step, at_once)
-
-    ways = [(feed, at_once) for feed in layouts for at_once in each]
-    few = FEW * stride  # fewer windows, and larger ones where they would else leave gaps
-    tried = {way: once(device, partial(captums, *way, few)) for way in (*ways[:1], *ways)}
-    best = min(tried, key=tried.__getitem__)
+    laid = layouts(network, pixels, device)
+    targets = answered(laid)
+    best = fastest(laid, targets, (window, stride), each, device)
     found: dict[str, Any] = {}
 
+    def captums() -> Tensor:
+        with torch.no_grad():
+            return by_captum(*laid[best[0]], targets, window, stride, best[1])
+
     def run(name: str) -> None:
-        found[name] = ours.run(pixels) if name == "ours" else captums(*best, stride)
+        found[name] = ours.run(pixels) if name == "ours" else captums()
 
     with ours.open():
         ways_of = {name: partial(run, name) for name in ("ours", "captum")}
